@@ -1,0 +1,21 @@
+//! The domain, pure: what a game is, what may be asked of it, and what is known about it.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number. Raw input (a manifest, a row) is
+//! validated once, in [`manifest`], into the types of this module; later code never sees raw input.
+
+pub mod id;
+pub mod manifest;
+pub mod operation;
+pub mod record;
+pub mod resources;
+pub mod spec;
+pub mod status;
+pub mod version;
+
+pub use id::{
+    ContainerId, Epoch, GameId, ImageId, ImageRef, InstanceId, Name, Namespace, NetworkId, OperationId, RaceName, UserId,
+};
+pub use resources::Resources;
+pub use spec::{DeletionPolicy, Desired, DesiredStatus, GameSpec, Member, Source, VersionEntry};
+pub use status::{Condition, ConditionStatus, ConditionType, Phase};
+pub use version::EngineVersion;

@@ -1,0 +1,207 @@
+//! What the controller knows and has decided about one game: the row of `runtime_records`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::id::{ContainerId, ImageId, ImageRef};
+use super::operation::OpenOperation;
+use super::resources::Resources;
+use super::spec::{Contract, Relaxation, Requests, RunAs};
+use super::status::{Condition, Phase};
+use super::version::EngineVersion;
+
+/// The declared inputs a container was built from; healing uses it, and only a difference here
+/// needs a new container. Nothing that Gamekeeper derives or defaults belongs in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppliedSpec {
+    /// The version it runs.
+    #[serde(with = "as_text")]
+    pub engine_version: EngineVersion,
+    /// The reference its image was registered with.
+    pub image: ImageRef,
+    /// The port its engine listens on.
+    pub port: u16,
+    /// What its engine speaks.
+    pub contract: Contract,
+    /// Which user its process is.
+    pub run_as: RunAs,
+    /// What hardening is relaxed.
+    pub relaxations: Vec<Relaxation>,
+    /// The version's limits and, over them, the game's.
+    pub resources: Resources,
+}
+
+mod as_text {
+    use super::EngineVersion;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(version: &EngineVersion, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(version)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<EngineVersion, D::Error> {
+        String::deserialize(d)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// One life of one container: Docker reuses addresses at once, and a restarted container keeps its
+/// id, so only both together say which process is meant. `started_at` is Docker's own text, compared
+/// for equality and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Life {
+    /// The container.
+    pub container: ContainerId,
+    /// Docker's `StartedAt`.
+    pub started_at: String,
+}
+
+/// How a life ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// Which life; none if the container vanished unseen.
+    pub life: Option<Life>,
+    /// The process's exit code, where known.
+    pub code: Option<i64>,
+    /// Docker says the kernel killed it for memory, or it looks so.
+    pub out_of_memory: bool,
+    /// One CamelCase word: `Exited`, `Removed`, `NeverHealthy`, `Unreachable`.
+    pub reason: String,
+    /// When the controller saw it.
+    pub at: Timestamp,
+}
+
+/// Where an engine is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoints {
+    /// The container's host name on its network, with the port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<String>,
+    /// Its address on its network, with the port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The address and port published on the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<String>,
+}
+
+/// Everything known about one game.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The headline.
+    pub phase: Phase,
+    /// One CamelCase word for the headline.
+    pub reason: String,
+    /// A sentence for the headline.
+    pub message: String,
+    /// The generation this status was computed from.
+    pub observed_generation: i64,
+    /// Requests that have been taken up.
+    pub observed_requests: Requests,
+    /// The memberships this status was computed from.
+    pub observed_membership_revision: i64,
+    /// The container that is the game's, as last seen.
+    pub container: Option<ContainerId>,
+    /// Its present life, once it was seen running.
+    pub container_started_at: Option<String>,
+    /// What its image is, for ever, until a change of version.
+    pub image_id: Option<ImageId>,
+    /// The declared inputs of its container.
+    pub applied: Option<AppliedSpec>,
+    /// Where the engine is reached by the controller, while it serves.
+    pub endpoint: Option<String>,
+    /// Every way to reach it, while it serves.
+    pub endpoints: Option<Endpoints>,
+    /// The state directory on the host.
+    pub state_path: Option<String>,
+    /// The network its container was put on.
+    pub network: Option<String>,
+    /// `healthy`, `unhealthy` or nothing known.
+    pub engine_health: Option<String>,
+    /// The turn the engine is at.
+    pub current_turn: Option<i64>,
+    /// Which history of the game this is.
+    pub timeline: i64,
+    /// Initialisation has been decided; set before the request is sent.
+    pub init_intent_at: Option<Timestamp>,
+    /// The engine was seen to have the game.
+    pub initialized_at: Option<Timestamp>,
+    /// The pause was acknowledged.
+    pub paused_at: Option<Timestamp>,
+    /// The present run reached health.
+    pub started_at: Option<Timestamp>,
+    /// It was stopped.
+    pub stopped_at: Option<Timestamp>,
+    /// The engine said the game is over.
+    pub finished_at: Option<Timestamp>,
+    /// When the present attempt at starting began; its deadline counts from here.
+    pub start_began_at: Option<Timestamp>,
+    /// Healthy without a break since.
+    pub healthy_since: Option<Timestamp>,
+    /// Failed attempts in a row; decides the backoff.
+    pub failures: u32,
+    /// Healing restarts ever.
+    pub restart_count: u32,
+    /// No attempt before.
+    pub next_attempt_at: Option<Timestamp>,
+    /// How the last life ended.
+    pub last_exit: Option<Exit>,
+    /// The last lines of its log.
+    pub last_log_lines: Option<String>,
+    /// The container a restart takes away; set with the request's observation.
+    pub restart_from: Option<ContainerId>,
+    /// The truths in detail.
+    pub conditions: Vec<Condition>,
+    /// The operation under way.
+    pub operation: Option<OpenOperation>,
+    /// The deletion came to its end.
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl Record {
+    /// The record of a game first seen: requests that its row already carries are not outstanding.
+    pub fn first_seen(requests: Requests) -> Self {
+        Self {
+            phase: Phase::Pending,
+            reason: "Seen".into(),
+            message: "The game was seen; nothing has been done yet.".into(),
+            observed_generation: 0,
+            observed_requests: requests,
+            observed_membership_revision: 0,
+            container: None,
+            container_started_at: None,
+            image_id: None,
+            applied: None,
+            endpoint: None,
+            endpoints: None,
+            state_path: None,
+            network: None,
+            engine_health: None,
+            current_turn: None,
+            timeline: 1,
+            init_intent_at: None,
+            initialized_at: None,
+            paused_at: None,
+            started_at: None,
+            stopped_at: None,
+            finished_at: None,
+            start_began_at: None,
+            healthy_since: None,
+            failures: 0,
+            restart_count: 0,
+            next_attempt_at: None,
+            last_exit: None,
+            last_log_lines: None,
+            restart_from: None,
+            conditions: Vec::new(),
+            operation: None,
+            deleted_at: None,
+        }
+    }
+
+    /// The life that the record speaks of.
+    pub fn life(&self) -> Option<Life> {
+        Some(Life { container: self.container.clone()?, started_at: self.container_started_at.clone()? })
+    }
+}

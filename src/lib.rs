@@ -1,0 +1,6 @@
+//! Gamekeeper keeps every game's engine running.
+//!
+//! See `docs/architecture.md` for how the modules fit together.
+
+pub mod game;
+pub mod runtime;

@@ -1,0 +1,342 @@
+//! What Gamekeeper needs of a container runtime, in its own words.
+//!
+//! Docker is the first runtime, in [`docker`]; only that module names bollard's types. Nothing here
+//! or above assumes that the engine's host is the controller's: the state directory is the
+//! runtime's business too.
+
+pub mod docker;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use crate::game::record::Endpoints;
+use crate::game::spec::{Relaxation, RunAs};
+use crate::game::{ContainerId, Epoch, GameId, ImageId, ImageRef, Name, NetworkId, Resources};
+
+/// A container that carries this instance's labels, or the name of one of its games.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Docker's id.
+    pub id: ContainerId,
+    /// Whose it is.
+    pub owner: Owner,
+    /// What it is doing.
+    pub state: ContainerState,
+    /// What it runs.
+    pub image_id: ImageId,
+    /// The id of the network that its endpoint belongs to; none if it has lost it.
+    pub network_id: Option<NetworkId>,
+    /// Where its engine is reached; all empty unless running.
+    pub endpoints: Endpoints,
+    /// The address that the controller itself uses (`host:port`); none unless running.
+    pub reachable_at: Option<String>,
+    /// The epoch it was created in, from its label.
+    pub epoch: Option<i64>,
+    /// The admin token that it was created with.
+    pub token: Option<EngineToken>,
+}
+
+/// The admin token of one container. Never logged.
+#[derive(Clone)]
+pub struct EngineToken(secrecy::SecretString);
+
+impl EngineToken {
+    /// Wraps a token.
+    pub fn new(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// The token, to be sent.
+    pub fn reveal(&self) -> &str {
+        secrecy::ExposeSecret::expose_secret(&self.0)
+    }
+}
+
+impl std::fmt::Debug for EngineToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EngineToken(…)")
+    }
+}
+
+impl PartialEq for EngineToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.reveal() == other.reveal()
+    }
+}
+
+impl Eq for EngineToken {}
+
+/// Whose a container is, by its labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// This instance's, for this game.
+    Game(GameId),
+    /// Anything else: another instance's, a person's.
+    Foreign,
+}
+
+/// What a container is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Made, never started.
+    Created,
+    /// Its process lives.
+    Running {
+        /// Docker's `StartedAt`, compared for equality only.
+        started_at: String,
+    },
+    /// Frozen or restarting by somebody else's hand: a process that is not proven dead.
+    Unsettled {
+        /// Docker's word for it.
+        status: String,
+    },
+    /// Its process ended.
+    Exited {
+        /// Docker's `StartedAt`.
+        started_at: String,
+        /// Its exit code.
+        code: i64,
+        /// Docker says the kernel killed it for memory.
+        out_of_memory: bool,
+    },
+    /// Being removed, or dead half-way through removal.
+    Removing,
+}
+
+/// One line of the bulk list: what tells whether anything about a container changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Docker's id.
+    pub id: ContainerId,
+    /// The game it belongs to.
+    pub game: GameId,
+    /// Docker's word for its state (`running`, `exited` …).
+    pub state: String,
+    /// Its address on the network, which changes with each life.
+    pub address: Option<String>,
+}
+
+/// What a new container is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewContainer {
+    /// Whose it will be.
+    pub game: GameId,
+    /// The game's handle, for people.
+    pub name: Name,
+    /// The version, for people.
+    pub engine_version: String,
+    /// A digest of the declared inputs, for people.
+    pub spec_hash: String,
+    /// The leadership that makes it.
+    pub epoch: Epoch,
+    /// What it runs: the pinned id where one is pinned.
+    pub image: ImageSelector,
+    /// The port its engine listens on.
+    pub port: u16,
+    /// Which user its process is.
+    pub run_as: RunAs,
+    /// What hardening is relaxed.
+    pub relaxations: Vec<Relaxation>,
+    /// Its limits; what is absent gets the runtime's default.
+    pub resources: Resources,
+    /// Whether the engine wants an admin token.
+    pub with_token: bool,
+}
+
+/// Which image a container is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageSelector {
+    /// What the reference points to now.
+    Reference(ImageRef),
+    /// What it pointed to when it was pinned.
+    Pinned(ImageId),
+}
+
+/// Where the state directory of a game stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateDirectory {
+    /// It is there.
+    Present,
+    /// It is not.
+    Absent,
+}
+
+/// Something happened to a container. It only says where to look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeEvent {
+    /// Which game to look at; none means all of them (a stream that was interrupted).
+    pub game: Option<GameId>,
+    /// Docker's word for it (`die`, `start` …).
+    pub action: String,
+}
+
+/// How far a pull is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PullProgress {
+    /// Bytes here.
+    pub current: u64,
+    /// Bytes in all, as far as known.
+    pub total: u64,
+}
+
+/// Who is at the other end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeIdentity {
+    /// The engine's own id, which survives its restarts.
+    pub id: String,
+    /// Its version, for people.
+    pub version: String,
+}
+
+/// Why a request to the runtime failed: named for what has to be done about it.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// No answer: nothing is known about what is there or what happened.
+    #[error("Docker cannot be asked")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No answer within the deadline: nothing is known either.
+    #[error("Docker did not answer `{call}` within {} s", after.as_secs_f32())]
+    TimedOut {
+        /// Which call.
+        call: &'static str,
+        /// The deadline.
+        after: Duration,
+    },
+    /// The thing named is not there.
+    #[error("{0} is not there")]
+    NotFound(String),
+    /// Something else has the name, or is in the way.
+    #[error("{0}")]
+    Conflict(String),
+    /// The runtime or the registry refuses what was asked, and will again.
+    #[error("{0}")]
+    Refused(String),
+    /// A pull failed.
+    #[error("{message}")]
+    Pull {
+        /// What to expect of another attempt.
+        kind: PullFailure,
+        /// The registry's or Docker's words.
+        message: String,
+    },
+    /// The container is not what was decided about: its labels say so.
+    #[error("container {0} is not this game's (any more); it is left alone")]
+    NotOurs(ContainerId),
+    /// The state directory could not be made, owned or removed.
+    #[error("the state directory {path} could not be {verb}")]
+    StateDirectory {
+        /// Where.
+        path: String,
+        /// What was tried: `created`, `removed` …
+        verb: &'static str,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Docker failed at it; it may go better next time.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Why a pull failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullFailure {
+    /// No such image or tag.
+    NotFound,
+    /// Credentials are missing or wrong.
+    Unauthorized,
+    /// Too many requests.
+    RateLimited,
+    /// The registry cannot be reached, or answered with an error of its own.
+    Unreachable,
+    /// The policy is `never`, and the image is not here.
+    Forbidden,
+}
+
+/// A container runtime.
+///
+/// Calls have deadlines of their own. A call that names a container verifies, by an inspect made
+/// for it, that the labels still say it is that game's ([`RuntimeError::NotOurs`] otherwise).
+#[async_trait]
+pub trait Runtime: Send + Sync + 'static {
+    /// Who is at the other end.
+    async fn identity(&self) -> Result<RuntimeIdentity, RuntimeError>;
+
+    /// Every container with this instance's label, in one call.
+    async fn list(&self) -> Result<Vec<Listed>, RuntimeError>;
+
+    /// The container that holds this game's name, whoever made it.
+    async fn inspect(&self, game: GameId) -> Result<Option<Container>, RuntimeError>;
+
+    /// Makes a container, not started. A container of this game that is there already is a conflict.
+    async fn create(&self, new: &NewContainer) -> Result<ContainerId, RuntimeError>;
+
+    /// Starts it; success if it runs already.
+    async fn start(&self, game: GameId, container: &ContainerId) -> Result<(), RuntimeError>;
+
+    /// Asks its process to end and kills it after `grace`; success if it has ended already.
+    async fn stop(&self, game: GameId, container: &ContainerId, grace: Duration) -> Result<(), RuntimeError>;
+
+    /// Removes it, which must have ended; success if it is gone already.
+    async fn remove(&self, game: GameId, container: &ContainerId) -> Result<(), RuntimeError>;
+
+    /// The last `lines` lines that this life of it wrote, bounded in bytes.
+    async fn log_tail(&self, container: &ContainerId, lines: usize) -> Result<String, RuntimeError>;
+
+    /// Its log as text, for people; ends when the log ends, or never when it follows.
+    async fn log_stream(
+        &self,
+        container: &ContainerId,
+        options: &LogOptions,
+    ) -> Result<BoxStream<'static, Result<bytes::Bytes, RuntimeError>>, RuntimeError>;
+
+    /// The image that this selects, if it is on the host.
+    async fn image(&self, image: &ImageSelector) -> Result<Option<ImageId>, RuntimeError>;
+
+    /// Gets an image, by the pull policy, telling how far it is. Cancelled by dropping.
+    async fn pull(
+        &self,
+        image: &ImageRef,
+        progress: &(dyn Fn(PullProgress) + Send + Sync),
+    ) -> Result<ImageId, RuntimeError>;
+
+    /// The network that engines are put on, if it is there.
+    async fn network(&self) -> Result<Option<NetworkId>, RuntimeError>;
+
+    /// Makes that network; success if it is there.
+    async fn create_network(&self) -> Result<NetworkId, RuntimeError>;
+
+    /// Where the game's state directory stands.
+    async fn state_directory(&self, game: GameId) -> Result<StateDirectory, RuntimeError>;
+
+    /// Makes it, owned by the user its engine will be; success if it is there.
+    async fn create_state_directory(&self, game: GameId, run_as: RunAs) -> Result<(), RuntimeError>;
+
+    /// Removes it with everything in it, following no link; success if it is gone.
+    async fn remove_state_directory(&self, game: GameId) -> Result<(), RuntimeError>;
+
+    /// The game's state directory on the engine's host, for people.
+    fn state_path(&self, game: GameId) -> String;
+
+    /// The network's name, for people.
+    fn network_name(&self) -> &str;
+
+    /// What happens to this instance's containers, for ever: reconnects by itself, from where it
+    /// was, and says with an event for all games that something may have been lost.
+    fn events(&self) -> BoxStream<'static, RuntimeEvent>;
+}
+
+/// Which part of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Go on with what is written from now on.
+    pub follow: bool,
+    /// Only this many lines from the end.
+    pub tail: Option<usize>,
+    /// A time before each line.
+    pub timestamps: bool,
+    /// Only what is younger, in seconds.
+    pub since_seconds: Option<u64>,
+}
