@@ -23,3 +23,21 @@ impl fmt::Display for SpecProblem {
         if self.field.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.field, self.message) }
     }
 }
+
+/// Keeps hostile text from filling a message, or from steering a terminal.
+pub(crate) fn shorten(text: &str) -> String {
+    shorten_to(text, 80)
+}
+
+/// The same, with another limit of characters.
+pub(crate) fn shorten_to(text: &str, shown: usize) -> String {
+    let mut kept: String = String::new();
+    let mut characters = text.chars();
+    for c in characters.by_ref().take(shown) {
+        if c.is_control() { kept.extend(c.escape_debug()) } else { kept.push(c) }
+    }
+    if characters.next().is_some() {
+        kept.push('…');
+    }
+    kept
+}
