@@ -3,4 +3,5 @@
 //! See `docs/architecture.md` for how the modules fit together.
 
 pub mod game;
+pub mod reconcile;
 pub mod runtime;

@@ -3,6 +3,8 @@
 //! Nothing here does I/O, reads a clock or draws a random number. Raw input (a manifest, a row) is
 //! validated once, in [`manifest`], into the types of this module; later code never sees raw input.
 
+pub mod container;
+pub mod engine;
 pub mod id;
 pub mod manifest;
 pub mod operation;

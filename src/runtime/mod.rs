@@ -11,99 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use crate::game::record::Endpoints;
+pub use crate::game::container::{Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory};
 use crate::game::spec::{Relaxation, RunAs};
 use crate::game::{ContainerId, Epoch, GameId, ImageId, ImageRef, Name, NetworkId, Resources};
-
-/// A container that carries this instance's labels, or the name of one of its games.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Container {
-    /// Docker's id.
-    pub id: ContainerId,
-    /// Whose it is.
-    pub owner: Owner,
-    /// What it is doing.
-    pub state: ContainerState,
-    /// What it runs.
-    pub image_id: ImageId,
-    /// The id of the network that its endpoint belongs to; none if it has lost it.
-    pub network_id: Option<NetworkId>,
-    /// Where its engine is reached; all empty unless running.
-    pub endpoints: Endpoints,
-    /// The address that the controller itself uses (`host:port`); none unless running.
-    pub reachable_at: Option<String>,
-    /// The epoch it was created in, from its label.
-    pub epoch: Option<i64>,
-    /// The admin token that it was created with.
-    pub token: Option<EngineToken>,
-}
-
-/// The admin token of one container. Never logged.
-#[derive(Clone)]
-pub struct EngineToken(secrecy::SecretString);
-
-impl EngineToken {
-    /// Wraps a token.
-    pub fn new(text: String) -> Self {
-        Self(text.into())
-    }
-
-    /// The token, to be sent.
-    pub fn reveal(&self) -> &str {
-        secrecy::ExposeSecret::expose_secret(&self.0)
-    }
-}
-
-impl std::fmt::Debug for EngineToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("EngineToken(…)")
-    }
-}
-
-impl PartialEq for EngineToken {
-    fn eq(&self, other: &Self) -> bool {
-        self.reveal() == other.reveal()
-    }
-}
-
-impl Eq for EngineToken {}
-
-/// Whose a container is, by its labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
-    /// This instance's, for this game.
-    Game(GameId),
-    /// Anything else: another instance's, a person's.
-    Foreign,
-}
-
-/// What a container is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ContainerState {
-    /// Made, never started.
-    Created,
-    /// Its process lives.
-    Running {
-        /// Docker's `StartedAt`, compared for equality only.
-        started_at: String,
-    },
-    /// Frozen or restarting by somebody else's hand: a process that is not proven dead.
-    Unsettled {
-        /// Docker's word for it.
-        status: String,
-    },
-    /// Its process ended.
-    Exited {
-        /// Docker's `StartedAt`.
-        started_at: String,
-        /// Its exit code.
-        code: i64,
-        /// Docker says the kernel killed it for memory.
-        out_of_memory: bool,
-    },
-    /// Being removed, or dead half-way through removal.
-    Removing,
-}
 
 /// One line of the bulk list: what tells whether anything about a container changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,24 +53,6 @@ pub struct NewContainer {
     pub resources: Resources,
     /// Whether the engine wants an admin token.
     pub with_token: bool,
-}
-
-/// Which image a container is made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ImageSelector {
-    /// What the reference points to now.
-    Reference(ImageRef),
-    /// What it pointed to when it was pinned.
-    Pinned(ImageId),
-}
-
-/// Where the state directory of a game stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StateDirectory {
-    /// It is there.
-    Present,
-    /// It is not.
-    Absent,
 }
 
 /// Something happened to a container. It only says where to look.

@@ -1,0 +1,124 @@
+//! A game's container as a runtime describes it.
+
+use super::id::{ContainerId, GameId, ImageId, ImageRef, NetworkId};
+use super::record::{Endpoints, Life};
+
+/// A container that carries this instance's labels, or the name of one of its games.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Docker's id.
+    pub id: ContainerId,
+    /// Whose it is.
+    pub owner: Owner,
+    /// What it is doing.
+    pub state: ContainerState,
+    /// What it runs.
+    pub image_id: ImageId,
+    /// The id of the network that its endpoint belongs to; none if it has lost it.
+    pub network_id: Option<NetworkId>,
+    /// Where its engine is reached; all empty unless running.
+    pub endpoints: Endpoints,
+    /// The address that the controller itself uses (`host:port`); none unless running.
+    pub reachable_at: Option<String>,
+    /// The epoch it was created in, from its label.
+    pub epoch: Option<i64>,
+    /// The admin token that it was created with.
+    pub token: Option<EngineToken>,
+}
+
+/// The admin token of one container. Never logged.
+#[derive(Clone)]
+pub struct EngineToken(secrecy::SecretString);
+
+impl EngineToken {
+    /// Wraps a token.
+    pub fn new(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// The token, to be sent.
+    pub fn reveal(&self) -> &str {
+        secrecy::ExposeSecret::expose_secret(&self.0)
+    }
+}
+
+impl std::fmt::Debug for EngineToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EngineToken(…)")
+    }
+}
+
+impl PartialEq for EngineToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.reveal() == other.reveal()
+    }
+}
+
+impl Eq for EngineToken {}
+
+/// Whose a container is, by its labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// This instance's, for this game.
+    Game(GameId),
+    /// Anything else: another instance's, a person's.
+    Foreign,
+}
+
+/// What a container is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Made, never started.
+    Created,
+    /// Its process lives.
+    Running {
+        /// Docker's `StartedAt`, compared for equality only.
+        started_at: String,
+    },
+    /// Frozen or restarting by somebody else's hand: a process that is not proven dead.
+    Unsettled {
+        /// Docker's word for it.
+        status: String,
+    },
+    /// Its process ended.
+    Exited {
+        /// Docker's `StartedAt`.
+        started_at: String,
+        /// Its exit code.
+        code: i64,
+        /// Docker says the kernel killed it for memory.
+        out_of_memory: bool,
+    },
+    /// Being removed, or dead half-way through removal.
+    Removing,
+}
+
+/// Which image a container is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageSelector {
+    /// What the reference points to now.
+    Reference(ImageRef),
+    /// What it pointed to when it was pinned.
+    Pinned(ImageId),
+}
+
+/// Where the state directory of a game stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateDirectory {
+    /// It is there.
+    Present,
+    /// It is not.
+    Absent,
+}
+
+impl Container {
+    /// Its present or last life, if it ever lived.
+    pub fn life(&self) -> Option<Life> {
+        match &self.state {
+            ContainerState::Running { started_at } | ContainerState::Exited { started_at, .. } => {
+                Some(Life { container: self.id.clone(), started_at: started_at.clone() })
+            }
+            ContainerState::Created | ContainerState::Unsettled { .. } | ContainerState::Removing => None,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! From what should be and what is to the next steps.
+//!
+//! [`plan`](plan::plan) is a pure function; the modules beside it (`observed`, `step`, `backoff`,
+//! `operations`, `conditions`) are pure too: no I/O, no clock, no randomness, no logging, no async.
+//! Only [`apply`] touches the world, and it decides nothing.
+
+pub mod backoff;
+pub mod conditions;
+pub mod observed;
+pub mod operations;
+pub mod plan;
+pub mod policy;
+pub mod step;
+
+pub use observed::{EngineView, Failure, FailureClass, Image, Looked, Observation, RuntimeView, Seen, Work};
+pub use plan::{Plan, plan};
+pub use policy::{Policy, PullPolicy};
+pub use step::{Planned, Step, Wait};

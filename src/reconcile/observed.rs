@@ -1,0 +1,182 @@
+//! What is known of the world when a round begins.
+//!
+//! An observation is three-valued. A runtime that cannot be asked is [`RuntimeView::Unknown`], and
+//! that variant holds nothing a creation or a removal could be planned from: those need a
+//! [`Vacancy`] or a [`Dead`], and only a [`Seen`] hands them out.
+
+use jiff::Timestamp;
+
+use crate::game::container::{Container, ContainerState, ImageSelector, Owner, StateDirectory};
+use crate::game::engine::Answer;
+use crate::game::record::Life;
+use crate::game::{ContainerId, ImageId, ImageRef, NetworkId};
+
+use super::step::Step;
+
+/// Everything a plan is made from, beside the desired state and the record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// The present time: planning reads no clock.
+    pub now: Timestamp,
+    /// What Docker says.
+    pub runtime: RuntimeView,
+    /// What goes on in the background for this game.
+    pub work: Option<Work>,
+    /// A place among the concurrent starts is held.
+    pub start_slot: bool,
+    /// A step that failed since the last plan.
+    pub failure: Option<Failure>,
+}
+
+/// What Docker says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RuntimeView {
+    /// It cannot be asked.
+    Unknown {
+        /// Since when.
+        since: Timestamp,
+        /// Why not, in words.
+        why: String,
+    },
+    /// It answered.
+    Known(Seen),
+}
+
+/// A fact that is asked for only when something depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looked<T> {
+    /// Nobody has looked.
+    NotYet,
+    /// This was found.
+    At(T),
+}
+
+/// What Docker and the engine said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// The container that holds the game's name, if any does.
+    pub container: Option<Container>,
+    /// The last log lines of a life that ended and is not on record yet.
+    pub log_tail: Option<String>,
+    /// The image that the game needs.
+    pub image: Image,
+    /// The network that engines are put on.
+    pub network: Looked<Option<NetworkId>>,
+    /// The game's state directory.
+    pub state_directory: Looked<StateDirectory>,
+    /// The engine itself.
+    pub engine: EngineView,
+}
+
+/// The image that a game needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Image {
+    /// Nobody has looked.
+    NotYet,
+    /// It was looked for.
+    At {
+        /// What was looked for.
+        selector: ImageSelector,
+        /// What was found on the host.
+        found: Option<ImageId>,
+        /// It was fetched for this start.
+        fetched: bool,
+    },
+}
+
+/// What the engine said when it was last asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EngineView {
+    /// It has not been asked in its present life.
+    NotAsked,
+    /// It was asked.
+    Said {
+        /// Which life of which container answered.
+        life: Life,
+        /// When.
+        at: Timestamp,
+        /// What.
+        answer: Answer,
+        /// How many looks in a row have failed, this one included.
+        failures: u32,
+    },
+}
+
+/// What goes on in the background for a game; its end brings the next round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// An image is being fetched.
+    Pulling {
+        /// Which.
+        image: ImageRef,
+        /// How far, in words for people.
+        progress: String,
+    },
+    /// A container is being stopped.
+    Stopping(ContainerId),
+    /// The engine is being asked how it is.
+    Probing(Life),
+    /// The engine is being initialised.
+    Initialising(Life),
+}
+
+/// A step that failed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    /// Which.
+    pub step: Step,
+    /// What to do about it.
+    pub class: FailureClass,
+    /// One CamelCase word for machines.
+    pub reason: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// What to do about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureClass {
+    /// It may go better next time.
+    Retry,
+    /// It will not, until the spec changes.
+    Spec,
+    /// It will not, until a person acts.
+    Person,
+    /// The world was not as thought: look again, count nothing.
+    Stale,
+    /// Docker could not be asked: nothing is known about what happened.
+    Unknown,
+}
+
+/// Proof that Docker was asked, and no container holds the game's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vacancy(());
+
+/// Proof that Docker was asked, and this container of the game has no process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dead(ContainerId);
+
+impl Dead {
+    /// Which container.
+    pub fn container(&self) -> &ContainerId {
+        &self.0
+    }
+}
+
+impl Seen {
+    /// The proof that there is no container, if there is none.
+    pub fn vacancy(&self) -> Option<Vacancy> {
+        self.container.is_none().then_some(Vacancy(()))
+    }
+
+    /// The proof that the game's container has no process, if that is so.
+    pub fn dead(&self) -> Option<Dead> {
+        let container = self.container.as_ref()?;
+        let ours = matches!(container.owner, Owner::Game(_));
+        let ended = match container.state {
+            ContainerState::Created | ContainerState::Exited { .. } => true,
+            ContainerState::Running { .. } | ContainerState::Unsettled { .. } | ContainerState::Removing => false,
+        };
+        (ours && ended).then(|| Dead(container.id.clone()))
+    }
+}

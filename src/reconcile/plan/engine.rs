@@ -1,0 +1,211 @@
+//! The container runs: is its engine healthy, has it its game, is it the right one.
+
+use std::time::Duration;
+
+use crate::game::container::Container;
+use crate::game::engine::{Answer, EngineState};
+use crate::game::operation::Ending;
+use crate::game::record::{AppliedSpec, Life};
+use crate::game::{ConditionType as C, Phase};
+use crate::reconcile::backoff::after;
+use crate::reconcile::observed::{EngineView, Seen, Work};
+use crate::reconcile::step::{Step, Wait};
+
+use super::{Mappings, Round};
+
+/// The first looks at a starting engine follow each other quickly, then ever slower: a tenth of
+/// the time it has taken so far, within these bounds.
+const STARTING_PROBE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+impl Round<'_> {
+    /// A live container: everything depends on what the engine in it says.
+    pub(super) fn engine(&mut self, seen: &Seen, container: &Container, life: Life, target: &AppliedSpec) {
+        self.truths.holds(C::ContainerRunning, "Running", "The container runs.");
+        let given_up = self.record.last_exit.as_ref().is_some_and(|exit| exit.life.as_ref() == Some(&life));
+        if given_up {
+            // Decided and counted before: its process has to end.
+            return self.remove_process(container);
+        }
+        if self.was.life().as_ref() != Some(&life) {
+            self.no_longer_serving();
+            self.record.container = Some(life.container.clone());
+            self.record.container_started_at = Some(life.started_at.clone());
+            self.record.start_began_at = Some(self.record.start_began_at.unwrap_or(self.now));
+        }
+        let said = match &seen.engine {
+            EngineView::Said { life: answered, at, answer, failures } if *answered == life => Some((*at, answer, *failures)),
+            EngineView::Said { .. } | EngineView::NotAsked => None,
+        };
+        match said {
+            None => self.ask(&life, container, "nobody has asked it yet"),
+            Some((at, Answer::Has(state), _)) => self.serving(&life, container, at, state),
+            Some((_, Answer::NotInitialised, _)) => self.initialise(&life, container, target),
+            Some((at, Answer::Unhealthy(why), failures)) => self.unhealthy(&life, container, at, why, failures),
+            Some((at, Answer::WrongEngine(why), failures)) => self.unhealthy(&life, container, at, why, failures),
+        }
+    }
+
+    fn ask(&mut self, life: &Life, container: &Container, cause: &str) {
+        self.wait(Wait::Engine);
+        if self.record.healthy_since.is_none() && self.record.phase != Phase::EngineUnreachable {
+            self.begin_start("its engine is not healthy yet");
+            self.headline(Phase::Starting, "WaitingForHealth", "The engine's container runs; its health is awaited.");
+        }
+        match (self.working(), &container.reachable_at) {
+            (Some(_), _) => self.wait(Wait::Work),
+            (None, Some(endpoint)) => {
+                self.step(Step::ProbeEngine { life: life.clone(), endpoint: endpoint.clone() }, cause);
+            }
+            // It has no address: nobody will ever reach it.
+            (None, None) => self.unhealthy(life, container, self.now, "the container has no address", 0),
+        }
+    }
+
+    /// Not healthy: before its first health the start's deadline counts, after it the failed looks.
+    fn unhealthy(&mut self, life: &Life, container: &Container, at: jiff::Timestamp, why: &str, failures: u32) {
+        self.truths.fails(C::EngineHealthy, "Unhealthy", why);
+        self.record.engine_health = Some("unhealthy".into());
+        if let Some(began) = self.record.start_began_at {
+            let deadline = after(began, self.policy.start_deadline);
+            if self.now >= deadline {
+                let message =
+                    format!("The engine was not healthy within {} s: {why}", self.policy.start_deadline.as_secs());
+                return self.give_up(life, container, "NeverHealthy", &message);
+            }
+            let waited = Duration::try_from(self.now.duration_since(began)).unwrap_or_default();
+            let pause = (waited / 10).clamp(STARTING_PROBE.0, STARTING_PROBE.1);
+            self.look_again(deadline);
+            return self.ask_after(life, container, after(at, pause), "it is not healthy yet");
+        }
+        if failures >= self.policy.restart_after || container.reachable_at.is_none() {
+            let message = format!("The engine's process lives, but {failures} looks in a row failed: {why}");
+            return self.give_up(life, container, "Unreachable", &message);
+        }
+        if failures >= self.policy.unreachable_after {
+            let message = format!("The engine's process lives, but it does not answer: {why}");
+            self.headline(Phase::EngineUnreachable, "EngineUnreachable", &message);
+            self.record.endpoint = None;
+            self.record.endpoints = None;
+            self.record.healthy_since = None;
+        } else {
+            // Too early to say: the status stays as it was.
+            self.ready = self.was.phase == Phase::Running || self.was.phase == Phase::Finished;
+        }
+        self.ask_after(life, container, after(at, self.policy.failing_probe_interval), "its last look failed");
+    }
+
+    fn ask_after(&mut self, life: &Life, container: &Container, due: jiff::Timestamp, cause: &str) {
+        let asking = self.working().is_some();
+        self.wait(if asking { Wait::Work } else { Wait::Engine });
+        match &container.reachable_at {
+            Some(endpoint) if self.now >= due && !asking => {
+                self.step(Step::ProbeEngine { life: life.clone(), endpoint: endpoint.clone() }, cause);
+            }
+            _ if asking => {}
+            _ => self.look_again(due),
+        }
+    }
+
+    /// This process gets no more chances. On record before it is stopped, so that it counts once.
+    fn give_up(&mut self, life: &Life, container: &Container, reason: &str, message: &str) {
+        self.no_longer_serving();
+        self.count_exit(Some(life.clone()), None, false, reason, message);
+        self.remove_process(container);
+    }
+
+    fn remove_process(&mut self, container: &Container) {
+        if let Some(Work::Stopping(_)) = self.working() {
+            return self.wait(Wait::Work);
+        }
+        self.wait(Wait::Work);
+        if self.observation.failure.is_some() {
+            return self.look_again(after(self.now, self.policy.backoff_first));
+        }
+        let stop = Step::StopContainer { container: container.id.clone(), grace: self.policy.stop_grace };
+        self.step(stop, "its engine is not healthy");
+    }
+
+    /// Healthy, without a game: initialise it, once.
+    fn initialise(&mut self, life: &Life, container: &Container, target: &AppliedSpec) {
+        self.truths.holds(C::EngineHealthy, "Healthy", "The engine answers its health check.");
+        self.record.engine_health = Some("healthy".into());
+        if self.record.initialized_at.is_some() {
+            self.look_again(after(self.now, self.policy.probe_interval));
+            return self.blocked(
+                "StateMissing",
+                "The game has been initialised, but its engine says that it has none. Nothing is sent: look at the state directory.",
+            );
+        }
+        let waits = self.waits_for_attempt();
+        if waits {
+            return self.headline(Phase::Starting, "InitFailed", "Initialisation failed; it is tried again later.");
+        }
+        self.truths.fails(C::Initialized, "NotYet", "The engine has no game yet.");
+        self.begin_start("its engine has no game yet");
+        if let Some(Work::Initialising(_)) = self.working() {
+            self.headline(Phase::Starting, "Initialising", "The engine is being given its game.");
+            return self.wait(Wait::Work);
+        }
+        if self.working().is_some() {
+            return self.wait(Wait::Work);
+        }
+        let Some(endpoint) = container.reachable_at.clone() else { return };
+        self.headline(Phase::Starting, "Initialising", "The engine is being given its game.");
+        self.record.init_intent_at = Some(self.record.init_intent_at.unwrap_or(self.now));
+        // The deadline was for its health, which it has.
+        self.record.start_began_at = None;
+        self.record.applied = Some(target.clone());
+        let races = self.desired.members.iter().map(|member| member.race_name.clone()).collect();
+        self.step(Step::InitialiseEngine { life: life.clone(), endpoint, races }, "it asked, and the engine has no game");
+        self.wait(Wait::Work);
+    }
+
+    /// Healthy, with its game.
+    fn serving(&mut self, life: &Life, container: &Container, at: jiff::Timestamp, state: &EngineState) {
+        self.truths.holds(C::EngineHealthy, "Healthy", "The engine answers its health check.");
+        if let Some(known) = self.record.current_turn.filter(|known| state.turn < *known) {
+            self.look_again(after(self.now, self.policy.probe_interval));
+            return self.blocked(
+                "TurnWentBack",
+                &format!("The engine is at turn {}, but turn {known} was reached before. Nothing is sent.", state.turn),
+            );
+        }
+        self.truths.holds(C::Initialized, "Initialized", "The engine has its game.");
+        let first_health = self.record.healthy_since.is_none();
+        let healthy_since = self.record.healthy_since.unwrap_or(self.now);
+        self.record.healthy_since = Some(healthy_since);
+        self.record.start_began_at = None;
+        self.record.engine_health = Some("healthy".into());
+        self.record.init_intent_at = Some(self.record.init_intent_at.unwrap_or(self.now));
+        self.record.initialized_at = Some(self.record.initialized_at.unwrap_or(self.now));
+        self.record.current_turn = Some(state.turn);
+        self.record.endpoint.clone_from(&container.reachable_at);
+        self.record.endpoints = Some(container.endpoints.clone());
+        if first_health {
+            self.record.started_at = Some(self.now);
+            self.plan.mappings = Some(Mappings::Adopt(state.players.clone()));
+        }
+        if state.finished {
+            self.record.finished_at = Some(self.record.finished_at.unwrap_or(self.now));
+            self.headline(Phase::Finished, "Finished", "The game is over; its engine stays up for reports.");
+        } else {
+            self.headline(Phase::Running, "Running", "The engine is healthy and has its game.");
+        }
+        self.ready = true;
+        self.end_operation(Ending::Succeeded);
+        self.forget_old_failures(healthy_since);
+        self.ask_after(life, container, after(at, self.policy.probe_interval), "it is time to look again");
+    }
+
+    fn forget_old_failures(&mut self, healthy_since: jiff::Timestamp) {
+        if self.record.failures == 0 {
+            return;
+        }
+        let forgotten_at = after(healthy_since, self.policy.forget_failures_after);
+        if self.now >= forgotten_at {
+            self.forget_failures();
+        } else {
+            self.look_again(forgotten_at);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Which declared inputs an engine is to be built from.
+
+use crate::game::record::AppliedSpec;
+use crate::game::spec::Desired;
+
+/// Why a spec cannot be met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unmet {
+    /// One CamelCase word for machines.
+    pub(super) reason: &'static str,
+    /// What is wrong and what to do about it.
+    pub(super) message: String,
+}
+
+/// The inputs that the desired state declares.
+pub(super) fn declared(desired: &Desired) -> Result<AppliedSpec, Unmet> {
+    let unmet = |reason, message| Err(Unmet { reason, message });
+    let spec = match &desired.spec {
+        Ok(spec) => spec,
+        Err(problems) => {
+            let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            return unmet("InvalidSpec", listed.join("; "));
+        }
+    };
+    let Some(wanted) = &spec.engine_version else {
+        return unmet("NoEngineVersion", "No engine version is set: set engineVersion to a registered one.".into());
+    };
+    let Some(version) = desired.version.as_ref().filter(|entry| &entry.version == wanted) else {
+        return unmet(
+            "UnknownEngineVersion",
+            format!("Engine version {wanted} is not registered: register it or ask for another one."),
+        );
+    };
+    Ok(AppliedSpec {
+        engine_version: version.version.clone(),
+        image: version.image.clone(),
+        port: version.port,
+        contract: version.contract,
+        run_as: version.run_as,
+        relaxations: version.relaxations.clone(),
+        resources: spec.resources.or(version.resources),
+    })
+}
+
+/// What only a first start needs.
+pub(super) fn may_begin(desired: &Desired) -> Result<(), Unmet> {
+    if let Some(version) = desired.version.as_ref().filter(|entry| !entry.enabled) {
+        return Err(Unmet {
+            reason: "EngineVersionDisabled",
+            message: format!("Engine version {} is disabled: enable it or ask for another one.", version.version),
+        });
+    }
+    if desired.members.is_empty() {
+        return Err(Unmet {
+            reason: "NoActiveMembers",
+            message: "The game has no active member: add players before it can start.".into(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,329 @@
+//! The planner: a pure function of desired state, record and observation.
+//!
+//! A [`Plan`] says which steps to take now, what is waited on, when to look again, and what to write
+//! down *before* the steps are taken. So the operation, the intent to initialise, the count of
+//! attempts are on record before the effect they speak of; what a step brought about is seen by the
+//! next round, which looks again. Applying a plan's steps to a faithful world and planning again
+//! ends, in a few rounds, with a plan without steps.
+//!
+//! The precedence, first that applies: Docker unknown, deletion, desired stopped, blocked, invalid,
+//! restart, heal. It is [`Round::known`] and [`Round::run`], read from top to bottom.
+
+mod engine;
+mod inputs;
+mod running;
+mod stopped;
+
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+
+use crate::game::container::{Container, Owner};
+use crate::game::engine::EnginePlayer;
+use crate::game::operation::{Ending, NewOperation, OperationKind};
+use crate::game::record::Record;
+use crate::game::spec::{Desired, DesiredStatus, Source};
+use crate::game::{ConditionType as C, EngineVersion, Phase};
+
+use super::backoff::{after, next_attempt};
+use super::conditions::Truths;
+use super::observed::{Failure, FailureClass, Observation, RuntimeView, Seen, Work};
+use super::operations::OperationChange;
+use super::policy::Policy;
+use super::step::{Planned, Step, Wait};
+
+/// What to do now, and what to write down before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// One effect each, in this order; a failed one ends the round.
+    pub steps: Vec<Planned>,
+    /// What is waited on.
+    pub waiting_on: Vec<Wait>,
+    /// When to look again, if nothing happens before.
+    pub look_again: Option<Timestamp>,
+    /// A place among the concurrent starts is wanted, or still needed.
+    pub uses_start_slot: bool,
+    /// The status to write down before the steps.
+    pub record: Record,
+    /// What begins and ends with it.
+    pub operation: OperationChange,
+    /// What becomes of the player mappings.
+    pub mappings: Mappings,
+    /// What there is to tell, if the headline changed.
+    pub event: Option<Told>,
+}
+
+/// What becomes of a game's player mappings.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mappings {
+    /// They stay.
+    Keep,
+    /// One for each active member, with an id derived from game and user.
+    Mint,
+    /// The engine's own ids take the place of the derived ones.
+    Adopt(Vec<EnginePlayer>),
+    /// The game has no engine: there are none.
+    Drop,
+}
+
+/// An event to be told, worded for an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Something is wrong.
+    pub warning: bool,
+    /// One CamelCase word.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+}
+
+/// Plans one game.
+pub fn plan(desired: &Desired, record: &Record, observation: &Observation, policy: &Policy) -> Plan {
+    let mut round = Round::new(desired, record, observation, policy);
+    round.absorb_failure();
+    match &observation.runtime {
+        RuntimeView::Unknown { since, why } => round.unknown(*since, why),
+        RuntimeView::Known(seen) => round.known(seen),
+    }
+    round.finish()
+}
+
+/// A plan in the making.
+struct Round<'a> {
+    desired: &'a Desired,
+    was: &'a Record,
+    observation: &'a Observation,
+    policy: &'a Policy,
+    now: Timestamp,
+    record: Record,
+    truths: Truths,
+    ready: bool,
+    plan: Parts,
+}
+
+#[derive(Default)]
+struct Parts {
+    steps: Vec<Planned>,
+    waiting_on: Vec<Wait>,
+    look_again: Option<Timestamp>,
+    uses_start_slot: bool,
+    operation: OperationChange,
+    mappings: Option<Mappings>,
+}
+
+impl<'a> Round<'a> {
+    fn new(desired: &'a Desired, was: &'a Record, observation: &'a Observation, policy: &'a Policy) -> Self {
+        let mut record = was.clone();
+        record.observed_generation = desired.generation;
+        record.observed_membership_revision = desired.membership_revision;
+        let now = observation.now;
+        Self {
+            desired,
+            was,
+            observation,
+            policy,
+            now,
+            record,
+            truths: Truths::default(),
+            ready: false,
+            plan: Parts::default(),
+        }
+    }
+
+    /// What Docker knows decides; see the module's documentation for the order.
+    fn known(&mut self, seen: &Seen) {
+        self.turn_around();
+        if self.desired.deletion_requested_at.is_some() {
+            return self.delete(seen);
+        }
+        match self.desired.status {
+            DesiredStatus::Stopped => self.stop(seen),
+            DesiredStatus::Running => self.run(seen),
+        }
+    }
+
+    /// Docker cannot be asked: nothing is decided. A short silence is ridden out.
+    fn unknown(&mut self, since: Timestamp, why: &str) {
+        let shown_from = after(since, self.policy.silence);
+        self.wait(Wait::Docker);
+        self.record.observed_generation = self.was.observed_generation;
+        if self.now < shown_from {
+            return self.look_again(shown_from);
+        }
+        self.headline(Phase::Unknown, "DockerUnreachable", why);
+        for kind in [C::Ready, C::ContainerRunning] {
+            self.truths.unknown(kind, "DockerUnreachable", why);
+        }
+    }
+
+    /// Failures on the way up say nothing about the way down, and the other way round; those of a
+    /// game without state say nothing about its new spec.
+    fn turn_around(&mut self) {
+        let down = |phase| matches!(phase, Phase::Stopping | Phase::Stopped);
+        let goes_down =
+            self.desired.status == DesiredStatus::Stopped || self.desired.deletion_requested_at.is_some();
+        let changed_spec = self.was.observed_generation != self.desired.generation;
+        if changed_spec && (down(self.was.phase) != goes_down || !self.has_state()) {
+            self.forget_failures();
+        }
+    }
+
+    fn forget_failures(&mut self) {
+        self.record.failures = 0;
+        self.record.next_attempt_at = None;
+    }
+
+    /// Writes down what a failed step means for the attempt that it belonged to.
+    fn absorb_failure(&mut self) {
+        let Some(Failure { step, class, reason, message }) = &self.observation.failure else { return };
+        let phase = match (class, step) {
+            // The world was not as thought, or cannot be asked: looking again is all there is to do.
+            (FailureClass::Stale | FailureClass::Unknown, _) => return,
+            (FailureClass::Person, _) => Phase::Blocked,
+            (FailureClass::Spec, _) => Phase::Invalid,
+            (FailureClass::Retry, Step::StartContainer(_) | Step::CreateContainer { .. }) => Phase::CrashLoop,
+            (FailureClass::Retry, _) => self.was.phase,
+        };
+        if let Step::StartContainer(container) = step {
+            // What would not start is made anew: its network or its port may be gone for good.
+            self.record.restart_from = Some(container.clone());
+        }
+        match step {
+            Step::PullImage(_) => self.truths.fails(C::ImageReady, reason, message.clone()),
+            Step::InitialiseEngine { .. } => self.truths.fails(C::Initialized, reason, message.clone()),
+            _ => {}
+        }
+        self.count_failure();
+        self.record.start_began_at = None;
+        self.headline(phase, reason, message);
+        self.end_operation(Ending::Failed { code: reason.clone(), message: message.clone() });
+    }
+
+    fn count_failure(&mut self) {
+        self.record.failures = self.record.failures.saturating_add(1);
+        self.record.next_attempt_at = Some(next_attempt(self.record.failures, self.now, self.policy));
+    }
+
+    /// Whether the next attempt is not due yet; then there is nothing to do but wait for it.
+    fn waits_for_attempt(&mut self) -> bool {
+        match self.record.next_attempt_at {
+            Some(at) if at > self.now => {
+                self.wait(Wait::NextAttempt);
+                self.look_again(at);
+                if self.record.phase == Phase::Unknown {
+                    self.headline(Phase::CrashLoop, "BackOff", "The last attempt failed; the next one is due later.");
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn headline(&mut self, phase: Phase, reason: &str, message: &str) {
+        self.record.phase = phase;
+        reason.clone_into(&mut self.record.reason);
+        message.clone_into(&mut self.record.message);
+    }
+
+    fn blocked(&mut self, reason: &str, message: &str) {
+        self.headline(Phase::Blocked, reason, message);
+        self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
+        self.wait(Wait::Person);
+    }
+
+    fn step(&mut self, step: Step, cause: impl Into<String>) {
+        self.plan.steps.push(Planned { step, cause: cause.into() });
+    }
+
+    fn wait(&mut self, wait: Wait) {
+        if !self.plan.waiting_on.contains(&wait) {
+            self.plan.waiting_on.push(wait);
+        }
+    }
+
+    fn look_again(&mut self, at: Timestamp) {
+        self.plan.look_again = Some(self.plan.look_again.map_or(at, |known| known.min(at)));
+    }
+
+    fn begin_operation(&mut self, kind: OperationKind, cause: &str) {
+        let source = if kind == OperationKind::Heal { Source::Controller } else { self.desired.source };
+        let wanted = NewOperation {
+            kind,
+            cause: cause.to_owned(),
+            source,
+            generation: self.desired.generation,
+            from_version: self.was.applied.as_ref().map(|applied| applied.engine_version.clone()),
+            to_version: self.target_version(),
+        };
+        self.plan.operation.ensure(self.was.operation.as_ref(), wanted);
+    }
+
+    fn end_operation(&mut self, ending: Ending) {
+        self.plan.operation.end(self.was.operation.as_ref(), ending);
+    }
+
+    fn target_version(&self) -> Option<EngineVersion> {
+        let wanted = self.desired.spec.as_ref().ok().and_then(|spec| spec.engine_version.clone());
+        if self.has_state() { self.was.applied.as_ref().map(|a| a.engine_version.clone()) } else { wanted }
+    }
+
+    /// The game may have state: from the moment its initialisation was decided.
+    fn has_state(&self) -> bool {
+        self.record.init_intent_at.is_some()
+    }
+
+    fn finish(mut self) -> Plan {
+        if self.record.phase != Phase::Unknown {
+            if self.ready {
+                self.truths.holds(C::Ready, &self.record.reason, self.record.message.clone());
+            } else {
+                self.truths.fails(C::Ready, &self.record.reason, self.record.message.clone());
+            }
+        }
+        let generation = self.record.observed_generation;
+        self.truths.write(&mut self.record.conditions, generation, self.now);
+        if self.plan.operation.close.is_some() {
+            self.record.operation = None;
+        }
+        let changed = (self.record.phase, &self.record.reason) != (self.was.phase, &self.was.reason);
+        let event = changed.then(|| Told {
+            warning: is_bad(self.record.phase),
+            reason: self.record.reason.clone(),
+            message: self.record.message.clone(),
+        });
+        Plan {
+            steps: self.plan.steps,
+            waiting_on: self.plan.waiting_on,
+            look_again: self.plan.look_again,
+            uses_start_slot: self.plan.uses_start_slot,
+            record: self.record,
+            operation: self.plan.operation,
+            mappings: self.plan.mappings.unwrap_or(Mappings::Keep),
+            event,
+        }
+    }
+
+    /// The work in the background, if it is this.
+    fn working(&self) -> Option<&'a Work> {
+        self.observation.work.as_ref()
+    }
+}
+
+fn is_bad(phase: Phase) -> bool {
+    match phase {
+        Phase::EngineUnreachable | Phase::CrashLoop | Phase::Invalid | Phase::Blocked | Phase::Unknown => true,
+        Phase::Pending
+        | Phase::Starting
+        | Phase::Running
+        | Phase::Stopping
+        | Phase::Stopped
+        | Phase::Finished
+        | Phase::Patching => false,
+    }
+}
+
+/// The game's own container, if it is the game's own.
+fn ours(seen: &Seen) -> Option<&Container> {
+    seen.container.as_ref().filter(|container| matches!(container.owner, Owner::Game(_)))
+}

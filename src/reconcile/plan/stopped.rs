@@ -1,0 +1,133 @@
+//! The way down: stop, and delete.
+
+use std::time::Duration;
+
+use crate::game::container::{ContainerState, StateDirectory};
+use crate::game::operation::{Ending, OperationKind};
+use crate::game::spec::DeletionPolicy;
+use crate::game::{ConditionType as C, Phase};
+use crate::reconcile::backoff::after;
+use crate::reconcile::observed::{Looked, Seen, Work};
+use crate::reconcile::step::{Step, Wait};
+
+use super::{Mappings, Round, ours};
+
+/// How soon a container that Docker is removing is looked at again.
+const SETTLING: Duration = Duration::from_millis(500);
+
+impl Round<'_> {
+    /// Desired stopped: no engine, the state stays.
+    pub(super) fn stop(&mut self, seen: &Seen) {
+        self.consume_requests();
+        self.state_spec_validity();
+        if !self.take_down(seen, OperationKind::Stop, "it should be stopped") {
+            return;
+        }
+        self.gone();
+        if self.was.phase != Phase::Stopped && self.was.observed_generation > 0 {
+            self.begin_operation(OperationKind::Stop, "it should be stopped");
+        }
+        self.headline(Phase::Stopped, "Stopped", "No engine runs; the state is kept.");
+        self.record.stopped_at = Some(self.was.stopped_at.filter(|_| self.was.phase == Phase::Stopped).unwrap_or(self.now));
+        self.ready = true;
+        self.end_operation(Ending::Succeeded);
+    }
+
+    /// Deletion requested: as stopped, then the state directory by policy, then the row.
+    pub(super) fn delete(&mut self, seen: &Seen) {
+        if !self.take_down(seen, OperationKind::Delete, "its deletion was asked for") {
+            return;
+        }
+        let Some(vacancy) = seen.vacancy() else {
+            return self.blocked(
+                "ForeignContainer",
+                "A container that is not this game's holds its name; remove it, and the deletion goes on.",
+            );
+        };
+        self.gone();
+        self.headline(Phase::Stopping, "Deleting", "The game is being deleted.");
+        self.begin_operation(OperationKind::Delete, "its deletion was asked for");
+        if self.waits_for_attempt() {
+            return;
+        }
+        match (self.desired.deletion_policy, seen.state_directory) {
+            (DeletionPolicy::Delete, Looked::NotYet) => {
+                self.step(Step::LookAtStateDirectory, "its deletion policy is Delete");
+            }
+            (DeletionPolicy::Delete, Looked::At(StateDirectory::Present)) => {
+                self.step(Step::RemoveStateDirectory(vacancy), "its deletion policy is Delete");
+            }
+            (DeletionPolicy::Delete, Looked::At(StateDirectory::Absent)) | (DeletionPolicy::Retain, _) => {
+                self.step(Step::FinishDeletion(vacancy), "nothing of it is left to remove");
+            }
+        }
+    }
+
+    /// Takes the container away, step by step. True once there is none of ours.
+    pub(super) fn take_down(&mut self, seen: &Seen, kind: OperationKind, cause: &str) -> bool {
+        let Some(container) = ours(seen) else { return true };
+        self.begin_operation(kind, cause);
+        let message = format!("The engine is being stopped: {cause}.");
+        self.headline(Phase::Stopping, "Stopping", &message);
+        self.record.container = Some(container.id.clone());
+        self.truths.fails(C::EngineHealthy, "Stopping", message);
+        self.remove_by_steps(seen, cause);
+        false
+    }
+
+    /// The next step towards no container: stop what lives, remove what does not.
+    pub(super) fn remove_by_steps(&mut self, seen: &Seen, cause: &str) {
+        let Some(container) = ours(seen) else { return };
+        if let Some(Work::Stopping(_)) = self.working() {
+            return self.wait(Wait::Work);
+        }
+        match &container.state {
+            ContainerState::Running { .. } | ContainerState::Unsettled { .. } => {
+                if !self.waits_for_attempt() {
+                    let stop = Step::StopContainer { container: container.id.clone(), grace: self.policy.stop_grace };
+                    self.step(stop, cause);
+                    self.wait(Wait::Work);
+                }
+            }
+            ContainerState::Created | ContainerState::Exited { .. } => {
+                if let (false, Some(dead)) = (self.waits_for_attempt(), seen.dead()) {
+                    // On record before it is done, so that its absence is not taken for a loss.
+                    self.record.container = None;
+                    self.record.container_started_at = None;
+                    self.step(Step::RemoveContainer(dead), cause);
+                }
+            }
+            ContainerState::Removing => {
+                self.wait(Wait::Docker);
+                self.look_again(after(self.now, SETTLING));
+            }
+        }
+    }
+
+    /// There is no engine any more: what was true of it is not.
+    fn gone(&mut self) {
+        self.no_longer_serving();
+        self.record.container = None;
+        self.record.container_started_at = None;
+        self.record.restart_from = None;
+        self.record.start_began_at = None;
+        if self.was.phase != Phase::Stopped {
+            self.plan.mappings = Some(Mappings::Drop);
+        }
+        self.truths.fails(C::ContainerRunning, "NoContainer", "No container of this game runs.");
+        self.truths.fails(C::EngineHealthy, "NoContainer", "No engine runs.");
+    }
+
+    /// Nobody may be sent to this engine.
+    pub(super) fn no_longer_serving(&mut self) {
+        self.record.endpoint = None;
+        self.record.endpoints = None;
+        self.record.healthy_since = None;
+        self.record.engine_health = None;
+    }
+
+    /// A restart of what does not run asks for nothing.
+    fn consume_requests(&mut self) {
+        self.record.observed_requests.restart = self.desired.requests.restart;
+    }
+}

@@ -1,0 +1,162 @@
+//! Steps: plain data, one effect each, each with its cause in words.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::game::container::ImageSelector;
+use crate::game::record::{AppliedSpec, Life};
+use crate::game::spec::RunAs;
+use crate::game::{ContainerId, ImageRef, RaceName};
+
+use super::observed::{Dead, Vacancy};
+
+/// One effect.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// See whether the image is on the host.
+    LookAtImage(ImageSelector),
+    /// See whether the network is there.
+    LookAtNetwork,
+    /// See whether the state directory is there.
+    LookAtStateDirectory,
+    /// Fetch the image, in the background.
+    PullImage(ImageRef),
+    /// Make the state directory.
+    CreateStateDirectory(RunAs),
+    /// Make the network.
+    CreateNetwork,
+    /// Make the container, not started.
+    CreateContainer {
+        /// There is none.
+        vacancy: Vacancy,
+        /// The declared inputs it is made from.
+        inputs: AppliedSpec,
+        /// The image it runs.
+        image: ImageSelector,
+    },
+    /// Start the container.
+    StartContainer(ContainerId),
+    /// Ask its process to end, and kill it after the grace, in the background.
+    StopContainer {
+        /// Which.
+        container: ContainerId,
+        /// How long it may take to end by itself.
+        grace: Duration,
+    },
+    /// Remove the container.
+    RemoveContainer(Dead),
+    /// Ask the engine how it is, in the background.
+    ProbeEngine {
+        /// Which life of which container.
+        life: Life,
+        /// Where it is reached.
+        endpoint: String,
+    },
+    /// Give the engine its game, in the background.
+    InitialiseEngine {
+        /// Which life of which container.
+        life: Life,
+        /// Where it is reached.
+        endpoint: String,
+        /// Who plays.
+        races: Vec<RaceName>,
+    },
+    /// Remove the state directory with everything in it.
+    RemoveStateDirectory(Vacancy),
+    /// Delete the game's row: its deletion is done.
+    FinishDeletion(Vacancy),
+}
+
+impl Step {
+    /// Whether it changes the world. Looking and asking do not.
+    pub fn mutates(&self) -> bool {
+        match self {
+            Self::LookAtImage(_) | Self::LookAtNetwork | Self::LookAtStateDirectory | Self::ProbeEngine { .. } => false,
+            Self::PullImage(_)
+            | Self::CreateStateDirectory(_)
+            | Self::CreateNetwork
+            | Self::CreateContainer { .. }
+            | Self::StartContainer(_)
+            | Self::StopContainer { .. }
+            | Self::RemoveContainer(_)
+            | Self::InitialiseEngine { .. }
+            | Self::RemoveStateDirectory(_)
+            | Self::FinishDeletion(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LookAtImage(ImageSelector::Reference(image)) => write!(f, "look at image {image}"),
+            Self::LookAtImage(ImageSelector::Pinned(id)) => write!(f, "look at pinned image {id}"),
+            Self::LookAtNetwork => f.write_str("look at network"),
+            Self::LookAtStateDirectory => f.write_str("look at state directory"),
+            Self::PullImage(image) => write!(f, "pull image {image}"),
+            Self::CreateStateDirectory(_) => f.write_str("create state directory"),
+            Self::CreateNetwork => f.write_str("create network"),
+            Self::CreateContainer { inputs, .. } => write!(f, "create container for {}", inputs.engine_version),
+            Self::StartContainer(id) => write!(f, "start container {}", id.short()),
+            Self::StopContainer { container, grace } => {
+                write!(f, "stop container {} within {} s", container.short(), grace.as_secs())
+            }
+            Self::RemoveContainer(dead) => write!(f, "remove container {}", dead.container().short()),
+            Self::ProbeEngine { .. } => f.write_str("probe engine"),
+            Self::InitialiseEngine { races, .. } => write!(f, "initialise engine with {} races", races.len()),
+            Self::RemoveStateDirectory(_) => f.write_str("remove state directory"),
+            Self::FinishDeletion(_) => f.write_str("delete row"),
+        }
+    }
+}
+
+/// A step and why it is taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// What.
+    pub step: Step,
+    /// Why, in words.
+    pub cause: String,
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.step, self.cause)
+    }
+}
+
+/// What a plan without further steps is waiting on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wait {
+    /// An image being fetched; a game that no longer waits on it lets go of it.
+    Pull(ImageRef),
+    /// A place among the concurrent starts.
+    StartSlot,
+    /// Background work of its own.
+    Work,
+    /// The next attempt, after a failure.
+    NextAttempt,
+    /// The engine's health, or its next look.
+    Engine,
+    /// Docker, which has to settle or to answer.
+    Docker,
+    /// A changed spec.
+    Spec,
+    /// A person.
+    Person,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pull(image) => write!(f, "the image {image}"),
+            Self::StartSlot => f.write_str("a place among the concurrent starts"),
+            Self::Work => f.write_str("work in the background"),
+            Self::NextAttempt => f.write_str("the next attempt"),
+            Self::Engine => f.write_str("the engine"),
+            Self::Docker => f.write_str("Docker"),
+            Self::Spec => f.write_str("a changed spec"),
+            Self::Person => f.write_str("a person"),
+        }
+    }
+}
