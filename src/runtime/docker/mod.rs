@@ -1,1 +1,211 @@
 //! Docker behind the trait, by bollard.
+//!
+//! [`DockerRuntime`] holds a connection pool ([`transport`]) to the daemon that Docker's own client
+//! would use ([`host`]). What is asked for is built by pure functions ([`container`]), and so is what
+//! is known from answers ([`observed`]); what a failure means is decided in one place ([`error`]).
+//! Podman's Docker-compatible socket is served by the same code.
+//!
+//! bollard writes requests and answers to the log below `info`, the engines' tokens among them: the
+//! process that sets up logging must hold the target `bollard` at `info` or above.
+
+mod container;
+mod credentials;
+mod daemon;
+mod endpoint;
+mod error;
+mod event;
+mod events;
+mod host;
+mod image;
+mod labels;
+mod lifecycle;
+mod logs;
+mod network;
+mod observed;
+mod remove_tree;
+pub mod settings;
+mod state;
+mod text;
+mod transport;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::Docker;
+use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
+use futures::stream::BoxStream;
+use tokio::sync::{Mutex, OnceCell};
+
+pub use settings::{Deadlines, EndpointMode, PullPolicy, Settings};
+
+use super::{
+    Container, ImageSelector, Listed, LogOptions, NewContainer, PullProgress, Runtime, RuntimeError,
+    RuntimeEvent, RuntimeIdentity, StateDirectory,
+};
+use crate::game::spec::RunAs;
+use crate::game::{ContainerId, GameId, ImageId, ImageRef, NetworkId};
+use endpoint::Reach;
+use error::{if_there, within};
+use host::Environment;
+use state::StateRoot;
+use transport::Transport;
+
+/// The Docker runtime.
+pub struct DockerRuntime {
+    settings: Settings,
+    environment: Environment,
+    transport: Arc<Transport>,
+    docker: Docker,
+    reach: Reach,
+    rootless: OnceCell<bool>,
+    state: StateRoot,
+    making_network: Mutex<()>,
+}
+
+impl DockerRuntime {
+    /// A runtime with these settings. Connects to nothing: a daemon that is not there is an
+    /// [`RuntimeError::Unreachable`] of each call.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError::Refused`] when the settings or the environment name a host that cannot be
+    /// used (Docker over TLS or SSH), or a context that is not there.
+    pub fn new(mut settings: Settings) -> Result<Self, RuntimeError> {
+        // Docker compares mounts by their absolute path, and takes no other.
+        settings.state_root = std::path::absolute(&settings.state_root)
+            .map_err(|error| RuntimeError::Refused(format!("the state root: {error}")))?;
+        let environment = Environment::of_process();
+        let host = host::find(settings.host.as_deref(), &environment).map_err(RuntimeError::Refused)?;
+        let transport = Transport::new(host);
+        let docker = transport.bollard().map_err(|error| RuntimeError::Refused(error.to_string()))?;
+        Ok(Self {
+            environment,
+            docker,
+            reach: Reach::new(settings.endpoint_mode),
+            rootless: OnceCell::new(),
+            state: StateRoot::new(settings.state_root.clone()),
+            making_network: Mutex::new(()),
+            transport,
+            settings,
+        })
+    }
+
+    /// Works on a state directory, away from the threads that serve everybody.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        game: GameId,
+        verb: &'static str,
+        work: impl FnOnce(&StateRoot) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, RuntimeError> {
+        let state = self.state.clone();
+        let after = self.settings.deadlines.state_directory;
+        match tokio::time::timeout(after, tokio::task::spawn_blocking(move || work(&state))).await {
+            Ok(Ok(done)) => done.map_err(|error| self.state.error(game, verb, error)),
+            Ok(Err(panicked)) => Err(self.state.error(game, verb, io::Error::other(panicked))),
+            Err(_) => Err(RuntimeError::TimedOut { call: "state directory", after }),
+        }
+    }
+}
+
+#[async_trait]
+impl Runtime for DockerRuntime {
+    async fn identity(&self) -> Result<RuntimeIdentity, RuntimeError> {
+        self.daemon_identity().await
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>, RuntimeError> {
+        let ours = format!("{}={}", labels::INSTANCE, self.settings.instance);
+        let filters = HashMap::from([("label", vec![ours.as_str()])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let listed =
+            within("list", self.settings.deadlines.look, self.docker.list_containers(Some(options))).await?;
+        Ok(listed.into_iter().filter_map(|summary| observed::listed(summary, &self.settings)).collect())
+    }
+
+    async fn inspect(&self, game: GameId) -> Result<Option<Container>, RuntimeError> {
+        let name = labels::container_name(game);
+        let asked = self.docker.inspect_container(&name, None::<InspectContainerOptions>);
+        let Some(inspected) = if_there(within("inspect", self.settings.deadlines.look, asked).await)? else {
+            return Ok(None);
+        };
+        let runs = inspected.state.as_ref().and_then(|state| state.running).unwrap_or(false);
+        // How engines are reached matters only while one runs; then its network is there.
+        let mode = if runs { if_there(self.reach.mode(self.network_or_error()).await)? } else { None };
+        observed::container(inspected, &self.settings, mode).map(Some)
+    }
+
+    async fn create(&self, new: &NewContainer) -> Result<ContainerId, RuntimeError> {
+        self.create_container(new).await
+    }
+
+    async fn start(&self, game: GameId, container: &ContainerId) -> Result<(), RuntimeError> {
+        self.start_container(game, container).await
+    }
+
+    async fn stop(&self, game: GameId, container: &ContainerId, grace: Duration) -> Result<(), RuntimeError> {
+        self.stop_container(game, container, grace).await
+    }
+
+    async fn remove(&self, game: GameId, container: &ContainerId) -> Result<(), RuntimeError> {
+        self.remove_container(game, container).await
+    }
+
+    async fn log_tail(&self, container: &ContainerId, lines: usize) -> Result<String, RuntimeError> {
+        self.tail(container, lines).await
+    }
+
+    async fn log_stream(
+        &self,
+        container: &ContainerId,
+        options: &LogOptions,
+    ) -> Result<BoxStream<'static, Result<bytes::Bytes, RuntimeError>>, RuntimeError> {
+        self.stream(container, options).await
+    }
+
+    async fn image(&self, image: &ImageSelector) -> Result<Option<ImageId>, RuntimeError> {
+        self.image_id(image).await
+    }
+
+    async fn pull(
+        &self,
+        image: &ImageRef,
+        progress: &(dyn Fn(PullProgress) + Send + Sync),
+    ) -> Result<ImageId, RuntimeError> {
+        self.get_image(image, progress).await
+    }
+
+    async fn network(&self) -> Result<Option<NetworkId>, RuntimeError> {
+        self.network_id().await
+    }
+
+    async fn create_network(&self) -> Result<NetworkId, RuntimeError> {
+        self.make_network().await
+    }
+
+    async fn state_directory(&self, game: GameId) -> Result<StateDirectory, RuntimeError> {
+        self.on_disk(game, "examined", move |state| state.look(game)).await
+    }
+
+    async fn create_state_directory(&self, game: GameId, run_as: RunAs) -> Result<(), RuntimeError> {
+        self.on_disk(game, "created", move |state| state.create(game, run_as)).await
+    }
+
+    async fn remove_state_directory(&self, game: GameId) -> Result<(), RuntimeError> {
+        self.on_disk(game, "removed", move |state| state.remove(game)).await
+    }
+
+    fn state_path(&self, game: GameId) -> String {
+        self.settings.state_directory_on_host(game).to_string_lossy().into_owned()
+    }
+
+    fn network_name(&self) -> &str {
+        &self.settings.network
+    }
+
+    fn events(&self) -> BoxStream<'static, RuntimeEvent> {
+        events::subscribe(Arc::clone(&self.transport), self.settings.instance)
+    }
+}

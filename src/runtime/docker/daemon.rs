@@ -1,0 +1,106 @@
+//! Who is at the other end, and what follows from it for users.
+
+use std::fmt;
+
+use super::DockerRuntime;
+use super::error::within;
+use crate::game::spec::RunAs;
+use crate::runtime::{RuntimeError, RuntimeIdentity};
+
+/// The user of an engine where the controller is root.
+const DEFAULT_USER: User = User { uid: 10_001, gid: 10_001 };
+
+/// A user and group, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct User {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.uid, self.gid)
+    }
+}
+
+impl User {
+    /// Who runs this process.
+    pub(super) fn own() -> Self {
+        Self { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() }
+    }
+
+    fn is_root(self) -> bool {
+        self.uid == 0
+    }
+}
+
+impl DockerRuntime {
+    pub(super) async fn daemon_identity(&self) -> Result<RuntimeIdentity, RuntimeError> {
+        let info = within("info", self.settings.deadlines.look, self.docker.info()).await?;
+        let version = info.server_version.unwrap_or_default();
+        let id = if is_podman(&version) {
+            // Podman makes up another id at each call; its host and storage stay.
+            format!("podman:{}:{}", info.name.unwrap_or_default(), info.docker_root_dir.unwrap_or_default())
+        } else {
+            info.id.unwrap_or_default()
+        };
+        Ok(RuntimeIdentity { id, version })
+    }
+
+    /// The user inside the container; none leaves the image's.
+    pub(super) async fn user(&self, run_as: RunAs) -> Result<Option<User>, RuntimeError> {
+        Ok(match run_as {
+            RunAs::Image => None,
+            RunAs::User { uid, gid } => Some(User { uid, gid }),
+            RunAs::Auto if User::own().is_root() => Some(DEFAULT_USER),
+            // A rootless daemon maps its own user, who is also the controller's, to root inside.
+            RunAs::Auto if self.is_rootless().await? => Some(User { uid: 0, gid: 0 }),
+            RunAs::Auto => Some(User::own()),
+        })
+    }
+
+    async fn is_rootless(&self) -> Result<bool, RuntimeError> {
+        let ask = || async {
+            let info = within("info", self.settings.deadlines.look, self.docker.info()).await?;
+            let options = info.security_options.unwrap_or_default();
+            Ok(options.iter().any(|option| option.contains("name=rootless")))
+        };
+        self.rootless.get_or_try_init(ask).await.copied()
+    }
+}
+
+/// The owner of a new state directory, on the host; none means everybody's.
+pub(super) fn directory_owner(run_as: RunAs) -> Option<User> {
+    match run_as {
+        RunAs::Image => None,
+        RunAs::User { uid, gid } => Some(User { uid, gid }),
+        RunAs::Auto if User::own().is_root() => Some(DEFAULT_USER),
+        RunAs::Auto => Some(User::own()),
+    }
+}
+
+/// Docker's versions are 17 and above, Podman's far below.
+fn is_podman(version: &str) -> bool {
+    version.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major < 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn podman_is_told_from_docker_by_its_version() {
+        assert!(is_podman("4.3.1"));
+        for docker in ["20.10.24+dfsg1", "29.1.0", "dev", ""] {
+            assert!(!is_podman(docker), "{docker}");
+        }
+    }
+
+    #[test]
+    fn the_owner_of_a_directory_follows_run_as() {
+        assert_eq!(directory_owner(RunAs::Image), None);
+        assert_eq!(directory_owner(RunAs::User { uid: 5, gid: 6 }), Some(User { uid: 5, gid: 6 }));
+        let auto = directory_owner(RunAs::Auto).expect("an owner");
+        assert!(!auto.is_root());
+    }
+}

@@ -1,0 +1,173 @@
+//! Making, starting, stopping and removing containers.
+//!
+//! Whatever names an existing container first looks whether its labels still say that it is the
+//! game's. A creation and a start also ask Docker which containers mount the game's directory: two
+//! processes on one state are the one thing that must never happen.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
+    RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+};
+use rand::RngCore;
+
+use super::error::{if_there, within};
+use super::{DockerRuntime, container, image, labels};
+use crate::game::{ContainerId, GameId};
+use crate::runtime::docker::settings::EndpointMode;
+use crate::runtime::{EngineToken, ImageSelector, NewContainer, Owner, RuntimeError};
+
+impl DockerRuntime {
+    pub(super) async fn create_container(&self, new: &NewContainer) -> Result<ContainerId, RuntimeError> {
+        if let ImageSelector::Reference(reference) = &new.image {
+            image::check(reference.as_str())?;
+        }
+        let placement = container::Placement {
+            user: self.user(new.run_as).await?.map(|user| user.to_string()),
+            published: self.reach.mode(self.network_or_error()).await? == EndpointMode::Published,
+            token: new.with_token.then(random_token),
+        };
+        self.check_directory_is_free(new.game, None).await?;
+        let options = CreateContainerOptionsBuilder::new().name(&labels::container_name(new.game)).build();
+        let body = container::body(new, &self.settings, &placement);
+        let created = within(
+            "create",
+            self.settings.deadlines.change,
+            self.docker.create_container(Some(options), body),
+        )
+        .await
+        .map_err(missing_source)?;
+        for warning in created.warnings {
+            tracing::debug!(warning = %super::text::one_line(&warning), "Docker warned about a creation");
+        }
+        Ok(ContainerId::new(created.id))
+    }
+
+    pub(super) async fn start_container(&self, game: GameId, id: &ContainerId) -> Result<(), RuntimeError> {
+        match self.check_directory_is_free(game, Some(id)).await? {
+            Some(summary) => self.check_labels(game, id, summary.labels.as_ref())?,
+            // It does not mount the directory as it is now, or it is gone.
+            None => self.verify(game, id).await?,
+        }
+        let started = within(
+            "start",
+            self.settings.deadlines.change,
+            self.docker.start_container(id.as_str(), None::<StartContainerOptions>),
+        );
+        started.await.map_err(|error| match missing_source(error) {
+            // The container is there, its network is not.
+            RuntimeError::NotFound(message) if message.contains("network") => RuntimeError::Failed(message),
+            other => other,
+        })
+    }
+
+    pub(super) async fn stop_container(
+        &self,
+        game: GameId,
+        id: &ContainerId,
+        grace: Duration,
+    ) -> Result<(), RuntimeError> {
+        if if_there(self.verify(game, id).await)?.is_none() {
+            return Ok(());
+        }
+        let seconds = i32::try_from(grace.as_millis().div_ceil(1_000)).unwrap_or(i32::MAX);
+        let options = StopContainerOptionsBuilder::new().t(seconds).build();
+        let deadline = grace + self.settings.deadlines.stop_margin;
+        let stopped = within("stop", deadline, self.docker.stop_container(id.as_str(), Some(options))).await;
+        if_there(stopped).map(drop)
+    }
+
+    pub(super) async fn remove_container(&self, game: GameId, id: &ContainerId) -> Result<(), RuntimeError> {
+        if if_there(self.verify(game, id).await)?.is_none() {
+            return Ok(());
+        }
+        // Anonymous volumes that its image declares go with it; the state directory is no volume.
+        let options = RemoveContainerOptionsBuilder::new().v(true).force(false).build();
+        let removed = within(
+            "remove",
+            self.settings.deadlines.change,
+            self.docker.remove_container(id.as_str(), Some(options)),
+        );
+        if_there(removed.await).map(drop)
+    }
+
+    /// Looks at the container now: its labels must say that it is this game's.
+    async fn verify(&self, game: GameId, id: &ContainerId) -> Result<(), RuntimeError> {
+        let inspected = within(
+            "inspect",
+            self.settings.deadlines.look,
+            self.docker.inspect_container(id.as_str(), None::<InspectContainerOptions>),
+        )
+        .await?;
+        // An id that is the beginning of another, or another's name, must not be taken for it.
+        if inspected.id.as_deref() != Some(id.as_str()) {
+            return Err(RuntimeError::NotOurs(id.clone()));
+        }
+        self.check_labels(game, id, inspected.config.and_then(|config| config.labels).as_ref())
+    }
+
+    fn check_labels(
+        &self,
+        game: GameId,
+        id: &ContainerId,
+        labels: Option<&HashMap<String, String>>,
+    ) -> Result<(), RuntimeError> {
+        if labels::owner(labels, self.settings.instance) == Owner::Game(game) {
+            Ok(())
+        } else {
+            Err(RuntimeError::NotOurs(id.clone()))
+        }
+    }
+
+    /// Of the containers that mount the game's directory, none but `own` may be alive. Gives `own`
+    /// if it is among them.
+    async fn check_directory_is_free(
+        &self,
+        game: GameId,
+        own: Option<&ContainerId>,
+    ) -> Result<Option<ContainerSummary>, RuntimeError> {
+        let directory = self.settings.state_directory_on_host(game).to_string_lossy().into_owned();
+        let filters = HashMap::from([("volume", vec![directory.as_str()])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let holders =
+            within("list", self.settings.deadlines.look, self.docker.list_containers(Some(options))).await?;
+        let mut found = None;
+        for holder in holders {
+            if own.is_some_and(|own| holder.id.as_deref() == Some(own.as_str())) {
+                found = Some(holder);
+            } else if !matches!(holder.state, Some(State::CREATED | State::EXITED)) {
+                return Err(RuntimeError::Conflict(format!(
+                    "container {} has the game's state directory mounted and is not proven dead",
+                    called(&holder)
+                )));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// 32 random bytes in hexadecimal digits.
+fn random_token() -> EngineToken {
+    let mut bytes = [0; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    EngineToken::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Docker refuses a mount whose source is missing: the directory can be made, so it is not refused
+/// for ever.
+fn missing_source(error: RuntimeError) -> RuntimeError {
+    match error {
+        RuntimeError::Refused(message) if message.contains("bind source path does not exist") => {
+            RuntimeError::NotFound(format!("the state directory ({message})"))
+        }
+        other => other,
+    }
+}
+
+fn called(summary: &ContainerSummary) -> String {
+    let name = summary.names.iter().flatten().next().map(|name| name.trim_start_matches('/').to_owned());
+    name.or_else(|| summary.id.clone()).unwrap_or_else(|| "without a name".into())
+}

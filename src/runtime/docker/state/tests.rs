@@ -1,0 +1,121 @@
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+
+use super::*;
+
+const GAME: &str = "6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f10";
+
+struct World {
+    directory: tempfile::TempDir,
+    root: StateRoot,
+}
+
+impl World {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let root = StateRoot::new(directory.path().join("srv/state"));
+        Self { directory, root }
+    }
+
+    fn root(&self) -> PathBuf {
+        self.directory.path().join("srv/state")
+    }
+
+    fn game(&self) -> PathBuf {
+        self.root().join(GAME)
+    }
+}
+
+fn game() -> GameId {
+    GAME.parse().expect("an id")
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("metadata").permissions().mode() & 0o7777
+}
+
+#[test]
+fn a_directory_is_made_once_and_belongs_to_its_engine() {
+    let world = World::new();
+    assert_eq!(world.root.look(game()).expect("a look"), StateDirectory::Absent);
+    world.root.create(game(), RunAs::Auto).expect("a directory");
+    fs::write(world.game().join("turn"), "7").expect("a file");
+    world.root.create(game(), RunAs::Auto).expect("the same directory");
+    assert_eq!(fs::read_to_string(world.game().join("turn")).expect("the file"), "7");
+    assert_eq!(world.root.look(game()).expect("a look"), StateDirectory::Present);
+    assert_eq!((mode(&world.root()), mode(&world.game())), (0o711, 0o700));
+    let owner = directory_owner(RunAs::Auto).expect("an owner");
+    let found = fs::metadata(world.game()).expect("metadata");
+    assert_eq!((found.uid(), found.gid()), (owner.uid, owner.gid));
+}
+
+#[test]
+fn an_image_that_decides_its_user_gets_a_directory_for_everybody() {
+    let world = World::new();
+    world.root.create(game(), RunAs::Image).expect("a directory");
+    assert_eq!(mode(&world.game()), 0o777);
+}
+
+#[test]
+fn a_state_root_that_is_there_keeps_its_mode() {
+    let world = World::new();
+    fs::create_dir_all(world.root()).expect("a root");
+    fs::set_permissions(world.root(), fs::Permissions::from_mode(0o750)).expect("a mode");
+    world.root.create(game(), RunAs::Auto).expect("a directory");
+    assert_eq!(mode(&world.root()), 0o750);
+}
+
+#[test]
+fn a_link_in_the_place_of_the_directory_is_refused_by_everything() {
+    let world = World::new();
+    let outside = world.directory.path().join("outside");
+    fs::create_dir_all(&outside).expect("a directory");
+    fs::write(outside.join("precious"), "x").expect("a file");
+    let before = (mode(&outside), fs::metadata(&outside).expect("metadata").uid());
+    world.root.prepare().expect("a root");
+    symlink(&outside, world.game()).expect("a link");
+    assert!(world.root.look(game()).is_err());
+    assert!(world.root.create(game(), RunAs::Image).is_err());
+    assert!(world.root.remove(game()).is_err());
+    assert!(outside.join("precious").exists());
+    assert_eq!((mode(&outside), fs::metadata(&outside).expect("metadata").uid()), before);
+}
+
+#[test]
+fn removal_takes_everything_inside_and_nothing_outside() {
+    let world = World::new();
+    let outside = world.directory.path().join("outside");
+    fs::create_dir_all(outside.join("deep")).expect("directories");
+    fs::write(outside.join("precious"), "x").expect("a file");
+    world.root.create(game(), RunAs::Auto).expect("a directory");
+    let inside = world.game();
+    fs::create_dir_all(inside.join("a/b/c")).expect("directories");
+    fs::write(inside.join("a/b/file"), "x").expect("a file");
+    fs::write(inside.join(".removed-1"), "in the way").expect("a file");
+    fs::create_dir_all(inside.join("a/locked/x")).expect("directories");
+    fs::set_permissions(inside.join("a/locked"), fs::Permissions::from_mode(0o500)).expect("a mode");
+    symlink(&outside, inside.join("escape")).expect("a link");
+    symlink(&outside, inside.join("a/b/c/escape")).expect("a link");
+    symlink("../../../outside/precious", inside.join("a/escape")).expect("a link");
+    world.root.remove(game()).expect("removal");
+    assert!(!inside.exists());
+    assert!(outside.join("precious").exists() && outside.join("deep").exists());
+    world.root.remove(game()).expect("removal again");
+}
+
+#[test]
+fn removal_copes_with_any_depth() {
+    let world = World::new();
+    world.root.create(game(), RunAs::Auto).expect("a directory");
+    let root = world.root.open().expect("the root");
+    let mut at = open_beneath(&root, GAME).expect("the directory");
+    // Far deeper than a path can be long or file descriptors go.
+    for _ in 0..5_000 {
+        rustix::fs::mkdirat(&at, "d", Mode::RWXU).expect("a directory");
+        at = open_beneath(&at, "d").expect("the directory");
+    }
+    drop(at);
+    world.root.remove(game()).expect("removal");
+    assert_eq!(world.root.look(game()).expect("a look"), StateDirectory::Absent);
+}
