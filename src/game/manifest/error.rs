@@ -1,6 +1,7 @@
 //! What is wrong with manifests, told so that scripts can grep it and people can see it.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
@@ -10,15 +11,28 @@ use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 pub(crate) struct Source {
     name: String,
     named: NamedSource<String>,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
 impl Source {
     pub(crate) fn new(name: &str, text: String) -> Self {
-        Self { name: name.to_owned(), named: NamedSource::new(name, text) }
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(end, _)| end + 1)).collect();
+        Self { name: name.to_owned(), named: NamedSource::new(name, text), lines }
     }
 
     pub(crate) fn text(&self) -> &str {
         self.named.inner()
+    }
+
+    /// Where the line of this byte begins.
+    pub(crate) fn line_start(&self, byte: usize) -> usize {
+        self.lines[self.line_number(byte) - 1]
+    }
+
+    /// Counted from one.
+    fn line_number(&self, byte: usize) -> usize {
+        self.lines.partition_point(|first| *first <= byte)
     }
 }
 
@@ -26,25 +40,24 @@ impl Source {
 #[derive(Clone)]
 pub struct Place {
     pub(crate) source: Arc<Source>,
-    /// Where the document's first line begins; below, what is looked for is looked for from here.
-    pub(crate) document: usize,
+    /// From the line in which its document begins to the line in which the next one does.
+    pub(crate) document: Range<usize>,
     offset: usize,
     line: usize,
     column: usize,
 }
 
 impl Place {
-    /// The place of a byte of the text. `document` is where its document begins.
-    pub(crate) fn new(source: &Arc<Source>, document: usize, offset: usize) -> Self {
+    /// The place of a byte of the text. `document` is where its document stands.
+    pub(crate) fn new(source: &Arc<Source>, document: Range<usize>, offset: usize) -> Self {
         let text = source.text();
-        let before = &text[..text.floor_char_boundary(offset.min(text.len()))];
-        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        let offset = text.floor_char_boundary(offset.min(text.len()));
         Self {
             source: Arc::clone(source),
             document,
-            offset: before.len(),
-            line: before.bytes().filter(|b| *b == b'\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+            offset,
+            line: source.line_number(offset),
+            column: text[source.line_start(offset)..offset].chars().count() + 1,
         }
     }
 

@@ -4,14 +4,16 @@
 //! is wrong is told with its place. Work is bounded by the size of the text, whatever is in it.
 
 use std::collections::HashMap;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use serde::de::DeserializeSeed;
+use serde_json::Value;
 
-use super::decode::{Decoded, Finding, decode, read_path, show_path};
+use super::decode::{Decoded, Finding, Segment, decode, read_path, show_path};
 use super::error::{ManifestError, ManifestErrors, Place, Source};
 use super::locate::{document_starts, locate};
-use super::problem::shorten_to;
+use super::problem::{SpecProblem, shorten_to};
 use super::survey::{Budget, Survey};
 use super::validate::{DEFAULT_NAMESPACE, validate};
 use super::wire::Manifest;
@@ -28,6 +30,9 @@ const MAX_NODES: usize = 500_000;
 const MAX_DEPTH: usize = 256;
 /// So many errors of one file are told; nobody reads more.
 const MAX_ERRORS: usize = 50;
+/// How many bytes are read again to find the places of errors: the places of many errors in a large
+/// document cost its size each.
+const MAX_SEARCH: usize = 8 << 20;
 
 /// A value, and where it was read.
 #[derive(Debug, Clone)]
@@ -52,7 +57,8 @@ pub fn parse_documents(file_name: &str, text: &str) -> Result<Vec<Located<Manife
         return Err(whole_file(file_name, "the file is nested too deeply"));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    File { source: Arc::new(Source::new(file_name, text.to_owned())), errors: Vec::new() }.read()
+    File { source: Arc::new(Source::new(file_name, text.to_owned())), errors: Vec::new(), search: MAX_SEARCH }
+        .read()
 }
 
 /// Reads and validates all manifests of several files, given as names and texts, and refuses two
@@ -90,13 +96,13 @@ pub fn refuse_duplicates(manifests: &[Located<Manifest>]) -> Result<(), Manifest
             meta.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or(DEFAULT_NAMESPACE);
         if let Some(first) = seen.insert((value.kind(), namespace, meta.name.as_str()), place) {
             errors.push(ManifestError {
-                place: place_of(&place.source, place.document, "metadata.name"),
+                place: name_of(place),
                 field: "metadata.name".into(),
                 message: format!(
                     "{} `{}` is declared twice, first at {}",
                     value.kind(),
                     meta.name,
-                    place_of(&first.source, first.document, "metadata.name"),
+                    name_of(first),
                 ),
             });
         }
@@ -108,83 +114,102 @@ pub fn refuse_duplicates(manifests: &[Located<Manifest>]) -> Result<(), Manifest
 struct File {
     source: Arc<Source>,
     errors: Vec<ManifestError>,
+    /// How many bytes may still be read again to find the places of errors.
+    search: usize,
 }
 
 impl File {
     fn read(mut self) -> Result<Vec<Located<Manifest>>, ManifestErrors> {
         let source = Arc::clone(&self.source);
-        let text = source.text();
-        let budget = Budget::new(MAX_NODES);
-        let mut documents = Vec::new();
-        for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
-            if index == MAX_DOCUMENTS {
-                self.error(0, 0, "", format!("the file has more than {MAX_DOCUMENTS} documents"));
-                break;
-            }
-            match Survey::new(&budget).deserialize(document) {
-                Ok(value) => documents.push(Some(value)),
-                Err(error) => {
-                    let at = error.location().map_or(0, |location| byte_of(text, location.index()));
-                    match budget.refusal() {
-                        Some(refusal) => self.error(at, at, &show_path(&refusal.path), refusal.message),
-                        None => self.error(at, at, "", syntax(&error)),
-                    }
-                    // What follows could not be told apart from what went wrong.
-                    break;
-                }
-            }
-        }
-        let starts = document_starts(text, documents.len());
+        let values = self.values();
+        let starts = document_starts(source.text(), values.len());
         let mut manifests = Vec::new();
-        for (value, start) in documents.into_iter().zip(starts) {
-            let start = line_start(text, start.map_or(0, |index| byte_of(text, index)));
-            if let Some(value) = value.filter(|value| !value.is_null())
-                && self.errors.len() < MAX_ERRORS
-            {
-                manifests.extend(self.document(start, value));
+        for (index, value) in values.into_iter().enumerate().filter(|(_, value)| !value.is_null()) {
+            let Some(start) = starts.get(index) else { break };
+            let end = starts.get(index + 1).map_or(source.text().len(), |next| source.line_start(*next));
+            let document = source.line_start(*start)..end.max(*start);
+            match self.document(document.clone(), value) {
+                ControlFlow::Continue(Some(value)) => {
+                    manifests.push(Located { value, place: Place::new(&source, document, *start) });
+                }
+                ControlFlow::Continue(None) => {}
+                ControlFlow::Break(()) => break,
             }
         }
         if self.errors.is_empty() { Ok(manifests) } else { Err(ManifestErrors(self.errors)) }
     }
 
-    fn document(&mut self, start: usize, value: serde_json::Value) -> Option<Located<Manifest>> {
-        let Decoded { manifest, findings } = decode(value);
+    /// The documents as JSON, up to the first that cannot be read at all: what follows that one
+    /// could not be told apart from what went wrong.
+    fn values(&mut self) -> Vec<Value> {
+        let source = Arc::clone(&self.source);
+        let budget = Budget::new(MAX_NODES);
+        let mut values = Vec::new();
+        for document in serde_yaml::Deserializer::from_str(source.text()) {
+            if values.len() == MAX_DOCUMENTS {
+                self.error(0..0, 0, "", format!("the file has more than {MAX_DOCUMENTS} documents"));
+                break;
+            }
+            match Survey::new(&budget).deserialize(document) {
+                Ok(value) => values.push(value),
+                Err(error) => {
+                    let at = error.location().map_or(0, |location| location.index());
+                    match budget.refusal() {
+                        Some(refusal) => self.error(0..0, at, &show_path(&refusal.path), refusal.message),
+                        None => self.error(0..0, at, "", syntax(&error)),
+                    }
+                    break;
+                }
+            }
+        }
+        values
+    }
+
+    /// A document's manifest, if nothing is wrong with it; breaks when enough was told.
+    fn document(&mut self, document: Range<usize>, value: Value) -> ControlFlow<(), Option<Manifest>> {
+        let Decoded { manifest, mut findings } = decode(value);
+        let problems = manifest.as_ref().and_then(|manifest| validate(manifest).err()).unwrap_or_default();
+        findings.extend(problems.into_iter().map(|SpecProblem { field, message }| Finding {
+            path: read_path(&field),
+            at_key: false,
+            message,
+        }));
         for finding in &findings {
-            self.finding(start, finding);
+            let cost = document.len() + 1_000;
+            if self.errors.len() == MAX_ERRORS || self.search < cost {
+                self.error(
+                    document.clone(),
+                    document.start,
+                    "",
+                    "more is wrong here; it is not shown".into(),
+                );
+                return ControlFlow::Break(());
+            }
+            self.search -= cost;
+            let offset = offset_of(&self.source, &document, &finding.path, finding.at_key);
+            self.error(document.clone(), offset, &show_path(&finding.path), finding.message.clone());
         }
-        let manifest = manifest?;
-        for problem in validate(&manifest).err().unwrap_or_default() {
-            let path = read_path(&problem.field);
-            self.finding(start, &Finding { path, at_key: false, message: problem.message });
-        }
-        let place = place_of(&self.source, start, "");
-        self.errors.is_empty().then_some(Located { value: manifest, place })
+        ControlFlow::Continue(manifest.filter(|_| findings.is_empty()))
     }
 
-    fn finding(&mut self, document: usize, finding: &Finding) {
-        if self.errors.len() == MAX_ERRORS {
-            return;
-        }
-        let text = &self.source.text()[document..];
-        let offset = locate(text, &finding.path, finding.at_key).map_or(0, |index| byte_of(text, index));
-        self.error(document, document + offset, &show_path(&finding.path), finding.message.clone());
-    }
-
-    fn error(&mut self, document: usize, offset: usize, field: &str, message: String) {
+    fn error(&mut self, document: Range<usize>, offset: usize, field: &str, message: String) {
         let place = Place::new(&self.source, document, offset);
         self.errors.push(ManifestError { place, field: field.to_owned(), message });
     }
 }
 
-fn place_of(source: &Arc<Source>, document: usize, field: &str) -> Place {
-    let text = &source.text()[document..];
-    let offset = locate(text, &read_path(field), false).map_or(0, |index| byte_of(text, index));
-    Place::new(source, document, document + offset)
+fn name_of(place: &Place) -> Place {
+    let offset = offset_of(&place.source, &place.document, &read_path("metadata.name"), false);
+    Place::new(&place.source, place.document.clone(), offset)
+}
+
+fn offset_of(source: &Source, document: &Range<usize>, path: &[Segment], at_key: bool) -> usize {
+    document.start + locate(&source.text()[document.clone()], path, at_key).unwrap_or(0)
 }
 
 fn whole_file(file_name: &str, message: &str) -> ManifestErrors {
     let source = Arc::new(Source::new(file_name, String::new()));
-    let place = Place::new(&source, 0, 0);
+    let place = Place::new(&source, 0..0, 0);
     ManifestErrors(vec![ManifestError { place, field: String::new(), message: message.to_owned() }])
 }
 
@@ -195,25 +220,19 @@ fn syntax(error: &serde_yaml::Error) -> String {
     format!("not valid YAML: {}", shorten_to(message, 300))
 }
 
-/// The parser counts characters.
-fn byte_of(text: &str, index: usize) -> usize {
-    text.char_indices().nth(index).map_or(text.len(), |(byte, _)| byte)
-}
-
-fn line_start(text: &str, at: usize) -> usize {
-    text[..at].rfind('\n').map_or(0, |end| end + 1)
-}
-
-/// Whether more brackets are open at once than any manifest has. Brackets in quoted text count as
-/// well, which does no harm: so many stand nowhere.
+/// Whether more is open at once than in any manifest: brackets, or `- - - -` at the beginning of a
+/// line. In quoted text they count as well, which does no harm: so many stand nowhere.
 fn too_deep(text: &str) -> bool {
     let mut depth = 0usize;
-    text.bytes().any(|b| {
+    let brackets = text.bytes().any(|b| {
         match b {
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
         depth > MAX_DEPTH
-    })
+    });
+    let dashes =
+        |line: &str| line.bytes().take_while(|b| b"-? \t".contains(b)).filter(|b| b"-?".contains(b)).count();
+    brackets || text.lines().any(|line| line.len() > MAX_DEPTH && dashes(line) > MAX_DEPTH)
 }

@@ -9,18 +9,22 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use super::decode::Segment;
 
-/// Index of the character where the field begins, in the first document of `text`. Of a field that
+/// The byte at which the field begins, in the first document of `text`. Of a field that
 /// is not there, it is the nearest parent's.
 pub(crate) fn locate(text: &str, path: &[Segment], at_key: bool) -> Option<usize> {
     let document = serde_yaml::Deserializer::from_str(text).next()?;
     failed_at(document, path, at_key)
 }
 
-/// Index of the character where each document's content begins; an empty one has none.
-pub(crate) fn document_starts(text: &str, documents: usize) -> Vec<Option<usize>> {
+/// The byte at which each document's content begins. They never go back: what is sliced by them
+/// would panic.
+pub(crate) fn document_starts(text: &str, documents: usize) -> Vec<usize> {
     serde_yaml::Deserializer::from_str(text)
         .take(documents)
-        .map(|document| failed_at(document, &[], false))
+        .scan(0, |last, document| {
+            *last = failed_at(document, &[], false).unwrap_or(0).clamp(*last, text.len());
+            Some(*last)
+        })
         .collect()
 }
 

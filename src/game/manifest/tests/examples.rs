@@ -12,7 +12,7 @@ fn the_demo_is_right() {
         names,
         ["EngineVersion 1.4.1", "EngineVersion 1.4.2", "Game andromeda", "Game borealis", "Game cygnus"]
     );
-    assert_eq!(manifests[3].place.to_string(), "games.yaml:21:1");
+    assert_eq!(manifests[3].place.to_string(), "games.yaml:20:1");
 }
 
 #[test]
