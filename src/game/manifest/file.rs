@@ -32,7 +32,7 @@ const MAX_DEPTH: usize = 256;
 const MAX_ERRORS: usize = 50;
 /// How many bytes are read again to find the places of errors: the places of many errors in a large
 /// document cost its size each.
-const MAX_SEARCH: usize = 8 << 20;
+const MAX_SEARCH: usize = 4 << 20;
 
 /// A value, and where it was read.
 #[derive(Debug, Clone)]
@@ -81,6 +81,30 @@ pub fn parse_files<'a>(
         errors.extend(found);
     }
     if errors.is_empty() { Ok(manifests) } else { Err(ManifestErrors(errors)) }
+}
+
+/// Reads one YAML (or JSON) document of any shape with the same limits, as a patch in YAML is sent.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read_yaml(text: &str) -> Result<Value, SpecProblem> {
+    if text.len() > MAX_FILE_BYTES || too_deep(text) {
+        return Err(SpecProblem::new("", "is too large, or nested too deeply"));
+    }
+    let budget = Budget::new(MAX_NODES);
+    let mut documents = serde_yaml::Deserializer::from_str(text);
+    let first = match documents.next() {
+        None => return Ok(Value::Null),
+        Some(document) => Survey::new(&budget).deserialize(document),
+    };
+    match (first, documents.next()) {
+        (Ok(value), None) => Ok(value),
+        (Ok(_), Some(_)) => Err(SpecProblem::new("", "has more than one document")),
+        (Err(error), _) => Err(match budget.refusal() {
+            Some(refusal) => SpecProblem::new(show_path(&refusal.path), refusal.message),
+            None => SpecProblem::new("", shorten_to(&error.to_string(), 300)),
+        }),
+    }
 }
 
 /// Refuses two manifests of the same kind, namespace and name, naming both places.

@@ -4,6 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
+/// The largest size where the parser is optimised; a share of it elsewhere, where the same takes
+/// thirty times as long.
+const SIZE: usize = if cfg!(debug_assertions) { MAX_FILE_BYTES / 16 } else { MAX_FILE_BYTES };
+const MANY: usize = SIZE / 50;
+
 #[track_caller]
 fn refused_fast(what: &str, text: &str) {
     let begun = Instant::now();
@@ -11,8 +16,8 @@ fn refused_fast(what: &str, text: &str) {
     let took = begun.elapsed();
     assert_ne!(told, "none", "{what}");
     assert!(told.len() < 100_000, "{what}: {} bytes of errors", told.len());
-    // Ten times what it takes without optimisation on a busy machine.
-    assert!(took < Duration::from_secs(10), "{what} took {took:?}");
+    // It takes some hundredths of a second where nothing else runs.
+    assert!(took < Duration::from_secs(5), "{what} took {took:?}");
     eprintln!("{what}: {took:?}: {}", told.lines().next().unwrap_or_default());
 }
 
@@ -28,7 +33,7 @@ fn a_huge_text_is_refused() {
 #[test]
 fn deep_nesting_is_refused() {
     for piece in ["[", "{", "{a: ", "[[", "- ", "? ", "{\"a\":", "[{", "-\n ", "!a [", "&a ["] {
-        let text = piece.repeat(MAX_FILE_BYTES / piece.len());
+        let text = piece.repeat(SIZE / piece.len());
         refused_fast(piece, &text);
     }
     let steps: String = (0..2_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
@@ -43,11 +48,24 @@ fn alias_bombs_are_refused() {
         doubling.push_str(&format!("a{level}: &a{level} [*a{below}, *a{below}]\n"));
     }
     refused_fast("doubling", &doubling);
-    let wide = format!("a: &a [{}]\nb: [{}]\n", "x,".repeat(100_000), "*a,".repeat(100_000));
+    let wide = format!("a: &a [{}]\nb: [{}]\n", "x,".repeat(MANY), "*a,".repeat(MANY));
     refused_fast("wide", &wide);
-    let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a,".repeat(100_000));
+    let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(SIZE / 4), "*a,".repeat(MANY));
     refused_fast("long", &long);
     refused_fast("itself", "a: &a [*a]\n");
+}
+
+#[test]
+fn a_patch_in_yaml_has_the_same_limits() {
+    assert_eq!(
+        read_yaml("spec: { paused: true }").unwrap(),
+        serde_json::json!({ "spec": { "paused": true } })
+    );
+    assert_eq!(read_yaml("").unwrap(), serde_json::Value::Null);
+    assert_eq!(read_yaml("a: { b: 1, b: 2 }").unwrap_err().to_string(), "a.b: is there twice");
+    for bad in ["a: 1\n---\nb: 1", "a: [", &"[".repeat(SIZE), &"a".repeat(MAX_FILE_BYTES + 1)] {
+        assert!(read_yaml(bad).is_err());
+    }
 }
 
 #[test]
@@ -72,24 +90,24 @@ fn texts_of_one_piece_are_refused() {
         "\u{2028}",
         "🚀",
     ] {
-        let text = format!("x: [\n{}", piece.repeat((MAX_FILE_BYTES - 16) / piece.len()));
+        let text = format!("x: [\n{}", piece.repeat((SIZE - 16) / piece.len()));
         refused_fast(piece.trim(), &text);
-        let text = piece.repeat(MAX_FILE_BYTES / piece.len());
+        let text = piece.repeat(SIZE / piece.len());
         let begun = Instant::now();
         let _ = errors(&text);
-        assert!(begun.elapsed() < Duration::from_secs(10), "{piece:?} took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(5), "{piece:?} took {:?}", begun.elapsed());
     }
 }
 
 #[test]
 fn many_documents_and_many_problems_are_bounded() {
     refused_fast("documents", &format!("{GAME}---\n").repeat(MAX_DOCUMENTS + 1));
-    let wrong = "    - { userId: x, raceName: \"\" }\n".repeat(50_000);
+    let wrong = "    - { userId: x, raceName: \"\" }\n".repeat(MANY);
     let text = format!("{}{wrong}", GAME.split("  resources").next().unwrap());
     refused_fast("players", &text);
-    let unknown: String = (0..100_000).map(|n| format!("  field{n}: 1\n")).collect();
+    let unknown: String = (0..MANY).map(|n| format!("  field{n}: 1\n")).collect();
     refused_fast("fields", &format!("{GAME}{unknown}"));
-    let labels: String = (0..100_000).map(|n| format!("'{n} ': x, ")).collect();
+    let labels: String = (0..MANY).map(|n| format!("'{n} ': x, ")).collect();
     refused_fast("labels", &GAME.replace("name: andromeda", &format!("name: a, labels: {{ {labels} }}")));
 }
 
