@@ -1,7 +1,7 @@
 //! Manifests: what people and programs write, strictly parsed, validated once into the domain.
 //!
 //! One raw shape ([`wire`]) serves YAML files, the API's JSON bodies and the database's rows; one
-//! path ([`validate`]) leads from it into the types of [`crate::game`].
+//! path ([`validate()`]) leads from it into the types of [`crate::game`].
 
 pub mod columns;
 pub mod decode;
