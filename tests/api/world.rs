@@ -1,0 +1,192 @@
+//! A server on a port of its own, with a real SQLite file, and a client that trusts its CA.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gamekeeper::api::auth::{Role, Tokens};
+use gamekeeper::api::{Api, Readiness, ServeError, Tls, kubeconfig, serve};
+use gamekeeper::game::InstanceId;
+use gamekeeper::runtime::docker::{DockerRuntime, Settings};
+use gamekeeper::store::Store;
+use prometheus_client::registry::Registry;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Where games of the default namespace are.
+pub const GAMES: &str = "/apis/gamekeeper.dev/v1/namespaces/default/games";
+/// Where engine versions are.
+pub const VERSIONS: &str = "/apis/gamekeeper.dev/v1/engineversions";
+
+/// A running server.
+pub struct World {
+    pub directory: tempfile::TempDir,
+    pub address: SocketAddr,
+    pub client: Client,
+    pub token: String,
+    pub store: Store,
+    pub ready: watch::Sender<Readiness>,
+    pub shutdown: CancellationToken,
+    pub server: JoinHandle<Result<(), ServeError>>,
+}
+
+/// An answer, read.
+#[derive(Debug)]
+pub struct Answer {
+    pub code: StatusCode,
+    pub request_id: String,
+    pub json: Value,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With other tokens beside the admin's.
+    pub async fn with(more: impl FnOnce(&mut Tokens)) -> Self {
+        // What the server logs stands beside what a test complains of.
+        let _ = tracing_subscriber::fmt().with_env_filter("gamekeeper=info").with_test_writer().try_init();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let store = Store::open(&format!("sqlite:{}", path.join("gamekeeper.db").display())).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let tls = Tls::load_or_create(path, address.ip()).unwrap();
+        let mut tokens = kubeconfig::ensure(path, address, tls.ca_pem()).unwrap();
+        more(&mut tokens);
+        let mut settings = Settings::new(InstanceId(uuid::Uuid::new_v4()), path.join("state"));
+        settings.host = Some(format!("unix://{}", path.join("no-docker.sock").display()));
+        let (ready, ready_seen) = watch::channel(Readiness::default());
+        let api = Api {
+            store: store.clone(),
+            runtime: Arc::new(DockerRuntime::new(settings).unwrap()),
+            ready: ready_seen,
+            registry: Arc::new(Registry::default()),
+            tokens,
+        };
+        let client = client(tls.ca_pem());
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, api, tls, shutdown.clone()));
+        let token = token_in(path);
+        Self { directory, address, client, token, store, ready, shutdown, server }
+    }
+
+    /// A request with the admin's token.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(&self.token)
+    }
+
+    /// A request without a token.
+    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("https://{}{path}", self.address))
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        read(self.request(Method::GET, path).send().await.unwrap()).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        read(self.request(Method::POST, path).json(body).send().await.unwrap()).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        read(self.request(Method::PUT, path).json(body).send().await.unwrap()).await
+    }
+
+    pub async fn patch(&self, path: &str, patch: &Value) -> Answer {
+        let request = self.request(Method::PATCH, path).header("content-type", "application/merge-patch+json");
+        read(request.body(patch.to_string()).send().await.unwrap()).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        read(self.request(Method::DELETE, path).send().await.unwrap()).await
+    }
+
+    /// Ends the server, which has to take less than its grace.
+    pub async fn end(self) {
+        self.shutdown.cancel();
+        tokio::time::timeout(Duration::from_secs(10), self.server).await.expect("it ends").unwrap().unwrap();
+    }
+}
+
+impl Answer {
+    /// The object, with this status.
+    #[track_caller]
+    pub fn ok(self, code: u16) -> Value {
+        assert_eq!(self.code.as_u16(), code, "{:#}", self.json);
+        self.json
+    }
+
+    /// The Status, which says the same as the status line.
+    #[track_caller]
+    pub fn refused(self, code: u16, reason: &str) -> Value {
+        assert_eq!(self.code.as_u16(), code, "{:#}", self.json);
+        assert_eq!(self.json["kind"], "Status", "{:#}", self.json);
+        assert_eq!(self.json["apiVersion"], "v1");
+        assert_eq!(self.json["status"], "Failure");
+        assert_eq!(self.json["code"], code);
+        assert_eq!(self.json["reason"], reason, "{:#}", self.json);
+        assert!(self.json["message"].as_str().is_some_and(|message| !message.is_empty()));
+        self.json
+    }
+}
+
+pub async fn read(response: Response) -> Answer {
+    let code = response.status();
+    let request_id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let kind = response.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
+    let text = response.text().await.unwrap();
+    let json = serde_json::from_str(&text).unwrap_or_else(|_| json!(text));
+    if json.is_object() {
+        assert_eq!(kind.as_deref(), Some("application/json"));
+    }
+    Answer { code, request_id, json }
+}
+
+/// A client that trusts this CA and nothing else.
+pub fn client(ca_pem: &str) -> Client {
+    // The process has one provider; a second test in it finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let ca = reqwest::Certificate::from_pem(ca_pem.as_bytes()).unwrap();
+    Client::builder().tls_certs_only([ca]).no_proxy().timeout(Duration::from_secs(30)).build().unwrap()
+}
+
+fn token_in(directory: &Path) -> String {
+    let text = std::fs::read_to_string(directory.join("kubeconfig")).unwrap();
+    let config: Value = serde_yaml::from_str(&text).unwrap();
+    config["users"][0]["user"]["token"].as_str().unwrap().to_owned()
+}
+
+/// A role with its token, for [`World::with`].
+pub fn token(tokens: &mut Tokens, role: Role, token: &str) {
+    tokens.replace(token, role, token);
+}
+
+/// A game's manifest.
+pub fn game(name: &str) -> Value {
+    json!({
+        "apiVersion": "gamekeeper.dev/v1",
+        "kind": "Game",
+        "metadata": { "name": name, "labels": { "season": "7" } },
+        "spec": {
+            "desiredStatus": "Running",
+            "engineVersion": "1.4.2",
+            "players": [{ "userId": "6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f10", "raceName": "Terrans" }],
+        },
+    })
+}
+
+/// An engine version's manifest.
+pub fn version(name: &str) -> Value {
+    json!({
+        "apiVersion": "gamekeeper.dev/v1",
+        "kind": "EngineVersion",
+        "metadata": { "name": name },
+        "spec": { "image": format!("gamekeeper/reference-engine:{name}") },
+    })
+}
