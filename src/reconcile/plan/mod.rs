@@ -287,7 +287,9 @@ impl<'a> Round<'a> {
             self.record.operation = None;
         }
         let changed = (self.record.phase, &self.record.reason) != (self.was.phase, &self.was.reason);
-        let event = changed.then(|| Told {
+        // When Docker falls silent or speaks again, one event speaks for all games: the controller's.
+        let about_docker = self.record.phase == Phase::Unknown || self.was.phase == Phase::Unknown;
+        let event = (changed && !about_docker).then(|| Told {
             warning: is_bad(self.record.phase),
             reason: self.record.reason.clone(),
             message: self.record.message.clone(),
