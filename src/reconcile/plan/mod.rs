@@ -227,9 +227,15 @@ impl<'a> Round<'a> {
     }
 
     fn blocked(&mut self, reason: &str, message: &str) {
-        self.headline(Phase::Blocked, reason, message);
-        self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
         self.wait(Wait::Person);
+        let known = self.was.phase == Phase::Blocked && self.was.reason == reason && self.was.operation.is_none();
+        self.headline(Phase::Blocked, reason, message);
+        if known {
+            // Told once; looking again is no new attempt.
+            self.plan.operation = OperationChange::default();
+        } else {
+            self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
+        }
     }
 
     fn step(&mut self, step: Step, cause: impl Into<String>) {
