@@ -5,3 +5,4 @@
 pub mod game;
 pub mod reconcile;
 pub mod runtime;
+pub mod store;

@@ -1,18 +1,22 @@
 //! Manifests: what people and programs write, strictly parsed, validated once into the domain.
+//!
+//! One raw shape ([`wire`]) serves YAML files, the API's JSON bodies and the database's rows; one
+//! path ([`validate`]) leads from it into the types of [`crate::game`].
 
-use std::fmt;
+mod image;
+mod labels;
+pub mod problem;
+pub mod schedule;
+pub mod validate;
+pub mod wire;
+mod words;
 
-/// One thing that is wrong with a spec.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SpecProblem {
-    /// Path of the field, as in `spec.turns.schedule`.
-    pub field: String,
-    /// What is wrong, and what would be right.
-    pub message: String,
-}
-
-impl fmt::Display for SpecProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.message)
-    }
-}
+pub use problem::SpecProblem;
+pub use image::parse_image;
+pub use schedule::parse_schedule;
+pub use validate::{
+    DEFAULT_NAMESPACE, validate, validate_engine_version, validate_game, validate_spec,RequestCounters, ValidEngineVersion, ValidGame, ValidManifest, ValidMeta, ValidSpec};
+pub use wire::{
+    API_VERSION, EngineVersionManifest, EngineVersionSpecManifest, GameManifest, GameSpecManifest, GROUP, Manifest,
+    ObjectMeta, PlayerManifest, Quantity, ResourcesManifest, TurnsManifest,
+};

@@ -1,0 +1,437 @@
+//! Desired state of games: read for the controller and the API, written for the API.
+//!
+//! A write that changes nothing writes nothing, so `generation` and `row_version` stay.
+
+use std::collections::HashMap;
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::value::TextUuid;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, SqlErr, TransactionTrait,
+};
+use uuid::Uuid;
+
+use crate::game::manifest::{GameManifest, GameSpecManifest, TurnsManifest, ValidGame};
+use crate::game::record::Record;
+use crate::game::spec::{Desired, Member, Source, VersionEntry};
+use crate::game::{GameId, Name, Namespace};
+
+use super::convert::{desired, game_meta, raw_spec, resources_to_db, to_db, version};
+use super::entity::{engine_versions, games, memberships, runtime_records};
+use super::{Store, StoreError, records};
+
+/// What keeps a deleted game's row until its engine is gone.
+pub const FINALIZER: &str = "gamekeeper.dev/engine";
+
+/// SQLite allows 32,766 bind parameters; a list of ids stays well below.
+const IDS_AT_ONCE: usize = 5_000;
+
+/// Who writes, for the audit.
+#[derive(Debug, Clone)]
+pub struct Author {
+    /// What kind of writer.
+    pub source: Source,
+    /// The user behind it.
+    pub requested_by: String,
+    /// The request behind it.
+    pub request_id: String,
+}
+
+/// What must hold for a write to happen.
+#[derive(Debug, Clone, Default)]
+pub struct Preconditions {
+    /// The object's identity.
+    pub uid: Option<String>,
+    /// The object's version.
+    pub resource_version: Option<String>,
+}
+
+/// A game as the API shows it.
+#[derive(Debug, Clone)]
+pub struct StoredGame {
+    /// Identity.
+    pub id: GameId,
+    /// The desired state; its `status` is empty.
+    pub manifest: GameManifest,
+    /// What is known of it, if it was ever looked at.
+    pub record: Option<Record>,
+}
+
+/// What came of a write.
+#[derive(Debug, Clone)]
+pub enum Written<T> {
+    /// There was nothing to write.
+    Unchanged(T),
+    /// It was written.
+    Changed(T),
+}
+
+impl<T> Written<T> {
+    /// The object as it is now.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Unchanged(object) | Self::Changed(object) => object,
+        }
+    }
+}
+
+/// Why a precondition did not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// The object has moved on.
+    #[error("the object has been modified; read the latest version and try again")]
+    Modified,
+    /// Another object has the name now.
+    #[error("the object's uid is another one: it was deleted and made again")]
+    Replaced,
+}
+
+/// Why a write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// There is no such object.
+    #[error("not found")]
+    NotFound,
+    /// There is one already.
+    #[error("already exists")]
+    AlreadyExists,
+    /// A precondition does not hold.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// The database's own rules refuse it.
+    #[error("{0}")]
+    Refused(String),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<DbErr> for WriteError {
+    fn from(error: DbErr) -> Self {
+        if let Some(SqlErr::UniqueConstraintViolation(_)) = error.sql_err() {
+            return Self::AlreadyExists;
+        }
+        let text = error.to_string();
+        // Triggers and checks say what is wrong in the database's own words.
+        let refusal = ["CHECK constraint failed", "immutable", "cannot decrease", "cannot be taken back"];
+        if refusal.iter().any(|word| text.contains(word)) { Self::Refused(text) } else { Self::Store(error.into()) }
+    }
+}
+
+impl Store {
+    /// Which row version each game is at: what tells which games to read again.
+    pub async fn desired_index(&self) -> Result<HashMap<GameId, i64>, StoreError> {
+        let rows: Vec<(TextUuid, i64)> = games::Entity::find()
+            .select_only()
+            .columns([games::Column::GameId, games::Column::RowVersion])
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        Ok(rows.into_iter().map(|(id, version)| (GameId(id.0), version)).collect())
+    }
+
+    /// The desired state of these games, in a fixed number of queries, with the row version that it
+    /// was read at. A row that cannot be read at all is left out: it is nobody's but its own problem.
+    pub async fn desired(&self, ids: &[GameId]) -> Result<Vec<(Desired, i64)>, StoreError> {
+        let versions = self.version_entries().await?;
+        let mut found = Vec::with_capacity(ids.len());
+        for some in ids.chunks(IDS_AT_ONCE) {
+            let wanted = || some.iter().map(|id| TextUuid(id.0));
+            let rows = games::Entity::find().filter(games::Column::GameId.is_in(wanted())).all(&self.db).await?;
+            let members =
+                memberships::Entity::find().filter(memberships::Column::GameId.is_in(wanted())).all(&self.db).await?;
+            let members = by_game(members);
+            for row in rows {
+                let own = members.get(&row.game_id.0).map_or(&[][..], Vec::as_slice);
+                let entry = versions.get(&row.target_engine_version).cloned();
+                match desired(&row, own, entry) {
+                    Some(desired) => found.push((desired, row.row_version)),
+                    None => tracing::warn!(game_id = %row.game_id, "a row of games cannot be read"),
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn version_entries(&self) -> Result<HashMap<String, VersionEntry>, StoreError> {
+        let rows = engine_versions::Entity::find().all(&self.db).await?;
+        Ok(rows.iter().filter_map(|row| Some((row.version.clone(), version(row)?))).collect())
+    }
+
+    /// All games, or those of a namespace, in the order of their names.
+    pub async fn games(&self, namespace: Option<&str>) -> Result<Vec<StoredGame>, StoreError> {
+        let mut query = games::Entity::find()
+            .order_by_asc(games::Column::Namespace)
+            .order_by_asc(games::Column::Name);
+        if let Some(namespace) = namespace {
+            query = query.filter(games::Column::Namespace.eq(namespace));
+        }
+        let rows = query.all(&self.db).await?;
+        let members = by_game(memberships::Entity::find().all(&self.db).await?);
+        let mut records = self.records().await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| {
+                let own = members.get(&row.game_id.0).map_or(&[][..], Vec::as_slice);
+                stored(row, own, records.remove(&GameId(row.game_id.0)))
+            })
+            .collect())
+    }
+
+    /// One game.
+    pub async fn game(&self, namespace: &str, name: &str) -> Result<Option<StoredGame>, StoreError> {
+        let Some(row) = by_name(&self.db, namespace, name).await? else { return Ok(None) };
+        let members = members_of(&self.db, row.game_id).await?;
+        let record = runtime_records::Entity::find_by_id(row.game_id).one(&self.db).await?;
+        let record = match record {
+            Some(record) => {
+                let operation = self.open_operation(record.operation_id).await?;
+                Some(records::from_row(&record, operation))
+            }
+            None => None,
+        };
+        Ok(stored(&row, &members, record))
+    }
+
+    /// Makes a game.
+    pub async fn create_game(
+        &self,
+        manifest: &GameManifest,
+        valid: &ValidGame,
+        author: &Author,
+    ) -> Result<StoredGame, WriteError> {
+        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let id = TextUuid(Uuid::new_v4());
+        let mut row = games::ActiveModel { game_id: Set(id), ..Default::default() };
+        row.namespace = Set(valid.namespace.to_string());
+        row.name = Set(Some(valid.name.to_string()));
+        apply(&mut row, None, manifest, valid);
+        sign(&mut row, author);
+        row.insert(&transaction).await?;
+        if let Some(members) = &valid.spec.members {
+            write_members(&transaction, id, &[], members).await?;
+        }
+        transaction.commit().await?;
+        self.desired_written.notify_one();
+        self.read_back(&valid.namespace, &valid.name).await
+    }
+
+    /// Makes a game's desired state what the manifest says. Request counters and players that it
+    /// does not name stay as they are.
+    pub async fn replace_game(
+        &self,
+        manifest: &GameManifest,
+        valid: &ValidGame,
+        preconditions: &Preconditions,
+        author: &Author,
+    ) -> Result<Written<StoredGame>, WriteError> {
+        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let row = by_name(&transaction, valid.namespace.as_str(), valid.name.as_str())
+            .await?
+            .ok_or(WriteError::NotFound)?;
+        check(&row, preconditions)?;
+        let members = members_of(&transaction, row.game_id).await?;
+        let mut change = row.clone().into_active_model();
+        apply(&mut change, Some(&row), manifest, valid);
+        let mut changed = change.is_changed();
+        if let Some(wanted) = &valid.spec.members {
+            changed |= differs(&members, wanted);
+        }
+        if !changed {
+            transaction.rollback().await?;
+            return Ok(Written::Unchanged(self.read_back(&valid.namespace, &valid.name).await?));
+        }
+        sign(&mut change, author);
+        let id = row.game_id;
+        change.update(&transaction).await?;
+        if let Some(wanted) = valid.spec.members.as_ref().filter(|wanted| differs(&members, wanted)) {
+            write_members(&transaction, id, &members, wanted).await?;
+        }
+        transaction.commit().await?;
+        self.desired_written.notify_one();
+        Ok(Written::Changed(self.read_back(&valid.namespace, &valid.name).await?))
+    }
+
+    /// Asks for a game's deletion; the row goes once its engine is gone. Asking twice is asking once.
+    pub async fn request_deletion(
+        &self,
+        namespace: &str,
+        name: &str,
+        preconditions: &Preconditions,
+        author: &Author,
+    ) -> Result<StoredGame, WriteError> {
+        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let row = by_name(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?;
+        check(&row, preconditions)?;
+        if row.deletion_requested_at.is_none() {
+            let mut change = row.clone().into_active_model();
+            change.deletion_requested_at = Set(Some(to_db(jiff::Timestamp::now())));
+            sign(&mut change, author);
+            change.update(&transaction).await?;
+        }
+        transaction.commit().await?;
+        self.desired_written.notify_one();
+        self.game(namespace, name).await?.ok_or(WriteError::NotFound)
+    }
+
+    async fn read_back(&self, namespace: &Namespace, name: &Name) -> Result<StoredGame, WriteError> {
+        // The triggers have had their say; what was written is not what is there.
+        self.game(namespace.as_str(), name.as_str()).await?.ok_or(WriteError::NotFound)
+    }
+}
+
+fn stored(row: &games::Model, members: &[memberships::Model], record: Option<Record>) -> Option<StoredGame> {
+    let spec = raw_spec(row, members).ok()?;
+    Some(StoredGame { id: GameId(row.game_id.0), manifest: GameManifest::new(game_meta(row), spec), record })
+}
+
+fn by_game(members: Vec<memberships::Model>) -> HashMap<Uuid, Vec<memberships::Model>> {
+    let mut games: HashMap<Uuid, Vec<memberships::Model>> = HashMap::new();
+    for member in members {
+        games.entry(member.game_id.0).or_default().push(member);
+    }
+    for members in games.values_mut() {
+        members.sort_by(|a, b| a.race_name.cmp(&b.race_name));
+    }
+    games
+}
+
+async fn by_name(db: &impl ConnectionTrait, namespace: &str, name: &str) -> Result<Option<games::Model>, DbErr> {
+    games::Entity::find()
+        .filter(games::Column::Namespace.eq(namespace))
+        .filter(games::Column::Name.eq(name))
+        .one(db)
+        .await
+}
+
+async fn members_of(db: &impl ConnectionTrait, game: TextUuid) -> Result<Vec<memberships::Model>, DbErr> {
+    memberships::Entity::find()
+        .filter(memberships::Column::GameId.eq(game))
+        .order_by_asc(memberships::Column::RaceName)
+        .all(db)
+        .await
+}
+
+fn check(row: &games::Model, preconditions: &Preconditions) -> Result<(), Conflict> {
+    if preconditions.uid.as_ref().is_some_and(|uid| *uid != row.game_id.to_string()) {
+        return Err(Conflict::Replaced);
+    }
+    if preconditions.resource_version.as_ref().is_some_and(|version| *version != row.row_version.to_string()) {
+        return Err(Conflict::Modified);
+    }
+    Ok(())
+}
+
+fn sign(row: &mut games::ActiveModel, author: &Author) {
+    row.requested_by = Set(author.requested_by.clone());
+    row.request_id = Set(author.request_id.clone());
+    row.source = Set(author.source.as_row().to_owned());
+}
+
+/// Sets the columns that differ from what is there, and no other.
+fn apply(row: &mut games::ActiveModel, old: Option<&games::Model>, manifest: &GameManifest, valid: &ValidGame) {
+    let GameSpecManifest {
+        desired_status,
+        paused,
+        display_name,
+        engine_version,
+        allow_incompatible_version,
+        turns,
+        players: _,
+        resources,
+        deletion_policy,
+        stop_now,
+        restart_generation,
+        force_turn_generation,
+        patch_generation,
+        restore_generation,
+        restore_backup_id,
+    } = &manifest.spec;
+    let turns = turns.clone().unwrap_or_default();
+    let TurnsManifest { schedule, time_zone, missed, not_before, force_mode } = turns;
+
+    macro_rules! set {
+        ($column:ident, $value:expr) => {
+            let value = $value;
+            if old.is_none_or(|old| old.$column != value) {
+                row.$column = Set(value);
+            }
+        };
+    }
+    macro_rules! set_if_managed {
+        ($column:ident, $value:expr) => {
+            if let Some(value) = $value {
+                set!($column, value);
+            }
+        };
+    }
+    let json = |map: &std::collections::BTreeMap<String, String>| serde_json::json!(map);
+    set!(labels, json(&valid.meta.labels));
+    set!(annotations, json(&valid.meta.annotations));
+    set!(display_name, display_name.clone().unwrap_or_default());
+    set!(desired_status, desired_status.as_row().to_owned());
+    set!(paused, *paused);
+    set!(target_engine_version, engine_version.clone().unwrap_or_default());
+    set!(allow_incompatible_version, allow_incompatible_version.clone());
+    set!(turn_schedule, schedule.unwrap_or_default());
+    set!(time_zone, time_zone.unwrap_or_else(|| "UTC".to_owned()));
+    set!(missed_turns, missed.as_row().to_owned());
+    set!(turn_not_before, not_before);
+    set!(force_mode, force_mode.as_row().to_owned());
+    set!(resources, resources_to_db(resources.as_ref()));
+    set!(deletion_policy, deletion_policy.as_row().to_owned());
+    set_if_managed!(stop_now, *stop_now);
+    set_if_managed!(restart_generation, *restart_generation);
+    set_if_managed!(force_turn_generation, *force_turn_generation);
+    set_if_managed!(patch_generation, *patch_generation);
+    set_if_managed!(restore_generation, *restore_generation);
+    if restore_backup_id.is_some() {
+        set!(restore_backup_id, restore_backup_id.clone());
+    }
+}
+
+fn differs(have: &[memberships::Model], want: &[Member]) -> bool {
+    let mut have: Vec<(Uuid, &str)> =
+        have.iter().filter(|m| m.status == "active").map(|m| (m.user_id.0, m.race_name.as_str())).collect();
+    let mut want: Vec<(Uuid, &str)> = want.iter().map(|m| (m.user_id.0, m.race_name.as_str())).collect();
+    have.sort_unstable();
+    want.sort_unstable();
+    have != want
+}
+
+async fn write_members(
+    db: &impl ConnectionTrait,
+    game: TextUuid,
+    have: &[memberships::Model],
+    want: &[Member],
+) -> Result<(), DbErr> {
+    let stays = |old: &memberships::Model| {
+        want.iter().any(|new| new.user_id.0 == old.user_id.0 && new.race_name.as_str() == old.race_name)
+    };
+    // First out, then in: two players may have changed races.
+    for old in have.iter().filter(|old| old.status == "active" && !stays(old)) {
+        let mut removed = old.clone().into_active_model();
+        removed.status = Set("removed".to_owned());
+        removed.update(db).await?;
+    }
+    for new in want {
+        let known = have.iter().any(|old| {
+            old.status == "active" && old.user_id.0 == new.user_id.0 && old.race_name == new.race_name.as_str()
+        });
+        if known {
+            continue;
+        }
+        let row = memberships::ActiveModel {
+            game_id: Set(game),
+            user_id: Set(TextUuid(new.user_id.0)),
+            race_name: Set(new.race_name.to_string()),
+            status: Set("active".to_owned()),
+        };
+        let in_place = OnConflict::columns([memberships::Column::GameId, memberships::Column::UserId])
+            .update_columns([memberships::Column::RaceName, memberships::Column::Status])
+            .to_owned();
+        memberships::Entity::insert(row).on_conflict(in_place).exec_without_returning(db).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! The one row of `instance`: whose database this is.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::value::TextUuid;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "instance")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: i64,
+    pub instance_id: TextUuid,
+    pub docker_engine_id: Option<String>,
+    pub high_water: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,20 @@
+//! Rows of `memberships`: who plays in which game.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::value::TextUuid;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "memberships")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub game_id: TextUuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub user_id: TextUuid,
+    pub race_name: String,
+    pub status: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

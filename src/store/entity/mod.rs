@@ -1,0 +1,14 @@
+//! The tables as sea-orm sees them. The columns are documented where they are made: in `migrations/`.
+#![allow(missing_docs, unreachable_pub, reason = "derived code; the columns are documented in the migrations")]
+
+pub mod desired_feed;
+pub mod engine_versions;
+pub mod events;
+pub mod games;
+pub mod instance;
+pub mod leases;
+pub mod memberships;
+pub mod operation_log;
+pub mod player_mappings;
+pub mod runtime_records;
+pub mod schema_info;

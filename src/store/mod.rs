@@ -1,0 +1,54 @@
+//! The database: rows in, domain out. Only this module names sea-orm's types.
+//!
+//! Desired state is written by lobby and operators (through [`desired`] when they come by the API),
+//! observed state by the controller alone (through [`recorder`]). No Docker or engine call happens
+//! inside a transaction.
+
+mod convert;
+pub mod desired;
+mod entity;
+mod feed;
+mod open;
+mod operations;
+mod records;
+pub mod recorder;
+mod versions;
+
+pub use desired::{Author, Conflict, Preconditions, StoredGame, WriteError, Written};
+pub use open::{Instance, OpenError};
+pub use operations::{StoredEvent, StoredOperation};
+pub use recorder::{Recorder, Recording};
+pub use versions::StoredVersion;
+
+use std::sync::Arc;
+
+use sea_orm::{DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions};
+use tokio::sync::Notify;
+
+/// A question to the database failed.
+#[derive(Debug, thiserror::Error)]
+#[error("the database could not be asked")]
+pub struct StoreError(#[from] DbErr);
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    db: DatabaseConnection,
+    /// Rung after our own writes of desired state, so that they are seen at once.
+    desired_written: Arc<Notify>,
+}
+
+impl Store {
+    fn new(db: DatabaseConnection) -> Self {
+        Self { db, desired_written: Arc::new(Notify::new()) }
+    }
+
+    /// How every transaction that will write begins: on SQLite a transaction that turns from
+    /// reading to writing fails at once if somebody else writes, whatever the busy timeout.
+    fn writing() -> TransactionOptions {
+        TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! Writes of observed state: one writer, many games in one transaction.
+//!
+//! A round asks for its record to be written and waits until it is on disk before it takes its
+//! first step. Many rounds ask at the same time; what is there when the last commit ends goes into
+//! the next one together, so that a hundred games cost few flushes. Every transaction checks first
+//! that the epoch is still this leader's.
+
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::value::TextUuid;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, TransactionTrait,
+};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::game::operation::{Ending, NewOperation};
+use crate::game::record::Record;
+use crate::game::{Epoch, GameId, Name, Namespace, OperationId, RaceName, UserId};
+
+use super::convert::to_db;
+use super::entity::{events, games, leases, operation_log, player_mappings, runtime_records};
+use super::records::{cut, to_row};
+use super::{Store, StoreError};
+
+/// The lease whose epoch fences every write.
+const LEASE: &str = "controller";
+
+/// How many writes may wait, and how many go into one transaction.
+const WAITING: usize = 1_024;
+const AT_ONCE: usize = 256;
+
+/// The longest message of an event and cause of an operation that the schema takes, in bytes.
+const SHORT_MESSAGE: usize = 1_024;
+const MESSAGE: usize = 4_096;
+
+/// Why nothing was recorded; nothing may be done then.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Another leader has taken over.
+    #[error("another controller leads now; this one decides nothing more")]
+    Deposed,
+    /// The database failed.
+    #[error("the database could not record it")]
+    Database(#[source] DbErr),
+    /// The recorder has ended: the controller is shutting down.
+    #[error("the controller is shutting down")]
+    Closed,
+}
+
+/// What one round wants on record before it acts.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// Which game.
+    pub game: GameId,
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Its handle.
+    pub name: Name,
+    /// The status.
+    pub record: Record,
+    /// How an open operation ends.
+    pub close: Option<(OperationId, Ending)>,
+    /// The operation that begins.
+    pub open: Option<(OperationId, NewOperation)>,
+    /// One that ends as it begins.
+    pub refused: Option<(OperationId, NewOperation, Ending)>,
+    /// The user behind the present spec.
+    pub requested_by: String,
+    /// The request behind the present spec.
+    pub request_id: String,
+    /// What becomes of the player mappings.
+    pub mappings: MappingChange,
+    /// What there is to tell.
+    pub event: Option<RecordedEvent>,
+    /// The deletion is done: the row goes too.
+    pub delete_row: bool,
+}
+
+/// What becomes of a game's player mappings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MappingChange {
+    /// They stay.
+    Keep,
+    /// These, by derived ids; one that is there keeps its id.
+    Mint(Vec<(UserId, RaceName, Uuid)>),
+    /// The engine's own ids, by race.
+    Adopt(Vec<(String, Uuid)>),
+    /// None.
+    Drop,
+}
+
+/// An event to be counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedEvent {
+    /// Something is wrong.
+    pub warning: bool,
+    /// One CamelCase word.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+}
+
+type Asked = (Box<Recording>, oneshot::Sender<Result<(), RecordError>>);
+
+/// Where rounds hand in what they want on record.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    asked: mpsc::Sender<Asked>,
+}
+
+impl Recorder {
+    /// Writes it down; on return it is on disk.
+    pub async fn record(&self, recording: Recording) -> Result<(), RecordError> {
+        let (done, written) = oneshot::channel();
+        self.asked.send((Box::new(recording), done)).await.map_err(|_| RecordError::Closed)?;
+        written.await.map_err(|_| RecordError::Closed)?
+    }
+}
+
+impl Store {
+    /// Takes the leadership: from here on, writes of earlier epochs are refused.
+    pub async fn take_lead(&self, holder: &str) -> Result<Epoch, StoreError> {
+        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let old = leases::Entity::find_by_id(LEASE).one(&transaction).await?;
+        let now = to_db(jiff::Timestamp::now());
+        let epoch = old.map_or(1, |lease| lease.epoch + 1);
+        let lease = leases::ActiveModel {
+            name: Set(LEASE.to_owned()),
+            holder: Set(holder.to_owned()),
+            epoch: Set(epoch),
+            acquired_at: Set(now),
+            renewed_at: Set(now),
+            // On SQLite a lock on a file decides who leads; the lease only carries the epoch.
+            expires_at: Set(now),
+        };
+        let in_place = OnConflict::column(leases::Column::Name)
+            .update_columns([
+                leases::Column::Holder,
+                leases::Column::Epoch,
+                leases::Column::AcquiredAt,
+                leases::Column::RenewedAt,
+                leases::Column::ExpiresAt,
+            ])
+            .to_owned();
+        leases::Entity::insert(lease).on_conflict(in_place).exec_without_returning(&transaction).await?;
+        transaction.commit().await?;
+        Ok(Epoch(epoch))
+    }
+
+    /// Starts the writer of this epoch. It ends when the last [`Recorder`] is dropped.
+    pub fn recorder(&self, epoch: Epoch) -> (Recorder, tokio::task::JoinHandle<()>) {
+        let (asked, waiting) = mpsc::channel(WAITING);
+        let writer = tokio::spawn(write_all(self.clone(), epoch, waiting));
+        (Recorder { asked }, writer)
+    }
+
+    async fn write(&self, epoch: Epoch, recordings: &[&Recording]) -> Result<(), RecordError> {
+        let transaction = self.db.begin_with_options(Self::writing()).await.map_err(RecordError::Database)?;
+        let leads = leases::Entity::find_by_id(LEASE).one(&transaction).await.map_err(RecordError::Database)?;
+        if leads.is_none_or(|lease| lease.epoch != epoch.0) {
+            return Err(RecordError::Deposed);
+        }
+        for recording in recordings {
+            write_one(&transaction, epoch, recording).await.map_err(RecordError::Database)?;
+        }
+        transaction.commit().await.map_err(RecordError::Database)
+    }
+}
+
+async fn write_all(store: Store, epoch: Epoch, mut waiting: mpsc::Receiver<Asked>) {
+    let mut batch = Vec::with_capacity(AT_ONCE);
+    while waiting.recv_many(&mut batch, AT_ONCE).await > 0 {
+        let recordings: Vec<&Recording> = batch.iter().map(|(recording, _)| &**recording).collect();
+        let together = store.write(epoch, &recordings).await;
+        match together {
+            Ok(()) => answer(&mut batch, || Ok(())),
+            Err(RecordError::Deposed) => answer(&mut batch, || Err(RecordError::Deposed)),
+            Err(RecordError::Database(error)) if batch.len() > 1 => {
+                // One of them may be what the database refuses: the others must not suffer for it.
+                tracing::warn!(error = &error as &dyn std::error::Error, "games are recorded one by one");
+                for (recording, done) in batch.drain(..) {
+                    let alone = store.write(epoch, &[&recording]).await;
+                    let _ = done.send(alone);
+                }
+            }
+            Err(error) => {
+                if let Some((_, done)) = batch.pop() {
+                    let _ = done.send(Err(error));
+                }
+            }
+        }
+    }
+}
+
+fn answer(batch: &mut Vec<Asked>, result: impl Fn() -> Result<(), RecordError>) {
+    for (_, done) in batch.drain(..) {
+        // A round that no longer waits will look again.
+        let _ = done.send(result());
+    }
+}
+
+async fn write_one(db: &impl ConnectionTrait, epoch: Epoch, recording: &Recording) -> Result<(), DbErr> {
+    if let Some((id, ending)) = &recording.close {
+        close(db, *id, ending, recording).await?;
+    }
+    if let Some((id, new)) = &recording.open {
+        open(db, epoch, *id, new, None, recording).await?;
+    }
+    if let Some((id, new, ending)) = &recording.refused {
+        open(db, epoch, *id, new, Some(ending), recording).await?;
+    }
+    let row =
+        to_row(recording.game, recording.namespace.as_str(), recording.name.as_str(), epoch.0, &recording.record);
+    runtime_records::Entity::insert(row).on_conflict(replace_record()).exec_without_returning(db).await?;
+    write_mappings(db, recording.game, &recording.mappings).await?;
+    if let Some(event) = &recording.event {
+        count_event(db, recording, event).await?;
+    }
+    if recording.delete_row {
+        games::Entity::delete_by_id(TextUuid(recording.game.0)).exec(db).await?;
+        let now = to_db(jiff::Timestamp::now());
+        db.execute_raw(sea_orm::Statement::from_sql_and_values(
+            db.get_database_backend(),
+            "UPDATE game_tombstones SET handled_at = ? WHERE game_id = ? AND handled_at IS NULL",
+            [now.into(), TextUuid(recording.game.0).into()],
+        ))
+        .await?;
+    }
+    Ok(())
+}
+
+/// Everything but what only the first write sets.
+fn replace_record() -> OnConflict {
+    use sea_orm::Iterable;
+    let columns = runtime_records::Column::iter().filter(|column| {
+        !matches!(column, runtime_records::Column::GameId | runtime_records::Column::RecordVersion)
+    });
+    OnConflict::column(runtime_records::Column::GameId)
+        .update_columns(columns)
+        .value(
+            runtime_records::Column::RecordVersion,
+            Expr::col((runtime_records::Entity, runtime_records::Column::RecordVersion)).add(1),
+        )
+        .to_owned()
+}
+
+async fn open(
+    db: &impl ConnectionTrait,
+    epoch: Epoch,
+    id: OperationId,
+    new: &NewOperation,
+    ending: Option<&Ending>,
+    recording: &Recording,
+) -> Result<(), DbErr> {
+    let now = to_db(jiff::Timestamp::now());
+    let (status, code, message) = match ending {
+        None => ("running", None, None),
+        Some(ending) => words(ending),
+    };
+    let row = operation_log::ActiveModel {
+        operation_id: Set(TextUuid(id.0)),
+        game_id: Set(TextUuid(recording.game.0)),
+        op: Set(new.kind.as_row().to_owned()),
+        source: Set(new.source.as_row().to_owned()),
+        requested_by: Set(recording.requested_by.clone()),
+        request_id: Set(recording.request_id.clone()),
+        generation: Set(new.generation),
+        cause: Set(cut(&new.cause, SHORT_MESSAGE)),
+        from_version: Set(new.from_version.as_ref().map(ToString::to_string)),
+        to_version: Set(new.to_version.as_ref().map(ToString::to_string)),
+        status: Set(status.to_owned()),
+        error_code: Set(code),
+        error_message: Set(message),
+        image_ref: Set(recording.record.applied.as_ref().map(|applied| applied.image.to_string())),
+        container_id: Set(recording.record.container.as_ref().map(ToString::to_string)),
+        epoch: Set(epoch.0),
+        created_at: Set(now),
+        started_at: Set(Some(now)),
+        finished_at: Set(ending.map(|_| now)),
+    };
+    operation_log::Entity::insert(row).exec_without_returning(db).await?;
+    Ok(())
+}
+
+async fn close(
+    db: &impl ConnectionTrait,
+    id: OperationId,
+    ending: &Ending,
+    recording: &Recording,
+) -> Result<(), DbErr> {
+    let (status, code, message) = words(ending);
+    let record = &recording.record;
+    operation_log::Entity::update_many()
+        .col_expr(operation_log::Column::Status, Expr::value(status))
+        .col_expr(operation_log::Column::ErrorCode, Expr::value(code))
+        .col_expr(operation_log::Column::ErrorMessage, Expr::value(message))
+        .col_expr(operation_log::Column::FinishedAt, Expr::value(to_db(jiff::Timestamp::now())))
+        .col_expr(
+            operation_log::Column::ImageRef,
+            Expr::value(record.applied.as_ref().map(|applied| applied.image.to_string())),
+        )
+        .col_expr(operation_log::Column::ContainerId, Expr::value(record.container.as_ref().map(ToString::to_string)))
+        .filter(operation_log::Column::OperationId.eq(TextUuid(id.0)))
+        .filter(operation_log::Column::FinishedAt.is_null())
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+fn words(ending: &Ending) -> (&'static str, Option<String>, Option<String>) {
+    match ending {
+        Ending::Succeeded => ("succeeded", None, None),
+        Ending::Superseded => ("superseded", None, None),
+        Ending::Failed { code, message } => ("failed", Some(code.clone()), Some(cut(message, MESSAGE))),
+    }
+}
+
+async fn write_mappings(db: &impl ConnectionTrait, game: GameId, change: &MappingChange) -> Result<(), DbErr> {
+    use player_mappings::{Column, Entity};
+    let own = || Column::GameId.eq(TextUuid(game.0));
+    let now = to_db(jiff::Timestamp::now());
+    match change {
+        MappingChange::Keep => Ok(()),
+        MappingChange::Drop => Entity::delete_many().filter(own()).exec(db).await.map(drop),
+        MappingChange::Adopt(players) => {
+            for (race, id) in players {
+                Entity::update_many()
+                    .col_expr(Column::EnginePlayerUuid, Expr::value(TextUuid(*id)))
+                    .col_expr(Column::UpdatedAt, Expr::value(now))
+                    .filter(own())
+                    .filter(Column::RaceName.eq(race))
+                    .filter(Column::EnginePlayerUuid.ne(TextUuid(*id)))
+                    .exec(db)
+                    .await?;
+            }
+            Ok(())
+        }
+        MappingChange::Mint(members) => {
+            for (user, race, id) in members {
+                let row = player_mappings::ActiveModel {
+                    game_id: Set(TextUuid(game.0)),
+                    user_id: Set(TextUuid(user.0)),
+                    race_name: Set(race.to_string()),
+                    engine_player_uuid: Set(TextUuid(*id)),
+                    active: Set(true),
+                    updated_at: Set(now),
+                };
+                let keep_id = OnConflict::columns([Column::GameId, Column::UserId])
+                    .update_columns([Column::RaceName, Column::Active])
+                    .to_owned();
+                Entity::insert(row).on_conflict(keep_id).exec_without_returning(db).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn count_event(db: &impl ConnectionTrait, recording: &Recording, event: &RecordedEvent) -> Result<(), DbErr> {
+    use events::{Column, Entity};
+    let now = to_db(jiff::Timestamp::now());
+    let row = events::ActiveModel {
+        namespace: Set(recording.namespace.to_string()),
+        kind: Set("Game".to_owned()),
+        name: Set(recording.name.to_string()),
+        uid: Set(recording.game.to_string()),
+        r#type: Set(if event.warning { "warning" } else { "normal" }.to_owned()),
+        reason: Set(event.reason.clone()),
+        message: Set(cut(&event.message, SHORT_MESSAGE)),
+        count: Set(1),
+        first_at: Set(now),
+        last_at: Set(now),
+        ..Default::default()
+    };
+    let counted = OnConflict::columns([
+        Column::Kind,
+        Column::Namespace,
+        Column::Name,
+        Column::Uid,
+        Column::Type,
+        Column::Reason,
+        Column::Message,
+    ])
+    .value(Column::Count, Expr::col((Entity, Column::Count)).add(1))
+    .update_column(Column::LastAt)
+    .to_owned();
+    Entity::insert(row).on_conflict(counted).exec_without_returning(db).await?;
+    Ok(())
+}

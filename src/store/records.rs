@@ -1,0 +1,224 @@
+//! `runtime_records`: rows ↔ [`Record`].
+
+use std::collections::HashMap;
+
+use sea_orm::value::TextUuid;
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+
+use crate::game::operation::{OpenOperation, OperationKind};
+use crate::game::record::{Exit, Life, Record};
+use crate::game::spec::Requests;
+use crate::game::{ContainerId, GameId, ImageId, OperationId, Phase};
+
+use super::convert::{from_db, to_db};
+use super::entity::{operation_log, runtime_records};
+use super::{Store, StoreError};
+
+/// The longest texts that the schema takes; longer ones are cut, not refused.
+const MESSAGE: usize = 4_096;
+const LOG_LINES: usize = 65_536;
+
+impl Store {
+    /// What is known of every game.
+    pub async fn records(&self) -> Result<HashMap<GameId, Record>, StoreError> {
+        let open = operation_log::Entity::find()
+            .filter(operation_log::Column::Status.is_in(["queued", "running"]))
+            .all(&self.db)
+            .await?;
+        let open: HashMap<_, _> = open.iter().filter_map(|row| Some((row.operation_id, to_open(row)?))).collect();
+        let rows = runtime_records::Entity::find().all(&self.db).await?;
+        Ok(rows
+            .iter()
+            .map(|row| {
+                let operation = row.operation_id.and_then(|id| open.get(&id).cloned());
+                (GameId(row.game_id.0), from_row(row, operation))
+            })
+            .collect())
+    }
+
+    pub(super) async fn open_operation(&self, id: Option<TextUuid>) -> Result<Option<OpenOperation>, StoreError> {
+        let Some(id) = id else { return Ok(None) };
+        let row = operation_log::Entity::find_by_id(id).one(&self.db).await?;
+        Ok(row.as_ref().filter(|row| row.finished_at.is_none()).and_then(to_open))
+    }
+}
+
+fn to_open(row: &operation_log::Model) -> Option<OpenOperation> {
+    Some(OpenOperation {
+        id: OperationId(row.operation_id.0),
+        kind: OperationKind::from_row(&row.op)?,
+        generation: row.generation,
+    })
+}
+
+fn small(count: i64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Cuts at a character's border.
+pub(super) fn cut(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    let end = (0..=longest).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text[..end].to_owned()
+}
+
+pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOperation>) -> Record {
+    let container = |id: &Option<String>| id.clone().map(ContainerId::new);
+    let last_exit = row.last_exit_at.map(|at| Exit {
+        life: row
+            .last_exit_container_id
+            .clone()
+            .zip(row.last_exit_started_at.clone())
+            .map(|(container, started_at)| Life { container: ContainerId::new(container), started_at }),
+        code: row.last_exit_code,
+        out_of_memory: row.last_exit_oom.unwrap_or_default(),
+        reason: row.last_exit_reason.clone().unwrap_or_default(),
+        at: from_db(at),
+    });
+    Record {
+        phase: Phase::from_row(&row.status).unwrap_or(Phase::Pending),
+        reason: row.reason.clone(),
+        message: row.message.clone(),
+        observed_generation: row.observed_generation,
+        observed_requests: Requests {
+            restart: row.observed_restart_generation.unwrap_or_default(),
+            force_turn: row.observed_force_turn_generation.unwrap_or_default(),
+            patch: row.observed_patch_generation.unwrap_or_default(),
+            restore: row.observed_restore_generation.unwrap_or_default(),
+        },
+        observed_membership_revision: row.observed_membership_revision.unwrap_or_default(),
+        container: container(&row.current_container_id),
+        container_started_at: row.current_container_started_at.clone(),
+        image_id: row.current_image_id.clone().map(ImageId::new),
+        applied: row.applied_spec.clone().and_then(|json| serde_json::from_value(json).ok()),
+        endpoint: row.engine_endpoint.clone(),
+        endpoints: row.endpoints.clone().and_then(|json| serde_json::from_value(json).ok()),
+        state_path: row.state_path.clone(),
+        network: row.docker_network.clone(),
+        engine_health: Some(row.engine_health.clone()).filter(|health| health != "unknown"),
+        current_turn: row.current_turn,
+        timeline: row.timeline,
+        init_intent_at: row.init_intent_at.map(from_db),
+        initialized_at: row.initialized_at.map(from_db),
+        paused_at: row.paused_at.map(from_db),
+        started_at: row.started_at.map(from_db),
+        stopped_at: row.stopped_at.map(from_db),
+        finished_at: row.finished_at.map(from_db),
+        start_began_at: row.start_began_at.map(from_db),
+        healthy_since: row.healthy_since.map(from_db),
+        failures: small(row.failures),
+        restart_count: small(row.restart_count),
+        next_attempt_at: row.next_attempt_at.map(from_db),
+        last_exit,
+        last_log_lines: row.last_log_lines.clone(),
+        restart_from: container(&row.restart_from_container_id),
+        conditions: serde_json::from_value(row.conditions.clone()).unwrap_or_default(),
+        operation,
+        deleted_at: row.deleted_at.map(from_db),
+    }
+}
+
+/// The row of a record. Every field of the record must find its column here.
+pub(super) fn to_row(
+    game: GameId,
+    namespace: &str,
+    name: &str,
+    epoch: i64,
+    record: &Record,
+) -> runtime_records::ActiveModel {
+    let Record {
+        phase,
+        reason,
+        message,
+        observed_generation,
+        observed_requests,
+        observed_membership_revision,
+        container,
+        container_started_at,
+        image_id,
+        applied,
+        endpoint,
+        endpoints,
+        state_path,
+        network,
+        engine_health,
+        current_turn,
+        timeline,
+        init_intent_at,
+        initialized_at,
+        paused_at,
+        started_at,
+        stopped_at,
+        finished_at,
+        start_began_at,
+        healthy_since,
+        failures,
+        restart_count,
+        next_attempt_at,
+        last_exit,
+        last_log_lines,
+        restart_from,
+        conditions,
+        operation,
+        deleted_at,
+    } = record;
+    let time = |time: &Option<jiff::Timestamp>| Set(time.map(to_db));
+    let id = |id: &Option<ContainerId>| Set(id.as_ref().map(ToString::to_string));
+    let exit_life = last_exit.as_ref().and_then(|exit| exit.life.as_ref());
+    let now = to_db(jiff::Timestamp::now());
+    runtime_records::ActiveModel {
+        game_id: Set(TextUuid(game.0)),
+        namespace: Set(namespace.to_owned()),
+        name: Set(name.to_owned()),
+        status: Set(phase.as_row().to_owned()),
+        reason: Set(reason.clone()),
+        message: Set(cut(message, MESSAGE)),
+        conditions: Set(serde_json::json!(conditions)),
+        observed_generation: Set(*observed_generation),
+        current_container_id: id(container),
+        current_container_started_at: Set(container_started_at.clone()),
+        current_image_ref: Set(applied.as_ref().map(|applied| applied.image.to_string())),
+        current_image_id: Set(image_id.as_ref().map(ToString::to_string)),
+        current_engine_version: Set(applied.as_ref().map(|applied| applied.engine_version.to_string())),
+        applied_spec: Set(applied.as_ref().map(|applied| serde_json::json!(applied))),
+        engine_endpoint: Set(endpoint.clone()),
+        endpoints: Set(endpoints.as_ref().map(|endpoints| serde_json::json!(endpoints))),
+        state_path: Set(state_path.clone()),
+        docker_network: Set(network.clone()),
+        engine_health: Set(engine_health.clone().unwrap_or_else(|| "unknown".to_owned())),
+        current_turn: Set(*current_turn),
+        timeline: Set(*timeline),
+        init_intent_at: time(init_intent_at),
+        initialized_at: time(initialized_at),
+        paused_at: time(paused_at),
+        started_at: time(started_at),
+        stopped_at: time(stopped_at),
+        finished_at: time(finished_at),
+        last_observed_at: Set(Some(now)),
+        operation_id: Set(operation.as_ref().map(|operation| TextUuid(operation.id.0))),
+        start_began_at: time(start_began_at),
+        healthy_since: time(healthy_since),
+        failures: Set(i64::from(*failures)),
+        restart_count: Set(i64::from(*restart_count)),
+        next_attempt_at: time(next_attempt_at),
+        restart_from_container_id: id(restart_from),
+        last_exit_code: Set(last_exit.as_ref().and_then(|exit| exit.code)),
+        last_exit_oom: Set(last_exit.as_ref().map(|exit| exit.out_of_memory)),
+        last_exit_at: Set(last_exit.as_ref().map(|exit| to_db(exit.at))),
+        last_exit_reason: Set(last_exit.as_ref().map(|exit| exit.reason.clone())),
+        last_exit_container_id: Set(exit_life.map(|life| life.container.to_string())),
+        last_exit_started_at: Set(exit_life.map(|life| life.started_at.clone())),
+        last_log_lines: Set(last_log_lines.as_ref().map(|lines| cut(lines, LOG_LINES))),
+        observed_restart_generation: Set(Some(observed_requests.restart)),
+        observed_force_turn_generation: Set(Some(observed_requests.force_turn)),
+        observed_patch_generation: Set(Some(observed_requests.patch)),
+        observed_restore_generation: Set(Some(observed_requests.restore)),
+        observed_membership_revision: Set(Some(*observed_membership_revision)),
+        epoch: Set(epoch),
+        deleted_at: time(deleted_at),
+        record_version: Set(1),
+        updated_at: Set(now),
+    }
+}

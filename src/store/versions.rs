@@ -1,0 +1,154 @@
+//! Engine versions: read and written for the API.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, TransactionTrait,
+};
+
+use crate::game::manifest::{EngineVersionManifest, ValidEngineVersion};
+
+use super::convert::{raw_version, resources_to_db};
+use super::desired::{Author, Conflict, Preconditions, WriteError, Written};
+use super::entity::{engine_versions, games};
+use super::{Store, StoreError};
+
+/// An engine version as the API shows it.
+#[derive(Debug, Clone)]
+pub struct StoredVersion {
+    /// The declared state.
+    pub manifest: EngineVersionManifest,
+}
+
+impl Store {
+    /// Which row version each engine version is at.
+    pub async fn version_index(&self) -> Result<HashMap<String, i64>, StoreError> {
+        let rows: Vec<(String, i64)> = engine_versions::Entity::find()
+            .select_only()
+            .columns([engine_versions::Column::Version, engine_versions::Column::RowVersion])
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Every engine version.
+    pub async fn versions(&self) -> Result<Vec<StoredVersion>, StoreError> {
+        let rows = engine_versions::Entity::find().order_by_asc(engine_versions::Column::Version).all(&self.db).await?;
+        Ok(rows.iter().map(|row| StoredVersion { manifest: raw_version(row) }).collect())
+    }
+
+    /// One engine version.
+    pub async fn version(&self, version: &str) -> Result<Option<StoredVersion>, StoreError> {
+        let row = engine_versions::Entity::find_by_id(version).one(&self.db).await?;
+        Ok(row.map(|row| StoredVersion { manifest: raw_version(&row) }))
+    }
+
+    /// Registers an engine version.
+    pub async fn create_version(
+        &self,
+        manifest: &EngineVersionManifest,
+        valid: &ValidEngineVersion,
+        author: &Author,
+    ) -> Result<StoredVersion, WriteError> {
+        let mut row = engine_versions::ActiveModel {
+            version: Set(valid.entry.version.to_string()),
+            image_ref: Set(valid.entry.image.to_string()),
+            ..Default::default()
+        };
+        apply(&mut row, None, manifest, valid);
+        sign(&mut row, author);
+        row.insert(&self.db).await?;
+        self.desired_written.notify_one();
+        self.version_written(valid).await
+    }
+
+    /// Makes an engine version what the manifest says; its image never changes.
+    pub async fn replace_version(
+        &self,
+        manifest: &EngineVersionManifest,
+        valid: &ValidEngineVersion,
+        preconditions: &Preconditions,
+        author: &Author,
+    ) -> Result<Written<StoredVersion>, WriteError> {
+        let version = valid.entry.version.to_string();
+        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let row = engine_versions::Entity::find_by_id(&version).one(&transaction).await?.ok_or(WriteError::NotFound)?;
+        check(&row, preconditions)?;
+        if row.image_ref != valid.entry.image.as_str() {
+            return Err(WriteError::Refused(format!(
+                "spec.image: the image of version {version} is {} and never changes; register a new version for a new image",
+                row.image_ref
+            )));
+        }
+        let mut change = row.clone().into_active_model();
+        apply(&mut change, Some(&row), manifest, valid);
+        if !change.is_changed() {
+            transaction.rollback().await?;
+            return Ok(Written::Unchanged(self.version_written(valid).await?));
+        }
+        sign(&mut change, author);
+        change.update(&transaction).await?;
+        transaction.commit().await?;
+        self.desired_written.notify_one();
+        Ok(Written::Changed(self.version_written(valid).await?))
+    }
+
+    /// Removes an engine version that no game asks for.
+    pub async fn delete_version(&self, version: &str, preconditions: &Preconditions) -> Result<StoredVersion, WriteError> {
+        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let row = engine_versions::Entity::find_by_id(version).one(&transaction).await?.ok_or(WriteError::NotFound)?;
+        check(&row, preconditions)?;
+        let users =
+            games::Entity::find().filter(games::Column::TargetEngineVersion.eq(version)).count(&transaction).await?;
+        if users > 0 {
+            return Err(WriteError::Refused(format!(
+                "{users} games ask for version {version}; disable it instead (spec.enabled: false), or move them first"
+            )));
+        }
+        let gone = StoredVersion { manifest: raw_version(&row) };
+        engine_versions::Entity::delete_by_id(version).exec(&transaction).await?;
+        transaction.commit().await?;
+        self.desired_written.notify_one();
+        Ok(gone)
+    }
+
+    async fn version_written(&self, valid: &ValidEngineVersion) -> Result<StoredVersion, WriteError> {
+        self.version(&valid.entry.version.to_string()).await?.ok_or(WriteError::NotFound)
+    }
+}
+
+fn check(row: &engine_versions::Model, preconditions: &Preconditions) -> Result<(), Conflict> {
+    let stale = preconditions.resource_version.as_ref().is_some_and(|version| *version != row.row_version.to_string());
+    if stale { Err(Conflict::Modified) } else { Ok(()) }
+}
+
+fn sign(row: &mut engine_versions::ActiveModel, author: &Author) {
+    row.requested_by = Set(author.requested_by.clone());
+    row.request_id = Set(author.request_id.clone());
+}
+
+fn apply(
+    row: &mut engine_versions::ActiveModel,
+    old: Option<&engine_versions::Model>,
+    manifest: &EngineVersionManifest,
+    valid: &ValidEngineVersion,
+) {
+    macro_rules! set {
+        ($column:ident, $value:expr) => {
+            let value = $value;
+            if old.is_none_or(|old| old.$column != value) {
+                row.$column = Set(value);
+            }
+        };
+    }
+    set!(enabled, valid.entry.enabled);
+    set!(port, i64::from(valid.entry.port));
+    set!(contract, valid.entry.contract.as_row().to_owned());
+    set!(run_as, valid.entry.run_as.to_string());
+    set!(relaxations, serde_json::json!(valid.entry.relaxations));
+    set!(resources, resources_to_db(manifest.spec.resources.as_ref()));
+    set!(labels, serde_json::json!(valid.meta.labels));
+    set!(annotations, serde_json::json!(valid.meta.annotations));
+}
