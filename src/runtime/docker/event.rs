@@ -49,7 +49,7 @@ fn percent_encoded(text: &str) -> String {
 pub(super) struct Message {
     #[serde(rename = "Type", default)]
     kind: String,
-    #[serde(rename = "Action", alias = "status", default)]
+    #[serde(rename = "Action", default)]
     action: String,
     #[serde(rename = "Actor", default)]
     actor: Actor,
@@ -120,7 +120,7 @@ mod tests {
 
     fn line(kind: &str, action: &str, game: &str) -> String {
         let event = serde_json::json!({
-            "Type": kind, "Action": action, "time": 1_700_000_000, "timeNano": 1_700_000_000_000_000_042_i64,
+            "Type": kind, "Action": action, "status": action, "time": 1_700_000_000, "timeNano": 1_700_000_000_000_000_042_i64,
             "Actor": {"ID": "c", "Attributes": {"gamekeeper.dev/instance": INSTANCE, "gamekeeper.dev/game-id": game}}
         });
         format!("{event}\n")

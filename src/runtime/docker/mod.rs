@@ -205,6 +205,7 @@ impl Runtime for DockerRuntime {
         &self.settings.network
     }
 
+    /// Has to be called within a Tokio runtime: a task of its own reads Docker's stream.
     fn events(&self) -> BoxStream<'static, RuntimeEvent> {
         events::subscribe(Arc::clone(&self.transport), self.settings.instance)
     }
