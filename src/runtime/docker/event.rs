@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use serde::Deserialize;
 
 use super::labels;
+use super::text::percent_encoded;
 use crate::game::InstanceId;
 use crate::runtime::{Owner, RuntimeEvent};
 
@@ -30,18 +31,6 @@ pub(super) fn path(instance: InstanceId, since: Option<&str>) -> String {
         path.push_str(&percent_encoded(since));
     }
     path
-}
-
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }
 
 /// One event, as far as it matters.
