@@ -16,7 +16,7 @@ mod versions;
 
 pub use desired::{Author, Conflict, Preconditions, StoredGame, WriteError, Written};
 pub use open::{Instance, OpenError};
-pub use operations::{StoredEvent, StoredOperation};
+pub use operations::{EventFilter, GameOperation, ObjectEvent, OperationFilter, StoredEvent, StoredOperation};
 pub use recorder::{Recorder, Recording};
 pub use versions::StoredVersion;
 
