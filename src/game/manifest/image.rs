@@ -11,7 +11,8 @@ const MAX_TAG: usize = 128;
 /// # Errors
 /// A sentence: what is wrong with it.
 pub fn parse_image(text: &str) -> Result<ImageRef, String> {
-    let wrong = |why: &str| Err(format!("`{}` is not an image reference: {why}", super::problem::shorten(text)));
+    let wrong =
+        |why: &str| Err(format!("`{}` is not an image reference: {why}", super::problem::shorten(text)));
     if text.is_empty() {
         return Err("is empty; write an image reference as in \"registry.example/engine:1.4.2\"".into());
     }
@@ -46,7 +47,9 @@ pub fn parse_image(text: &str) -> Result<ImageRef, String> {
         return wrong("it reads as an image's id");
     }
     if tag.is_some_and(|tag| !is_tag(tag)) {
-        return wrong("its tag has to be 1 to 128 of A-Z, a-z, 0-9, `_`, `.` and `-`, not beginning with `.` or `-`");
+        return wrong(
+            "its tag has to be 1 to 128 of A-Z, a-z, 0-9, `_`, `.` and `-`, not beginning with `.` or `-`",
+        );
     }
     if digest.is_some_and(|digest| !is_digest(digest)) {
         return wrong("its digest has to be `sha256:` and 64 hexadecimal digits in lower case");
@@ -65,14 +68,17 @@ fn is_registry(text: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    let a_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    let a_port = |port: &str| {
+        port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
     host.split('.').all(label) && port.is_none_or(a_port)
 }
 
 fn is_component(text: &str) -> bool {
     let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let separator = |run: &str| matches!(run, "." | "_" | "__") || run.bytes().all(|b| b == b'-');
-    let ends = text.bytes().next().is_some_and(alphanumeric) && text.bytes().next_back().is_some_and(alphanumeric);
+    let ends =
+        text.bytes().next().is_some_and(alphanumeric) && text.bytes().next_back().is_some_and(alphanumeric);
     ends && text
         .split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         .filter(|run| !run.is_empty())

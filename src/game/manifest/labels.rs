@@ -38,7 +38,8 @@ pub(crate) fn check_annotations(annotations: &BTreeMap<String, String>, problems
     }
 }
 
-const WORD: &str = "use 1 to 63 of A-Z, a-z, 0-9, `-`, `_` and `.`, beginning and ending with a letter or digit";
+const WORD: &str =
+    "use 1 to 63 of A-Z, a-z, 0-9, `-`, `_` and `.`, beginning and ending with a letter or digit";
 
 fn check_key(field: &str, key: &str, problems: &mut Vec<SpecProblem>) {
     let (prefix, name) = match key.split_once('/') {

@@ -34,11 +34,7 @@ pub fn parse_schedule(text: &str) -> Result<Cron, String> {
         .build()
         .parse(text)
         .map_err(|error| format!("`{shown}` is not a schedule: {error}"))?;
-    if fires_ever(&cron) {
-        Ok(cron)
-    } else {
-        Err(format!("`{shown}` never fires: no year has such a day"))
-    }
+    if fires_ever(&cron) { Ok(cron) } else { Err(format!("`{shown}` never fires: no year has such a day")) }
 }
 
 /// Any time of day that the fields name exists, so only the date can be impossible.

@@ -9,8 +9,8 @@ use super::labels::{check_annotations, check_labels};
 use super::problem::{SpecProblem, shorten};
 use super::schedule::parse_schedule;
 use super::wire::{
-    API_VERSION, ENGINE_VERSION_KIND, EngineVersionManifest, GAME_KIND, GameManifest, GameSpecManifest, Manifest,
-    ObjectMeta, PlayerManifest, ResourcesManifest, TurnsManifest,
+    API_VERSION, ENGINE_VERSION_KIND, EngineVersionManifest, GAME_KIND, GameManifest, GameSpecManifest,
+    Manifest, ObjectMeta, PlayerManifest, ResourcesManifest, TurnsManifest,
 };
 use crate::game::id::{Name, Namespace};
 use crate::game::resources::{Resources, parse_cpu, parse_memory, parse_pids};
@@ -153,11 +153,14 @@ pub fn validate_spec(spec: &GameSpecManifest) -> Result<ValidSpec, Vec<SpecProbl
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn validate_engine_version(manifest: &EngineVersionManifest) -> Result<ValidEngineVersion, Vec<SpecProblem>> {
+pub fn validate_engine_version(
+    manifest: &EngineVersionManifest,
+) -> Result<ValidEngineVersion, Vec<SpecProblem>> {
     let mut problems = Vec::new();
     check_type(&manifest.api_version, &manifest.kind, ENGINE_VERSION_KIND, &mut problems);
     if manifest.metadata.namespace.is_some() {
-        problems.push(SpecProblem::new("metadata.namespace", "engine versions have no namespace; leave it out"));
+        problems
+            .push(SpecProblem::new("metadata.namespace", "engine versions have no namespace; leave it out"));
     }
     let meta = valid_meta(&manifest.metadata, &mut problems);
     let version = take(manifest.metadata.name.parse(), "metadata.name", &mut problems);
@@ -234,7 +237,8 @@ fn valid_spec(spec: &GameSpecManifest, problems: &mut Vec<SpecProblem>) -> Optio
     check_text("spec.displayName", display_name.as_deref(), 253, problems);
     check_text("spec.restoreBackupId", restore_backup_id.as_deref(), 128, problems);
     let engine_version = valid_version("spec.engineVersion", engine_version.as_deref(), problems);
-    let allowed = valid_version("spec.allowIncompatibleVersion", allow_incompatible_version.as_deref(), problems);
+    let allowed =
+        valid_version("spec.allowIncompatibleVersion", allow_incompatible_version.as_deref(), problems);
     let turns = valid_turns(turns.as_ref(), problems);
     let resources = valid_resources(resources.as_ref(), problems);
     let members = players.as_deref().map(|players| valid_members(players, problems));
@@ -294,7 +298,9 @@ fn parse_zone(text: &str) -> Result<String, String> {
         .then(|| jiff::tz::db().get(text).ok())
         .flatten()
         .and_then(|zone| zone.iana_name().map(str::to_owned))
-        .ok_or_else(|| format!("`{}` is not a time zone; write an IANA name such as Europe/Berlin", shorten(text)))
+        .ok_or_else(|| {
+            format!("`{}` is not a time zone; write an IANA name such as Europe/Berlin", shorten(text))
+        })
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {
@@ -319,7 +325,10 @@ fn valid_members(players: &[PlayerManifest], problems: &mut Vec<SpecProblem>) ->
         if let Some(first) = races.insert(race_name.as_str(), index) {
             problems.push(SpecProblem::new(
                 field("raceName"),
-                format!("`{}` is taken by players[{first}]; race names are unique in a game", shorten(race_name)),
+                format!(
+                    "`{}` is taken by players[{first}]; race names are unique in a game",
+                    shorten(race_name)
+                ),
             ));
         }
         let user_id = take(user_id.parse(), &field("userId"), problems);
@@ -348,7 +357,10 @@ fn valid_resources(resources: Option<&ResourcesManifest>, problems: &mut Vec<Spe
 fn check_text(field: &str, text: Option<&str>, longest: usize, problems: &mut Vec<SpecProblem>) {
     let text = text.unwrap_or_default();
     if text.chars().count() > longest || text.chars().any(char::is_control) {
-        problems.push(SpecProblem::new(field, format!("use at most {longest} characters, no control characters")));
+        problems.push(SpecProblem::new(
+            field,
+            format!("use at most {longest} characters, no control characters"),
+        ));
     }
 }
 
@@ -356,6 +368,10 @@ fn not_empty(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.trim().is_empty())
 }
 
-fn take<T, E: std::fmt::Display>(result: Result<T, E>, field: &str, problems: &mut Vec<SpecProblem>) -> Option<T> {
+fn take<T, E: std::fmt::Display>(
+    result: Result<T, E>,
+    field: &str,
+    problems: &mut Vec<SpecProblem>,
+) -> Option<T> {
     result.map_err(|error| problems.push(SpecProblem::new(field, error))).ok()
 }

@@ -313,7 +313,13 @@ pub struct EngineVersionManifest {
 impl EngineVersionManifest {
     /// A manifest of this metadata and spec, without status.
     pub fn new(metadata: ObjectMeta, spec: EngineVersionSpecManifest) -> Self {
-        Self { api_version: API_VERSION.into(), kind: ENGINE_VERSION_KIND.into(), metadata, spec, status: None }
+        Self {
+            api_version: API_VERSION.into(),
+            kind: ENGINE_VERSION_KIND.into(),
+            metadata,
+            spec,
+            status: None,
+        }
     }
 }
 
