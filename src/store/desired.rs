@@ -175,7 +175,7 @@ impl Store {
         let mut records = self.records().await?;
         Ok(rows
             .iter()
-            .filter_map(|row| {
+            .map(|row| {
                 let own = members.get(&row.game_id.0).map_or(&[][..], Vec::as_slice);
                 stored(row, own, records.remove(&GameId(row.game_id.0)))
             })
@@ -194,7 +194,7 @@ impl Store {
             }
             None => None,
         };
-        Ok(stored(&row, &members, record))
+        Ok(Some(stored(&row, &members, record)))
     }
 
     /// Makes a game.
@@ -284,9 +284,9 @@ impl Store {
     }
 }
 
-fn stored(row: &games::Model, members: &[memberships::Model], record: Option<Record>) -> Option<StoredGame> {
-    let spec = raw_spec(row, members).ok()?;
-    Some(StoredGame { id: GameId(row.game_id.0), manifest: GameManifest::new(game_meta(row), spec), record })
+fn stored(row: &games::Model, members: &[memberships::Model], record: Option<Record>) -> StoredGame {
+    let spec = raw_spec(row, members);
+    StoredGame { id: GameId(row.game_id.0), manifest: GameManifest::new(game_meta(row), spec), record }
 }
 
 fn by_game(members: Vec<memberships::Model>) -> HashMap<Uuid, Vec<memberships::Model>> {
