@@ -189,7 +189,7 @@ impl Store {
         let record = runtime_records::Entity::find_by_id(row.game_id).one(&self.db).await?;
         let record = match record {
             Some(record) => {
-                let operation = self.open_operation(record.operation_id).await?;
+                let operation = self.open_operation(record.operation_id.as_deref()).await?;
                 Some(records::from_row(&record, operation))
             }
             None => None,

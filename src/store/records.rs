@@ -25,19 +25,19 @@ impl Store {
             .filter(operation_log::Column::Status.is_in(["queued", "running"]))
             .all(&self.db)
             .await?;
-        let open: HashMap<_, _> = open.iter().filter_map(|row| Some((row.operation_id, to_open(row)?))).collect();
+        let open: HashMap<_, _> = open.iter().filter_map(|row| Some((row.operation_id.to_string(), to_open(row)?))).collect();
         let rows = runtime_records::Entity::find().all(&self.db).await?;
         Ok(rows
             .iter()
             .map(|row| {
-                let operation = row.operation_id.and_then(|id| open.get(&id).cloned());
+                let operation = row.operation_id.as_ref().and_then(|id| open.get(id).cloned());
                 (GameId(row.game_id.0), from_row(row, operation))
             })
             .collect())
     }
 
-    pub(super) async fn open_operation(&self, id: Option<TextUuid>) -> Result<Option<OpenOperation>, StoreError> {
-        let Some(id) = id else { return Ok(None) };
+    pub(super) async fn open_operation(&self, id: Option<&str>) -> Result<Option<OpenOperation>, StoreError> {
+        let Some(id) = id.and_then(|id| id.parse::<TextUuid>().ok()) else { return Ok(None) };
         let row = operation_log::Entity::find_by_id(id).one(&self.db).await?;
         Ok(row.as_ref().filter(|row| row.finished_at.is_none()).and_then(to_open))
     }
@@ -197,7 +197,7 @@ pub(super) fn to_row(
         stopped_at: time(stopped_at),
         finished_at: time(finished_at),
         last_observed_at: Set(Some(now)),
-        operation_id: Set(operation.as_ref().map(|operation| TextUuid(operation.id.0))),
+        operation_id: Set(operation.as_ref().map(|operation| operation.id.to_string())),
         start_began_at: time(start_began_at),
         healthy_since: time(healthy_since),
         failures: Set(i64::from(*failures)),

@@ -35,7 +35,8 @@ pub struct Model {
     pub stopped_at: Option<DateTimeUtc>,
     pub finished_at: Option<DateTimeUtc>,
     pub last_observed_at: Option<DateTimeUtc>,
-    pub operation_id: Option<TextUuid>,
+    /// Text, for sea-orm's `TextUuid` cannot be absent: it fails on NULL instead of saying so.
+    pub operation_id: Option<String>,
     pub start_began_at: Option<DateTimeUtc>,
     pub healthy_since: Option<DateTimeUtc>,
     pub failures: i64,
