@@ -99,16 +99,20 @@ async fn patches_without_precondition_all_come_through() {
 async fn what_is_only_tried_is_not_stored() {
     let world = World::new().await;
     let path = format!("{GAMES}/andromeda");
-    let tried = world.post(&format!("{GAMES}?dryRun=All"), &game("andromeda")).await.ok(201);
+    let mut full = game("andromeda");
+    full["spec"]["turns"] = json!({ "schedule": "0 18 * * *", "timeZone": "Europe/Berlin", "missed": "Skip" });
+    full["spec"]["resources"] = json!({ "cpu": "500m", "memory": "256Mi", "pids": 64 });
+    full["spec"]["displayName"] = json!("Andromeda");
+    let tried = world.post(&format!("{GAMES}?dryRun=All"), &full).await.ok(201);
     world.get(&path).await.refused(404, "NotFound");
 
-    let created = world.post(GAMES, &game("andromeda")).await.ok(201);
+    let created = world.post(GAMES, &full).await.ok(201);
     assert_eq!(tried["spec"], created["spec"], "a try shows what would be");
     let tried = world.patch(&format!("{path}?dryRun=All"), &json!({ "spec": { "paused": true } })).await.ok(200);
     assert_eq!(tried["spec"]["paused"], true);
     let next = created["metadata"]["generation"].as_i64().map(|generation| generation + 1);
     assert_eq!(tried["metadata"]["generation"].as_i64(), next);
-    assert_eq!(world.put(&format!("{path}?dryRun=All"), &game("andromeda")).await.ok(200), created);
+    assert_eq!(world.put(&format!("{path}?dryRun=All"), &full).await.ok(200), created);
     world.delete(&format!("{path}?dryRun=All")).await.ok(200);
     assert_eq!(world.get(&path).await.ok(200), created);
     world.post(&format!("{GAMES}?dryRun=All"), &game("andromeda")).await.refused(409, "AlreadyExists");

@@ -18,37 +18,37 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Where games of the default namespace are.
-pub const GAMES: &str = "/apis/gamekeeper.dev/v1/namespaces/default/games";
+pub(crate) const GAMES: &str = "/apis/gamekeeper.dev/v1/namespaces/default/games";
 /// Where engine versions are.
-pub const VERSIONS: &str = "/apis/gamekeeper.dev/v1/engineversions";
+pub(crate) const VERSIONS: &str = "/apis/gamekeeper.dev/v1/engineversions";
 
 /// A running server.
-pub struct World {
-    pub directory: tempfile::TempDir,
-    pub address: SocketAddr,
-    pub client: Client,
-    pub token: String,
-    pub store: Store,
-    pub ready: watch::Sender<Readiness>,
-    pub shutdown: CancellationToken,
-    pub server: JoinHandle<Result<(), ServeError>>,
+pub(crate) struct World {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) address: SocketAddr,
+    pub(crate) client: Client,
+    pub(crate) token: String,
+    pub(crate) store: Store,
+    pub(crate) ready: watch::Sender<Readiness>,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) server: JoinHandle<Result<(), ServeError>>,
 }
 
 /// An answer, read.
 #[derive(Debug)]
-pub struct Answer {
-    pub code: StatusCode,
-    pub request_id: String,
-    pub json: Value,
+pub(crate) struct Answer {
+    pub(crate) code: StatusCode,
+    pub(crate) request_id: String,
+    pub(crate) json: Value,
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
     /// With other tokens beside the admin's.
-    pub async fn with(more: impl FnOnce(&mut Tokens)) -> Self {
+    pub(crate) async fn with(more: impl FnOnce(&mut Tokens)) -> Self {
         // What the server logs stands beside what a test complains of.
         let _ = tracing_subscriber::fmt().with_env_filter("gamekeeper=info").with_test_writer().try_init();
         let directory = tempfile::tempdir().unwrap();
@@ -77,38 +77,38 @@ impl World {
     }
 
     /// A request with the admin's token.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.anonymous(method, path).bearer_auth(&self.token)
     }
 
     /// A request without a token.
-    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("https://{}{path}", self.address))
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         read(self.request(Method::GET, path).send().await.unwrap()).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         read(self.request(Method::POST, path).json(body).send().await.unwrap()).await
     }
 
-    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
         read(self.request(Method::PUT, path).json(body).send().await.unwrap()).await
     }
 
-    pub async fn patch(&self, path: &str, patch: &Value) -> Answer {
+    pub(crate) async fn patch(&self, path: &str, patch: &Value) -> Answer {
         let request = self.request(Method::PATCH, path).header("content-type", "application/merge-patch+json");
         read(request.body(patch.to_string()).send().await.unwrap()).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         read(self.request(Method::DELETE, path).send().await.unwrap()).await
     }
 
     /// Ends the server, which has to take less than its grace.
-    pub async fn end(self) {
+    pub(crate) async fn end(self) {
         self.shutdown.cancel();
         tokio::time::timeout(Duration::from_secs(10), self.server).await.expect("it ends").unwrap().unwrap();
     }
@@ -117,14 +117,14 @@ impl World {
 impl Answer {
     /// The object, with this status.
     #[track_caller]
-    pub fn ok(self, code: u16) -> Value {
+    pub(crate) fn ok(self, code: u16) -> Value {
         assert_eq!(self.code.as_u16(), code, "{:#}", self.json);
         self.json
     }
 
     /// The Status, which says the same as the status line.
     #[track_caller]
-    pub fn refused(self, code: u16, reason: &str) -> Value {
+    pub(crate) fn refused(self, code: u16, reason: &str) -> Value {
         assert_eq!(self.code.as_u16(), code, "{:#}", self.json);
         assert_eq!(self.json["kind"], "Status", "{:#}", self.json);
         assert_eq!(self.json["apiVersion"], "v1");
@@ -136,7 +136,7 @@ impl Answer {
     }
 }
 
-pub async fn read(response: Response) -> Answer {
+pub(crate) async fn read(response: Response) -> Answer {
     let code = response.status();
     let request_id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
     let kind = response.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
@@ -149,7 +149,7 @@ pub async fn read(response: Response) -> Answer {
 }
 
 /// A client that trusts this CA and nothing else.
-pub fn client(ca_pem: &str) -> Client {
+pub(crate) fn client(ca_pem: &str) -> Client {
     // The process has one provider; a second test in it finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ca = reqwest::Certificate::from_pem(ca_pem.as_bytes()).unwrap();
@@ -163,12 +163,12 @@ fn token_in(directory: &Path) -> String {
 }
 
 /// A role with its token, for [`World::with`].
-pub fn token(tokens: &mut Tokens, role: Role, token: &str) {
+pub(crate) fn token(tokens: &mut Tokens, role: Role, token: &str) {
     tokens.replace(token, role, token);
 }
 
 /// A game's manifest.
-pub fn game(name: &str) -> Value {
+pub(crate) fn game(name: &str) -> Value {
     json!({
         "apiVersion": "gamekeeper.dev/v1",
         "kind": "Game",
@@ -182,7 +182,7 @@ pub fn game(name: &str) -> Value {
 }
 
 /// An engine version's manifest.
-pub fn version(name: &str) -> Value {
+pub(crate) fn version(name: &str) -> Value {
     json!({
         "apiVersion": "gamekeeper.dev/v1",
         "kind": "EngineVersion",
