@@ -57,7 +57,9 @@ impl FromRequest<Shared> for RawBody {
         let Ok(Ok(place)) = turn else {
             return Err(ApiError::TooMany("too many bodies are being sent at the same time"));
         };
-        let bytes = tokio::time::timeout(ARRIVAL, read(body, announced)).await.map_err(|_| ApiError::BodyTimeout)??;
+        let bytes = tokio::time::timeout(ARRIVAL, read(body, announced))
+            .await
+            .map_err(|_| ApiError::BodyTimeout)??;
         Ok(Self { format, content_type, bytes, _place: place })
     }
 }
@@ -146,7 +148,8 @@ fn announced_length(headers: &HeaderMap) -> Option<usize> {
 
 /// The type without its parameters; JSON where none is given, as the Python client has it.
 fn content_type(headers: &HeaderMap) -> String {
-    let given = headers.get(header::CONTENT_TYPE).map_or("application/json", |value| value.to_str().unwrap_or("?"));
+    let given =
+        headers.get(header::CONTENT_TYPE).map_or("application/json", |value| value.to_str().unwrap_or("?"));
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence.is_empty() { "application/json".into() } else { essence.chars().take(100).collect() }
 }

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::wire::{EngineVersionObject, GameObject};
 use crate::game::manifest::{
-    API_VERSION, EngineVersionManifest, GameColumns, GameManifest, GameSpecManifest, ObjectMeta, PlayerManifest,
-    ValidEngineVersion, ValidGame,
+    API_VERSION, EngineVersionManifest, GameColumns, GameManifest, GameSpecManifest, ObjectMeta,
+    PlayerManifest, ValidEngineVersion, ValidGame,
 };
 use crate::store::{StoredGame, StoredVersion};
 
@@ -16,7 +16,9 @@ pub(super) fn game(manifest: &GameManifest, valid: &ValidGame, current: Option<&
     let mut metadata = settled_meta(&manifest.metadata, old.map(|old| &old.metadata));
     metadata.namespace = Some(valid.namespace.to_string());
     match old {
-        Some(old) if old.spec != spec => metadata.generation = metadata.generation.map(|generation| generation + 1),
+        Some(old) if old.spec != spec => {
+            metadata.generation = metadata.generation.map(|generation| generation + 1)
+        }
         Some(_) => {}
         None => metadata.finalizers = vec![crate::store::desired::FINALIZER.to_owned()],
     }
@@ -83,7 +85,10 @@ fn settled(new: &GameSpecManifest, valid: &ValidGame, old: Option<&GameSpecManif
         deletion_policy: new.deletion_policy.as_row().to_owned(),
         stop_now: new.stop_now.or(old.and_then(|old| old.stop_now)).unwrap_or_default(),
         restart_generation: counter(new.restart_generation, old.and_then(|old| old.restart_generation)),
-        force_turn_generation: counter(new.force_turn_generation, old.and_then(|old| old.force_turn_generation)),
+        force_turn_generation: counter(
+            new.force_turn_generation,
+            old.and_then(|old| old.force_turn_generation),
+        ),
         patch_generation: counter(new.patch_generation, old.and_then(|old| old.patch_generation)),
         restore_generation: counter(new.restore_generation, old.and_then(|old| old.restore_generation)),
         restore_backup_id: new

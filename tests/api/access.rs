@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use gamekeeper::api::Readiness;
 use gamekeeper::api::auth::Role;
+use gamekeeper::api::{Readiness, serve_metrics};
 use reqwest::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -159,4 +159,25 @@ async fn a_client_that_says_nothing_is_let_go() {
     let read = tokio::time::timeout(Duration::from_secs(15), silent.read(&mut [0; 1])).await;
     assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_alone_are_served_in_the_clear_on_loopback_only() {
+    let registry = std::sync::Arc::new(prometheus_client::registry::Registry::default());
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    let everywhere = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let refused = serve_metrics(everywhere, registry.clone(), shutdown.clone()).await;
+    assert!(refused.unwrap_err().to_string().contains("loopback"));
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(serve_metrics(listener, registry, shutdown.clone()));
+    let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+    let ask = b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    connection.write_all(ask).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("# EOF"), "{answer}");
+    shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(8), server).await.expect("it ends").unwrap().unwrap();
 }

@@ -27,17 +27,27 @@ async fn a_game_is_made_listed_read_changed_and_deleted() {
     assert_eq!(replaced["metadata"]["generation"], generation + 1);
     assert_eq!(replaced["metadata"]["uid"], created["metadata"]["uid"]);
 
-    let patched = world.patch(&path, &json!({ "spec": { "restartGeneration": 1, "paused": null } })).await.ok(200);
-    assert_eq!((&patched["spec"]["restartGeneration"], &patched["spec"]["paused"]), (&json!(1), &json!(false)));
+    let patched =
+        world.patch(&path, &json!({ "spec": { "restartGeneration": 1, "paused": null } })).await.ok(200);
+    assert_eq!(
+        (&patched["spec"]["restartGeneration"], &patched["spec"]["paused"]),
+        (&json!(1), &json!(false))
+    );
 
     let list = world.get(GAMES).await.ok(200);
     assert_eq!((&list["kind"], &list["items"].as_array().map(Vec::len)), (&json!("GameList"), &Some(1)));
-    assert!(list["metadata"]["resourceVersion"].as_str().is_some_and(|version| version.parse::<i64>().is_ok()));
+    assert!(
+        list["metadata"]["resourceVersion"].as_str().is_some_and(|version| version.parse::<i64>().is_ok())
+    );
 
     let leaving = world.delete(&path).await.ok(200);
     assert!(leaving["metadata"]["deletionTimestamp"].is_string());
     assert_eq!(leaving["metadata"]["finalizers"], json!(["gamekeeper.dev/engine"]));
-    assert_eq!(world.delete(&path).await.ok(200)["metadata"], leaving["metadata"], "asking twice is asking once");
+    assert_eq!(
+        world.delete(&path).await.ok(200)["metadata"],
+        leaving["metadata"],
+        "asking twice is asking once"
+    );
     world.end().await;
 }
 
@@ -100,7 +110,8 @@ async fn what_is_only_tried_is_not_stored() {
     let world = World::new().await;
     let path = format!("{GAMES}/andromeda");
     let mut full = game("andromeda");
-    full["spec"]["turns"] = json!({ "schedule": "0 18 * * *", "timeZone": "Europe/Berlin", "missed": "Skip" });
+    full["spec"]["turns"] =
+        json!({ "schedule": "0 18 * * *", "timeZone": "Europe/Berlin", "missed": "Skip" });
     full["spec"]["resources"] = json!({ "cpu": "500m", "memory": "256Mi", "pids": 64 });
     full["spec"]["displayName"] = json!("Andromeda");
     let tried = world.post(&format!("{GAMES}?dryRun=All"), &full).await.ok(201);
@@ -108,7 +119,8 @@ async fn what_is_only_tried_is_not_stored() {
 
     let created = world.post(GAMES, &full).await.ok(201);
     assert_eq!(tried["spec"], created["spec"], "a try shows what would be");
-    let tried = world.patch(&format!("{path}?dryRun=All"), &json!({ "spec": { "paused": true } })).await.ok(200);
+    let tried =
+        world.patch(&format!("{path}?dryRun=All"), &json!({ "spec": { "paused": true } })).await.ok(200);
     assert_eq!(tried["spec"]["paused"], true);
     let next = created["metadata"]["generation"].as_i64().map(|generation| generation + 1);
     assert_eq!(tried["metadata"]["generation"].as_i64(), next);
@@ -150,7 +162,8 @@ async fn lists_are_selected_by_label_field_and_namespace() {
 #[tokio::test(flavor = "multi_thread")]
 async fn yaml_is_read_and_a_missing_type_means_json() {
     let world = World::new().await;
-    let yaml = "apiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: {name: a}\nspec: {desiredStatus: Stopped}\n";
+    let yaml =
+        "apiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: {name: a}\nspec: {desiredStatus: Stopped}\n";
     let request = world.request(Method::POST, GAMES).header("content-type", "application/yaml").body(yaml);
     let created = read(request.send().await.unwrap()).await.ok(201);
     assert_eq!(created["spec"]["desiredStatus"], "Stopped");

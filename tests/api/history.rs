@@ -54,7 +54,9 @@ async fn id_of(world: &World, name: &str) -> GameId {
 
 fn words(list: &Value, pointer: &str) -> Vec<String> {
     let items = list["items"].as_array().unwrap().iter();
-    items.map(|item| item.pointer(pointer).map_or_else(String::new, |v| v.as_str().unwrap_or("?").to_owned())).collect()
+    items
+        .map(|item| item.pointer(pointer).map_or_else(String::new, |v| v.as_str().unwrap_or("?").to_owned()))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +74,10 @@ async fn operations_are_told_newest_first_and_outlive_the_game() {
         kind: heal.1.kind,
         generation: heal.1.generation,
     });
-    recorder.record(Recording { close: Some((start.0, ending)), open: Some(heal.clone()), ..next }).await.unwrap();
+    recorder
+        .record(Recording { close: Some((start.0, ending)), open: Some(heal.clone()), ..next })
+        .await
+        .unwrap();
 
     let all = world.get(&format!("{OPERATIONS}?fieldSelector=spec.game=andromeda&limit=50")).await.ok(200);
     assert_eq!(all["kind"], "OperationList");
@@ -81,14 +86,19 @@ async fn operations_are_told_newest_first_and_outlive_the_game() {
     assert_eq!(all["items"][1]["status"]["errorCode"], "ImageMissing");
     assert_eq!(all["items"][1]["spec"]["toVersion"], "1.4.2");
     assert_eq!(all["items"][1]["metadata"]["name"], start.0.to_string());
-    let one = world.get(&format!("{OPERATIONS}?fieldSelector=spec.game=andromeda,spec.generation=2")).await.ok(200);
+    let one =
+        world.get(&format!("{OPERATIONS}?fieldSelector=spec.game=andromeda,spec.generation=2")).await.ok(200);
     assert_eq!(words(&one, "/spec/op"), ["force_next_turn"]);
     let shown = world.get(&format!("{GAMES}/andromeda")).await.ok(200);
     assert_eq!(shown["status"]["phase"], "EngineUnreachable");
     assert_eq!(shown["status"]["operation"]["kind"], "force_next_turn");
     assert_eq!(shown["status"]["observedRestartGeneration"], 0);
 
-    let done = Recording { close: Some((heal.0, Ending::Succeeded)), delete_row: true, ..recording(id, "andromeda") };
+    let done = Recording {
+        close: Some((heal.0, Ending::Succeeded)),
+        delete_row: true,
+        ..recording(id, "andromeda")
+    };
     recorder.record(done).await.unwrap();
     world.get(&format!("{GAMES}/andromeda")).await.refused(404, "NotFound");
     let after = world.get(&format!("{OPERATIONS}?fieldSelector=spec.game%3Dandromeda")).await.ok(200);
@@ -96,12 +106,19 @@ async fn operations_are_told_newest_first_and_outlive_the_game() {
 
     // Another game takes the name: its generation 2 is not the old one's.
     world.post(GAMES, &game("andromeda")).await.ok(201);
-    let second = world.get(&format!("{OPERATIONS}?fieldSelector=spec.game=andromeda,spec.generation=2")).await.ok(200);
+    let second =
+        world.get(&format!("{OPERATIONS}?fieldSelector=spec.game=andromeda,spec.generation=2")).await.ok(200);
     assert_eq!(second["items"], json!([]));
     let old = format!("{OPERATIONS}?fieldSelector=spec.gameId={id},spec.generation=2");
     assert_eq!(world.get(&old).await.ok(200)["items"].as_array().map(Vec::len), Some(1));
-    assert_eq!(world.get("/apis/gamekeeper.dev/v1/namespaces/other/operations").await.ok(200)["items"], json!([]));
-    assert_eq!(world.get(&format!("{OPERATIONS}?limit=1")).await.ok(200)["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        world.get("/apis/gamekeeper.dev/v1/namespaces/other/operations").await.ok(200)["items"],
+        json!([])
+    );
+    assert_eq!(
+        world.get(&format!("{OPERATIONS}?limit=1")).await.ok(200)["items"].as_array().map(Vec::len),
+        Some(1)
+    );
     world.get(&format!("{OPERATIONS}?fieldSelector=spec.generation=x")).await.refused(400, "BadRequest");
     world.get(&format!("{OPERATIONS}?fieldSelector=spec.game!%3Da")).await.refused(400, "BadRequest");
     world.end().await;
@@ -113,7 +130,8 @@ async fn events_are_core_events_of_the_object_they_are_about() {
     world.post(GAMES, &game("andromeda")).await.ok(201);
     let (recorder, id) = (recorder(&world).await, id_of(&world, "andromeda").await);
     for reason in ["Healed", "Healed", "BackOff"] {
-        let event = RecordedEvent { warning: reason == "BackOff", reason: reason.into(), message: "it did".into() };
+        let event =
+            RecordedEvent { warning: reason == "BackOff", reason: reason.into(), message: "it did".into() };
         recorder.record(Recording { event: Some(event), ..recording(id, "andromeda") }).await.unwrap();
     }
     let path = "/api/v1/namespaces/default/events?fieldSelector=involvedObject.name=andromeda";
@@ -133,7 +151,8 @@ async fn logs_without_docker_are_unavailable_and_of_nobody_not_found() {
     let world = World::new().await;
     world.post(GAMES, &game("andromeda")).await.ok(201);
     let log = "/api/v1/namespaces/default/pods/andromeda/log";
-    let status = world.get(&format!("{log}?follow=true&tailLines=5")).await.refused(503, "ServiceUnavailable");
+    let status =
+        world.get(&format!("{log}?follow=true&tailLines=5")).await.refused(503, "ServiceUnavailable");
     assert!(status["message"].as_str().unwrap().contains("Docker"), "{status:#}");
     world.get(&format!("{log}?tailLines=all")).await.refused(400, "BadRequest");
     world.get(&format!("{log}?previous=true")).await.refused(404, "NotFound");

@@ -6,7 +6,12 @@ use serde_json::{Value, json};
 use crate::world::{GAMES, VERSIONS, World, game, read};
 
 fn fields(status: &Value) -> Vec<&str> {
-    status["details"]["causes"].as_array().unwrap().iter().map(|cause| cause["field"].as_str().unwrap()).collect()
+    status["details"]["causes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|cause| cause["field"].as_str().unwrap())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +47,8 @@ async fn a_request_cannot_be_taken_back_nor_moved_to_another_object() {
     let path = format!("{GAMES}/andromeda");
     world.post(GAMES, &game("andromeda")).await.ok(201);
     world.patch(&path, &json!({ "spec": { "restartGeneration": 2 } })).await.ok(200);
-    let status = world.patch(&path, &json!({ "spec": { "restartGeneration": 1 } })).await.refused(422, "Invalid");
+    let status =
+        world.patch(&path, &json!({ "spec": { "restartGeneration": 1 } })).await.refused(422, "Invalid");
     assert_eq!(fields(&status), ["spec.restartGeneration"]);
     assert!(status["message"].as_str().unwrap().contains("ask with 3"), "{status:#}");
 
@@ -87,14 +93,17 @@ async fn unreadable_bodies_are_refused() {
     }
     let path = format!("{GAMES}/andromeda");
     world.post(GAMES, &game("andromeda")).await.ok(201);
-    for kind in ["application/json", "application/json-patch+json", "application/strategic-merge-patch+json"] {
+    for kind in ["application/json", "application/json-patch+json", "application/strategic-merge-patch+json"]
+    {
         let status = send(Method::PATCH, &path, kind, "{}".into()).await.refused(415, "UnsupportedMediaType");
         assert!(status["message"].as_str().unwrap().contains("application/merge-patch+json"), "{status:#}");
     }
     send(Method::PATCH, &path, "application/merge-patch+json", "[]".into()).await.refused(400, "BadRequest");
     let protobuf = "application/vnd.kubernetes.protobuf";
     send(Method::POST, GAMES, protobuf, "x".into()).await.refused(415, "UnsupportedMediaType");
-    send(Method::DELETE, &path, "application/json", r#"{"preconditions": 5}"#.into()).await.refused(400, "BadRequest");
+    send(Method::DELETE, &path, "application/json", r#"{"preconditions": 5}"#.into())
+        .await
+        .refused(400, "BadRequest");
     world.end().await;
 }
 
@@ -104,8 +113,10 @@ async fn large_bodies_are_refused_announced_or_not() {
     let large = vec![b' '; (3 << 20) + 1];
     let announced = world.request(Method::POST, GAMES).body(large.clone());
     read(announced.send().await.unwrap()).await.refused(413, "RequestEntityTooLarge");
-    let pieces = large.chunks(64 << 10).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect::<Vec<_>>();
-    let unannounced = world.request(Method::POST, GAMES).body(reqwest::Body::wrap_stream(futures::stream::iter(pieces)));
+    let pieces =
+        large.chunks(64 << 10).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect::<Vec<_>>();
+    let unannounced =
+        world.request(Method::POST, GAMES).body(reqwest::Body::wrap_stream(futures::stream::iter(pieces)));
     read(unannounced.send().await.unwrap()).await.refused(413, "RequestEntityTooLarge");
     world.end().await;
 }
@@ -113,7 +124,9 @@ async fn large_bodies_are_refused_announced_or_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn paths_and_methods_that_are_not_there_are_a_status_too() {
     let world = World::new().await;
-    for path in ["/", "/nope", "/apis/gamekeeper.dev/v2", "/api/v1/nodes", "/apis/gamekeeper.dev/v1/%ff/x", "/a/../b"] {
+    for path in
+        ["/", "/nope", "/apis/gamekeeper.dev/v2", "/api/v1/nodes", "/apis/gamekeeper.dev/v1/%ff/x", "/a/../b"]
+    {
         world.get(path).await.refused(404, "NotFound");
     }
     world.get(&format!("{GAMES}/%ff")).await.refused(404, "NotFound");

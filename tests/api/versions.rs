@@ -13,7 +13,10 @@ async fn a_version_is_registered_changed_and_removed() {
     assert!(created["metadata"].get("namespace").is_none());
     assert_eq!(world.get(&path).await.ok(200), created);
     assert_eq!(world.put(&path, &version("1.4.2")).await.ok(200), created);
-    assert_eq!(world.post(&format!("{VERSIONS}?dryRun=All"), &version("1.5.0")).await.ok(201)["spec"]["port"], 8080);
+    assert_eq!(
+        world.post(&format!("{VERSIONS}?dryRun=All"), &version("1.5.0")).await.ok(201)["spec"]["port"],
+        8080
+    );
 
     let disabled = world.patch(&path, &json!({ "spec": { "enabled": false } })).await.ok(200);
     assert_eq!(disabled["spec"]["enabled"], false);

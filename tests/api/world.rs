@@ -25,6 +25,7 @@ pub(crate) const VERSIONS: &str = "/apis/gamekeeper.dev/v1/engineversions";
 /// A running server.
 pub(crate) struct World {
     pub(crate) directory: tempfile::TempDir,
+    pub(crate) instance: InstanceId,
     pub(crate) address: SocketAddr,
     pub(crate) client: Client,
     pub(crate) token: String,
@@ -59,8 +60,10 @@ impl World {
         let tls = Tls::load_or_create(path, address.ip()).unwrap();
         let mut tokens = kubeconfig::ensure(path, address, tls.ca_pem()).unwrap();
         more(&mut tokens);
-        let mut settings = Settings::new(InstanceId(uuid::Uuid::new_v4()), path.join("state"));
-        settings.host = Some(format!("unix://{}", path.join("no-docker.sock").display()));
+        let instance = InstanceId(uuid::Uuid::new_v4());
+        let mut settings = Settings::new(instance, path.join("state"));
+        // Nobody listens there, unless a test does.
+        settings.host = Some(format!("unix://{}", path.join("docker.sock").display()));
         let (ready, ready_seen) = watch::channel(Readiness::default());
         let api = Api {
             store: store.clone(),
@@ -73,7 +76,7 @@ impl World {
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, api, tls, shutdown.clone()));
         let token = token_in(path);
-        Self { directory, address, client, token, store, ready, shutdown, server }
+        Self { directory, instance, address, client, token, store, ready, shutdown, server }
     }
 
     /// A request with the admin's token.
@@ -99,7 +102,8 @@ impl World {
     }
 
     pub(crate) async fn patch(&self, path: &str, patch: &Value) -> Answer {
-        let request = self.request(Method::PATCH, path).header("content-type", "application/merge-patch+json");
+        let request =
+            self.request(Method::PATCH, path).header("content-type", "application/merge-patch+json");
         read(request.body(patch.to_string()).send().await.unwrap()).await
     }
 
