@@ -1,0 +1,158 @@
+//! The settings of `gamekeeper run`.
+//!
+//! Each may be a flag, an environment variable or a key of the file that `--config` names; the flag
+//! wins over the variable, the variable over the file, the file over the default. [`Settings`] is
+//! what was said, [`Config`] what holds.
+
+mod check;
+mod defaults;
+mod file;
+mod settings;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::game::InstanceId;
+use crate::reconcile::Policy;
+use crate::runtime::docker;
+
+pub use defaults::default_data_dir;
+pub use settings::Settings;
+pub use value::{Count, DatabaseUrl, EndpointMode, LogFormat, PullPolicy, Span};
+
+/// Why the settings cannot be used. The message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read; name another one by --config, or leave it out", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is wrong at this place.
+    #[error("{place}: {message}")]
+    File {
+        /// `file:line:column`.
+        place: String,
+        /// What is wrong, and what would be right.
+        message: String,
+    },
+    /// Nobody said where the data lives, and there is no home directory.
+    #[error(
+        "there is no home directory to keep data in; name a directory by --data-dir or GAMEKEEPER_DATA_DIR"
+    )]
+    NoHome,
+    /// Two settings do not go together, or one cannot be.
+    #[error("{setting}: {message}")]
+    Wrong {
+        /// The flag.
+        setting: &'static str,
+        /// What is wrong, and what would be right.
+        message: String,
+    },
+}
+
+/// What holds for one run.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the database, the kubeconfig and the certificates live.
+    pub data_dir: PathBuf,
+    /// Where the games' state directories live, as this process sees it.
+    pub state_root: PathBuf,
+    /// The same as the engines' host sees it, where that differs.
+    pub state_root_on_host: Option<PathBuf>,
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Where metrics are served without TLS, if anywhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The database.
+    pub database_url: DatabaseUrl,
+    /// Where Docker is; none finds it as Docker's own client does.
+    pub docker_host: Option<String>,
+    /// The network that engines are put on.
+    pub network: String,
+    /// How the controller reaches an engine.
+    pub endpoint_mode: EndpointMode,
+    /// When a registry is asked for an image.
+    pub pull_policy: PullPolicy,
+    /// Where a game's state directory is mounted in its container.
+    pub mount_path: String,
+    /// How many containers start at once.
+    pub max_starts: usize,
+    /// How many images are pulled at once.
+    pub max_pulls: usize,
+    /// Between two looks at everything.
+    pub relist_interval: Duration,
+    /// How long Docker may be silent before anything is shown as unknown.
+    pub silence: Duration,
+    /// From the start of a container to its first health.
+    pub start_deadline: Duration,
+    /// Between a process being asked to end and being killed.
+    pub stop_grace: Duration,
+    /// Between two looks at a healthy engine.
+    pub probe_interval: Duration,
+    /// Between two looks at an engine that was healthy and now fails.
+    pub failing_probe_interval: Duration,
+    /// Failed looks in a row until an engine counts as unreachable.
+    pub unreachable_after: u32,
+    /// Failed looks in a row until its process is replaced.
+    pub restart_after: u32,
+    /// The wait before a second attempt; doubles from there.
+    pub backoff_first: Duration,
+    /// The longest wait between two attempts.
+    pub backoff_longest: Duration,
+    /// Health without a break that makes earlier failures forgotten.
+    pub forget_failures_after: Duration,
+    /// In which form logs are written.
+    pub log_format: LogFormat,
+    /// What is logged: a level, or directives as `info,gamekeeper::controller=debug`.
+    pub log_level: String,
+}
+
+impl Config {
+    /// What the planner is told.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            silence: self.silence,
+            start_deadline: self.start_deadline,
+            stop_grace: self.stop_grace,
+            probe_interval: self.probe_interval,
+            failing_probe_interval: self.failing_probe_interval,
+            unreachable_after: self.unreachable_after,
+            restart_after: self.restart_after,
+            backoff_first: self.backoff_first,
+            backoff_longest: self.backoff_longest,
+            forget_failures_after: self.forget_failures_after,
+            pull: self.pull_policy.into(),
+        }
+    }
+
+    /// What the Docker runtime is told, for the containers of this instance.
+    pub fn docker(&self, instance: InstanceId) -> docker::Settings {
+        docker::Settings {
+            host: self.docker_host.clone(),
+            network: self.network.clone(),
+            endpoint_mode: self.endpoint_mode.into(),
+            state_root_on_host: self.state_root_on_host.clone(),
+            mount_path: self.mount_path.clone(),
+            pull_policy: self.pull_policy.into(),
+            ..docker::Settings::new(instance, &self.state_root)
+        }
+    }
+
+    /// Where the kubeconfig is written at the first start.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.data_dir.join(KUBECONFIG)
+    }
+}
+
+/// The kubeconfig's name in the data directory.
+pub const KUBECONFIG: &str = "kubeconfig";

@@ -1,0 +1,169 @@
+//! What was said: by flags and variables, or by the file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+
+use super::value::{Count, DatabaseUrl, EndpointMode, LogFormat, PullPolicy, Span};
+use super::{Config, ConfigError, default_data_dir, file};
+use crate::reconcile::Policy;
+
+/// Declares every setting once: as a flag, a variable and a key of the file.
+macro_rules! settings {
+    ($($(#[$meta:meta])* $field:ident: $type:ty, $env:literal, $heading:literal, $value:literal;)+) => {
+        /// The settings that were made; everything else has its default.
+        #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        pub struct Settings {
+            /// A YAML file with settings: each flag without its dashes is a key
+            #[arg(long, env = "GAMEKEEPER_CONFIG", value_name = "FILE")]
+            #[serde(skip)]
+            pub config: Option<PathBuf>,
+            /// Where the database, the kubeconfig and the certificates live.
+            // As a flag it belongs to every command, and is read there.
+            #[arg(skip)]
+            pub data_dir: Option<PathBuf>,
+            $(
+                $(#[$meta])*
+                #[arg(long, env = $env, value_name = $value, help_heading = $heading)]
+                pub $field: Option<$type>,
+            )+
+        }
+
+        impl Settings {
+            /// These settings, and where they say nothing, those.
+            #[must_use]
+            pub fn or(self, other: Self) -> Self {
+                Self {
+                    config: self.config.or(other.config),
+                    data_dir: self.data_dir.or(other.data_dir),
+                    $($field: self.$field.or(other.$field),)+
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    /// The games' state directories [default: DATA_DIR/games]
+    state_root: PathBuf, "GAMEKEEPER_STATE_ROOT", "Places", "DIR";
+    /// The state root as Docker's host sees it, when gamekeeper itself runs in a container
+    state_root_on_host: PathBuf, "GAMEKEEPER_STATE_ROOT_ON_HOST", "Places", "DIR";
+    /// The database [default: sqlite:DATA_DIR/gamekeeper.db]
+    database_url: DatabaseUrl, "GAMEKEEPER_DATABASE_URL", "Places", "URL";
+    /// Where the API listens, with TLS [default: 127.0.0.1:7443]
+    listen: SocketAddr, "GAMEKEEPER_LISTEN", "Places", "ADDR:PORT";
+    /// Where metrics are served in the clear as well [default: nowhere]
+    metrics_listen: SocketAddr, "GAMEKEEPER_METRICS_LISTEN", "Places", "ADDR:PORT";
+
+    /// Where Docker is: unix:///PATH or tcp://HOST:PORT [default: as the docker command finds it]
+    docker_host: String, "GAMEKEEPER_DOCKER_HOST", "Docker", "URL";
+    /// The network that engines are put on; made if missing [default: gamekeeper]
+    network: String, "GAMEKEEPER_NETWORK", "Docker", "NAME";
+    /// How engines are reached [default: auto]
+    endpoint_mode: EndpointMode, "GAMEKEEPER_ENDPOINT_MODE", "Docker", "MODE";
+    /// When a registry is asked for an image [default: if-not-present]
+    pull_policy: PullPolicy, "GAMEKEEPER_PULL_POLICY", "Docker", "POLICY";
+    /// Where an engine finds its state directory [default: /var/lib/galaxy-game]
+    mount_path: String, "GAMEKEEPER_MOUNT_PATH", "Docker", "PATH";
+    /// How many containers start at once [default: 8]
+    max_starts: Count, "GAMEKEEPER_MAX_STARTS", "Docker", "N";
+    /// How many images are pulled at once [default: 3]
+    max_pulls: Count, "GAMEKEEPER_MAX_PULLS", "Docker", "N";
+
+    /// Between two looks at everything, in case a change went unnoticed [default: 30s]
+    relist_interval: Span, "GAMEKEEPER_RELIST_INTERVAL", "Times and thresholds", "TIME";
+    /// How long Docker may be silent before games are shown as Unknown [default: 5s]
+    silence: Span, "GAMEKEEPER_SILENCE", "Times and thresholds", "TIME";
+    /// How long a started engine may take to become healthy [default: 60s]
+    start_deadline: Span, "GAMEKEEPER_START_DEADLINE", "Times and thresholds", "TIME";
+    /// How long an engine that is asked to end may take before it is killed [default: 10s]
+    stop_grace: Span, "GAMEKEEPER_STOP_GRACE", "Times and thresholds", "TIME";
+    /// Between two looks at a healthy engine [default: 15s]
+    probe_interval: Span, "GAMEKEEPER_PROBE_INTERVAL", "Times and thresholds", "TIME";
+    /// Between two looks at an engine that fails [default: 2s]
+    failing_probe_interval: Span, "GAMEKEEPER_FAILING_PROBE_INTERVAL", "Times and thresholds", "TIME";
+    /// Failed looks in a row until an engine counts as unreachable [default: 3]
+    unreachable_after: Count, "GAMEKEEPER_UNREACHABLE_AFTER", "Times and thresholds", "N";
+    /// Failed looks in a row until an engine is restarted [default: 10]
+    restart_after: Count, "GAMEKEEPER_RESTART_AFTER", "Times and thresholds", "N";
+    /// The wait before an engine's second restart; doubles with each [default: 1s]
+    backoff_first: Span, "GAMEKEEPER_BACKOFF_FIRST", "Times and thresholds", "TIME";
+    /// The longest wait before a restart [default: 5m]
+    backoff_longest: Span, "GAMEKEEPER_BACKOFF_LONGEST", "Times and thresholds", "TIME";
+    /// How long an engine has to be healthy for its failures to be forgotten [default: 10m]
+    forget_failures_after: Span, "GAMEKEEPER_FORGET_FAILURES_AFTER", "Times and thresholds", "TIME";
+
+    /// In which form logs are written to standard error [default: text]
+    log_format: LogFormat, "GAMEKEEPER_LOG_FORMAT", "Logs", "FORMAT";
+    /// What is logged: error, warn, info, debug, trace, or directives as in info,gamekeeper=debug [default: info]
+    log_level: String, "GAMEKEEPER_LOG_LEVEL", "Logs", "LEVEL";
+}
+
+impl Settings {
+    /// What holds: these settings, those of the file they name, and the defaults.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the file, or with the settings as a whole.
+    pub fn resolve(self) -> Result<Config, ConfigError> {
+        let from_file = match &self.config {
+            Some(path) => file::read(path)?,
+            None => Self::default(),
+        };
+        self.or(from_file).with_defaults()?.checked()
+    }
+
+    fn with_defaults(self) -> Result<Config, ConfigError> {
+        let policy = Policy::default();
+        let absolute = |setting, path: PathBuf| {
+            std::path::absolute(&path).map_err(|error| ConfigError::Wrong {
+                setting,
+                message: format!("`{}`: {error}", path.display()),
+            })
+        };
+        let span = |span: Option<Span>, default: Duration| span.map_or(default, |span| span.0);
+        let number = |count: Option<Count>, default: u32| count.map_or(default, |count| count.0);
+        let data_dir = match self.data_dir {
+            Some(path) => absolute("--data-dir", path)?,
+            None => default_data_dir()?,
+        };
+        let database_url = match self.database_url {
+            Some(url) => url,
+            None => super::value::embedded(&data_dir)?,
+        };
+        Ok(Config {
+            state_root: match self.state_root {
+                Some(path) => absolute("--state-root", path)?,
+                None => data_dir.join("games"),
+            },
+            state_root_on_host: self.state_root_on_host,
+            listen: self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7443))),
+            metrics_listen: self.metrics_listen,
+            database_url,
+            docker_host: self.docker_host,
+            network: self.network.unwrap_or_else(|| "gamekeeper".into()),
+            endpoint_mode: self.endpoint_mode.unwrap_or_default(),
+            pull_policy: self.pull_policy.unwrap_or_default(),
+            mount_path: self.mount_path.unwrap_or_else(|| "/var/lib/galaxy-game".into()),
+            max_starts: number(self.max_starts, 8) as usize,
+            max_pulls: number(self.max_pulls, 3) as usize,
+            relist_interval: span(self.relist_interval, Duration::from_secs(30)),
+            silence: span(self.silence, policy.silence),
+            start_deadline: span(self.start_deadline, policy.start_deadline),
+            stop_grace: span(self.stop_grace, policy.stop_grace),
+            probe_interval: span(self.probe_interval, policy.probe_interval),
+            failing_probe_interval: span(self.failing_probe_interval, policy.failing_probe_interval),
+            unreachable_after: number(self.unreachable_after, policy.unreachable_after),
+            restart_after: number(self.restart_after, policy.restart_after),
+            backoff_first: span(self.backoff_first, policy.backoff_first),
+            backoff_longest: span(self.backoff_longest, policy.backoff_longest),
+            forget_failures_after: span(self.forget_failures_after, policy.forget_failures_after),
+            log_format: self.log_format.unwrap_or_default(),
+            log_level: self.log_level.unwrap_or_else(|| "info".into()),
+            data_dir,
+        })
+    }
+}

@@ -1,0 +1,226 @@
+//! Values of settings: each reads the same from a flag, a variable and the file.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Deserializer};
+
+use crate::reconcile;
+use crate::runtime::docker;
+
+/// Longer than anybody waits for a controller; keeps sums of times far from overflow.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// A length of time, written as `30s`, `5m` or `1h30m`; never zero, at most thirty days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let hint = "write a number with a unit, as in `30s`, `5m` or `1h30m`";
+        let span: jiff::SignedDuration = text.parse().map_err(|_| format!("not a duration; {hint}"))?;
+        let span = Duration::try_from(span).map_err(|_| format!("a duration cannot be negative; {hint}"))?;
+        match span {
+            Duration::ZERO => Err(format!("has to be more than zero; {hint}")),
+            span if span > LONGEST => Err("has to be at most 30 days".into()),
+            span => Ok(Self(span)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, "a duration such as `30s` or `5m`")
+    }
+}
+
+/// A number from 1 to 10,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count(pub u32);
+
+impl FromStr for Count {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(count @ 1..=10_000) => Ok(Self(count)),
+            _ => Err("has to be a number from 1 to 10000".into()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, "a number from 1 to 10000")
+    }
+}
+
+/// Where the database is. Shown without its password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The URL with whatever secret is in it, for opening the database.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The embedded database's file, if it is the embedded one.
+    pub fn sqlite_path(&self) -> Option<&str> {
+        let path = self.0.strip_prefix("sqlite:")?;
+        Some(path.strip_prefix("//").unwrap_or(path))
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let path = text.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+        let server = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+        match path {
+            Some("" | ":memory:") => {
+                Err("the embedded database needs a file; write sqlite:PATH, as in sqlite:/var/lib/gamekeeper/gamekeeper.db".into())
+            }
+            Some(path) if path.contains('?') => {
+                Err("leave out what follows `?`; gamekeeper sets the database's options itself".into())
+            }
+            None if !server => Err("not a database URL; write sqlite:PATH or postgres://USER@HOST/DATABASE".into()),
+            _ => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.split_once("://"), self.0.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, rest))) => write!(f, "{scheme}://…@{rest}"),
+            _ => f.write_str(&self.0),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<'de> Deserialize<'de> for DatabaseUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, "a database URL such as `sqlite:PATH`")
+    }
+}
+
+/// How the controller reaches an engine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndpointMode {
+    /// Finds out, once it can.
+    #[default]
+    Auto,
+    /// By the container's address: a controller on the engines' host.
+    Address,
+    /// By the container's host name: a controller in a container on the engines' network.
+    HostName,
+    /// By a port that Docker chooses on 127.0.0.1: rootless Docker, Docker Desktop.
+    Published,
+}
+
+impl From<EndpointMode> for docker::EndpointMode {
+    fn from(mode: EndpointMode) -> Self {
+        match mode {
+            EndpointMode::Auto => Self::Auto,
+            EndpointMode::Address => Self::Address,
+            EndpointMode::HostName => Self::HostName,
+            EndpointMode::Published => Self::Published,
+        }
+    }
+}
+
+/// When a registry is asked for an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PullPolicy {
+    /// When the image is not on the host.
+    #[default]
+    IfNotPresent,
+    /// Whenever an image is wanted.
+    Always,
+    /// Never; images get to the host by other means.
+    Never,
+}
+
+impl From<PullPolicy> for docker::PullPolicy {
+    fn from(policy: PullPolicy) -> Self {
+        match policy {
+            PullPolicy::IfNotPresent => Self::IfNotPresent,
+            PullPolicy::Always => Self::Always,
+            PullPolicy::Never => Self::Never,
+        }
+    }
+}
+
+impl From<PullPolicy> for reconcile::PullPolicy {
+    fn from(policy: PullPolicy) -> Self {
+        match policy {
+            PullPolicy::IfNotPresent => Self::IfNotPresent,
+            PullPolicy::Always => Self::Always,
+            PullPolicy::Never => Self::Never,
+        }
+    }
+}
+
+/// In which form logs are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Reads a scalar as its text would be read from a flag.
+fn from_text<'de, D, T>(deserializer: D, expected: &'static str) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err = String>,
+{
+    struct Visitor<T>(&'static str, std::marker::PhantomData<T>);
+
+    impl<T: FromStr<Err = String>> serde::de::Visitor<'_> for Visitor<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            text.parse().map_err(E::custom)
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<T, E> {
+            self.visit_str(&number.to_string())
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<T, E> {
+            self.visit_str(&number.to_string())
+        }
+    }
+
+    deserializer.deserialize_any(Visitor(expected, std::marker::PhantomData))
+}
+
+/// The embedded database in this data directory.
+pub(super) fn embedded(data_dir: &std::path::Path) -> Result<DatabaseUrl, super::ConfigError> {
+    let wrong = |message| super::ConfigError::Wrong { setting: "--data-dir", message };
+    let path = data_dir.join("gamekeeper.db");
+    let path = path.to_str().ok_or_else(|| wrong("use a path in UTF-8".into()))?;
+    format!("sqlite:{path}").parse().map_err(|_| wrong("use a path without `?`".into()))
+}
