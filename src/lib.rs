@@ -2,7 +2,11 @@
 //!
 //! See `docs/architecture.md` for how the modules fit together.
 
+pub mod cli;
+pub mod config;
 pub mod game;
 pub mod reconcile;
 pub mod runtime;
+pub mod server;
 pub mod store;
+pub mod telemetry;

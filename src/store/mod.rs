@@ -7,6 +7,7 @@
 mod convert;
 pub mod desired;
 mod entity;
+mod examine;
 mod feed;
 mod open;
 mod operations;
@@ -15,6 +16,7 @@ pub mod recorder;
 mod versions;
 
 pub use desired::{Author, Conflict, Preconditions, StoredGame, WriteError, Written};
+pub use examine::Examined;
 pub use open::{Instance, OpenError};
 pub use operations::{StoredEvent, StoredOperation};
 pub use recorder::{Recorder, Recording};

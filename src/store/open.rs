@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// A schema from the future is refused before anything is written.
-    async fn refuse_newer(&self) -> Result<(), OpenError> {
+    pub(super) async fn refuse_newer(&self) -> Result<(), OpenError> {
         // A fresh database has no such table; whatever else is wrong shows in the migration.
         let Ok(Some(info)) = schema_info::Entity::find().one(&self.db).await else { return Ok(()) };
         let own = env!("CARGO_PKG_VERSION");
@@ -131,7 +131,7 @@ pub(super) fn missing(table: &'static str) -> impl Fn() -> sea_orm::DbErr {
     move || sea_orm::DbErr::RecordNotFound(format!("the row of `{table}`"))
 }
 
-fn without_secrets(url: &str) -> String {
+pub(super) fn without_secrets(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
         _ => url.to_owned(),

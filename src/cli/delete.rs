@@ -1,0 +1,93 @@
+//! `gamekeeper delete`.
+
+use clap::{ArgGroup, Args};
+
+use super::client::{Client, Object, Whereabouts, Writing};
+use super::failure::{Exit, Failure, Tally};
+use super::files::{self, FileOptions};
+use super::output::{ChangeFormat, say, say_change};
+use super::target::{NamespaceOption, Target};
+use super::wait::{self, Awaited, WaitOptions, Wanted};
+
+/// Deletes games and engine versions
+///
+/// A game is stopped first; its state directory stays or goes as its deletionPolicy says (Retain
+/// unless the spec says Delete). It is there until that is done, which `--wait` waits for.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["targets", "filename"]))]
+#[command(after_long_help = "Examples:
+  gamekeeper delete game/andromeda --wait
+  gamekeeper delete ev/1.4.1
+  gamekeeper delete -f manifests/demo")]
+pub(crate) struct DeleteArgs {
+    /// The objects: KIND/NAME, or NAME of a game
+    #[arg(value_name = "KIND/NAME")]
+    targets: Vec<Target>,
+    #[command(flatten)]
+    files: FileOptions,
+    #[command(flatten)]
+    namespace: NamespaceOption,
+    /// An object that is not there is as good as one that was deleted
+    #[arg(long)]
+    ignore_not_found: bool,
+    /// Print the objects as they go, or their names alone
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<ChangeFormat>,
+    #[command(flatten)]
+    wait: WaitOptions,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: DeleteArgs, place: &Whereabouts) -> Result<(), Failure> {
+    let known = Client::new(place);
+    let meant = args.namespace.named().or(known.as_ref().ok().and_then(Client::namespace)).map(str::to_owned);
+    let mut targets: Vec<(Target, Option<String>)> =
+        args.targets.into_iter().map(|target| (target, None)).collect();
+    if !args.files.filename.is_empty() {
+        // Games before the versions that they need.
+        let documents = files::read(&args.files, meant.as_deref())?.into_iter().rev();
+        targets.extend(documents.map(|document| (document.target, Some(document.namespace))));
+    }
+    let client = known?;
+    let namespace = args.namespace.meant(&client);
+
+    let mut tally = Tally::default();
+    let mut awaited = Vec::new();
+    for (target, own) in targets {
+        let namespace = own.as_deref().unwrap_or(&namespace);
+        let object = match client.delete(target.address(namespace), Writing::default()).await {
+            Err(error) if error.is_not_found() && args.ignore_not_found => continue,
+            answer => answer.map_err(Failure::from),
+        };
+        let told = object.and_then(|object| {
+            tell(args.output, &target, &object)?;
+            if is_object(&object) {
+                awaited.push(Awaited::new(target, namespace, &object));
+            }
+            Ok(())
+        });
+        let unreachable = matches!(&told, Err(failure) if failure.exit() == Exit::Unreachable);
+        tally.note(told)?;
+        if unreachable {
+            break;
+        }
+    }
+    if args.wait.wait && !tally.failed() {
+        wait::until(&client, awaited, &Wanted::Deleted, &args.wait, args.output.is_none()).await?;
+    }
+    tally.end()
+}
+
+/// What comes back is the object as it goes, or a mere success.
+fn is_object(object: &Object) -> bool {
+    object.kind().is_some() && object.is_going()
+}
+
+fn tell(format: Option<ChangeFormat>, target: &Target, object: &Object) -> Result<(), Failure> {
+    let what = target.to_string();
+    if !is_object(object) {
+        return if format == Some(ChangeFormat::Name) { say(&what) } else { say(&format!("{what} deleted")) };
+    }
+    let done = format!("deletion requested{}", super::change::generation(object));
+    say_change(format, &what, &done, object)
+}

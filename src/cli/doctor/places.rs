@@ -1,0 +1,183 @@
+//! Directories: that they are there or can be made, and that state can be made, copied and removed.
+
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::{Finding, chain};
+use crate::config::Config;
+use crate::game::spec::RunAs;
+use crate::game::{GameId, InstanceId};
+use crate::runtime::Runtime;
+use crate::runtime::docker::DockerRuntime;
+
+const WHO: &str = "run gamekeeper as the directory's owner, or give the directory to this user (chown)";
+
+/// The data directory can be read and written, or made.
+pub(super) fn data_directory(path: &Path) -> Finding {
+    match probe(path) {
+        Ok(Probed::Absent { by }) => {
+            Finding::Ok(format!("{} is not there yet; it can be made in {}", path.display(), by.display()))
+        }
+        Ok(Probed::Writable) => match std::fs::metadata(path).map(|about| about.permissions().mode()) {
+            Ok(mode) if mode & 0o007 != 0 => Finding::Warn(
+                format!(
+                    "{} is writable, and others may look into it (mode {:o})",
+                    path.display(),
+                    mode & 0o777
+                ),
+                "close it (chmod 0700); it holds the server's keys".into(),
+            ),
+            _ => Finding::Ok(format!("{} is writable", path.display())),
+        },
+        Err(error) => Finding::Fail(
+            format!("{} cannot be used: {error}", path.display()),
+            format!("{WHO}, or name another one by --data-dir"),
+        ),
+    }
+}
+
+/// The state root can be written, or made; and where to try out state directories.
+pub(super) fn state_root(path: &Path) -> (Finding, Option<PathBuf>) {
+    match probe(path) {
+        Ok(Probed::Absent { by }) => {
+            let told = format!("{} is not there yet; it can be made in {}", path.display(), by.display());
+            (Finding::Ok(told), Some(by))
+        }
+        Ok(Probed::Writable) => {
+            (Finding::Ok(format!("{} is writable", path.display())), Some(path.to_owned()))
+        }
+        Err(error) => {
+            let advice = format!("{WHO}, or name another one by --state-root");
+            (Finding::Fail(format!("{} cannot be used: {error}", path.display()), advice), None)
+        }
+    }
+}
+
+/// A game's state directory can be made for the engine's user, copied and removed.
+pub(super) async fn state_directories(config: &Config, within: &Path) -> Finding {
+    let advice =
+        "the file system has to let this user make, copy and remove directories of the engine's user";
+    let scratch = match Scratch::new(within) {
+        Ok(scratch) => scratch,
+        Err(error) => {
+            return Finding::Fail(format!("{} cannot be written: {error}", within.display()), advice.into());
+        }
+    };
+    match prove(config, &scratch.0).await {
+        Ok((uid, gid)) => Finding::Ok(format!("made for {uid}:{gid}, copied and removed")),
+        Err(error) => Finding::Fail(error, advice.into()),
+    }
+}
+
+/// Uses the runtime's own way of making and removing, with a state root of its own.
+async fn prove(config: &Config, scratch: &Path) -> Result<(u32, u32), String> {
+    let instance = InstanceId(uuid::Uuid::nil());
+    let settings = crate::runtime::docker::Settings {
+        // A daemon is not needed for this, and what is wrong with it is told by itself.
+        host: Some("unix:///nonexistent".into()),
+        ..crate::runtime::docker::Settings { state_root: scratch.to_owned(), ..config.docker(instance) }
+    };
+    let runtime = DockerRuntime::new(settings).map_err(|error| chain(&error))?;
+    let [game, copy] = [GameId(uuid::Uuid::now_v7()), GameId(uuid::Uuid::now_v7())];
+    for game in [game, copy] {
+        runtime.create_state_directory(game, RunAs::Auto).await.map_err(|error| chain(&error))?;
+    }
+    let [from, to] = [game, copy].map(|game| scratch.join(game.to_string()));
+    let owner = fill_and_copy(&from, &to)
+        .map_err(|error| format!("a state directory could not be copied: {error}"))?;
+    for game in [game, copy] {
+        runtime.remove_state_directory(game).await.map_err(|error| chain(&error))?;
+    }
+    Ok(owner)
+}
+
+/// What an engine does, and what a backup does.
+fn fill_and_copy(from: &Path, to: &Path) -> io::Result<(u32, u32)> {
+    let owner = std::fs::metadata(from)?;
+    let (uid, gid) = (owner.uid(), owner.gid());
+    let inner = from.join("turns");
+    std::fs::create_dir(&inner)?;
+    let file = inner.join("0001");
+    std::fs::write(&file, b"turn")?;
+    for made in [&inner, &file] {
+        std::os::unix::fs::chown(made, Some(uid), Some(gid))?;
+        std::fs::set_permissions(made, std::fs::Permissions::from_mode(0o700))?;
+    }
+    std::fs::create_dir(to.join("turns"))?;
+    let copied = to.join("turns").join("0001");
+    std::fs::copy(&file, &copied)?;
+    std::os::unix::fs::chown(&copied, Some(uid), Some(gid))?;
+    if std::fs::read(&copied)? != b"turn" {
+        return Err(io::Error::other("the copy is not what was copied"));
+    }
+    Ok((uid, gid))
+}
+
+enum Probed {
+    /// It is not there; this is the nearest directory that is, and it can be written.
+    Absent { by: PathBuf },
+    /// It is there, can be listed and written.
+    Writable,
+}
+
+fn probe(path: &Path) -> io::Result<Probed> {
+    let nearest = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
+    if !nearest.is_dir() {
+        return Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            format!("{} is no directory", nearest.display()),
+        ));
+    }
+    Scratch::new(nearest)?;
+    if nearest == path {
+        std::fs::read_dir(path)?;
+        return Ok(Probed::Writable);
+    }
+    Ok(Probed::Absent { by: nearest.to_owned() })
+}
+
+/// A directory that goes when it is done with.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(within: &Path) -> io::Result<Self> {
+        let path = within.join(format!(".gamekeeper-doctor-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What a check left is in a directory of its own name; nothing else is in there.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_can_be_made_is_as_good_as_one_that_is_there() {
+        let parent = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(matches!(data_directory(parent.path()), Finding::Ok(_)));
+        assert!(matches!(data_directory(&parent.path().join("a/b")), Finding::Ok(_)));
+        std::fs::write(parent.path().join("file"), "").unwrap();
+        assert!(matches!(data_directory(&parent.path().join("file")), Finding::Fail(..)));
+        assert!(matches!(state_root(&parent.path().join("file/x")), (Finding::Fail(..), None)));
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn state_directories_are_proved_and_nothing_is_left() {
+        let parent = tempfile::tempdir().unwrap();
+        let settings = crate::config::Settings { data_dir: Some(parent.path().into()), ..Default::default() };
+        let config = settings.resolve().unwrap();
+        let finding = state_directories(&config, parent.path()).await;
+        assert!(matches!(finding, Finding::Ok(_)), "{finding:?}");
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+}

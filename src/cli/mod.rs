@@ -1,0 +1,194 @@
+//! The command line: the server (`run`), and thin clients of its API.
+//!
+//! The verbs change desired state and read what is; none of them touches Docker or the database
+//! (`doctor` looks at both, and changes neither).
+
+mod apply;
+mod change;
+mod client;
+mod delete;
+mod describe;
+mod doctor;
+pub mod failure;
+mod files;
+mod get;
+mod logs;
+mod offline;
+mod ops;
+mod output;
+mod table;
+mod target;
+mod wait;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Settings;
+use client::Whereabouts;
+use failure::{Exit, Failure};
+
+const EXIT_CODES: &str = "Exit codes:
+  0  ok
+  1  failed
+  2  wrong command line, file or manifest; nothing was changed by it
+  3  not found
+  4  conflict: somebody else changed it, or it is there already
+  5  timed out while waiting
+  6  no server, or no answer
+  7  not allowed
+
+The server is found by --kubeconfig, GAMEKEEPER_KUBECONFIG, or the kubeconfig in the data directory
+(--data-dir, GAMEKEEPER_DATA_DIR; /var/lib/gamekeeper of root, else ~/.local/share/gamekeeper).
+
+Begin with:
+  gamekeeper doctor                      is everything there?
+  gamekeeper run                         the server, in the foreground
+  gamekeeper apply -f manifests/demo     what should be true
+  gamekeeper wait --all                  until it is
+  gamekeeper get                         what is
+  gamekeeper describe andromeda          and why";
+
+/// Keeps every game's engine running
+///
+/// One game is one engine container on Docker. What should be true is declared as manifests or as
+/// rows; the server compares that with what is, and takes the next step until the two agree. Every
+/// command but `run` speaks to the server's API.
+#[derive(Debug, Parser)]
+#[command(name = "gamekeeper", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(disable_help_subcommand = false, propagate_version = false)]
+pub struct Cli {
+    #[command(flatten)]
+    global: GlobalOptions,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Args)]
+struct GlobalOptions {
+    /// The kubeconfig that says where the server is
+    #[arg(long, global = true, env = "GAMEKEEPER_KUBECONFIG", value_name = "FILE", help_heading = "Server")]
+    kubeconfig: Option<PathBuf>,
+    /// The server's data directory
+    #[arg(long, global = true, env = "GAMEKEEPER_DATA_DIR", value_name = "DIR", help_heading = "Server")]
+    data_dir: Option<PathBuf>,
+}
+
+/// Runs the server: controller, API and metrics in one process
+///
+/// It stays in the foreground and logs to standard error. Ending it leaves the engines running; the
+/// next start takes them over. Each setting is a flag, an environment variable or a key of the file
+/// given by --config; flags win over variables, variables over the file. Durations are written
+/// as 30s, 5m or 1h30m.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  gamekeeper run
+  gamekeeper run --data-dir /srv/gamekeeper --state-root /srv/games
+  gamekeeper run --config /etc/gamekeeper.yaml
+
+A file of settings has the flags without their dashes as keys:
+  data-dir: /srv/gamekeeper
+  listen: 127.0.0.1:7443
+  stop-grace: 20s
+  log-format: json")]
+struct RunArgs {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Run(Box<RunArgs>),
+    Apply(apply::ApplyArgs),
+    Get(get::GetArgs),
+    Describe(describe::DescribeArgs),
+    Delete(delete::DeleteArgs),
+    Wait(wait::WaitArgs),
+    Restart(change::RestartArgs),
+    Start(change::StartArgs),
+    Stop(change::StopArgs),
+    Ops(ops::OpsArgs),
+    Logs(logs::LogsArgs),
+    Doctor(Box<doctor::DoctorArgs>),
+    Schema(offline::SchemaArgs),
+    Completion(offline::CompletionArgs),
+    Version(offline::VersionArgs),
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// A [`Failure`] with an exit code of its own, or whatever ended the server.
+pub async fn execute(cli: Cli) -> anyhow::Result<()> {
+    let Cli { global: GlobalOptions { kubeconfig, data_dir }, verb } = cli;
+    let place = Whereabouts { kubeconfig, data_dir };
+    match verb {
+        Verb::Run(args) => return run(*args, place.data_dir).await,
+        Verb::Apply(args) => apply::run(args, &place).await?,
+        Verb::Get(args) => get::run(args, &place).await?,
+        Verb::Describe(args) => describe::run(args, &place).await?,
+        Verb::Delete(args) => delete::run(args, &place).await?,
+        Verb::Wait(args) => wait::run(args, &place).await?,
+        Verb::Restart(args) => change::restart(args, &place).await?,
+        Verb::Start(args) => change::start(args, &place).await?,
+        Verb::Stop(args) => change::stop(args, &place).await?,
+        Verb::Ops(args) => ops::run(args, &place).await?,
+        Verb::Logs(args) => logs::run(args, &place).await?,
+        Verb::Doctor(args) => doctor::run(*args, &place).await?,
+        Verb::Schema(args) => offline::schema(&args)?,
+        Verb::Completion(args) => offline::completion(&args)?,
+        Verb::Version(args) => offline::version(args, &place).await?,
+    }
+    Ok(())
+}
+
+async fn run(args: RunArgs, data_dir: Option<PathBuf>) -> anyhow::Result<()> {
+    let mut settings = args.settings;
+    settings.data_dir = settings.data_dir.or(data_dir);
+    let config = settings.resolve().map_err(|error| Failure::usage(doctor::chain(&error)))?;
+    crate::telemetry::start(config.log_format, &config.log_level)?;
+    crate::server::run(config).await
+}
+
+/// Tells an error on standard error, and says what the process should exit with.
+pub fn report(error: &anyhow::Error) -> Exit {
+    match error.downcast_ref::<Failure>() {
+        Some(failure) => {
+            failure.tell();
+            failure.exit()
+        }
+        None => {
+            Failure::new(Exit::Failed, format!("{error:#}")).tell();
+            Exit::Failed
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_put_together_right() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_says_what_it_does() {
+        for verb in Cli::command().get_subcommands() {
+            assert!(verb.get_about().is_some(), "{}", verb.get_name());
+            for argument in verb.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", verb.get_name(), argument.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn what_ends_the_server_is_told_with_its_causes() {
+        let error = anyhow::anyhow!("the port is taken").context("the API cannot listen");
+        assert_eq!(report(&error), Exit::Failed);
+        assert_eq!(report(&Failure::new(Exit::TimedOut, "").into()), Exit::TimedOut);
+    }
+}

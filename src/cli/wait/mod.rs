@@ -1,0 +1,254 @@
+//! `gamekeeper wait`, and `--wait` of the commands that change something.
+
+mod progress;
+mod wanted;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args};
+use tokio::time::Instant;
+
+use super::client::{Client, ClientError, Kind, Object, Whereabouts};
+use super::failure::{Exit, Failure};
+use super::output::{clean, remark, say};
+use super::target::{NamespaceOption, Target};
+use progress::Progress;
+pub(crate) use wanted::Wanted;
+
+/// Between two looks: at first, and when nothing moves.
+const SHORTEST: Duration = Duration::from_millis(200);
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// Waits until something is true of games
+///
+/// Prints a line for each game of which it became true. When the time is up, it prints for the
+/// others their phase, reason and message, and exits with 5. A game that does not exist (any more)
+/// is not waited for: 3, except with --for=delete, where it is what was waited for.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["targets", "all"]))]
+#[command(after_long_help = "Examples:
+  gamekeeper wait game/andromeda --for=condition=Ready
+  gamekeeper wait --all --for=condition=Ready --timeout 2m
+  gamekeeper wait andromeda --for=phase=Stopped
+  gamekeeper wait andromeda --for=condition=EngineHealthy=False
+  gamekeeper wait andromeda --for=delete --timeout 30s")]
+pub(crate) struct WaitArgs {
+    /// The games: NAME or game/NAME; with --for=delete also engineversion/VERSION
+    #[arg(value_name = "GAME")]
+    targets: Vec<Target>,
+    /// All games that there are now
+    #[arg(long)]
+    all: bool,
+    /// Only games with these labels: season=7,team!=a
+    #[arg(short = 'l', long, value_name = "LABELS", requires = "all")]
+    selector: Option<String>,
+    /// The games of all namespaces
+    #[arg(short = 'A', long, requires = "all", conflicts_with = "namespace")]
+    all_namespaces: bool,
+    #[command(flatten)]
+    namespace: NamespaceOption,
+    /// condition=NAME[=True|False|Unknown], phase=NAME or delete
+    #[arg(long = "for", value_name = "WHAT", default_value = "condition=Ready")]
+    wanted: Wanted,
+    /// How long; 0s looks once
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    timeout: Duration,
+}
+
+/// Waiting after a change.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WaitOptions {
+    /// Wait until it came true
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How long to wait
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time, requires = "wait")]
+    pub(crate) timeout: Duration,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let hint = "write a number with a unit, as in 60s or 5m";
+    let span: jiff::SignedDuration = text.parse().map_err(|_| format!("not a duration; {hint}"))?;
+    Duration::try_from(span).map_err(|_| format!("cannot be negative; {hint}"))
+}
+
+/// Something that is waited for.
+#[derive(Debug)]
+pub(crate) struct Awaited {
+    /// Which object.
+    pub(crate) target: Target,
+    namespace: String,
+    /// The generation that was made, where one was.
+    generation: i64,
+    /// As it was seen last.
+    seen: Option<Object>,
+}
+
+impl Awaited {
+    /// An object as a change left it.
+    pub(crate) fn new(target: Target, namespace: &str, object: &Object) -> Self {
+        Self {
+            target,
+            namespace: namespace.to_owned(),
+            generation: object.generation(),
+            seen: Some(object.clone()),
+        }
+    }
+
+    fn shown(&self) -> String {
+        self.target.to_string()
+    }
+
+    /// Its phase, and why.
+    fn state(&self) -> String {
+        let Some(object) = &self.seen else { return "not seen yet".into() };
+        let phase =
+            if object.is_going() { "Deleting" } else { object.text("/status/phase").unwrap_or("Pending") };
+        let because = object.text("/status/reason").map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let message =
+            object.text("/status/message").map(|message| format!(": {message}")).unwrap_or_default();
+        clean(&format!("{phase}{because}{message}"))
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: WaitArgs, place: &Whereabouts) -> Result<(), Failure> {
+    if let Some(target) =
+        args.targets.iter().find(|target| target.kind != Kind::Game && args.wanted != Wanted::Deleted)
+    {
+        return Err(Failure::usage(format!(
+            "{target} has no status to wait for; only --for=delete works with it"
+        )));
+    }
+    let client = Client::new(place)?;
+    let namespace = args.namespace.meant(&client);
+    let awaited: Vec<Awaited> = if args.all {
+        let within = (!args.all_namespaces).then_some(namespace.as_str());
+        let games = client.list(Kind::Game, within, args.selector.as_deref()).await?;
+        let awaited = |game: &Object| {
+            let target = Target { kind: Kind::Game, name: game.name().to_owned() };
+            Awaited::new(target, game.namespace().unwrap_or(&namespace), game)
+        };
+        games.iter().map(awaited).collect()
+    } else {
+        let mut targets = args.targets;
+        let mut known = std::collections::HashSet::new();
+        targets.retain(|target| known.insert(target.clone()));
+        let awaited = |target| Awaited { target, namespace: namespace.clone(), generation: 0, seen: None };
+        targets.into_iter().map(awaited).collect()
+    };
+    if awaited.is_empty() {
+        remark("no games found");
+        return Ok(());
+    }
+    until(&client, awaited, &args.wanted, &WaitOptions { wait: true, timeout: args.timeout }, true).await
+}
+
+/// Waits until it is so of all of them; with `loud`, prints a line for each.
+pub(crate) async fn until(
+    client: &Client,
+    awaited: Vec<Awaited>,
+    wanted: &Wanted,
+    options: &WaitOptions,
+    loud: bool,
+) -> Result<(), Failure> {
+    let deadline = Instant::now().checked_add(options.timeout);
+    let mut progress = Progress::new(awaited.len());
+    let (all, mut waiting, mut pause, mut asked) = (awaited.len(), awaited, SHORTEST, false);
+    while !waiting.is_empty() {
+        let absence = match look(client, &mut waiting, wanted).await {
+            Ok(done) => {
+                asked = true;
+                if !done.is_empty() {
+                    pause = SHORTEST;
+                }
+                for name in done {
+                    let what = if *wanted == Wanted::Deleted { "deleted" } else { "condition met" };
+                    progress.beside(|| if loud { say(&format!("{name} {what}")) } else { Ok(()) })?;
+                }
+                None
+            }
+            // A server that was there may come back: it is being restarted, for example.
+            Err(Missed::Client(error)) if asked && error.is_absence() => Some(error.to_string()),
+            Err(Missed::Client(error)) => return Err(error.into()),
+            Err(Missed::Gone(target)) => return Err(gone(&target)),
+        };
+        if waiting.is_empty() {
+            break;
+        }
+        progress.show(all - waiting.len(), waiting.iter());
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            drop(progress);
+            return Err(timed_out(&waiting, wanted, options.timeout, absence));
+        }
+        let next = Instant::now() + pause;
+        tokio::time::sleep_until(deadline.map_or(next, |deadline| next.min(deadline))).await;
+        pause = (pause * 5 / 4).min(LONGEST);
+    }
+    Ok(())
+}
+
+enum Missed {
+    Client(ClientError),
+    Gone(Target),
+}
+
+/// Looks at those that are waited for; takes out those of which it is so, and names them.
+async fn look(client: &Client, waiting: &mut Vec<Awaited>, wanted: &Wanted) -> Result<Vec<String>, Missed> {
+    let mut places: BTreeMap<(Kind, String), Vec<usize>> = BTreeMap::new();
+    for (index, awaited) in waiting.iter().enumerate() {
+        places.entry((awaited.target.kind, awaited.namespace.clone())).or_default().push(index);
+    }
+    let mut met = vec![false; waiting.len()];
+    for ((kind, namespace), indices) in places {
+        // One question for many: what a wait costs the server does not grow with the games.
+        let found = match indices.as_slice() {
+            [only] => {
+                let asked = client.find(waiting[*only].target.address(&namespace)).await;
+                asked.map_err(Missed::Client)?.into_iter().collect()
+            }
+            _ => client.list(kind, Some(&namespace), None).await.map_err(Missed::Client)?,
+        };
+        for index in indices {
+            let awaited = &mut waiting[index];
+            let now = found.iter().find(|object| object.name() == awaited.target.name);
+            met[index] = match now {
+                Some(now) if *wanted == Wanted::Deleted => {
+                    let uid = |object: &Object| object.text("/metadata/uid").map(str::to_owned);
+                    awaited.seen.as_ref().is_some_and(|before| uid(before) != uid(now))
+                }
+                Some(now) => wanted.holds(now, awaited.generation),
+                None if *wanted == Wanted::Deleted => true,
+                None => return Err(Missed::Gone(awaited.target.clone())),
+            };
+            awaited.seen = now.cloned().or(awaited.seen.take());
+        }
+    }
+    let mut done = Vec::new();
+    let mut met = met.into_iter();
+    waiting.retain(|awaited| {
+        let met = met.next().unwrap_or_default();
+        if met {
+            done.push(awaited.shown());
+        }
+        !met
+    });
+    Ok(done)
+}
+
+fn gone(target: &Target) -> Failure {
+    Failure::new(Exit::NotFound, format!("{target} is not there"))
+        .hint("`gamekeeper get games -A` shows what there is; to wait for its end, use --for=delete")
+}
+
+fn timed_out(waiting: &[Awaited], wanted: &Wanted, after: Duration, absence: Option<String>) -> Failure {
+    let after = jiff::SignedDuration::try_from(after).map_or("too long".into(), |after| format!("{after:#}"));
+    let message = format!("timed out after {after} waiting for {wanted}");
+    let states = waiting.iter().map(|awaited| format!("{}: {}", awaited.shown(), awaited.state()));
+    let failure = Failure::new(Exit::TimedOut, message).notes(absence.into_iter().chain(states));
+    match waiting.first().filter(|awaited| awaited.target.kind == Kind::Game) {
+        Some(first) => failure.hint(format!("`gamekeeper describe {}` shows what happened", first.shown())),
+        None => failure,
+    }
+}

@@ -1,0 +1,153 @@
+//! What is waited for: `condition=Ready`, `phase=Stopped`, `delete`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::json;
+
+use crate::cli::client::Object;
+use crate::game::{ConditionType, Phase};
+
+/// What is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// A condition has this status (`True`, `False`, `Unknown`), computed from the newest spec.
+    Condition {
+        /// Its type, as the API has it.
+        kind: String,
+        /// Its status.
+        status: String,
+    },
+    /// The game is in this phase, computed from the newest spec.
+    Phase(Phase),
+    /// The object is gone.
+    Deleted,
+}
+
+impl Wanted {
+    /// `condition=Ready`.
+    pub(crate) fn ready() -> Self {
+        Self::Condition { kind: "Ready".into(), status: "True".into() }
+    }
+
+    /// Whether it is so of an object that is there.
+    pub(crate) fn holds(&self, object: &Object, least_generation: i64) -> bool {
+        let generation = object.generation().max(least_generation);
+        // What was computed from an older spec says nothing about the newest.
+        let fresh = |seen: Option<i64>| seen.is_none_or(|seen| seen >= generation);
+        match self {
+            Self::Deleted => false,
+            Self::Phase(phase) => {
+                object.text("/status/phase") == Some(&format!("{phase:?}"))
+                    && fresh(object.number("/status/observedGeneration"))
+            }
+            Self::Condition { kind, status } => object.condition(kind).is_some_and(|condition| {
+                condition.text("/status") == Some(status) && fresh(condition.number("/observedGeneration"))
+            }),
+        }
+    }
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let capital = |word: &str| {
+            let mut characters = word.chars();
+            characters.next().map(|first| first.to_uppercase().collect::<String>() + characters.as_str())
+        };
+        match text.split_once('=') {
+            None if text.eq_ignore_ascii_case("delete") => Ok(Self::Deleted),
+            Some(("phase", name)) => {
+                let found =
+                    Phase::ALL.into_iter().find(|phase| format!("{phase:?}").eq_ignore_ascii_case(name));
+                found.map(Self::Phase).ok_or_else(|| {
+                    let known: Vec<_> = Phase::ALL.iter().map(|phase| format!("{phase:?}")).collect();
+                    format!("`{}` is not a phase; there are {}", name.escape_debug(), known.join(", "))
+                })
+            }
+            Some(("condition", wanted)) => {
+                let (kind, status) = wanted.split_once('=').unwrap_or((wanted, "True"));
+                let kind = capital(kind).unwrap_or_default();
+                serde_json::from_value::<ConditionType>(json!(kind))
+                    .map_err(|error| format!("not a condition: {error}"))?;
+                let status = capital(&status.to_lowercase()).unwrap_or_default();
+                match status.as_str() {
+                    "True" | "False" | "Unknown" => Ok(Self::Condition { kind, status }),
+                    _ => Err(format!(
+                        "`{}` is not a condition's status; write True, False or Unknown",
+                        status.escape_debug()
+                    )),
+                }
+            }
+            _ => Err("write condition=Ready, condition=Ready=False, phase=Stopped or delete".into()),
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Condition { kind, status } if status == "True" => write!(f, "condition={kind}"),
+            Self::Condition { kind, status } => write!(f, "condition={kind}={status}"),
+            Self::Phase(phase) => write!(f, "phase={phase:?}"),
+            Self::Deleted => f.write_str("delete"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_waited_for() {
+        for (text, shown) in [
+            ("condition=Ready", "condition=Ready"),
+            ("condition=ready=true", "condition=Ready"),
+            ("condition=Ready=False", "condition=Ready=False"),
+            ("condition=engineHealthy=unknown", "condition=EngineHealthy=Unknown"),
+            ("phase=Stopped", "phase=Stopped"),
+            ("phase=crashloop", "phase=CrashLoop"),
+            ("delete", "delete"),
+        ] {
+            assert_eq!(
+                text.parse::<Wanted>().map(|wanted| wanted.to_string()),
+                Ok(shown.to_owned()),
+                "{text}"
+            );
+        }
+        for (bad, expected) in [
+            ("Ready", "write condition=Ready"),
+            ("", "write condition=Ready"),
+            ("condition=Redy", "unknown variant `Redy`, expected one of `Ready`"),
+            ("condition=Ready=Maybe", "write True, False or Unknown"),
+            ("phase=Gone", "`Gone` is not a phase; there are Pending, Starting"),
+            ("jsonpath={.status}", "write condition=Ready"),
+        ] {
+            let error = bad.parse::<Wanted>().unwrap_err();
+            assert!(error.contains(expected), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_computed_from_the_newest_spec_counts() {
+        let game = |generation: i64| {
+            Object(json!({
+                "metadata": { "generation": generation },
+                "status": {
+                    "phase": "Stopped",
+                    "observedGeneration": 2,
+                    "conditions": [{ "type": "Ready", "status": "True", "observedGeneration": 2 }],
+                },
+            }))
+        };
+        for wanted in [Wanted::ready(), Wanted::Phase(Phase::Stopped)] {
+            assert!(wanted.holds(&game(2), 0));
+            assert!(!wanted.holds(&game(3), 0));
+            assert!(!wanted.holds(&game(2), 3));
+        }
+        assert!(!Wanted::Phase(Phase::Running).holds(&game(2), 0));
+        assert!(!Wanted::Deleted.holds(&game(2), 0));
+    }
+}
