@@ -2,8 +2,11 @@
 //!
 //! See `docs/architecture.md` for how the modules fit together.
 
+pub mod api;
 pub mod cli;
 pub mod config;
+pub mod controller;
+pub mod engine;
 pub mod game;
 pub mod reconcile;
 pub mod runtime;

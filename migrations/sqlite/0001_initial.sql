@@ -804,7 +804,7 @@ BEGIN
     -- makes games_after_update count the change, even where it alters nothing.
     UPDATE games
        SET namespace = s.namespace, name = s.name,
-           restart_generation = restart_generation,
+           restart_generation = max(restart_generation, coalesce(json_extract(s.spec, '$.restart_generation'), 0)),
            force_turn_generation = max(force_turn_generation, coalesce(json_extract(s.spec, '$.force_turn_generation'), 0)),
            patch_generation = max(patch_generation, coalesce(json_extract(s.spec, '$.patch_generation'), 0)),
            restore_backup_id = coalesce(restore_backup_id, json_extract(s.spec, '$.restore_backup_id')),

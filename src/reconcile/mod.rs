@@ -4,6 +4,7 @@
 //! `operations`, `conditions`) are pure too: no I/O, no clock, no randomness, no logging, no async.
 //! Only [`apply`] touches the world, and it decides nothing.
 
+pub mod apply;
 pub mod backoff;
 pub mod conditions;
 pub mod observed;

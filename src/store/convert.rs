@@ -7,11 +7,10 @@ use jiff::Timestamp;
 use sea_orm::JsonValue;
 
 use crate::game::manifest::{
-    GameSpecManifest, ObjectMeta, PlayerManifest, Quantity, ResourcesManifest, SpecProblem, TurnsManifest, validate_spec,
+    EngineVersionManifest, GameColumns, GameSpecManifest, ObjectMeta, PlayerManifest, ResourcesManifest,
+    VersionColumns,
 };
-use crate::game::spec::{
-    Contract, DeletionPolicy, Desired, DesiredStatus, ForceMode, MissedTurns, Requests, Source, VersionEntry,
-};
+use crate::game::spec::{DeletionPolicy, Desired, DesiredStatus, Requests, Source, VersionEntry};
 use crate::game::{GameId, Name, Namespace};
 
 use super::entity::{engine_versions, games, memberships};
@@ -31,23 +30,17 @@ fn strings(json: &JsonValue) -> BTreeMap<String, String> {
     entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
-fn text(value: &str) -> Option<String> {
-    (!value.is_empty()).then(|| value.to_owned())
-}
-
-/// `{"cpu": "500m", …}` as a manifest has it.
-fn resources(json: &JsonValue) -> Result<Option<ResourcesManifest>, SpecProblem> {
-    let field = |name: &str| json.get(name).and_then(JsonValue::as_str).map(str::to_owned);
-    let pids = match field("pids") {
-        None => None,
-        Some(text) => Some(text.parse().map_err(|_| SpecProblem {
-            field: "spec.resources.pids".into(),
-            message: format!("`{text}` is not a whole number"),
-        })?),
-    };
-    let (cpu, memory) = (field("cpu").map(Quantity), field("memory").map(Quantity));
-    let empty = cpu.is_none() && memory.is_none() && pids.is_none();
-    Ok((!empty).then_some(ResourcesManifest { cpu, memory, pids }))
+/// A row's `{"cpu": "500m", "pids": "128"}` as a manifest has it, where `pids` is a number.
+fn resources(json: &JsonValue) -> Option<JsonValue> {
+    let mut json = json.clone();
+    let entries = json.as_object_mut().filter(|entries| !entries.is_empty())?;
+    if let Some(pids) = entries.get_mut("pids") {
+        // What is no number stays text, and is refused as such.
+        if let Some(count) = pids.as_str().and_then(|text| text.parse::<u64>().ok()) {
+            *pids = count.into();
+        }
+    }
+    Some(json)
 }
 
 /// `{"cpu": "500m", …}` as the database has it.
@@ -82,44 +75,42 @@ fn name_of(row: &games::Model) -> String {
     row.name.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| row.game_id.to_string())
 }
 
+fn columns(row: &games::Model) -> GameColumns {
+    GameColumns {
+        desired_status: row.desired_status.clone(),
+        paused: row.paused,
+        display_name: Some(row.display_name.clone()),
+        target_engine_version: Some(row.target_engine_version.clone()),
+        allow_incompatible_version: row.allow_incompatible_version.clone(),
+        turn_schedule: Some(row.turn_schedule.clone()),
+        time_zone: row.time_zone.clone(),
+        missed_turns: row.missed_turns.clone(),
+        turn_not_before: row.turn_not_before.clone(),
+        force_mode: row.force_mode.clone(),
+        resources: resources(&row.resources),
+        deletion_policy: row.deletion_policy.clone(),
+        stop_now: row.stop_now,
+        restart_generation: row.restart_generation,
+        force_turn_generation: row.force_turn_generation,
+        patch_generation: row.patch_generation,
+        restore_generation: row.restore_generation,
+        restore_backup_id: row.restore_backup_id.clone(),
+    }
+}
+
+fn active(members: &[memberships::Model]) -> impl Iterator<Item = &memberships::Model> {
+    members.iter().filter(|member| member.status == "active")
+}
+
 /// The spec of a game's row in the raw shape, whatever nonsense it holds.
-pub(super) fn raw_spec(row: &games::Model, members: &[memberships::Model]) -> Result<GameSpecManifest, SpecProblem> {
-    let word = |field: &str, value: &str| SpecProblem {
-        field: field.to_owned(),
-        message: format!("`{value}` is not one of the allowed words"),
+pub(super) fn raw_spec(row: &games::Model, members: &[memberships::Model]) -> GameSpecManifest {
+    let (mut spec, _) = columns(row).to_spec();
+    let player = |member: &memberships::Model| PlayerManifest {
+        user_id: member.user_id.to_string(),
+        race_name: member.race_name.clone(),
     };
-    let mut spec = GameSpecManifest::new(
-        DesiredStatus::from_row(&row.desired_status).ok_or_else(|| word("spec.desiredStatus", &row.desired_status))?,
-    );
-    spec.paused = row.paused;
-    spec.display_name = text(&row.display_name);
-    spec.engine_version = text(&row.target_engine_version);
-    spec.allow_incompatible_version.clone_from(&row.allow_incompatible_version);
-    spec.turns = Some(TurnsManifest {
-        schedule: text(&row.turn_schedule),
-        time_zone: Some(row.time_zone.clone()),
-        missed: MissedTurns::from_row(&row.missed_turns)
-            .ok_or_else(|| word("spec.turns.missed", &row.missed_turns))?,
-        not_before: row.turn_not_before.clone(),
-        force_mode: ForceMode::from_row(&row.force_mode)
-            .ok_or_else(|| word("spec.turns.forceMode", &row.force_mode))?,
-    });
-    let active = members.iter().filter(|member| member.status == "active");
-    spec.players = Some(
-        active
-            .map(|member| PlayerManifest { user_id: member.user_id.to_string(), race_name: member.race_name.clone() })
-            .collect(),
-    );
-    spec.resources = resources(&row.resources)?;
-    spec.deletion_policy = DeletionPolicy::from_row(&row.deletion_policy)
-        .ok_or_else(|| word("spec.deletionPolicy", &row.deletion_policy))?;
-    spec.stop_now = Some(row.stop_now);
-    spec.restart_generation = Some(row.restart_generation);
-    spec.force_turn_generation = Some(row.force_turn_generation);
-    spec.patch_generation = Some(row.patch_generation);
-    spec.restore_generation = Some(row.restore_generation);
-    spec.restore_backup_id.clone_from(&row.restore_backup_id);
-    Ok(spec)
+    spec.players = Some(active(members).map(player).collect());
+    spec
 }
 
 /// A game's row, read once into types. A row whose very identity is nonsense is none.
@@ -131,7 +122,9 @@ pub(super) fn desired(
     let id = GameId(row.game_id.0);
     let name: Name = name_of(row).parse().ok()?;
     let namespace: Namespace = row.namespace.parse().ok()?;
-    let valid = raw_spec(row, members).map_err(|problem| vec![problem]).and_then(|raw| validate_spec(&raw));
+    let players: Vec<(String, &str)> =
+        active(members).map(|member| (member.user_id.to_string(), member.race_name.as_str())).collect();
+    let valid = columns(row).validate(players.iter().map(|(user, race)| (user.as_str(), *race)));
     let (spec, members) = match valid {
         Ok(valid) => (Ok(valid.game), valid.members.unwrap_or_default()),
         Err(problems) => (Err(problems), Vec::new()),
@@ -163,34 +156,35 @@ pub(super) fn desired(
     })
 }
 
+fn version_columns(row: &engine_versions::Model) -> VersionColumns {
+    VersionColumns {
+        version: row.version.clone(),
+        image_ref: row.image_ref.clone(),
+        enabled: row.enabled,
+        port: row.port,
+        contract: row.contract.clone(),
+        run_as: row.run_as.clone(),
+        relaxations: Some(row.relaxations.clone()),
+        resources: resources(&row.resources),
+    }
+}
+
 /// The raw manifest of an engine version's row.
-pub(super) fn raw_version(row: &engine_versions::Model) -> crate::game::manifest::EngineVersionManifest {
-    use crate::game::manifest::{EngineVersionManifest, EngineVersionSpecManifest};
-    let mut spec = EngineVersionSpecManifest::new(row.image_ref.clone());
-    spec.enabled = row.enabled;
-    spec.port = u16::try_from(row.port).unwrap_or_default();
-    spec.contract = Contract::from_row(&row.contract).unwrap_or_default();
-    spec.run_as.clone_from(&row.run_as);
-    let relaxations = row.relaxations.as_array().into_iter().flatten();
-    spec.relaxations = relaxations
-        .filter_map(|word| crate::game::spec::Relaxation::from_row(word.as_str()?))
-        .collect();
-    spec.resources = resources(&row.resources).unwrap_or_default();
-    EngineVersionManifest::new(
-        ObjectMeta {
-            name: row.version.clone(),
-            labels: strings(&row.labels),
-            annotations: strings(&row.annotations),
-            resource_version: Some(row.row_version.to_string()),
-            generation: Some(row.generation),
-            creation_timestamp: Some(from_db(row.created_at)),
-            ..ObjectMeta::default()
-        },
-        spec,
-    )
+pub(super) fn raw_version(row: &engine_versions::Model) -> EngineVersionManifest {
+    let (spec, _) = version_columns(row).to_spec();
+    let metadata = ObjectMeta {
+        name: row.version.clone(),
+        labels: strings(&row.labels),
+        annotations: strings(&row.annotations),
+        resource_version: Some(row.row_version.to_string()),
+        generation: Some(row.generation),
+        creation_timestamp: Some(from_db(row.created_at)),
+        ..ObjectMeta::default()
+    };
+    EngineVersionManifest::new(metadata, spec)
 }
 
 /// An engine version's row, validated; nonsense is no version.
 pub(super) fn version(row: &engine_versions::Model) -> Option<VersionEntry> {
-    crate::game::manifest::validate_engine_version(&raw_version(row)).ok().map(|valid| valid.entry)
+    version_columns(row).validate().ok()
 }

@@ -113,6 +113,9 @@ impl From<DbErr> for WriteError {
             return Self::AlreadyExists;
         }
         let text = error.to_string();
+        if text.contains("another game has this namespace and name") {
+            return Self::AlreadyExists;
+        }
         // Triggers and checks say what is wrong in the database's own words.
         let refusal = ["CHECK constraint failed", "immutable", "cannot decrease", "cannot be taken back"];
         if refusal.iter().any(|word| text.contains(word)) { Self::Refused(text) } else { Self::Store(error.into()) }
@@ -172,7 +175,7 @@ impl Store {
         let mut records = self.records().await?;
         Ok(rows
             .iter()
-            .filter_map(|row| {
+            .map(|row| {
                 let own = members.get(&row.game_id.0).map_or(&[][..], Vec::as_slice);
                 stored(row, own, records.remove(&GameId(row.game_id.0)))
             })
@@ -191,7 +194,7 @@ impl Store {
             }
             None => None,
         };
-        Ok(stored(&row, &members, record))
+        Ok(Some(stored(&row, &members, record)))
     }
 
     /// Makes a game.
@@ -281,9 +284,9 @@ impl Store {
     }
 }
 
-fn stored(row: &games::Model, members: &[memberships::Model], record: Option<Record>) -> Option<StoredGame> {
-    let spec = raw_spec(row, members).ok()?;
-    Some(StoredGame { id: GameId(row.game_id.0), manifest: GameManifest::new(game_meta(row), spec), record })
+fn stored(row: &games::Model, members: &[memberships::Model], record: Option<Record>) -> StoredGame {
+    let spec = raw_spec(row, members);
+    StoredGame { id: GameId(row.game_id.0), manifest: GameManifest::new(game_meta(row), spec), record }
 }
 
 fn by_game(members: Vec<memberships::Model>) -> HashMap<Uuid, Vec<memberships::Model>> {
@@ -375,9 +378,9 @@ fn apply(row: &mut games::ActiveModel, old: Option<&games::Model>, manifest: &Ga
     set!(target_engine_version, engine_version.clone().unwrap_or_default());
     set!(allow_incompatible_version, allow_incompatible_version.clone());
     set!(turn_schedule, schedule.unwrap_or_default());
-    set!(time_zone, time_zone.unwrap_or_else(|| "UTC".to_owned()));
+    set!(time_zone, time_zone.filter(|zone| !zone.trim().is_empty()).unwrap_or_else(|| "UTC".to_owned()));
     set!(missed_turns, missed.as_row().to_owned());
-    set!(turn_not_before, not_before);
+    set!(turn_not_before, not_before.filter(|time| !time.trim().is_empty()));
     set!(force_mode, force_mode.as_row().to_owned());
     set!(resources, resources_to_db(resources.as_ref()));
     set!(deletion_policy, deletion_policy.as_row().to_owned());

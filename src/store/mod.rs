@@ -18,7 +18,7 @@ mod versions;
 pub use desired::{Author, Conflict, Preconditions, StoredGame, WriteError, Written};
 pub use examine::Examined;
 pub use open::{Instance, OpenError};
-pub use operations::{StoredEvent, StoredOperation};
+pub use operations::{EventFilter, GameOperation, ObjectEvent, OperationFilter, StoredEvent, StoredOperation};
 pub use recorder::{Recorder, Recording};
 pub use versions::StoredVersion;
 

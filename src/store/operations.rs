@@ -1,13 +1,15 @@
 //! The operation log and the events, as they are read.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use sea_orm::value::TextUuid;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use crate::game::{GameId, OperationId};
 
 use super::convert::from_db;
-use super::entity::{events, operation_log};
+use super::entity::{events, games, operation_log, runtime_records};
 use super::{Store, StoreError};
 
 /// One row of the operation log.
@@ -64,7 +66,143 @@ pub struct StoredEvent {
     pub last_at: Timestamp,
 }
 
+/// An operation with its game's name, which outlives the game.
+#[derive(Debug, Clone)]
+pub struct GameOperation {
+    /// The namespace of its game.
+    pub namespace: String,
+    /// The name of its game.
+    pub name: String,
+    /// The operation.
+    pub operation: StoredOperation,
+}
+
+/// Which operations are wanted; what is absent does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OperationFilter {
+    /// Those of games in this namespace.
+    pub namespace: Option<String>,
+    /// Those of games that have or had this name.
+    pub name: Option<String>,
+    /// Those of this game.
+    pub game: Option<GameId>,
+    /// Those that serve this generation.
+    pub generation: Option<i64>,
+}
+
+/// An event with what it is about.
+#[derive(Debug, Clone)]
+pub struct ObjectEvent {
+    /// The object's namespace.
+    pub namespace: String,
+    /// The object's kind.
+    pub kind: String,
+    /// The object's name.
+    pub name: String,
+    /// The object's identity, if it has one.
+    pub uid: String,
+    /// The event.
+    pub event: StoredEvent,
+}
+
+/// Which events are wanted; what is absent does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Those about objects in this namespace.
+    pub namespace: Option<String>,
+    /// Those about objects of this kind.
+    pub kind: Option<String>,
+    /// Those about objects of this name.
+    pub name: Option<String>,
+    /// Those about this object.
+    pub uid: Option<String>,
+}
+
 impl Store {
+    /// The latest operations that the filter lets through, newest first, those of deleted games
+    /// among them.
+    ///
+    /// A generation means something within one game only. So where one is asked for by name, and a
+    /// game has the name now, games that had it before are left out.
+    pub async fn find_operations(
+        &self,
+        filter: &OperationFilter,
+        limit: u64,
+    ) -> Result<Vec<GameOperation>, StoreError> {
+        let mut known = runtime_records::Entity::find().select_only().column(runtime_records::Column::GameId);
+        if let Some(namespace) = &filter.namespace {
+            known = known.filter(runtime_records::Column::Namespace.eq(namespace));
+        }
+        if let Some(name) = &filter.name {
+            known = known.filter(runtime_records::Column::Name.eq(name));
+        }
+        let mut game = filter.game;
+        if let (None, Some(_), Some(namespace), Some(name)) =
+            (game, filter.generation, &filter.namespace, &filter.name)
+        {
+            let now: Option<TextUuid> = games::Entity::find()
+                .select_only()
+                .column(games::Column::GameId)
+                .filter(games::Column::Namespace.eq(namespace))
+                .filter(games::Column::Name.eq(name))
+                .into_tuple()
+                .one(&self.db)
+                .await?;
+            game = now.map(|id| GameId(id.0));
+        }
+        let mut query = operation_log::Entity::find()
+            .filter(operation_log::Column::GameId.in_subquery(known.into_query()))
+            .order_by_desc(operation_log::Column::CreatedAt)
+            .order_by_desc(operation_log::Column::OperationId)
+            .limit(limit);
+        if let Some(game) = game {
+            query = query.filter(operation_log::Column::GameId.eq(TextUuid(game.0)));
+        }
+        if let Some(generation) = filter.generation {
+            query = query.filter(operation_log::Column::Generation.eq(generation));
+        }
+        let rows = query.all(&self.db).await?;
+        let named: Vec<(TextUuid, String, String)> = runtime_records::Entity::find()
+            .select_only()
+            .columns([
+                runtime_records::Column::GameId,
+                runtime_records::Column::Namespace,
+                runtime_records::Column::Name,
+            ])
+            .filter(runtime_records::Column::GameId.is_in(rows.iter().map(|row| row.game_id)))
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        let named: HashMap<_, _> = named.into_iter().map(|(id, namespace, name)| (id, (namespace, name))).collect();
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| {
+                let (namespace, name) = named.get(&row.game_id)?.clone();
+                Some(GameOperation { namespace, name, operation: to_operation(row) })
+            })
+            .collect())
+    }
+
+    /// The latest events that the filter lets through, oldest first.
+    pub async fn find_events(&self, filter: &EventFilter, limit: u64) -> Result<Vec<ObjectEvent>, StoreError> {
+        let mut query = events::Entity::find()
+            .order_by_desc(events::Column::LastAt)
+            .order_by_desc(events::Column::EventId)
+            .limit(limit);
+        let wanted = [
+            (events::Column::Namespace, &filter.namespace),
+            (events::Column::Kind, &filter.kind),
+            (events::Column::Name, &filter.name),
+            (events::Column::Uid, &filter.uid),
+        ];
+        for (column, value) in wanted {
+            if let Some(value) = value {
+                query = query.filter(column.eq(value));
+            }
+        }
+        Ok(query.all(&self.db).await?.into_iter().rev().map(to_object_event).collect())
+    }
+
     /// The latest operations of a game, newest first; those of one generation if that is asked for.
     pub async fn operations(
         &self,
@@ -91,19 +229,25 @@ impl Store {
             .limit(limit)
             .all(&self.db)
             .await?;
-        Ok(rows
-            .into_iter()
-            .rev()
-            .map(|row| StoredEvent {
-                id: row.event_id,
-                kind: row.r#type,
-                reason: row.reason,
-                message: row.message,
-                count: row.count,
-                first_at: from_db(row.first_at),
-                last_at: from_db(row.last_at),
-            })
-            .collect())
+        Ok(rows.into_iter().rev().map(|row| to_object_event(row).event).collect())
+    }
+}
+
+fn to_object_event(row: events::Model) -> ObjectEvent {
+    ObjectEvent {
+        namespace: row.namespace,
+        kind: row.kind,
+        name: row.name,
+        uid: row.uid,
+        event: StoredEvent {
+            id: row.event_id,
+            kind: row.r#type,
+            reason: row.reason,
+            message: row.message,
+            count: row.count,
+            first_at: from_db(row.first_at),
+            last_at: from_db(row.last_at),
+        },
     }
 }
 

@@ -107,6 +107,22 @@ pub fn read_yaml(text: &str) -> Result<Value, SpecProblem> {
     }
 }
 
+/// Reads one JSON document of any shape, with the same limits: equal keys of a map are refused too.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read_json(text: &[u8]) -> Result<Value, SpecProblem> {
+    let budget = Budget::new(MAX_NODES);
+    let mut document = serde_json::Deserializer::from_slice(text);
+    match Survey::new(&budget).deserialize(&mut document).and_then(|value| document.end().map(|()| value)) {
+        Ok(value) => Ok(value),
+        Err(error) => Err(match budget.refusal() {
+            Some(refusal) => SpecProblem::new(show_path(&refusal.path), refusal.message),
+            None => SpecProblem::new("", shorten_to(&error.to_string(), 300)),
+        }),
+    }
+}
+
 /// Refuses two manifests of the same kind, namespace and name, naming both places.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::game::container::Container;
 use crate::game::engine::{Answer, EngineState};
-use crate::game::operation::Ending;
+use crate::game::operation::{Ending, OperationKind};
 use crate::game::record::{AppliedSpec, Life};
 use crate::game::{ConditionType as C, Phase};
 use crate::reconcile::backoff::after;
@@ -118,6 +118,7 @@ impl Round<'_> {
             return self.wait(Wait::Work);
         }
         self.wait(Wait::Work);
+        self.begin_operation(OperationKind::Heal, "its engine is not healthy");
         if self.observation.failure.is_some() {
             return self.look_again(after(self.now, self.policy.backoff_first));
         }

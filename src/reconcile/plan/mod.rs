@@ -227,9 +227,15 @@ impl<'a> Round<'a> {
     }
 
     fn blocked(&mut self, reason: &str, message: &str) {
-        self.headline(Phase::Blocked, reason, message);
-        self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
         self.wait(Wait::Person);
+        let known = self.was.phase == Phase::Blocked && self.was.reason == reason && self.was.operation.is_none();
+        self.headline(Phase::Blocked, reason, message);
+        if known {
+            // Told once; looking again is no new attempt.
+            self.plan.operation = OperationChange::default();
+        } else {
+            self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
+        }
     }
 
     fn step(&mut self, step: Step, cause: impl Into<String>) {
@@ -287,7 +293,9 @@ impl<'a> Round<'a> {
             self.record.operation = None;
         }
         let changed = (self.record.phase, &self.record.reason) != (self.was.phase, &self.was.reason);
-        let event = changed.then(|| Told {
+        // When Docker falls silent or speaks again, one event speaks for all games: the controller's.
+        let about_docker = self.record.phase == Phase::Unknown || self.was.phase == Phase::Unknown;
+        let event = (changed && !about_docker).then(|| Told {
             warning: is_bad(self.record.phase),
             reason: self.record.reason.clone(),
             message: self.record.message.clone(),

@@ -178,8 +178,6 @@ impl Round<'_> {
         if self.waits_for_attempt() {
             return;
         }
-        self.begin_start(if self.has_state() { "its engine is not there" } else { "it should run" });
-
         let selector = match (&self.record.image_id, self.has_state()) {
             (Some(id), true) => ImageSelector::Pinned(id.clone()),
             _ => ImageSelector::Reference(target.image.clone()),
@@ -206,6 +204,8 @@ impl Round<'_> {
                 "The game has been initialised, but its state directory is gone. Nothing is made in its place: bring it back.",
             );
         }
+        let cause = if self.has_state() { "its engine is not there" } else { "it should run" };
+        self.begin_start(cause);
         let fetch_first =
             self.policy.pull == PullPolicy::Always && !fetched && matches!(selector, ImageSelector::Reference(_));
         let Some(image) = found.filter(|_| !fetch_first) else { return self.fetch(target, &selector, fetched) };
@@ -223,7 +223,6 @@ impl Round<'_> {
         self.record.image_id = Some(image.clone());
         self.plan.mappings = Some(Mappings::Mint);
         self.headline(Phase::Starting, "CreatingContainer", "The engine's container is being made.");
-        let cause = if self.has_state() { "its engine is not there" } else { "it should run" };
         let create = Step::CreateContainer { vacancy, inputs: target.clone(), image: ImageSelector::Pinned(image) };
         self.step(create, cause);
     }
@@ -256,10 +255,10 @@ impl Round<'_> {
         if self.waits_for_attempt() {
             return;
         }
-        self.begin_start("its container is not started");
         let Looked::At(network) = &seen.network else {
             return self.step(Step::LookAtNetwork, "the container must be on it");
         };
+        self.begin_start("its container is not started");
         // Docker fills in the network's id at the first start only.
         let elsewhere = container.network_id.is_some() && &container.network_id != network;
         let fits = self.record.applied.as_ref() == Some(target)
@@ -292,10 +291,10 @@ impl Round<'_> {
         if self.waits_for_attempt() {
             return;
         }
-        self.begin_start("its engine's process ended");
         let Looked::At(network) = &seen.network else {
             return self.step(Step::LookAtNetwork, "the container must still be on it");
         };
+        self.begin_start("its engine's process ended");
         if network.is_none() || &container.network_id != network {
             return self.replace(seen, "it has lost its place on the network");
         }

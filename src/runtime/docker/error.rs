@@ -51,6 +51,7 @@ fn answered(status: u16, message: &str) -> RuntimeError {
         // Not Docker's words: a proxy, or a server that is no Docker at all.
         404 => RuntimeError::Failed(format!("what answers is not Docker (404: {shown})")),
         409 => RuntimeError::Conflict(shown),
+        500 if says_taken(message) => RuntimeError::Conflict(shown),
         408 | 429 => RuntimeError::Failed(shown),
         400..=499 | 501 => RuntimeError::Refused(shown),
         // A proxy without its daemon, or a daemon that is coming up or going down.
@@ -64,6 +65,11 @@ fn says_absent(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     ["no such container", "no such image", "image not known"].iter().any(|words| message.contains(words))
         || (message.contains("network") && message.contains("not found"))
+}
+
+/// Podman's ways of saying, with a 500, that a name is taken.
+fn says_taken(message: &str) -> bool {
+    message.contains("that name is already in use") || message.contains("network already exists")
 }
 
 #[cfg(test)]
@@ -94,6 +100,16 @@ mod tests {
     #[test]
     fn answers_are_told_apart_from_silence() {
         assert!(matches!(of(409, "x"), RuntimeError::Conflict(_)));
+        for podman in [
+            "container create: …: that name is already in use",
+            "network name x already used: network already exists",
+        ] {
+            assert!(matches!(of(500, podman), RuntimeError::Conflict(_)), "{podman}");
+        }
+        assert!(matches!(
+            of(500, "listen tcp 127.0.0.1:80: bind: address already in use"),
+            RuntimeError::Failed(_)
+        ));
         assert!(matches!(of(400, "x"), RuntimeError::Refused(_)));
         assert!(matches!(of(500, "no space left on device"), RuntimeError::Failed(_)));
         assert!(matches!(of(503, ""), RuntimeError::Unreachable(_)));

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use serde::Deserialize;
 
 use super::labels;
+use super::text::percent_encoded;
 use crate::game::InstanceId;
 use crate::runtime::{Owner, RuntimeEvent};
 
@@ -32,24 +33,12 @@ pub(super) fn path(instance: InstanceId, since: Option<&str>) -> String {
     path
 }
 
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
 /// One event, as far as it matters.
 #[derive(Debug, Deserialize)]
 pub(super) struct Message {
     #[serde(rename = "Type", default)]
     kind: String,
-    #[serde(rename = "Action", alias = "status", default)]
+    #[serde(rename = "Action", default)]
     action: String,
     #[serde(rename = "Actor", default)]
     actor: Actor,
@@ -120,7 +109,7 @@ mod tests {
 
     fn line(kind: &str, action: &str, game: &str) -> String {
         let event = serde_json::json!({
-            "Type": kind, "Action": action, "time": 1_700_000_000, "timeNano": 1_700_000_000_000_000_042_i64,
+            "Type": kind, "Action": action, "status": action, "time": 1_700_000_000, "timeNano": 1_700_000_000_000_000_042_i64,
             "Actor": {"ID": "c", "Attributes": {"gamekeeper.dev/instance": INSTANCE, "gamekeeper.dev/game-id": game}}
         });
         format!("{event}\n")

@@ -78,8 +78,7 @@ impl DockerRuntime {
 /// Refuses what is no image reference before it becomes part of a request's path.
 pub(super) fn check(reference: &str) -> Result<(), RuntimeError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte);
-    let segments_are_names =
-        reference.split('/').all(|segment| !segment.is_empty() && segment.trim_matches('.') != "");
+    let segments_are_names = reference.split('/').all(|segment| !segment.trim_matches('.').is_empty());
     if reference.len() <= 512 && segments_are_names && reference.bytes().all(allowed) {
         Ok(())
     } else {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
-    RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
+    StopContainerOptionsBuilder,
 };
 use rand::RngCore;
 
@@ -96,12 +96,7 @@ impl DockerRuntime {
 
     /// Looks at the container now: its labels must say that it is this game's.
     async fn verify(&self, game: GameId, id: &ContainerId) -> Result<(), RuntimeError> {
-        let inspected = within(
-            "inspect",
-            self.settings.deadlines.look,
-            self.docker.inspect_container(id.as_str(), None::<InspectContainerOptions>),
-        )
-        .await?;
+        let inspected = self.describe(id.as_str()).await?;
         // An id that is the beginning of another, or another's name, must not be taken for it.
         if inspected.id.as_deref() != Some(id.as_str()) {
             return Err(RuntimeError::NotOurs(id.clone()));
@@ -130,12 +125,8 @@ impl DockerRuntime {
         own: Option<&ContainerId>,
     ) -> Result<Option<ContainerSummary>, RuntimeError> {
         let directory = self.settings.state_directory_on_host(game).to_string_lossy().into_owned();
-        let filters = HashMap::from([("volume", vec![directory.as_str()])]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let holders =
-            within("list", self.settings.deadlines.look, self.docker.list_containers(Some(options))).await?;
         let mut found = None;
-        for holder in holders {
+        for holder in self.containers("volume", &directory).await? {
             if own.is_some_and(|own| holder.id.as_deref() == Some(own.as_str())) {
                 found = Some(holder);
             } else if !matches!(holder.state, Some(State::CREATED | State::EXITED)) {

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bollard::query_parameters::{InspectContainerOptions, LogsOptions, LogsOptionsBuilder};
+use bollard::query_parameters::{LogsOptions, LogsOptionsBuilder};
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 use jiff::Timestamp;
 
-use super::error::{classify, within};
+use super::error::classify;
 use super::text::log_text;
 use super::{DockerRuntime, labels};
 use crate::game::ContainerId;
@@ -68,8 +68,7 @@ impl DockerRuntime {
 
     /// When this life of a container of this instance began; none if it never did.
     async fn own_container_began(&self, id: &ContainerId) -> Result<Option<Timestamp>, RuntimeError> {
-        let asked = self.docker.inspect_container(id.as_str(), None::<InspectContainerOptions>);
-        let inspected = within("inspect", self.settings.deadlines.look, asked).await?;
+        let inspected = self.describe(id.as_str()).await?;
         let labels = inspected.config.and_then(|config| config.labels);
         if labels::owner(labels.as_ref(), self.settings.instance) == Owner::Foreign {
             return Err(RuntimeError::NotOurs(id.clone()));

@@ -5,9 +5,10 @@
 //! is known from answers ([`observed`]); what a failure means is decided in one place ([`error`]).
 //! Podman's Docker-compatible socket is served by the same code.
 //!
-//! bollard writes requests and answers to the log below `info`, the engines' tokens among them: the
+//! bollard writes requests to the log below `info`, and a creation's carries the engine's token: the
 //! process that sets up logging must hold the target `bollard` at `info` or above.
 
+mod ask;
 mod container;
 mod credentials;
 mod daemon;
@@ -28,14 +29,12 @@ mod state;
 mod text;
 mod transport;
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::Docker;
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use futures::stream::BoxStream;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -48,7 +47,7 @@ use super::{
 use crate::game::spec::RunAs;
 use crate::game::{ContainerId, GameId, ImageId, ImageRef, NetworkId};
 use endpoint::Reach;
-use error::{if_there, within};
+use error::if_there;
 use host::Environment;
 use state::StateRoot;
 use transport::Transport;
@@ -118,23 +117,22 @@ impl Runtime for DockerRuntime {
 
     async fn list(&self) -> Result<Vec<Listed>, RuntimeError> {
         let ours = format!("{}={}", labels::INSTANCE, self.settings.instance);
-        let filters = HashMap::from([("label", vec![ours.as_str()])]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let listed =
-            within("list", self.settings.deadlines.look, self.docker.list_containers(Some(options))).await?;
+        let listed = self.containers("label", &ours).await?;
         Ok(listed.into_iter().filter_map(|summary| observed::listed(summary, &self.settings)).collect())
     }
 
     async fn inspect(&self, game: GameId) -> Result<Option<Container>, RuntimeError> {
         let name = labels::container_name(game);
-        let asked = self.docker.inspect_container(&name, None::<InspectContainerOptions>);
-        let Some(inspected) = if_there(within("inspect", self.settings.deadlines.look, asked).await)? else {
-            return Ok(None);
-        };
+        let Some(inspected) = if_there(self.describe(&name).await)? else { return Ok(None) };
         let runs = inspected.state.as_ref().and_then(|state| state.running).unwrap_or(false);
         // How engines are reached matters only while one runs; then its network is there.
         let mode = if runs { if_there(self.reach.mode(self.network_or_error()).await)? } else { None };
-        observed::container(inspected, &self.settings, mode).map(Some)
+        let mut container = observed::container(inspected, &self.settings, mode)?;
+        // Podman attaches by name, and gives the name for the id.
+        if container.network_id.as_ref().is_some_and(|id| id.as_str() == self.settings.network) {
+            container.network_id = self.network_id().await?;
+        }
+        Ok(Some(container))
     }
 
     async fn create(&self, new: &NewContainer) -> Result<ContainerId, RuntimeError> {
@@ -205,6 +203,7 @@ impl Runtime for DockerRuntime {
         &self.settings.network
     }
 
+    /// Has to be called within a Tokio runtime: a task of its own reads Docker's stream.
     fn events(&self) -> BoxStream<'static, RuntimeEvent> {
         events::subscribe(Arc::clone(&self.transport), self.settings.instance)
     }

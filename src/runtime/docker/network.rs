@@ -1,6 +1,7 @@
 //! The network that engines are put on.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::models::{NetworkCreateRequest, NetworkInspect};
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
@@ -9,6 +10,10 @@ use super::error::{if_there, within};
 use super::{DockerRuntime, labels};
 use crate::game::NetworkId;
 use crate::runtime::RuntimeError;
+
+/// How often to try when another process makes the same network at the same moment.
+const ATTEMPTS: usize = 10;
+const LONGEST_PAUSE_MILLIS: u64 = 1_000;
 
 impl DockerRuntime {
     /// The network, which has to be there.
@@ -25,10 +30,32 @@ impl DockerRuntime {
     /// Makes it, one caller at a time: Docker before 25 makes a second one of the same name.
     pub(super) async fn make_network(&self) -> Result<NetworkId, RuntimeError> {
         let _alone = self.making_network.lock().await;
-        if let Some(there) = self.network_id().await? {
-            return Ok(there);
+        for _ in 0..ATTEMPTS {
+            if let Some(there) = self.network_id().await? {
+                return Ok(there);
+            }
+            match within(
+                "network create",
+                self.settings.deadlines.change,
+                self.docker.create_network(self.request()),
+            )
+            .await
+            {
+                Ok(created) if self.is_alone(&created.id).await? => return Ok(NetworkId::new(created.id)),
+                Ok(created) => self.give_way(&created.id).await?,
+                // Somebody else has made it.
+                Err(RuntimeError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
-        let request = NetworkCreateRequest {
+        Err(RuntimeError::Conflict(format!(
+            "others make and remove network {} all the time",
+            self.settings.network
+        )))
+    }
+
+    fn request(&self) -> NetworkCreateRequest {
+        NetworkCreateRequest {
             name: self.settings.network.clone(),
             driver: Some("bridge".into()),
             options: self
@@ -37,38 +64,28 @@ impl DockerRuntime {
                 .then(|| HashMap::from([("com.docker.network.bridge.enable_icc".into(), "false".into())])),
             labels: Some(HashMap::from([(labels::INSTANCE.into(), self.settings.instance.to_string())])),
             ..NetworkCreateRequest::default()
-        };
-        let deadline = self.settings.deadlines.change;
-        match within("network create", deadline, self.docker.create_network(request)).await {
-            Ok(created) => self.give_way_to_a_twin(created.id).await,
-            Err(RuntimeError::Conflict(message)) => {
-                self.network_id().await?.ok_or(RuntimeError::Conflict(message))
-            }
-            Err(error) => Err(error),
         }
     }
 
-    /// Another process may have made one at the same moment. Both see both, and the one with the
-    /// greater id goes, by the hand of who made it.
-    async fn give_way_to_a_twin(&self, own: String) -> Result<NetworkId, RuntimeError> {
+    /// Whether no other process has made one of the same name at the same moment.
+    async fn is_alone(&self, own: &str) -> Result<bool, RuntimeError> {
         let filters = HashMap::from([("name", vec![self.settings.network.as_str()])]);
         let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
-        let networks =
-            within("network list", self.settings.deadlines.look, self.docker.list_networks(Some(options)))
-                .await?;
+        let asked = self.docker.list_networks(Some(options));
+        let networks = within("network list", self.settings.deadlines.look, asked).await?;
         // The filter also finds names that contain this one.
-        let first = networks
-            .into_iter()
-            .filter(|network| network.name.as_deref() == Some(&self.settings.network))
-            .filter_map(|network| network.id)
-            .min();
-        match first {
-            Some(first) if first < own => {
-                let removed = self.docker.remove_network(&own);
-                if_there(within("network remove", self.settings.deadlines.change, removed).await)?;
-                Ok(NetworkId::new(first))
-            }
-            _ => Ok(NetworkId::new(own)),
-        }
+        let mut namesakes =
+            networks.iter().filter(|network| network.name.as_ref() == Some(&self.settings.network));
+        Ok(namesakes.all(|network| network.id.as_deref() == Some(own)))
+    }
+
+    /// Who sees another's takes its own away: of two makers the later to look sees the other's, so
+    /// that two never stay. Both may; then they try again, and not in step.
+    async fn give_way(&self, own: &str) -> Result<(), RuntimeError> {
+        let removed =
+            within("network remove", self.settings.deadlines.change, self.docker.remove_network(own));
+        if_there(removed.await)?;
+        tokio::time::sleep(Duration::from_millis(rand::random_range(0..LONGEST_PAUSE_MILLIS))).await;
+        Ok(())
     }
 }

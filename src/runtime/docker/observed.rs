@@ -41,7 +41,7 @@ pub(super) fn container(
         id: ContainerId::new(id),
         owner,
         network_id: endpoint.filter(|endpoint| !running || address(endpoint).is_some()).and_then(network_id),
-        reachable_at: match mode {
+        reachable_at: match mode.filter(|_| endpoint.is_some_and(|endpoint| address(endpoint).is_some())) {
             Some(EndpointMode::Address) => endpoints.address.clone(),
             Some(EndpointMode::HostName) => endpoints.host_name.clone(),
             Some(EndpointMode::Published) => endpoints.published.clone(),

@@ -129,3 +129,38 @@ fn make_url_safe(request: &mut Request<Body>) {
         *value = translated;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_sent_in_the_alphabet_that_docker_reads() {
+        let mut request = Request::builder()
+            .header(REGISTRY_AUTH, "ab+/cd==")
+            .body(Body::Left(Full::new(Bytes::new())))
+            .expect("a request");
+        make_url_safe(&mut request);
+        let header = &request.headers()[REGISTRY_AUTH];
+        assert_eq!(header, "ab-_cd==");
+        assert!(header.is_sensitive());
+    }
+
+    #[test]
+    fn a_daemon_that_goes_away_is_not_taken_for_another() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (first, second) = (directory.path().join("docker.sock"), directory.path().join("podman.sock"));
+        let transport = Transport {
+            host: Host::FirstOf(vec![first.clone(), second.clone()]),
+            chosen: OnceLock::new(),
+            unix: Client::builder(TokioExecutor::new()).build(UnixConnector),
+            tcp: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
+        };
+        assert_eq!(transport.socket(), Host::fallback());
+        std::fs::write(&first, "").expect("a file");
+        assert_eq!(transport.socket(), first);
+        std::fs::remove_file(&first).expect("its removal");
+        std::fs::write(&second, "").expect("a file");
+        assert_eq!(transport.socket(), first);
+    }
+}

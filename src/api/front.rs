@@ -1,0 +1,106 @@
+//! What every request passes: it gets an id, is let in or not, and is written down.
+
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
+
+use super::Shared;
+use super::error::ApiError;
+use super::request::RequestId;
+
+/// What may be asked without a token.
+const OPEN: [&str; 2] = ["/livez", "/readyz"];
+
+/// Lets a request through to its handler.
+pub(super) async fn pass(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = RequestId::of(request.headers());
+    *request.uri_mut() = without_trailing_slash(request.uri());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let span = tracing::info_span!("request", request_id = %id.0);
+    request.extensions_mut().insert(id.clone());
+    async {
+        let (mut response, who) = enter(&shared, request, next).await;
+        if let Ok(value) = HeaderValue::from_str(&id.0) {
+            response.headers_mut().insert("x-request-id", value);
+        }
+        let status = response.status().as_u16();
+        let writes = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if let Some(who) = who.as_deref().filter(|_| writes) {
+            tracing::info!(%who, verb = %method, object = %path, result = status, "a write was asked for");
+        }
+        let milliseconds = began.elapsed().as_millis();
+        let who = who.as_deref().unwrap_or("-");
+        tracing::debug!(who, %method, path, status, milliseconds, "a request was answered");
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// Answers, and says who asked.
+async fn enter(shared: &Shared, mut request: Request, next: Next) -> (Response, Option<String>) {
+    if OPEN.contains(&request.uri().path()) {
+        return (next.run(request).await, None);
+    }
+    let caller = match shared.api.tokens.authenticate(request.headers()) {
+        Ok(caller) => caller,
+        Err(error) => return (error.into_response(), None),
+    };
+    let who = Some(caller.name.clone());
+    if let Err(error) = caller.may(request.method(), request.uri().path()) {
+        return (error.into_response(), who);
+    }
+    request.extensions_mut().insert(caller);
+    (next.run(request).await, who)
+}
+
+/// The Python client asks for `/apis/` and `/version/`.
+fn without_trailing_slash(uri: &Uri) -> Uri {
+    let path = uri.path().trim_end_matches('/');
+    if path.len() == uri.path().len() || path.is_empty() {
+        return uri.clone();
+    }
+    let trimmed = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = trimmed.parse().ok();
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
+}
+
+/// What no route takes.
+pub(super) async fn no_such_path(uri: Uri) -> ApiError {
+    ApiError::NoSuchPath(shown(&uri))
+}
+
+/// What a route takes, but not so.
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+    ApiError::MethodNotAllowed { method: method.as_str().chars().take(20).collect(), path: shown(&uri) }
+}
+
+/// What is left of a handler that panicked.
+pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    // The panic itself was told by the panic hook.
+    ApiError::Internal("a handler panicked".into()).into_response()
+}
+
+fn shown(uri: &Uri) -> String {
+    uri.path().chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailing_slashes_go_and_the_rest_stays() {
+        let trim = |text: &str| without_trailing_slash(&text.parse().unwrap()).to_string();
+        assert_eq!(trim("/apis/"), "/apis");
+        assert_eq!(trim("/apis//?a=b/"), "/apis?a=b/");
+        assert_eq!(trim("https://host:1/version/"), "https://host:1/version");
+        assert_eq!((trim("/"), trim("/a?b")), ("/".into(), "/a?b".into()));
+    }
+}

@@ -1,0 +1,233 @@
+//! Games: listed, read, and their desired state written.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::Json;
+
+use super::Shared;
+use super::body::RawBody;
+use super::error::ApiError;
+use super::preview;
+use super::request::{Names, Parameters, Write, delete_options, stated};
+use super::select::ListParameters;
+use super::wire::{GAMES, GameObject, List};
+use super::write::{ATTEMPTS, MergePatch, Target, refuse_version_at_creation};
+use crate::game::manifest::{API_VERSION, GameManifest, SpecProblem, ValidGame, validate_game};
+use crate::store::{Conflict, Preconditions, StoredGame, WriteError};
+
+const FIELDS: [&str; 2] = ["metadata.name", "metadata.namespace"];
+
+/// `GET …/games` of all namespaces.
+pub(super) async fn list_all(
+    State(shared): State<Shared>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Json<List<GameObject>>, ApiError> {
+    list_some(&shared, None, &parameters).await
+}
+
+/// `GET …/namespaces/{ns}/games`.
+pub(super) async fn list(
+    State(shared): State<Shared>,
+    Names(namespace): Names<String>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Json<List<GameObject>>, ApiError> {
+    list_some(&shared, Some(&namespace), &parameters).await
+}
+
+async fn list_some(
+    shared: &Shared,
+    namespace: Option<&str>,
+    parameters: &ListParameters,
+) -> Result<Json<List<GameObject>>, ApiError> {
+    let selection = parameters.selection(&FIELDS)?;
+    // Read first: what changes in between is newer than the list says, and never older.
+    let version = shared.api.store.desired_seq().await?;
+    let games = shared.api.store.games(namespace).await?;
+    let wanted = games.into_iter().filter(|game| {
+        let metadata = &game.manifest.metadata;
+        selection.wants(&metadata.labels, |field| match field {
+            "metadata.name" => Some(metadata.name.as_str()),
+            _ => metadata.namespace.as_deref(),
+        })
+    });
+    Ok(Json(List::new(API_VERSION, GAMES.kind, version, wanted.map(GameObject::from).collect())))
+}
+
+/// `GET …/games/{name}`.
+pub(super) async fn get(
+    State(shared): State<Shared>,
+    Names((namespace, name)): Names<(String, String)>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Json<GameObject>, ApiError> {
+    parameters.selection(&FIELDS)?;
+    Ok(Json(present(&shared, &namespace, &name).await?.into()))
+}
+
+/// `POST …/games`.
+pub(super) async fn create(
+    State(shared): State<Shared>,
+    Names(namespace): Names<String>,
+    write: Write,
+    body: RawBody,
+) -> Result<(StatusCode, Json<GameObject>), ApiError> {
+    let target = Target { resource: GAMES, namespace: Some(&namespace), name: None };
+    let manifest = target.game(body.object()?)?;
+    refuse_version_at_creation(&manifest.metadata)?;
+    let name = manifest.metadata.name.clone();
+    let valid = target.validated(&name, validate_game(&manifest))?;
+    let store = &shared.api.store;
+    if write.dry_run {
+        if store.game(&namespace, &name).await?.is_some() {
+            return Err(ApiError::AlreadyExists { resource: GAMES, name });
+        }
+        return Ok((StatusCode::CREATED, Json(preview::game(&manifest, &valid, None))));
+    }
+    let created = store
+        .create_game(&manifest, &valid, &write.author)
+        .await
+        .map_err(|error| ApiError::of_write(GAMES, &name, error))?;
+    Ok((StatusCode::CREATED, Json(created.into())))
+}
+
+/// `PUT …/games/{name}`.
+pub(super) async fn replace(
+    State(shared): State<Shared>,
+    Names((namespace, name)): Names<(String, String)>,
+    write: Write,
+    body: RawBody,
+) -> Result<Json<GameObject>, ApiError> {
+    let target = Target { resource: GAMES, namespace: Some(&namespace), name: Some(&name) };
+    let manifest = target.game(body.object()?)?;
+    let valid = target.validated(&name, validate_game(&manifest))?;
+    let preconditions = Preconditions {
+        uid: stated(valid.meta.uid.clone()),
+        resource_version: stated(valid.meta.resource_version.clone()),
+    };
+    let current = present(&shared, &namespace, &name).await?;
+    let written = put(&shared, &write, &current, &manifest, &valid, &preconditions).await;
+    written.map(Json).map_err(|error| refused(&name, error))
+}
+
+/// `PATCH …/games/{name}`.
+pub(super) async fn patch(
+    State(shared): State<Shared>,
+    Names((namespace, name)): Names<(String, String)>,
+    write: Write,
+    body: RawBody,
+) -> Result<Json<GameObject>, ApiError> {
+    let patch = MergePatch::new(body.merge_patch()?);
+    let target = Target { resource: GAMES, namespace: Some(&namespace), name: Some(&name) };
+    for _ in 0..ATTEMPTS {
+        let current = present(&shared, &namespace, &name).await?;
+        let stale = |stated: &Option<String>, now: &Option<String>| stated.is_some() && stated != now;
+        if stale(&patch.resource_version, &current.manifest.metadata.resource_version) {
+            return Err(refused(&name, Refused::Write(Conflict::Modified.into())));
+        }
+        if stale(&patch.uid, &current.manifest.metadata.uid) {
+            return Err(refused(&name, Refused::Write(Conflict::Replaced.into())));
+        }
+        let manifest = target.game(patch.apply(&current.manifest)?)?;
+        let valid = target.validated(&name, validate_game(&manifest))?;
+        // What was patched is the object as it was read: it must still be that one.
+        let preconditions = Preconditions {
+            uid: current.manifest.metadata.uid.clone(),
+            resource_version: current.manifest.metadata.resource_version.clone(),
+        };
+        match put(&shared, &write, &current, &manifest, &valid, &preconditions).await {
+            Err(Refused::Write(WriteError::Conflict(_))) if patch.resource_version.is_none() => {}
+            written => return written.map(Json).map_err(|error| refused(&name, error)),
+        }
+    }
+    Err(refused(&name, Refused::Write(Conflict::Modified.into())))
+}
+
+/// `DELETE …/games/{name}`.
+pub(super) async fn delete(
+    State(shared): State<Shared>,
+    Names((namespace, name)): Names<(String, String)>,
+    write: Write,
+    body: RawBody,
+) -> Result<Json<GameObject>, ApiError> {
+    let (preconditions, tried) = delete_options(body.optional()?)?;
+    if write.dry_run || tried {
+        let current = present(&shared, &namespace, &name).await?;
+        check(&current, &preconditions).map_err(|error| refused(&name, error))?;
+        return Ok(Json(current.into()));
+    }
+    let store = &shared.api.store;
+    let leaving = store.request_deletion(&namespace, &name, &preconditions, &write.author).await;
+    match leaving {
+        Ok(game) => Ok(Json(game.into())),
+        Err(error) => Err(ApiError::of_write(GAMES, &name, error)),
+    }
+}
+
+/// The game of this name.
+pub(super) async fn present(shared: &Shared, namespace: &str, name: &str) -> Result<StoredGame, ApiError> {
+    let found = shared.api.store.game(namespace, name).await?;
+    found.ok_or_else(|| ApiError::NotFound { resource: GAMES, name: name.to_owned() })
+}
+
+/// Why a game was not replaced.
+enum Refused {
+    Write(WriteError),
+    Decrease(Vec<SpecProblem>),
+}
+
+fn refused(name: &str, error: Refused) -> ApiError {
+    match error {
+        Refused::Write(error) => ApiError::of_write(GAMES, name, error),
+        Refused::Decrease(problems) => ApiError::Invalid { resource: GAMES, name: name.to_owned(), problems },
+    }
+}
+
+async fn put(
+    shared: &Shared,
+    write: &Write,
+    current: &StoredGame,
+    manifest: &GameManifest,
+    valid: &ValidGame,
+    preconditions: &Preconditions,
+) -> Result<GameObject, Refused> {
+    // A stale write is told that it is stale, whatever else is wrong with it for that reason.
+    check(current, preconditions)?;
+    let decreases = decreases(current, valid);
+    if !decreases.is_empty() {
+        return Err(Refused::Decrease(decreases));
+    }
+    if write.dry_run {
+        return Ok(preview::game(manifest, valid, Some(current)));
+    }
+    let written = shared.api.store.replace_game(manifest, valid, preconditions, &write.author).await;
+    written.map(|game| game.into_inner().into()).map_err(Refused::Write)
+}
+
+/// Preconditions against what was read; the store holds them against what is there at the write.
+fn check(current: &StoredGame, preconditions: &Preconditions) -> Result<(), Refused> {
+    let metadata = &current.manifest.metadata;
+    if preconditions.uid.is_some() && preconditions.uid != metadata.uid {
+        return Err(Refused::Write(Conflict::Replaced.into()));
+    }
+    if preconditions.resource_version.is_some() && preconditions.resource_version != metadata.resource_version {
+        return Err(Refused::Write(Conflict::Modified.into()));
+    }
+    Ok(())
+}
+
+/// Requests that would be taken back.
+fn decreases(current: &StoredGame, valid: &ValidGame) -> Vec<SpecProblem> {
+    let (old, new) = (&current.manifest.spec, &valid.spec.requests);
+    let counters = [
+        ("spec.restartGeneration", old.restart_generation, new.restart),
+        ("spec.forceTurnGeneration", old.force_turn_generation, new.force_turn),
+        ("spec.patchGeneration", old.patch_generation, new.patch),
+        ("spec.restoreGeneration", old.restore_generation, new.restore),
+    ];
+    let decrease = |(field, old, new): (&str, Option<i64>, Option<i64>)| {
+        let (old, new) = (old?, new?);
+        (new < old).then(|| {
+            SpecProblem::new(field, format!("cannot decrease: it is {old}; ask with {}, or leave it out", old + 1))
+        })
+    };
+    counters.into_iter().filter_map(decrease).collect()
+}

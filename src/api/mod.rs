@@ -1,0 +1,81 @@
+//! The API: Kubernetes on the wire, over HTTPS, for `kubectl`, client libraries and our own command
+//! line.
+//!
+//! Handlers read the store and write desired state; they never ask Docker to change anything, and of
+//! the runtime they use only what looks. Only this module names wire types ([`wire`]), and every
+//! error leaves as a `Status` ([`error`]). What every request passes is [`front`]'s business, where
+//! each path leads is [`routes`]'. Deliberately absent: Table, watch, OpenAPI.
+
+pub mod auth;
+mod body;
+pub mod error;
+mod events;
+mod files;
+mod front;
+mod games;
+pub mod health;
+pub mod kubeconfig;
+mod listen;
+mod logs;
+mod operations;
+mod preview;
+mod refusal;
+mod request;
+mod routes;
+mod select;
+pub mod tls;
+mod versions;
+pub mod wire;
+mod write;
+
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use auth::Tokens;
+pub use health::Readiness;
+pub use listen::{ServeError, serve, serve_metrics};
+pub use tls::Tls;
+
+use crate::runtime::Runtime;
+use crate::store::Store;
+
+/// What the API stands on.
+#[derive(Clone)]
+pub struct Api {
+    /// Where desired state is written, and everything is read.
+    pub store: Store,
+    /// Where logs come from.
+    pub runtime: Arc<dyn Runtime>,
+    /// Whether the controller does its work.
+    pub ready: watch::Receiver<Readiness>,
+    /// The metrics of the whole process.
+    pub registry: Arc<Registry>,
+    /// Who may ask.
+    pub tokens: Tokens,
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Shared {
+    api: Arc<Api>,
+    /// Bounds how many bodies are held.
+    bodies: Arc<Semaphore>,
+    /// Bounds how many logs are read.
+    logs: Arc<Semaphore>,
+    /// Ends what would never end by itself.
+    shutdown: CancellationToken,
+}
+
+impl Shared {
+    fn new(api: Api, shutdown: CancellationToken) -> Self {
+        Self {
+            api: Arc::new(api),
+            bodies: Arc::new(Semaphore::new(body::AT_ONCE)),
+            logs: Arc::new(Semaphore::new(logs::AT_ONCE)),
+            shutdown,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What a write would leave, for `dryRun=All`: nothing is stored.
+
+use jiff::Timestamp;
+
+use super::wire::{EngineVersionObject, GameObject};
+use crate::game::manifest::{
+    API_VERSION, EngineVersionManifest, GameManifest, GameSpecManifest, ObjectMeta, PlayerManifest, TurnsManifest,
+    ValidEngineVersion, ValidGame,
+};
+use crate::store::{StoredGame, StoredVersion};
+
+/// The game that this manifest would make of the one that is there.
+pub(super) fn game(manifest: &GameManifest, valid: &ValidGame, current: Option<&StoredGame>) -> GameObject {
+    let old = current.map(|game| &game.manifest);
+    let spec = settled(&manifest.spec, valid, old.map(|old| &old.spec));
+    let mut metadata = settled_meta(&manifest.metadata, old.map(|old| &old.metadata));
+    metadata.namespace = Some(valid.namespace.to_string());
+    match old {
+        Some(old) if old.spec != spec => metadata.generation = metadata.generation.map(|generation| generation + 1),
+        Some(_) => {}
+        None => metadata.finalizers = vec![crate::store::desired::FINALIZER.to_owned()],
+    }
+    let record = current.and_then(|game| game.record.clone());
+    GameObject {
+        api_version: API_VERSION.into(),
+        kind: manifest.kind.clone(),
+        metadata,
+        spec,
+        status: record.map(Into::into),
+    }
+}
+
+/// The engine version that this manifest would make of the one that is there.
+pub(super) fn version(
+    manifest: &EngineVersionManifest,
+    valid: &ValidEngineVersion,
+    current: Option<&StoredVersion>,
+) -> EngineVersionObject {
+    let old = current.map(|version| &version.manifest);
+    let mut spec = manifest.spec.clone();
+    spec.relaxations.clone_from(&valid.entry.relaxations);
+    let mut metadata = settled_meta(&manifest.metadata, old.map(|old| &old.metadata));
+    metadata.uid = None;
+    if old.is_some_and(|old| old.spec != spec) {
+        metadata.generation = metadata.generation.map(|generation| generation + 1);
+    }
+    EngineVersionObject { api_version: API_VERSION.into(), kind: manifest.kind.clone(), metadata, spec }
+}
+
+/// What the server writes stays; labels and annotations are the manifest's.
+fn settled_meta(new: &ObjectMeta, old: Option<&ObjectMeta>) -> ObjectMeta {
+    let kept = old.cloned().unwrap_or_else(|| ObjectMeta {
+        uid: Some(uuid::Uuid::new_v4().to_string()),
+        generation: Some(1),
+        creation_timestamp: Some(Timestamp::now()),
+        ..ObjectMeta::default()
+    });
+    ObjectMeta {
+        name: new.name.clone(),
+        namespace: new.namespace.clone(),
+        labels: new.labels.clone(),
+        annotations: new.annotations.clone(),
+        ..kept
+    }
+}
+
+/// A spec as it is shown once stored: with every default, and what is unmanaged as it was.
+fn settled(new: &GameSpecManifest, valid: &ValidGame, old: Option<&GameSpecManifest>) -> GameSpecManifest {
+    let turns = new.turns.clone().unwrap_or_default();
+    let text = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let counter = |new: Option<i64>, old: Option<i64>| Some(new.or(old).unwrap_or_default());
+    let players = match &valid.spec.members {
+        Some(members) => members.iter().map(PlayerManifest::from).collect(),
+        None => old.and_then(|old| old.players.clone()).unwrap_or_default(),
+    };
+    GameSpecManifest {
+        desired_status: new.desired_status,
+        paused: new.paused,
+        display_name: text(new.display_name.clone()),
+        engine_version: text(new.engine_version.clone()),
+        allow_incompatible_version: text(new.allow_incompatible_version.clone()),
+        turns: Some(TurnsManifest {
+            schedule: text(turns.schedule),
+            time_zone: text(turns.time_zone).or_else(|| Some("UTC".into())),
+            missed: turns.missed,
+            not_before: text(turns.not_before),
+            force_mode: turns.force_mode,
+        }),
+        players: Some(players),
+        resources: new.resources.clone(),
+        deletion_policy: new.deletion_policy,
+        stop_now: Some(new.stop_now.or(old.and_then(|old| old.stop_now)).unwrap_or_default()),
+        restart_generation: counter(new.restart_generation, old.and_then(|old| old.restart_generation)),
+        force_turn_generation: counter(new.force_turn_generation, old.and_then(|old| old.force_turn_generation)),
+        patch_generation: counter(new.patch_generation, old.and_then(|old| old.patch_generation)),
+        restore_generation: counter(new.restore_generation, old.and_then(|old| old.restore_generation)),
+        restore_backup_id: text(new.restore_backup_id.clone()).or_else(|| old.and_then(|old| old.restore_backup_id.clone())),
+    }
+}

@@ -1,0 +1,59 @@
+//! Which path leads where.
+
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use axum::{Json, Router};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::{Shared, events, front, games, health, logs, operations, versions, wire};
+
+/// Every path, behind what every request passes.
+pub(super) fn router(shared: Shared) -> Router {
+    let routes = Router::new()
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .merge(discovery())
+        .nest("/apis/gamekeeper.dev/v1", group())
+        .nest("/api/v1", core())
+        .fallback(front::no_such_path)
+        .method_not_allowed_fallback(front::method_not_allowed)
+        .layer(CatchPanicLayer::custom(front::panicked))
+        .with_state(shared.clone());
+    // The outer router knows no path, so that the path can still be changed before it is matched.
+    Router::new().fallback_service(routes).layer(from_fn_with_state(shared, front::pass))
+}
+
+fn discovery() -> Router<Shared> {
+    Router::new()
+        .route("/api", get(|| async { Json(wire::api_versions()) }))
+        .route("/apis", get(|| async { Json(wire::api_groups()) }))
+        .route("/apis/gamekeeper.dev", get(|| async { Json(wire::group()) }))
+        .route("/apis/gamekeeper.dev/v1", get(|| async { Json(wire::group_resources()) }))
+        .route("/api/v1", get(|| async { Json(wire::core_resources()) }))
+        .route("/version", get(|| async { Json(wire::version()) }))
+}
+
+fn group() -> Router<Shared> {
+    Router::new()
+        .route("/games", get(games::list_all))
+        .route("/namespaces/{namespace}/games", get(games::list).post(games::create))
+        .route(
+            "/namespaces/{namespace}/games/{name}",
+            get(games::get).put(games::replace).patch(games::patch).delete(games::delete),
+        )
+        .route("/engineversions", get(versions::list).post(versions::create))
+        .route(
+            "/engineversions/{name}",
+            get(versions::get).put(versions::replace).patch(versions::patch).delete(versions::delete),
+        )
+        .route("/operations", get(operations::list_all))
+        .route("/namespaces/{namespace}/operations", get(operations::list))
+}
+
+fn core() -> Router<Shared> {
+    Router::new()
+        .route("/events", get(events::list_all))
+        .route("/namespaces/{namespace}/events", get(events::list))
+        .route("/namespaces/{namespace}/pods/{name}/log", get(logs::get))
+}

@@ -1,0 +1,210 @@
+//! Selectors: which objects of a list are wanted.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::error::ApiError;
+use super::request::flag;
+
+/// The parameters that every list takes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListParameters {
+    label_selector: Option<String>,
+    field_selector: Option<String>,
+    watch: Option<String>,
+    #[serde(rename = "continue")]
+    continued: Option<String>,
+    /// Lists are answered whole, which every client must be ready for; only `find` reads it.
+    pub(super) limit: Option<String>,
+}
+
+impl ListParameters {
+    /// What is wanted; or why that is not possible.
+    pub(super) fn selection(&self, fields: &[&str]) -> Result<Selection, ApiError> {
+        if flag(self.watch.as_deref()) {
+            return Err(ApiError::NotImplemented(
+                "watching is not supported yet; list again from time to time (without `watch`)".into(),
+            ));
+        }
+        if self.continued.as_ref().is_some_and(|token| !token.is_empty()) {
+            return Err(ApiError::BadRequest(
+                "the continue token is not one of this server's, whose lists are whole; list from the beginning".into(),
+            ));
+        }
+        Ok(Selection {
+            labels: labels(self.label_selector.as_deref().unwrap_or_default())?,
+            fields: parse_fields(self.field_selector.as_deref().unwrap_or_default(), fields)?,
+        })
+    }
+}
+
+/// Which objects are wanted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Selection {
+    labels: Vec<Requirement>,
+    fields: Vec<FieldRequirement>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Requirement {
+    In(String, Vec<String>),
+    NotIn(String, Vec<String>),
+    Exists(String),
+    Absent(String),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct FieldRequirement {
+    field: String,
+    value: String,
+    equal: bool,
+}
+
+impl Selection {
+    /// Whether an object with these labels and fields is wanted.
+    pub(super) fn wants<'a>(
+        &self,
+        labels: &BTreeMap<String, String>,
+        field: impl Fn(&str) -> Option<&'a str>,
+    ) -> bool {
+        let label = |requirement: &Requirement| match requirement {
+            Requirement::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
+            Requirement::NotIn(key, values) => labels.get(key).is_none_or(|value| !values.contains(value)),
+            Requirement::Exists(key) => labels.contains_key(key),
+            Requirement::Absent(key) => !labels.contains_key(key),
+        };
+        let fields = |wanted: &FieldRequirement| {
+            (field(&wanted.field).unwrap_or_default() == wanted.value) == wanted.equal
+        };
+        self.labels.iter().all(label) && self.fields.iter().all(fields)
+    }
+
+    /// The value that a field has to have, for a query that looks for it.
+    pub(super) fn required(&self, field: &str) -> Result<Option<&str>, ApiError> {
+        let mut required = None;
+        for wanted in self.fields.iter().filter(|wanted| wanted.field == field) {
+            if !wanted.equal || required.is_some_and(|before| before != wanted.value) {
+                return Err(ApiError::BadRequest(format!("{field} can only be selected by one value with `=`")));
+            }
+            required = Some(wanted.value.as_str());
+        }
+        Ok(required)
+    }
+}
+
+fn labels(text: &str) -> Result<Vec<Requirement>, ApiError> {
+    split_outside_parentheses(text).into_iter().map(requirement).collect()
+}
+
+/// Commas separate requirements, and the values of a set.
+fn split_outside_parentheses(text: &str) -> Vec<&str> {
+    let (mut parts, mut depth, mut start) = (Vec::new(), 0_u32, 0);
+    for (at, character) in text.char_indices() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    if text.trim().is_empty() { Vec::new() } else { parts }
+}
+
+fn requirement(text: &str) -> Result<Requirement, ApiError> {
+    let wrong = || {
+        ApiError::BadRequest(format!(
+            "`{}` is not a label selector; write key=value, key!=value, key in (a,b), key notin (a,b), key or !key",
+            text.chars().take(100).collect::<String>().escape_debug()
+        ))
+    };
+    let text = text.trim();
+    let key = |text: &str| {
+        let text = text.trim();
+        let plain = !text.is_empty()
+            && text.len() <= 317
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+        plain.then(|| text.to_owned()).ok_or_else(wrong)
+    };
+    if let Some(absent) = text.strip_prefix('!') {
+        return Ok(Requirement::Absent(key(absent)?));
+    }
+    if let Some((before, set)) = text.split_once('(') {
+        let values = set.strip_suffix(')').ok_or_else(wrong)?.split(',').map(|value| value.trim().to_owned()).collect();
+        let mut words = before.split_whitespace();
+        return match (words.next(), words.next(), words.next()) {
+            (Some(name), Some("in"), None) => Ok(Requirement::In(key(name)?, values)),
+            (Some(name), Some("notin"), None) => Ok(Requirement::NotIn(key(name)?, values)),
+            _ => Err(wrong()),
+        };
+    }
+    if let Some((name, value)) = text.split_once("!=") {
+        return Ok(Requirement::NotIn(key(name)?, vec![value.trim().to_owned()]));
+    }
+    if let Some((name, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
+        return Ok(Requirement::In(key(name)?, vec![value.trim().to_owned()]));
+    }
+    Ok(Requirement::Exists(key(text)?))
+}
+
+fn parse_fields(text: &str, known: &[&str]) -> Result<Vec<FieldRequirement>, ApiError> {
+    let parts = text.split(',').filter(|part| !part.trim().is_empty());
+    let parse = |part: &str| {
+        let (field, value, equal) = if let Some((field, value)) = part.split_once("!=") {
+            (field, value, false)
+        } else if let Some((field, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
+            (field, value, true)
+        } else {
+            return Err(ApiError::BadRequest("a field selector is written field=value or field!=value".into()));
+        };
+        let field = field.trim();
+        if !known.contains(&field) {
+            return Err(ApiError::BadRequest(format!(
+                "field label not supported: `{}`; known here: {}",
+                field.chars().take(100).collect::<String>().escape_debug(),
+                known.join(", ")
+            )));
+        }
+        Ok(FieldRequirement { field: field.into(), value: value.trim().into(), equal })
+    };
+    parts.map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wants(selector: &str, have: &[(&str, &str)]) -> bool {
+        let selection = Selection { labels: labels(selector).unwrap(), fields: Vec::new() };
+        selection.wants(&have.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(), |_| None)
+    }
+
+    #[test]
+    fn label_selectors_mean_what_kubernetes_means() {
+        let have = [("season", "7"), ("tier", "gold")];
+        for yes in [
+            "", "season=7", "season==7", "season!=8", "other!=8", "season", "!other", "season in (6,7)",
+            "season notin (8, 9),tier in (gold)", "season=7,tier=gold", "other notin (a)",
+        ] {
+            assert!(wants(yes, &have), "{yes}");
+        }
+        for no in ["season=8", "season!=7", "other", "!season", "season in (1,2)", "other in (a)", "season=7,tier=x"] {
+            assert!(!wants(no, &have), "{no}");
+        }
+        for wrong in ["=a", "a in", "a in (b", "a of (b)", "a b", ",", "a in (b) c", "ä=1"] {
+            assert!(labels(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn field_selectors_know_their_fields() {
+        let parse = |text| parse_fields(text, &["metadata.name"]);
+        assert!(parse("metadata.name=a,metadata.name!=b").is_ok() && parse("").is_ok());
+        assert!(parse("status.phase=Running").is_err() && parse("metadata.name").is_err());
+    }
+}

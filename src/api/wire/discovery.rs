@@ -1,0 +1,89 @@
+//! What there is: plain discovery documents.
+
+use serde_json::{Value, json};
+
+use super::{ENGINE_VERSIONS, GAMES};
+use crate::game::manifest::{API_VERSION, GROUP};
+
+/// The version of Kubernetes' API whose shapes are spoken.
+const KUBERNETES_MINOR: &str = "31";
+
+/// What can be done with an object that clients write.
+const WRITABLE: [&str; 6] = ["create", "delete", "get", "list", "patch", "update"];
+
+/// `/api`.
+pub fn api_versions() -> Value {
+    json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [] })
+}
+
+/// `/apis`.
+pub fn api_groups() -> Value {
+    let mut own = group();
+    if let Some(fields) = own.as_object_mut() {
+        fields.retain(|field, _| field != "kind" && field != "apiVersion");
+    }
+    json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": [own] })
+}
+
+/// `/apis/gamekeeper.dev`.
+pub fn group() -> Value {
+    let version = json!({ "groupVersion": API_VERSION, "version": "v1" });
+    json!({
+        "kind": "APIGroup",
+        "apiVersion": "v1",
+        "name": GROUP,
+        "versions": [version],
+        "preferredVersion": version,
+    })
+}
+
+/// `/api/v1`.
+pub fn core_resources() -> Value {
+    json!({
+        "kind": "APIResourceList",
+        "groupVersion": "v1",
+        "resources": [
+            {
+                "name": "events", "singularName": "event", "kind": "Event", "namespaced": true,
+                "verbs": ["list"], "shortNames": ["ev"],
+            },
+            {
+                "name": "pods/log", "singularName": "", "kind": "Pod", "namespaced": true,
+                "verbs": ["get"],
+            },
+        ],
+    })
+}
+
+/// `/apis/gamekeeper.dev/v1`.
+pub fn group_resources() -> Value {
+    json!({
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": API_VERSION,
+        "resources": [
+            {
+                "name": GAMES.plural, "singularName": "game", "kind": GAMES.kind, "namespaced": true,
+                "verbs": WRITABLE, "shortNames": ["gm"],
+            },
+            {
+                "name": ENGINE_VERSIONS.plural, "singularName": "engineversion", "kind": ENGINE_VERSIONS.kind,
+                "namespaced": false, "verbs": WRITABLE, "shortNames": ["gmv"],
+            },
+            {
+                "name": "operations", "singularName": "operation", "kind": "Operation", "namespaced": true,
+                "verbs": ["list"],
+            },
+        ],
+    })
+}
+
+/// `/version`.
+pub fn version() -> Value {
+    json!({
+        "major": "1",
+        "minor": KUBERNETES_MINOR,
+        "gitVersion": format!("v1.{KUBERNETES_MINOR}.0+gamekeeper-{}", env!("CARGO_PKG_VERSION")),
+        "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+    })
+}

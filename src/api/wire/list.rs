@@ -1,0 +1,39 @@
+//! Lists.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A list of objects.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct List<T> {
+    /// The group and version of the list.
+    pub api_version: String,
+    /// `GameList` and so on.
+    pub kind: String,
+    /// Of the list as a whole.
+    pub metadata: ListMeta,
+    /// The objects.
+    pub items: Vec<T>,
+}
+
+/// Of a list as a whole.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListMeta {
+    /// Moves with every change of desired state.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub resource_version: String,
+}
+
+impl<T> List<T> {
+    /// A list of this kind (`Game` makes a `GameList`).
+    pub fn new(api_version: &str, kind: &str, resource_version: i64, items: Vec<T>) -> Self {
+        Self {
+            api_version: api_version.into(),
+            kind: format!("{kind}List"),
+            metadata: ListMeta { resource_version: resource_version.to_string() },
+            items,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What goes over the wire, in Kubernetes' shapes. Only the API names these types.
+
+mod discovery;
+mod event;
+mod game;
+mod list;
+mod operation;
+mod status;
+mod version;
+
+pub use discovery::{api_groups, api_versions, core_resources, group, group_resources, version};
+pub use event::{Event, ObjectReference};
+pub use game::{EndpointsStatus, GameObject, GameStatus, LastExit, OperationReference};
+pub use list::{List, ListMeta};
+pub use operation::{Operation, OperationMeta, OperationSpec, OperationStatus};
+pub use status::{Cause, Details, Status};
+pub use version::EngineVersionObject;
+
+/// A kind of object, as paths and messages name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resource {
+    /// The API group; empty for Kubernetes' own.
+    pub group: &'static str,
+    /// As paths have it.
+    pub plural: &'static str,
+    /// As `kind` has it.
+    pub kind: &'static str,
+}
+
+/// Games.
+pub const GAMES: Resource = Resource { group: "gamekeeper.dev", plural: "games", kind: "Game" };
+/// Engine versions.
+pub const ENGINE_VERSIONS: Resource =
+    Resource { group: "gamekeeper.dev", plural: "engineversions", kind: "EngineVersion" };
+/// The engines' containers.
+pub const PODS: Resource = Resource { group: "", plural: "pods", kind: "Pod" };
+
+impl Resource {
+    /// `games.gamekeeper.dev`, as Kubernetes' messages have it.
+    pub fn qualified(&self) -> String {
+        if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
+    }
+}

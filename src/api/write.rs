@@ -1,0 +1,144 @@
+//! From a body to a manifest: what every write does before it is one of a game or a version.
+
+use serde_json::Value;
+
+use super::error::ApiError;
+use super::request::stated;
+use super::wire::Resource;
+use crate::game::manifest::{GameManifest, EngineVersionManifest, Manifest, ObjectMeta, UnknownFields, from_json};
+
+/// How often a patch without precondition is made again after somebody else's write came first.
+pub(super) const ATTEMPTS: usize = 10;
+
+/// Where an object is said to be, by the path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) resource: Resource,
+    /// None for what has no namespace.
+    pub(super) namespace: Option<&'a str>,
+    /// None at a creation, where the body has it.
+    pub(super) name: Option<&'a str>,
+}
+
+impl Target<'_> {
+    fn invalid(&self, name: &str, problems: Vec<crate::game::manifest::SpecProblem>) -> ApiError {
+        let name = self.name.unwrap_or(name).chars().take(128).collect();
+        ApiError::Invalid { resource: self.resource, name, problems }
+    }
+
+    /// Reads a game's body.
+    pub(super) fn game(&self, body: Value) -> Result<GameManifest, ApiError> {
+        let name = name_of(&body);
+        match self.read(body)? {
+            Manifest::Game(mut game) => {
+                self.place(&mut game.metadata)?;
+                Ok(*game)
+            }
+            Manifest::EngineVersion(_) => Err(self.wrong_kind(&name, "EngineVersion")),
+        }
+    }
+
+    /// Reads an engine version's body.
+    pub(super) fn version(&self, body: Value) -> Result<EngineVersionManifest, ApiError> {
+        let name = name_of(&body);
+        match self.read(body)? {
+            Manifest::EngineVersion(mut version) => {
+                self.place(&mut version.metadata)?;
+                Ok(*version)
+            }
+            Manifest::Game(_) => Err(self.wrong_kind(&name, "Game")),
+        }
+    }
+
+    /// Whatever fails validation.
+    pub(super) fn validated<T>(
+        &self,
+        name: &str,
+        valid: Result<T, Vec<crate::game::manifest::SpecProblem>>,
+    ) -> Result<T, ApiError> {
+        valid.map_err(|problems| self.invalid(name, problems))
+    }
+
+    fn read(&self, mut body: Value) -> Result<Manifest, ApiError> {
+        let name = name_of(&body);
+        if let Some(object) = body.as_object_mut() {
+            // Only the controller writes it.
+            object.shift_remove("status");
+        }
+        let (manifest, _) = from_json(body, UnknownFields::Refuse).map_err(|problems| self.invalid(&name, problems))?;
+        Ok(manifest)
+    }
+
+    fn wrong_kind(&self, name: &str, kind: &str) -> ApiError {
+        let message = format!("`{kind}` is not what this path holds; send a {}", self.resource.kind);
+        self.invalid(name, vec![crate::game::manifest::SpecProblem::new("kind", message)])
+    }
+
+    /// Holds the body's name and namespace against the path's.
+    fn place(&self, metadata: &mut ObjectMeta) -> Result<(), ApiError> {
+        if let Some(name) = self.name.filter(|name| *name != metadata.name) {
+            let shown: String = metadata.name.chars().take(128).collect();
+            return Err(ApiError::BadRequest(format!(
+                "the name in the body ({}) is not the one in the path ({name}); names never change",
+                shown.escape_debug()
+            )));
+        }
+        let stated = metadata.namespace.take().filter(|namespace| !namespace.is_empty());
+        match (self.namespace, stated) {
+            (Some(path), Some(body)) if path != body => Err(ApiError::BadRequest(format!(
+                "the namespace in the body is not the one in the path ({path}); leave it out, or send it there"
+            ))),
+            (Some(path), _) => {
+                metadata.namespace = Some(path.to_owned());
+                Ok(())
+            }
+            (None, stated) => {
+                metadata.namespace = stated;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A merge patch, with what it says has to hold.
+pub(super) struct MergePatch {
+    patch: Value,
+    pub(super) uid: Option<String>,
+    pub(super) resource_version: Option<String>,
+}
+
+impl MergePatch {
+    pub(super) fn new(mut patch: Value) -> Self {
+        if let Some(object) = patch.as_object_mut() {
+            object.shift_remove("status");
+        }
+        let stated = |field: &str| {
+            let value = patch.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_str);
+            stated(value.map(str::to_owned))
+        };
+        let (uid, resource_version) = (stated("uid"), stated("resourceVersion"));
+        Self { patch, uid, resource_version }
+    }
+
+    /// The object as it would be.
+    pub(super) fn apply(&self, object: &impl serde::Serialize) -> Result<Value, ApiError> {
+        let mut object = serde_json::to_value(object).map_err(|error| ApiError::Internal(error.into()))?;
+        json_patch::merge(&mut object, &self.patch);
+        Ok(object)
+    }
+}
+
+fn name_of(body: &Value) -> String {
+    let name = body.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
+    name.unwrap_or_default().chars().take(128).collect()
+}
+
+/// What only the server may write, at a creation.
+pub(super) fn refuse_version_at_creation(metadata: &ObjectMeta) -> Result<(), ApiError> {
+    if stated(metadata.resource_version.clone()).is_some() {
+        return Err(ApiError::BadRequest(
+            "metadata.resourceVersion must not be set on an object that is to be created; leave it out".into(),
+        ));
+    }
+    Ok(())
+}

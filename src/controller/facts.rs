@@ -1,0 +1,156 @@
+//! What is remembered of the world between the rounds of one game.
+
+use jiff::Timestamp;
+
+use crate::game::container::{Container, ContainerState, ImageSelector, StateDirectory};
+use crate::game::engine::Answer;
+use crate::game::record::Life;
+use crate::game::{GameId, ImageRef, NetworkId};
+use crate::reconcile::{EngineView, Failure, Image, Looked, RuntimeView, Seen};
+use crate::runtime::Listed;
+
+/// Facts of one game. What is stale is asked for again when a round begins.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    /// The container, as last inspected; `None` is stale.
+    pub(super) container: Option<Option<Container>>,
+    /// The last log lines of a life that ended.
+    pub(super) log_tail: Option<String>,
+    pub(super) image: Option<(ImageSelector, Option<crate::game::ImageId>)>,
+    /// What was fetched for the present start.
+    pub(super) fetched: Option<ImageRef>,
+    pub(super) network: Looked<Option<NetworkId>>,
+    pub(super) state_directory: Looked<StateDirectory>,
+    pub(super) engine: EngineView,
+    /// A step that failed since the last plan.
+    pub(super) failure: Option<Failure>,
+    /// Docker has not answered about this game since.
+    pub(super) silent: Option<(Timestamp, String)>,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            container: None,
+            log_tail: None,
+            image: None,
+            fetched: None,
+            network: Looked::NotYet,
+            state_directory: Looked::NotYet,
+            engine: EngineView::NotAsked,
+            failure: None,
+            silent: None,
+        }
+    }
+}
+
+/// Something learned outside a round.
+#[derive(Debug, Clone)]
+pub(super) enum News {
+    /// Something happened to the container.
+    ContainerStale,
+    /// Something may have happened to anything.
+    EverythingStale,
+    /// What the engine said.
+    Said(Life, Timestamp, Answer),
+    /// The engine was told something, and has to be asked what came of it.
+    EngineStale(Option<Failure>),
+    /// The image was fetched.
+    Fetched(ImageRef),
+    /// Work in the background failed.
+    Failed(Failure),
+}
+
+impl Facts {
+    pub(super) fn learn(&mut self, news: News) {
+        match news {
+            News::ContainerStale => self.container = None,
+            News::EverythingStale => {
+                self.container = None;
+                self.forget_looks();
+            }
+            News::Said(life, at, answer) => {
+                let failed = matches!(answer, Answer::Unhealthy(_) | Answer::WrongEngine(_));
+                let before = match &self.engine {
+                    EngineView::Said { life: known, failures, .. } if *known == life => *failures,
+                    EngineView::Said { .. } | EngineView::NotAsked => 0,
+                };
+                let failures = if failed { before.saturating_add(1) } else { 0 };
+                self.engine = EngineView::Said { life, at, answer, failures };
+            }
+            News::EngineStale(failure) => {
+                self.engine = EngineView::NotAsked;
+                self.failure = failure.or(self.failure.take());
+            }
+            News::Fetched(image) => {
+                self.image = None;
+                self.fetched = Some(image);
+            }
+            News::Failed(failure) => {
+                self.container = None;
+                self.forget_looks();
+                self.failure = Some(failure);
+            }
+        }
+    }
+
+    /// What was looked at for a start is looked at again for the next one.
+    pub(super) fn forget_looks(&mut self) {
+        self.image = None;
+        self.network = Looked::NotYet;
+        self.state_directory = Looked::NotYet;
+    }
+
+    /// What the planner is shown.
+    pub(super) fn view(&self) -> RuntimeView {
+        match (&self.silent, &self.container) {
+            (Some((since, why)), _) => RuntimeView::Unknown { since: *since, why: why.clone() },
+            (None, None) => RuntimeView::Unknown { since: Timestamp::MAX, why: "nobody has looked yet".into() },
+            (None, Some(container)) => RuntimeView::Known(Seen {
+                container: container.clone(),
+                log_tail: self.log_tail.clone(),
+                image: self.image_view(),
+                network: self.network.clone(),
+                state_directory: self.state_directory,
+                engine: self.engine.clone(),
+            }),
+        }
+    }
+
+    fn image_view(&self) -> Image {
+        match &self.image {
+            None => Image::NotYet,
+            Some((selector, found)) => {
+                Image::At { selector: selector.clone(), found: found.clone(), fetched: self.fetched.is_some() }
+            }
+        }
+    }
+
+    /// Whether the bulk list says the same of this game's container as is remembered.
+    pub(super) fn agree_with(&self, game: GameId, listed: Option<&Listed>) -> bool {
+        let Some(known) = &self.container else { return false };
+        match (known, listed) {
+            (None, None) => true,
+            (Some(container), Some(listed)) => {
+                debug_assert_eq!(listed.game, game);
+                let same_state = match &container.state {
+                    ContainerState::Created => listed.state == "created",
+                    ContainerState::Running { .. } => listed.state == "running",
+                    ContainerState::Exited { .. } => listed.state == "exited",
+                    ContainerState::Removing => matches!(listed.state.as_str(), "removing" | "dead"),
+                    ContainerState::Unsettled { status } => listed.state == *status,
+                };
+                let known_address = container.endpoints.address.as_deref().and_then(|at| at.rsplit_once(':'));
+                let same_address = known_address.map(|(host, _)| host) == listed.address.as_deref();
+                container.id == listed.id && same_state && (same_address || !is_running(container))
+            }
+            // A foreign container holds the name: the list, which knows our labels only, has none.
+            (Some(container), None) => container.owner == crate::game::container::Owner::Foreign,
+            (None, Some(_)) => false,
+        }
+    }
+}
+
+fn is_running(container: &Container) -> bool {
+    matches!(container.state, ContainerState::Running { .. })
+}

@@ -1,0 +1,327 @@
+//! One round of one game: observe → plan → record → apply.
+//!
+//! What the plan says is on disk before its first step: the operation, the counted attempt, the
+//! intent to initialise. Nothing waits here; what takes long is handed back as background work.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::game::container::ContainerState;
+use crate::game::operation::Ending;
+use crate::game::record::Record;
+use crate::game::spec::Desired;
+use crate::game::{Epoch, OperationId};
+use crate::reconcile::apply::{self, Background, Effect, Subject};
+use crate::reconcile::plan::{Mappings, Plan};
+use crate::reconcile::{FailureClass, Observation, Policy, Step, Wait, Work, plan};
+use crate::runtime::{Runtime, RuntimeError};
+use crate::store::recorder::{MappingChange, RecordError, RecordedEvent};
+use crate::store::{Recorder, Recording};
+
+use super::facts::Facts;
+use super::metrics::Metrics;
+
+/// How many of the last log lines are kept of a life that ended.
+const LOG_LINES: usize = 20;
+
+/// What every round needs.
+pub(super) struct Context {
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) recorder: Recorder,
+    pub(super) policy: Policy,
+    pub(super) epoch: Epoch,
+    pub(super) metrics: Metrics,
+    /// Rounds that may ask Docker at the same time.
+    pub(super) rounds: tokio::sync::Semaphore,
+}
+
+/// What one round begins with.
+pub(super) struct Input {
+    pub(super) desired: Arc<Desired>,
+    pub(super) record: Record,
+    pub(super) facts: Facts,
+    pub(super) work: Option<Work>,
+    pub(super) start_slot: bool,
+    /// Docker is known not to answer anybody, since then.
+    pub(super) docker_down: Option<(Timestamp, String)>,
+}
+
+/// What one round leaves behind.
+pub(super) struct Output {
+    pub(super) record: Record,
+    pub(super) facts: Facts,
+    /// To be run in the background.
+    pub(super) begin: Vec<(Step, Background)>,
+    pub(super) waiting_on: Vec<Wait>,
+    pub(super) look_again: Option<Timestamp>,
+    pub(super) uses_start_slot: bool,
+    /// A step was taken: what it brought about has to be looked at, at once.
+    pub(super) progressed: bool,
+    /// Docker did not answer.
+    pub(super) silent: bool,
+    /// The row is deleted: the game is no more.
+    pub(super) deleted: bool,
+    /// Why nothing could be recorded, and so nothing was done.
+    pub(super) not_recorded: Option<RecordError>,
+}
+
+impl Output {
+    fn new(input: Input) -> Self {
+        Self {
+            record: input.record,
+            facts: input.facts,
+            begin: Vec::new(),
+            waiting_on: Vec::new(),
+            look_again: None,
+            uses_start_slot: input.start_slot,
+            progressed: false,
+            silent: false,
+            deleted: false,
+            not_recorded: None,
+        }
+    }
+}
+
+pub(super) async fn round(context: &Context, mut input: Input) -> Output {
+    let desired = input.desired.clone();
+    match &input.docker_down {
+        Some(down) => {
+            input.facts.container = None;
+            input.facts.silent = Some(down.clone());
+        }
+        None => {
+            // Docker is asked by few at a time, however many games there are.
+            let _turn = context.rounds.acquire().await;
+            observe(context, &desired, &input.record, &mut input.facts).await;
+        }
+    }
+    let now = Timestamp::now();
+    let observation = Observation {
+        now,
+        runtime: input.facts.view(),
+        work: input.work.clone(),
+        start_slot: input.start_slot,
+        failure: input.facts.failure.clone(),
+    };
+    let planned = plan(&desired, &input.record, &observation, &context.policy);
+    let mut output = Output::new(input);
+    output.silent = output.facts.silent.is_some();
+    context.metrics.rounds.inc();
+
+    match write_down(context, &desired, &output.record, &planned, false).await {
+        Ok(record) => output.record = record,
+        Err(error) => {
+            output.not_recorded = Some(error);
+            return output;
+        }
+    }
+    output.facts.failure = None;
+    output.waiting_on.clone_from(&planned.waiting_on);
+    output.look_again = planned.look_again;
+    output.uses_start_slot = planned.uses_start_slot;
+    act(context, &desired, &planned, &mut output).await;
+    output
+}
+
+/// Asks Docker about what is stale.
+async fn observe(context: &Context, desired: &Desired, record: &Record, facts: &mut Facts) {
+    if facts.container.is_some() && facts.silent.is_none() {
+        return;
+    }
+    match context.runtime.inspect(desired.id).await {
+        Ok(container) => {
+            facts.silent = None;
+            facts.log_tail = None;
+            if let Some(ended) = container.as_ref().filter(|c| matches!(c.state, ContainerState::Exited { .. })) {
+                let known = record.last_exit.as_ref().and_then(|exit| exit.life.as_ref());
+                if known != ended.life().as_ref() || record.last_log_lines.is_none() {
+                    facts.log_tail = Some(log_tail(context, &ended.id).await);
+                }
+            }
+            facts.container = Some(container);
+        }
+        Err(error) => {
+            let why = crate::reconcile::apply::failure(&Step::LookAtNetwork, &error).message;
+            tracing::debug!(error = why, "Docker does not say what became of the container");
+            facts.container = None;
+            facts.silent.get_or_insert((Timestamp::now(), why));
+        }
+    }
+}
+
+async fn log_tail(context: &Context, container: &crate::game::ContainerId) -> String {
+    match context.runtime.log_tail(container, LOG_LINES).await {
+        Ok(lines) => lines,
+        // The lines help people; that they are missing must not hold up the healing.
+        Err(error) => format!("(the log could not be read: {error})"),
+    }
+}
+
+/// Puts the plan on record, if it says anything new. Returns the record as it is then.
+async fn write_down(
+    context: &Context,
+    desired: &Desired,
+    was: &Record,
+    plan: &Plan,
+    delete_row: bool,
+) -> Result<Record, RecordError> {
+    let mut record = plan.record.clone();
+    if record.applied.is_some() && record.state_path.is_none() {
+        record.state_path = Some(context.runtime.state_path(desired.id));
+        record.network = Some(context.runtime.network_name().to_owned());
+    }
+    let operation = &plan.operation;
+    let new_id = || OperationId(Uuid::now_v7());
+    let close = operation.close.clone().and_then(|ending| Some((was.operation.as_ref()?.id, ending)));
+    let open = operation.open.clone().map(|new| (new_id(), new));
+    let refused = operation.refused.clone().map(|(new, ending)| (new_id(), new, ending));
+    if let Some((id, new)) = &open {
+        let open = crate::game::operation::OpenOperation { id: *id, kind: new.kind, generation: new.generation };
+        record.operation = Some(open);
+    }
+    if record == *was && operation.is_empty() && plan.mappings == Mappings::Keep && plan.event.is_none() && !delete_row
+    {
+        return Ok(record);
+    }
+    if let Some(event) = &plan.event {
+        tracing::info!(phase = record.phase.as_row(), reason = event.reason, message = event.message, "status changed");
+    }
+    let recording = Recording {
+        game: desired.id,
+        namespace: desired.namespace.clone(),
+        name: desired.name.clone(),
+        record: record.clone(),
+        close,
+        open,
+        refused,
+        requested_by: desired.requested_by.clone(),
+        request_id: desired.request_id.clone(),
+        mappings: mappings(desired, &plan.mappings),
+        event: plan.event.as_ref().map(|told| RecordedEvent {
+            warning: told.warning,
+            reason: told.reason.clone(),
+            message: told.message.clone(),
+        }),
+        delete_row,
+    };
+    context.recorder.record(recording).await?;
+    Ok(record)
+}
+
+fn mappings(desired: &Desired, change: &Mappings) -> MappingChange {
+    match change {
+        Mappings::Keep => MappingChange::Keep,
+        Mappings::Drop => MappingChange::Drop,
+        Mappings::Mint => MappingChange::Mint(
+            desired
+                .members
+                .iter()
+                .map(|member| {
+                    // Derived from game and user, so that minting twice gives the same id.
+                    let id = Uuid::new_v5(&desired.id.0, member.user_id.0.as_bytes());
+                    (member.user_id, member.race_name.clone(), id)
+                })
+                .collect(),
+        ),
+        Mappings::Adopt(players) => MappingChange::Adopt(
+            players
+                .iter()
+                .filter_map(|player| Some((player.race_name.clone(), Uuid::try_parse(&player.id).ok()?)))
+                .collect(),
+        ),
+    }
+}
+
+/// Takes the steps, in order, until one fails.
+async fn act(context: &Context, desired: &Desired, plan: &Plan, output: &mut Output) {
+    let subject = Subject { game: desired.id, name: desired.name.clone(), epoch: context.epoch };
+    for planned in &plan.steps {
+        let step = &planned.step;
+        if step.mutates() {
+            tracing::info!(step = %step, cause = planned.cause, "step");
+        } else {
+            tracing::debug!(step = %step, cause = planned.cause, "step");
+        }
+        let began = std::time::Instant::now();
+        let result = apply::apply(step, &subject, &*context.runtime).await;
+        context.metrics.step(step, result.is_ok(), began.elapsed());
+        match result {
+            Ok(effect) => {
+                if !take_in(context, desired, plan, step, effect, output).await {
+                    return;
+                }
+            }
+            Err(error) => return failed(step, &error, output),
+        }
+    }
+}
+
+/// Remembers what a step found or did. False if the round must end.
+async fn take_in(
+    context: &Context,
+    desired: &Desired,
+    plan: &Plan,
+    step: &Step,
+    effect: Effect,
+    output: &mut Output,
+) -> bool {
+    output.progressed |= !matches!(effect, Effect::Begin(_));
+    let facts = &mut output.facts;
+    match effect {
+        Effect::Image(selector, found) => facts.image = Some((selector, found)),
+        Effect::Network(network) => facts.network = crate::reconcile::Looked::At(network),
+        Effect::StateDirectory(there) => facts.state_directory = crate::reconcile::Looked::At(there),
+        Effect::ContainerChanged => {
+            facts.container = None;
+            if let Step::StartContainer(_) | Step::RemoveContainer(_) = step {
+                // The next start is another one, and looks for itself.
+                facts.forget_looks();
+                facts.fetched = None;
+            }
+        }
+        Effect::Begin(background) => output.begin.push((step.clone(), background)),
+        Effect::DeleteRow => {
+            let mut last = plan.clone();
+            last.operation = crate::reconcile::operations::OperationChange {
+                close: output.record.operation.is_some().then_some(Ending::Succeeded),
+                ..Default::default()
+            };
+            last.record = output.record.clone();
+            last.record.operation = None;
+            last.record.deleted_at = Some(Timestamp::now());
+            last.record.phase = crate::game::Phase::Stopped;
+            last.record.reason = "Deleted".into();
+            last.record.message = "The game was deleted.".into();
+            last.event = Some(crate::reconcile::plan::Told {
+                warning: false,
+                reason: "Deleted".into(),
+                message: "The game was deleted.".into(),
+            });
+            match write_down(context, desired, &output.record, &last, true).await {
+                Ok(record) => {
+                    output.record = record;
+                    output.deleted = true;
+                }
+                Err(error) => output.not_recorded = Some(error),
+            }
+            return false;
+        }
+    }
+    true
+}
+
+fn failed(step: &Step, error: &RuntimeError, output: &mut Output) {
+    let failure = apply::failure(step, error);
+    tracing::warn!(step = %step, reason = failure.reason, error = failure.message, "a step failed");
+    output.facts.container = None;
+    output.facts.forget_looks();
+    if failure.class == FailureClass::Unknown {
+        output.silent = true;
+        output.facts.silent.get_or_insert((Timestamp::now(), failure.message.clone()));
+    } else {
+        output.facts.failure = Some(failure);
+    }
+    output.progressed = true;
+}

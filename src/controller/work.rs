@@ -1,0 +1,188 @@
+//! What runs beside the rounds: effects that take long, bulk looks, and the rounds themselves.
+//!
+//! Each is a task that ends by handing in a [`Finished`]; none of them touches the controller's
+//! state.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
+use tokio_util::task::TaskTracker;
+
+use crate::engine::{EngineClient, Target};
+use crate::game::record::Life;
+use crate::game::spec::Desired;
+use crate::game::{ContainerId, GameId, ImageRef, RaceName};
+use crate::reconcile::apply;
+use crate::reconcile::{FailureClass, Step};
+use crate::runtime::{Listed, PullProgress, Runtime, RuntimeError};
+use crate::store::{Store, StoreError};
+
+use super::facts::News;
+use super::round::Output;
+
+/// The end of something that ran beside the loop.
+#[derive(Debug)]
+pub(super) enum Finished {
+    /// A round.
+    Round(GameId, Box<Output>),
+    /// Work in the background of one game.
+    Work(GameId, News),
+    /// A pull, for every game that waits on it.
+    Pull(ImageRef, Result<(), RuntimeError>),
+    /// A bulk list.
+    Listed(Result<Vec<Listed>, RuntimeError>),
+    /// A bulk look at desired state.
+    Desired(Result<DesiredLook, StoreError>),
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Output")
+    }
+}
+
+/// What a bulk look at desired state found.
+#[derive(Debug)]
+pub(super) struct DesiredLook {
+    /// Games whose rows changed, with their row versions.
+    pub(super) changed: Vec<(Desired, i64)>,
+    /// Games whose rows are gone.
+    pub(super) gone: Vec<GameId>,
+    /// The engine versions' row versions.
+    pub(super) versions: HashMap<String, i64>,
+}
+
+/// Starts work and hands in its end.
+#[derive(Clone)]
+pub(super) struct Workshop {
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) engines: EngineClient,
+    pub(super) store: Store,
+    pub(super) finished: mpsc::Sender<Finished>,
+    pub(super) tasks: TaskTracker,
+    pub(super) pulls: Arc<Semaphore>,
+    pub(super) stops: Arc<Semaphore>,
+    pub(super) engine_calls: Arc<Semaphore>,
+}
+
+impl Workshop {
+    pub(super) fn spawn(&self, work: impl Future<Output = Finished> + Send + 'static) -> AbortHandle {
+        let finished = self.finished.clone();
+        let task = async move {
+            let end = work.await;
+            // The loop has ended: nobody needs to know.
+            let _ = finished.send(end).await;
+        };
+        self.tasks.spawn(tracing::Instrument::in_current_span(task)).abort_handle()
+    }
+
+    pub(super) fn stop(&self, game: GameId, step: Step, container: ContainerId, grace: std::time::Duration) {
+        let this = self.clone();
+        self.spawn(async move {
+            let _place = this.stops.acquire().await;
+            let news = match this.runtime.stop(game, &container, grace).await {
+                Ok(()) => News::ContainerStale,
+                Err(error) => failed(&step, &error),
+            };
+            Finished::Work(game, news)
+        });
+    }
+
+    pub(super) fn probe(&self, target: Target, life: Life) {
+        let this = self.clone();
+        self.spawn(async move {
+            let _place = this.engine_calls.acquire().await;
+            let answer = this.engines.probe(&target).await;
+            Finished::Work(target.game, News::Said(life, Timestamp::now(), answer))
+        });
+    }
+
+    pub(super) fn initialise(&self, target: Target, step: Step, races: Vec<RaceName>) {
+        let this = self.clone();
+        self.spawn(async move {
+            let _place = this.engine_calls.acquire().await;
+            let failure = this.engines.initialise(&target, &races).await.err();
+            let failure = failure.map(|error| {
+                tracing::warn!(error = %error, "initialisation was not answered as it should be");
+                apply::engine_failure(&step, &error)
+            });
+            Finished::Work(target.game, News::EngineStale(failure))
+        });
+    }
+
+    pub(super) fn pull(&self, image: ImageRef, progress: Arc<std::sync::Mutex<PullProgress>>) -> AbortHandle {
+        let this = self.clone();
+        self.spawn(async move {
+            let _place = this.pulls.acquire().await;
+            let tell = move |now: PullProgress| {
+                if let Ok(mut shown) = progress.lock() {
+                    *shown = now;
+                }
+            };
+            let result = this.runtime.pull(&image, &tell).await.map(drop);
+            Finished::Pull(image, result)
+        })
+    }
+
+    pub(super) fn list(&self) {
+        let this = self.clone();
+        self.spawn(async move { Finished::Listed(this.runtime.list().await) });
+    }
+
+    pub(super) fn list_after(&self, wait: std::time::Duration) {
+        let this = self.clone();
+        self.spawn(async move {
+            tokio::time::sleep(wait).await;
+            Finished::Listed(this.runtime.list().await)
+        });
+    }
+
+    /// Reads what changed since these row versions, in a fixed number of queries.
+    pub(super) fn look_at_desired(
+        &self,
+        games: HashMap<GameId, (i64, Option<String>)>,
+        versions: HashMap<String, i64>,
+        wait: std::time::Duration,
+    ) {
+        let this = self.clone();
+        self.spawn(async move {
+            tokio::time::sleep(wait).await;
+            Finished::Desired(look(&this.store, games, versions).await)
+        });
+    }
+}
+
+async fn look(
+    store: &Store,
+    games: HashMap<GameId, (i64, Option<String>)>,
+    versions: HashMap<String, i64>,
+) -> Result<DesiredLook, StoreError> {
+    let versions_now = store.version_index().await?;
+    let index = store.desired_index().await?;
+    let version_moved = |version: &Option<String>| {
+        version.as_ref().is_some_and(|version| versions.get(version) != versions_now.get(version))
+    };
+    let changed: Vec<GameId> = index
+        .iter()
+        .filter(|(id, row_version)| match games.get(id) {
+            Some((known, version)) => known != *row_version || version_moved(version),
+            None => true,
+        })
+        .map(|(id, _)| *id)
+        .collect();
+    let gone = games.keys().filter(|id| !index.contains_key(id)).copied().collect();
+    Ok(DesiredLook { changed: store.desired(&changed).await?, gone, versions: versions_now })
+}
+
+fn failed(step: &Step, error: &RuntimeError) -> News {
+    let failure = apply::failure(step, error);
+    tracing::warn!(step = %step, reason = failure.reason, error = failure.message, "work in the background failed");
+    match failure.class {
+        // Nothing is known about what happened: look.
+        FailureClass::Unknown | FailureClass::Stale => News::ContainerStale,
+        FailureClass::Retry | FailureClass::Spec | FailureClass::Person => News::Failed(failure),
+    }
+}

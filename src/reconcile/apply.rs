@@ -1,0 +1,177 @@
+//! Doing what was planned: one exhaustive match, and no decision.
+//!
+//! What takes long is not done here: it is handed back as [`Background`] for the controller to run,
+//! so that nothing waits inside a round. What to do about an error is [`failure`], and nothing else.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::engine::EngineError;
+use crate::game::container::{ImageSelector, StateDirectory};
+use crate::game::record::{AppliedSpec, Life};
+use crate::game::spec::Contract;
+use crate::game::{ContainerId, Epoch, GameId, ImageId, ImageRef, Name, NetworkId, RaceName};
+use crate::runtime::{NewContainer, PullFailure, Runtime, RuntimeError};
+
+use super::observed::{Failure, FailureClass};
+use super::step::Step;
+
+/// For whom steps are taken.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// The game.
+    pub game: GameId,
+    /// Its handle.
+    pub name: Name,
+    /// The leadership that acts.
+    pub epoch: Epoch,
+}
+
+/// What a step found, did, or asks to be done in the background.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// The image that was looked for.
+    Image(ImageSelector, Option<ImageId>),
+    /// The network.
+    Network(Option<NetworkId>),
+    /// The state directory.
+    StateDirectory(StateDirectory),
+    /// The container is another one now, or in another state.
+    ContainerChanged,
+    /// To be run in the background.
+    Begin(Background),
+    /// The row is to be deleted.
+    DeleteRow,
+}
+
+/// An effect that takes long.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Background {
+    /// Fetch an image.
+    Pull(ImageRef),
+    /// Stop a container.
+    Stop(ContainerId, Duration),
+    /// Ask an engine how it is.
+    Probe(Life, String),
+    /// Initialise an engine.
+    Initialise(Life, String, Vec<RaceName>),
+}
+
+/// Takes one step.
+pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Result<Effect, RuntimeError> {
+    let game = subject.game;
+    Ok(match step {
+        Step::LookAtImage(selector) => Effect::Image(selector.clone(), runtime.image(selector).await?),
+        Step::LookAtNetwork => Effect::Network(runtime.network().await?),
+        Step::LookAtStateDirectory => Effect::StateDirectory(runtime.state_directory(game).await?),
+        Step::PullImage(image) => Effect::Begin(Background::Pull(image.clone())),
+        Step::CreateStateDirectory(run_as) => {
+            runtime.create_state_directory(game, *run_as).await?;
+            Effect::StateDirectory(StateDirectory::Present)
+        }
+        Step::CreateNetwork => Effect::Network(Some(runtime.create_network().await?)),
+        Step::CreateContainer { vacancy: _, inputs, image } => {
+            runtime.create(&new_container(subject, inputs, image)).await?;
+            Effect::ContainerChanged
+        }
+        Step::StartContainer(container) => {
+            runtime.start(game, container).await?;
+            Effect::ContainerChanged
+        }
+        Step::StopContainer { container, grace } => Effect::Begin(Background::Stop(container.clone(), *grace)),
+        Step::RemoveContainer(dead) => {
+            runtime.remove(game, dead.container()).await?;
+            Effect::ContainerChanged
+        }
+        Step::ProbeEngine { life, endpoint } => Effect::Begin(Background::Probe(life.clone(), endpoint.clone())),
+        Step::InitialiseEngine { life, endpoint, races } => {
+            Effect::Begin(Background::Initialise(life.clone(), endpoint.clone(), races.clone()))
+        }
+        Step::RemoveStateDirectory(_) => {
+            runtime.remove_state_directory(game).await?;
+            Effect::StateDirectory(StateDirectory::Absent)
+        }
+        Step::FinishDeletion(_) => Effect::DeleteRow,
+    })
+}
+
+fn new_container(subject: &Subject, inputs: &AppliedSpec, image: &ImageSelector) -> NewContainer {
+    let AppliedSpec { engine_version, image: _, port, contract, run_as, relaxations, resources } = inputs;
+    // Declared inputs are plain data, which always serialises.
+    let declared = serde_json::to_vec(inputs).unwrap_or_default();
+    let spec_hash = Sha256::digest(&declared).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    NewContainer {
+        game: subject.game,
+        name: subject.name.clone(),
+        engine_version: engine_version.to_string(),
+        spec_hash,
+        epoch: subject.epoch,
+        image: image.clone(),
+        port: *port,
+        run_as: *run_as,
+        relaxations: relaxations.clone(),
+        resources: *resources,
+        with_token: *contract == Contract::GamekeeperV1,
+    }
+}
+
+/// What to do about a runtime's error: retry, wait for the spec or a person, or look again.
+pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
+    let (class, reason) = match error {
+        RuntimeError::Unreachable(_) | RuntimeError::TimedOut { .. } => (FailureClass::Unknown, "DockerUnreachable"),
+        RuntimeError::NotOurs(_) => (FailureClass::Stale, "NotOurs"),
+        RuntimeError::Conflict(_) => (FailureClass::Stale, "Conflict"),
+        RuntimeError::NotFound(_) => match step {
+            // Its network or image may be gone for good: counted, and made anew.
+            Step::StartContainer(_) => (FailureClass::Retry, "StartFailed"),
+            _ => (FailureClass::Stale, "NotFound"),
+        },
+        RuntimeError::Refused(_) => (FailureClass::Spec, "Refused"),
+        RuntimeError::StateDirectory { .. } => (FailureClass::Retry, "StateDirectoryFailed"),
+        RuntimeError::Pull { kind, .. } => (
+            FailureClass::Retry,
+            match kind {
+                PullFailure::NotFound => "ImageNotFound",
+                PullFailure::Unauthorized => "ImageUnauthorized",
+                PullFailure::RateLimited => "ImageRateLimited",
+                PullFailure::Unreachable => "RegistryUnreachable",
+                PullFailure::Forbidden => "ImageNotPresent",
+            },
+        ),
+        RuntimeError::Failed(_) => (
+            FailureClass::Retry,
+            match step {
+                Step::CreateContainer { .. } => "CreateFailed",
+                Step::StartContainer(_) => "StartFailed",
+                Step::StopContainer { .. } => "StopFailed",
+                Step::RemoveContainer(_) => "RemoveFailed",
+                Step::PullImage(_) => "PullFailed",
+                _ => "DockerFailed",
+            },
+        ),
+    };
+    Failure { step: step.clone(), class, reason: reason.to_owned(), message: chain(error) }
+}
+
+/// What to do about an engine's error: the next attempt begins with asking it.
+pub fn engine_failure(step: &Step, error: &EngineError) -> Failure {
+    let reason = match error {
+        EngineError::NoAnswer { .. } => "InitNotAnswered",
+        EngineError::TimedOut { .. } => "InitTimedOut",
+        EngineError::TooLarge { .. } | EngineError::Refused { .. } => "InitRefused",
+    };
+    Failure { step: step.clone(), class: FailureClass::Retry, reason: reason.to_owned(), message: chain(error) }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        text.push_str(": ");
+        text.push_str(&deeper.to_string());
+        cause = deeper.source();
+    }
+    text
+}

@@ -1,0 +1,5 @@
+//! Plans are tested by their printed form against a model of the world that does what it is told.
+
+mod properties;
+mod scenarios;
+mod world;

@@ -1,0 +1,358 @@
+//! The design's table, row by row: what is done, in this order, and nothing else.
+
+use std::time::Duration;
+
+use crate::game::container::{ContainerState, Owner, StateDirectory};
+use crate::game::operation::{Ending, OperationKind};
+use crate::game::spec::{DeletionPolicy, DesiredStatus};
+use crate::game::{ConditionStatus, ConditionType, ImageId, NetworkId, Phase};
+
+use super::world::{Engines, World};
+
+fn condition(world: &World, kind: ConditionType) -> (ConditionStatus, String) {
+    let found = world.record.conditions.iter().find(|c| c.kind == kind).expect("the condition");
+    (found.status, found.reason.clone())
+}
+
+#[test]
+fn from_nothing_to_running() {
+    let mut world = World::new();
+    let last = world.converge();
+    assert_eq!(
+        world.done,
+        [
+            "create state directory",
+            "create container for 1.4.2",
+            "start container container-1",
+            "initialise engine with 1 races",
+        ]
+    );
+    assert_eq!(world.record.phase, Phase::Running);
+    assert_eq!(condition(&world, ConditionType::Ready), (ConditionStatus::True, "Running".into()));
+    assert_eq!((world.operation(), world.record.observed_generation), (None, 1));
+    assert!(last.look_again.is_some_and(|at| at > world.now));
+}
+
+#[test]
+fn a_missing_image_and_a_missing_network_are_fetched_and_made() {
+    let mut world = World::new();
+    (world.image_on_host, world.network) = (false, None);
+    world.converge();
+    assert_eq!(world.done[..3], ["pull image engine:1.4.2", "create state directory", "create network"]);
+    assert_eq!(world.record.phase, Phase::Running);
+}
+
+#[test]
+fn a_spec_that_cannot_be_met_creates_nothing_and_goes_on_once_corrected() {
+    type Spoil = fn(&mut crate::game::Desired);
+    let spoils: [(Spoil, &str); 4] = [
+        (|d| d.spec.as_mut().unwrap().engine_version = None, "NoEngineVersion"),
+        (|d| d.version = None, "UnknownEngineVersion"),
+        (|d| d.version.as_mut().unwrap().enabled = false, "EngineVersionDisabled"),
+        (|d| d.members.clear(), "NoActiveMembers"),
+    ];
+    for (spoil, reason) in spoils {
+        let mut world = World::new();
+        let good = world.desired.clone();
+        world.change(spoil);
+        let last = world.converge();
+        assert_eq!((world.record.phase, world.record.reason.as_str()), (Phase::Invalid, reason));
+        assert!(world.done.is_empty() && last.look_again.is_none(), "{reason}");
+        world.change(|d| *d = crate::game::Desired { generation: d.generation, ..good });
+        world.converge();
+        assert_eq!(world.record.phase, Phase::Running, "{reason}");
+    }
+}
+
+#[test]
+fn a_spoilt_spec_is_told_once_and_its_operation_ends_as_it_begins() {
+    let mut world = World::new();
+    world.change(|d| d.members.clear());
+    let first = world.round();
+    let (refused, ending) = first.operation.refused.expect("an operation on record");
+    assert_eq!(refused.kind, OperationKind::Start);
+    assert!(matches!(ending, Ending::Failed { code, .. } if code == "NoActiveMembers"));
+    let second = world.round();
+    assert!(second.operation.is_empty() && second.event.is_none() && second.record == world.record);
+}
+
+#[test]
+fn a_running_game_survives_a_spoilt_spec() {
+    let mut world = World::running();
+    world.change(|d| {
+        d.members.clear();
+        d.version = None;
+    });
+    world.converge();
+    assert!(world.done.is_empty());
+    assert_eq!(world.record.phase, Phase::Running);
+    assert_eq!(condition(&world, ConditionType::SpecValid).0, ConditionStatus::False);
+    world.kill(137);
+    world.converge();
+    assert_eq!(world.done, ["start container container-1"]);
+    assert_eq!(world.record.phase, Phase::Running);
+}
+
+#[test]
+fn a_killed_engine_is_started_again_at_once_in_the_same_container() {
+    let mut world = World::running();
+    world.kill(137);
+    world.converge();
+    assert_eq!(world.done, ["start container container-1"]);
+    let record = &world.record;
+    assert_eq!((record.phase, record.restart_count, record.failures), (Phase::Running, 1, 1));
+    assert_eq!(record.last_exit.as_ref().and_then(|exit| exit.code), Some(137));
+    assert_eq!(record.last_log_lines.as_deref(), Some("last words"));
+}
+
+#[test]
+fn a_second_death_waits_a_second_and_ten_healthy_minutes_forget_it() {
+    let mut world = World::running();
+    world.kill(1);
+    world.converge();
+    world.kill(1);
+    let waiting = world.converge();
+    assert_eq!((world.done.len(), world.record.phase), (1, Phase::CrashLoop));
+    assert_eq!(waiting.look_again.map(|at| at.duration_since(world.now).as_secs()), Some(1));
+    world.later(Duration::from_secs(1));
+    assert_eq!((world.done.len(), world.record.phase), (2, Phase::Running));
+    world.later(Duration::from_secs(601));
+    assert_eq!((world.record.failures, world.record.restart_count), (0, 2));
+}
+
+#[test]
+fn a_container_removed_by_hand_is_made_again() {
+    let mut world = World::running();
+    world.container = None;
+    world.looked = None;
+    world.converge();
+    assert_eq!(world.done, ["create container for 1.4.2", "start container container-2"]);
+    assert_eq!(world.record.last_exit.as_ref().map(|exit| exit.reason.as_str()), Some("Removed"));
+}
+
+#[test]
+fn a_container_that_lost_its_network_is_replaced() {
+    let mut world = World::running();
+    world.kill(0);
+    world.network = Some(NetworkId::new("net-made-again"));
+    world.converge();
+    assert_eq!(
+        world.done,
+        ["remove container container-1", "create container for 1.4.2", "start container container-2"]
+    );
+}
+
+#[test]
+fn an_engine_that_is_never_healthy_is_given_up_at_its_deadline_and_tried_again_ever_later() {
+    let mut world = World::new();
+    world.engines = Engines::NeverHealthy;
+    world.converge();
+    assert_eq!(world.record.phase, Phase::Starting);
+    let mut starts = Vec::new();
+    for _ in 0..600 {
+        let before = world.done.iter().filter(|step| step.starts_with("start")).count();
+        world.later(Duration::from_secs(1));
+        if world.done.iter().filter(|step| step.starts_with("start")).count() > before {
+            starts.push(world.now.as_second() - 1_800_000_000);
+        }
+    }
+    // 60 s to give it up each time; then at once, then 1, 2, 4, 8 … seconds.
+    assert_eq!(starts, [60, 121, 183, 247, 315, 391, 483]);
+    assert!(!world.done.iter().any(|step| step.starts_with("initialise")));
+}
+
+#[test]
+fn an_engine_that_exits_at_start_is_tried_ever_more_seldom() {
+    let mut world = World::new();
+    world.engines = Engines::ExitAtStart;
+    world.converge();
+    for _ in 0..1_000 {
+        world.later(Duration::from_secs(1));
+    }
+    let starts = world.done.iter().filter(|step| step.starts_with("start")).count();
+    assert_eq!((world.record.phase, starts), (Phase::CrashLoop, 12));
+}
+
+#[test]
+fn stopping_keeps_the_state_and_starting_again_initialises_nothing() {
+    let mut world = World::running();
+    world.change(|d| d.status = DesiredStatus::Stopped);
+    world.converge();
+    assert_eq!(world.done, ["stop container container-1 within 10 s", "remove container container-1"]);
+    assert_eq!((world.record.phase, world.state_directory), (Phase::Stopped, StateDirectory::Present));
+    assert_eq!(condition(&world, ConditionType::Ready).0, ConditionStatus::True);
+    world.done.clear();
+    world.change(|d| d.status = DesiredStatus::Running);
+    world.converge();
+    assert_eq!(world.done, ["create container for 1.4.2", "start container container-2"]);
+    assert_eq!(world.record.phase, Phase::Running);
+}
+
+#[test]
+fn a_restart_happens_once_for_each_request() {
+    let mut world = World::running();
+    world.change(|d| d.requests.restart = 2);
+    world.converge();
+    assert_eq!(
+        world.done,
+        [
+            "stop container container-1 within 10 s",
+            "remove container container-1",
+            "create container for 1.4.2",
+            "start container container-2",
+        ]
+    );
+    world.done.clear();
+    world.converge();
+    assert!(world.done.is_empty());
+    assert_eq!(world.record.observed_requests.restart, 2);
+}
+
+#[test]
+fn a_restart_of_a_stopped_game_asks_for_nothing() {
+    let mut world = World::running();
+    world.change(|d| d.status = DesiredStatus::Stopped);
+    world.converge();
+    world.change(|d| d.requests.restart = 1);
+    world.converge();
+    world.change(|d| d.status = DesiredStatus::Running);
+    world.converge();
+    assert_eq!(world.done.iter().filter(|step| step.starts_with("start")).count(), 1);
+}
+
+#[test]
+fn changed_resources_make_a_new_container_and_another_version_does_not_yet() {
+    let mut world = World::running();
+    world.change(|d| d.spec.as_mut().unwrap().resources.memory_bytes = Some(1 << 28));
+    world.converge();
+    assert_eq!(world.done.last().map(String::as_str), Some("start container container-2"));
+    world.done.clear();
+    world.change(|d| {
+        d.spec.as_mut().unwrap().engine_version = Some("1.5.0".parse().unwrap());
+        d.version.as_mut().unwrap().version = "1.5.0".parse().unwrap();
+    });
+    world.converge();
+    assert!(world.done.is_empty());
+    assert_eq!(condition(&world, ConditionType::SpecValid), (ConditionStatus::False, "VersionChangeUnsupported".into()));
+}
+
+#[test]
+fn deletion_keeps_or_removes_the_state_by_policy() {
+    for (policy, kept) in [(DeletionPolicy::Retain, true), (DeletionPolicy::Delete, false)] {
+        let mut world = World::running();
+        world.change(|d| {
+            d.deletion_policy = policy;
+            d.deletion_requested_at = Some(jiff::Timestamp::UNIX_EPOCH);
+        });
+        world.converge();
+        assert!(world.row_deleted);
+        assert_eq!(world.state_directory == StateDirectory::Present, kept);
+        assert_eq!(world.done.last().map(String::as_str), Some("delete row"));
+    }
+}
+
+#[test]
+fn a_foreign_container_of_our_name_is_never_touched() {
+    let mut world = World::running();
+    world.container.as_mut().unwrap().owner = Owner::Foreign;
+    for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
+        world.change(|d| d.status = status);
+        world.converge();
+        assert!(world.done.is_empty());
+    }
+    world.change(|d| d.status = DesiredStatus::Running);
+    world.converge();
+    assert_eq!((world.record.phase, world.record.reason.as_str()), (Phase::Blocked, "ForeignContainer"));
+}
+
+#[test]
+fn a_silent_docker_decides_nothing_and_is_ridden_out() {
+    let mut world = World::running();
+    world.docker_answers = false;
+    let planned = world.round();
+    assert!(planned.steps.is_empty() && planned.event.is_none());
+    assert_eq!(world.record.phase, Phase::Unknown);
+    assert_eq!(world.record.current_turn, Some(0));
+    world.docker_answers = true;
+    world.converge();
+    assert!(world.done.is_empty());
+    assert_eq!(world.record.phase, Phase::Running);
+}
+
+#[test]
+fn a_crash_after_each_effect_leads_to_the_same_end() {
+    // The record is written before the steps; a crash loses only what was not on record: nothing.
+    for crash_after in 0..12 {
+        let mut world = World::new();
+        for _ in 0..crash_after {
+            world.round();
+        }
+        world.looked = None;
+        world.converge();
+        let mut done = world.done.clone();
+        done.dedup();
+        assert_eq!(done, world.done, "crash after round {crash_after}");
+        assert_eq!((world.record.phase, world.done.len()), (Phase::Running, 4), "crash after round {crash_after}");
+    }
+}
+
+#[test]
+fn a_created_container_of_another_image_is_replaced() {
+    let mut world = World::new();
+    while world.container.is_none() {
+        world.round();
+    }
+    world.container.as_mut().unwrap().image_id = ImageId::new("sha256:other");
+    world.converge();
+    assert!(world.done.contains(&"remove container container-1".to_owned()));
+    assert_eq!(world.record.phase, Phase::Running);
+}
+
+#[test]
+fn lost_state_is_never_made_anew() {
+    let mut world = World::running();
+    world.container = None;
+    world.looked = None;
+    world.state_directory = StateDirectory::Absent;
+    world.converge();
+    assert!(world.done.is_empty());
+    assert_eq!((world.record.phase, world.record.reason.as_str()), (Phase::Blocked, "StateMissing"));
+
+    let mut world = World::running();
+    world.turn = None;
+    world.kill(1);
+    world.converge();
+    assert!(!world.done.iter().any(|step| step.starts_with("initialise")));
+    assert_eq!((world.record.phase, world.record.reason.as_str()), (Phase::Blocked, "StateMissing"));
+}
+
+#[test]
+fn a_turn_that_went_back_blocks() {
+    let mut world = World::running();
+    world.record.current_turn = Some(5);
+    world.later(Duration::from_secs(20));
+    assert!(world.done.is_empty());
+    assert_eq!((world.record.phase, world.record.reason.as_str()), (Phase::Blocked, "TurnWentBack"));
+}
+
+#[test]
+fn a_stop_in_the_middle_of_a_start_wins() {
+    for rounds in 0..8 {
+        let mut world = World::new();
+        for _ in 0..rounds {
+            world.round();
+        }
+        world.change(|d| d.status = DesiredStatus::Stopped);
+        world.converge();
+        assert_eq!(world.record.phase, Phase::Stopped, "after {rounds} rounds");
+        assert!(world.container.is_none() && world.operation().is_none());
+    }
+}
+
+#[test]
+fn a_container_being_removed_is_waited_for() {
+    let mut world = World::running();
+    world.container.as_mut().unwrap().state = ContainerState::Removing;
+    let planned = world.converge();
+    assert!(world.done.is_empty() && planned.look_again.is_some());
+}

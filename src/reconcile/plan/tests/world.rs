@@ -1,0 +1,305 @@
+//! A faithful world in memory: it has a container or not, an image or not, an engine that answers
+//! or not, and it does what each step says.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::game::container::{Container, ContainerState, ImageSelector, Owner, StateDirectory};
+use crate::game::engine::{Answer, EngineState};
+use crate::game::operation::{OpenOperation, OperationKind};
+use crate::game::record::{Endpoints, Life, Record};
+use crate::game::spec::{
+    Contract, DeletionPolicy, Desired, DesiredStatus, ForceMode, GameSpec, Member, MissedTurns, Requests, RunAs, Source,
+    TurnSpec, VersionEntry,
+};
+use crate::game::{ContainerId, GameId, ImageId, ImageRef, NetworkId, OperationId, Resources, UserId};
+use crate::reconcile::backoff::after;
+use crate::reconcile::observed::{EngineView, Image, Looked, Observation, RuntimeView, Seen};
+use crate::reconcile::plan::{Plan, plan};
+use crate::reconcile::{Policy, Step};
+
+pub(super) const GAME: GameId = GameId(Uuid::from_u128(7));
+
+/// How the engines of this world behave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Engines {
+    Healthy,
+    NeverHealthy,
+    ExitAtStart,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct World {
+    pub(super) desired: Desired,
+    pub(super) record: Record,
+    pub(super) now: Timestamp,
+    pub(super) container: Option<Container>,
+    pub(super) image_on_host: bool,
+    pub(super) registry_has_it: bool,
+    pub(super) network: Option<NetworkId>,
+    pub(super) state_directory: StateDirectory,
+    pub(super) engines: Engines,
+    /// The engine's game, kept in the state directory.
+    pub(super) turn: Option<i64>,
+    pub(super) docker_answers: bool,
+    /// Everything that was done, printed.
+    pub(super) done: Vec<String>,
+    pub(super) row_deleted: bool,
+    pub(super) looked: Option<(Image, Looked<Option<NetworkId>>, Looked<StateDirectory>)>,
+    engine: EngineView,
+    fetched: bool,
+    lives: u32,
+    made: u32,
+}
+
+pub(super) fn desired() -> Desired {
+    let version: crate::game::EngineVersion = "1.4.2".parse().unwrap();
+    Desired {
+        id: GAME,
+        namespace: "default".parse().unwrap(),
+        name: "andromeda".parse().unwrap(),
+        generation: 1,
+        status: DesiredStatus::Running,
+        stop_now: false,
+        paused: false,
+        deletion_policy: DeletionPolicy::Retain,
+        deletion_requested_at: None,
+        requests: Requests::default(),
+        membership_revision: 1,
+        members: vec![Member { user_id: UserId(Uuid::from_u128(1)), race_name: "Terrans".parse().unwrap() }],
+        spec: Ok(GameSpec {
+            engine_version: Some(version.clone()),
+            allow_incompatible_version: None,
+            turns: TurnSpec {
+                schedule: None,
+                time_zone: "UTC".into(),
+                missed: MissedTurns::Once,
+                not_before: None,
+                force_mode: ForceMode::Advance,
+            },
+            resources: Resources::default(),
+        }),
+        version: Some(VersionEntry {
+            version,
+            image: ImageRef::new("engine:1.4.2"),
+            enabled: true,
+            port: 8080,
+            contract: Contract::GamekeeperV1,
+            run_as: RunAs::Auto,
+            relaxations: Vec::new(),
+            resources: Resources::default(),
+        }),
+        source: Source::Operator,
+        requested_by: "admin".into(),
+        request_id: "r".into(),
+        labels: std::collections::BTreeMap::new(),
+    }
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self {
+            desired: desired(),
+            record: Record::first_seen(Requests::default()),
+            now: Timestamp::from_second(1_800_000_000).unwrap(),
+            container: None,
+            image_on_host: true,
+            registry_has_it: true,
+            network: Some(NetworkId::new("net-1")),
+            state_directory: StateDirectory::Absent,
+            engines: Engines::Healthy,
+            turn: None,
+            docker_answers: true,
+            done: Vec::new(),
+            row_deleted: false,
+            looked: None,
+            engine: EngineView::NotAsked,
+            fetched: false,
+            lives: 0,
+            made: 0,
+        }
+    }
+
+    /// A world in which the game runs.
+    pub(super) fn running() -> Self {
+        let mut world = Self::new();
+        world.converge();
+        world.done.clear();
+        world
+    }
+
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Desired)) {
+        change(&mut self.desired);
+        self.desired.generation += 1;
+    }
+
+    pub(super) fn observation(&self) -> Observation {
+        let (image, network, state_directory) =
+            self.looked.clone().unwrap_or((Image::NotYet, Looked::NotYet, Looked::NotYet));
+        let runtime = if self.docker_answers {
+            RuntimeView::Known(Seen {
+                container: self.container.clone(),
+                log_tail: Some("last words".into()),
+                image,
+                network,
+                state_directory,
+                engine: self.engine.clone(),
+            })
+        } else {
+            RuntimeView::Unknown { since: Timestamp::UNIX_EPOCH, why: "no answer".into() }
+        };
+        Observation { now: self.now, runtime, work: None, start_slot: true, failure: None }
+    }
+
+    pub(super) fn plan(&self) -> Plan {
+        plan(&self.desired, &self.record, &self.observation(), &Policy::default())
+    }
+
+    /// One round: plans, records, does. Returns the plan.
+    pub(super) fn round(&mut self) -> Plan {
+        let planned = self.plan();
+        let mut record = planned.record.clone();
+        if let Some(open) = &planned.operation.open {
+            let id = OperationId(Uuid::from_u128(9));
+            record.operation = Some(OpenOperation { id, kind: open.kind, generation: open.generation });
+        }
+        self.record = record;
+        for planned in &planned.steps {
+            if planned.step.mutates() {
+                self.done.push(planned.step.to_string());
+            }
+            self.apply(&planned.step);
+        }
+        planned
+    }
+
+    /// Rounds until nothing is left to do now. Panics if that takes more than a few.
+    pub(super) fn converge(&mut self) -> Plan {
+        for _ in 0..25 {
+            if self.row_deleted {
+                return self.plan();
+            }
+            let planned = self.round();
+            if planned.steps.is_empty() {
+                return planned;
+            }
+        }
+        panic!("no end after 25 rounds: {:?}", self.done);
+    }
+
+    /// Lets the time pass that the last plan wanted to pass, and converges again.
+    pub(super) fn later(&mut self, wait: Duration) -> Plan {
+        self.now = after(self.now, wait);
+        self.converge()
+    }
+
+    /// The engine's process ends.
+    pub(super) fn kill(&mut self, code: i64) {
+        let container = self.container.as_mut().expect("a container");
+        if let ContainerState::Running { started_at } = &container.state {
+            container.state =
+                ContainerState::Exited { started_at: started_at.clone(), code, out_of_memory: false };
+            container.reachable_at = None;
+        }
+    }
+
+    fn apply(&mut self, step: &Step) {
+        let looks = self.looked.get_or_insert((Image::NotYet, Looked::NotYet, Looked::NotYet));
+        let id = ImageId::new("sha256:1");
+        match step {
+            Step::LookAtImage(selector) => {
+                let found = self.image_on_host.then(|| id.clone());
+                looks.0 = Image::At { selector: selector.clone(), found, fetched: self.fetched };
+            }
+            Step::LookAtNetwork => looks.1 = Looked::At(self.network.clone()),
+            Step::LookAtStateDirectory => looks.2 = Looked::At(self.state_directory),
+            Step::PullImage(_) => {
+                assert!(self.registry_has_it, "this world has no registry");
+                self.image_on_host = true;
+                self.fetched = true;
+                looks.0 = Image::NotYet;
+            }
+            Step::CreateStateDirectory(_) => self.state_directory = StateDirectory::Present,
+            Step::CreateNetwork => self.network = Some(NetworkId::new("net-2")),
+            Step::CreateContainer { image, .. } => {
+                assert!(self.container.is_none(), "two containers on one directory");
+                self.made += 1;
+                let image_id = match image {
+                    ImageSelector::Pinned(id) => id.clone(),
+                    ImageSelector::Reference(_) => id,
+                };
+                self.container = Some(Container {
+                    id: ContainerId::new(format!("container-{}", self.made)),
+                    owner: Owner::Game(GAME),
+                    state: ContainerState::Created,
+                    image_id,
+                    network_id: None,
+                    endpoints: Endpoints::default(),
+                    reachable_at: None,
+                    epoch: Some(1),
+                    token: None,
+                });
+            }
+            Step::StartContainer(wanted) => {
+                let container = self.container.as_mut().expect("a container");
+                assert_eq!(container.id, *wanted);
+                self.lives += 1;
+                let started_at = format!("life-{}", self.lives);
+                container.network_id = self.network.clone();
+                container.state = match self.engines {
+                    Engines::ExitAtStart => ContainerState::Exited { started_at, code: 3, out_of_memory: false },
+                    Engines::Healthy | Engines::NeverHealthy => ContainerState::Running { started_at },
+                };
+                container.reachable_at = Some("10.0.0.2:8080".into());
+                self.looked = None;
+            }
+            Step::StopContainer { .. } => self.kill(0),
+            Step::RemoveContainer(dead) => {
+                let container = self.container.take().expect("a container");
+                assert_eq!(container.id, *dead.container());
+                assert!(!matches!(container.state, ContainerState::Running { .. }), "removed alive");
+                self.looked = None;
+                self.fetched = false;
+            }
+            Step::ProbeEngine { life, .. } => self.answer(life),
+            Step::InitialiseEngine { .. } => {
+                assert!(self.turn.is_none(), "initialised twice");
+                self.turn = Some(0);
+                self.engine = EngineView::NotAsked;
+            }
+            Step::RemoveStateDirectory(_) => {
+                assert_eq!(self.desired.deletion_policy, DeletionPolicy::Delete, "state removed against the policy");
+                self.state_directory = StateDirectory::Absent;
+                looks.2 = Looked::At(StateDirectory::Absent);
+                self.turn = None;
+            }
+            Step::FinishDeletion(_) => self.row_deleted = true,
+        }
+    }
+
+    fn answer(&mut self, life: &Life) {
+        let answer = match (self.engines, self.turn) {
+            (Engines::NeverHealthy | Engines::ExitAtStart, _) => Answer::Unhealthy("503".into()),
+            (Engines::Healthy, None) => Answer::NotInitialised,
+            (Engines::Healthy, Some(turn)) => Answer::Has(EngineState {
+                game_id: Some(GAME),
+                turn,
+                generating: false,
+                finished: false,
+                players: Vec::new(),
+            }),
+        };
+        let failures = match &self.engine {
+            EngineView::Said { failures, life: known, .. } if known == life => failures + 1,
+            EngineView::Said { .. } | EngineView::NotAsked => 1,
+        };
+        let failures = if matches!(answer, Answer::Unhealthy(_)) { failures } else { 0 };
+        self.engine = EngineView::Said { life: life.clone(), at: self.now, answer, failures };
+    }
+
+    pub(super) fn operation(&self) -> Option<OperationKind> {
+        self.record.operation.as_ref().map(|operation| operation.kind)
+    }
+}

@@ -1,0 +1,109 @@
+//! What has to be there before anything is begun, and what to do if it is not.
+
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use crate::runtime::{Runtime, RuntimeError};
+use crate::store::{Instance, Store, StoreError};
+
+/// Why the controller does not start.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    #[error("the address {address} cannot be listened on; is another gamekeeper running? Choose another one with --listen")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("the directory {path} cannot be made; choose another one with {flag}")]
+    MakeDirectory { path: PathBuf, flag: &'static str, source: io::Error },
+    #[error("the directory {path} cannot be written; check its owner and mode, or choose another one with {flag}")]
+    WriteDirectory { path: PathBuf, flag: &'static str, source: io::Error },
+    #[error("another gamekeeper runs with the data directory {path}; stop it, or choose another one with --data-dir")]
+    Locked { path: PathBuf },
+    #[error("Docker does not answer; start it, or say where it is with --docker-host or DOCKER_HOST")]
+    NoDocker(#[source] RuntimeError),
+    #[error(
+        "this database's games run on another Docker Engine ({expected}; this one is {found}); point --docker-host at that one. Nothing was touched"
+    )]
+    OtherDocker { expected: String, found: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })
+}
+
+/// Whether there is no database yet.
+pub(super) fn is_first_start(url: &str) -> bool {
+    match url.strip_prefix("sqlite:") {
+        Some(path) => !Path::new(path.trim_start_matches("//")).exists(),
+        None => false,
+    }
+}
+
+pub(super) async fn docker_answers(runtime: &dyn Runtime) -> Result<(), StartError> {
+    runtime.identity().await.map(drop).map_err(StartError::NoDocker)
+}
+
+/// A directory of ours, made if it is not there, that can be written.
+pub(super) fn directory(path: &Path, flag: &'static str) -> Result<(), StartError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| StartError::MakeDirectory { path: path.to_owned(), flag, source })?;
+    writable(path, flag)
+}
+
+/// The state root, made if it is not there: engines of other users pass through it, and list nothing.
+pub(super) fn state_root(path: &Path) -> Result<(), StartError> {
+    const FLAG: &str = "--state-root";
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(path)
+        .map_err(|source| StartError::MakeDirectory { path: path.to_owned(), flag: FLAG, source })?;
+    writable(path, FLAG)
+}
+
+fn writable(path: &Path, flag: &'static str) -> Result<(), StartError> {
+    let probe = path.join(format!(".gamekeeper-probe-{}", std::process::id()));
+    let written = File::create_new(&probe).map(drop);
+    let _ = std::fs::remove_file(&probe);
+    written.map_err(|source| StartError::WriteDirectory { path: path.to_owned(), flag, source })
+}
+
+/// The lock that makes this process the only controller of this directory, for as long as it is held.
+pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
+    let failed = |source| StartError::WriteDirectory { path: data_dir.to_owned(), flag: "--data-dir", source };
+    let path = data_dir.join("gamekeeper.lock");
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::Locked { path: data_dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Refuses a Docker Engine other than the one this database's games run on.
+pub(super) async fn same_docker(store: &Store, instance: &Instance, runtime: &dyn Runtime) -> Result<(), StartError> {
+    let found = match runtime.identity().await {
+        Ok(identity) => identity.id,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "Docker does not answer; nothing is decided until it does");
+            return Ok(());
+        }
+    };
+    match &instance.docker_engine_id {
+        Some(expected) if *expected != found => Err(StartError::OtherDocker { expected: expected.clone(), found }),
+        Some(_) => Ok(()),
+        None => Ok(store.bind_docker_engine(&found).await?),
+    }
+}
+
+/// Who leads, for people.
+pub(super) fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}", host.trim(), std::process::id())
+}

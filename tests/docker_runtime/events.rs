@@ -1,0 +1,80 @@
+//! The stream of events, and what an interruption does to it.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use gamekeeper::game::GameId;
+use gamekeeper::runtime::{Runtime, RuntimeEvent};
+
+use crate::cut_socket::CutSocket;
+use crate::world::{World, docker};
+
+/// Reads until this event; gives what came before it.
+async fn until(
+    events: &mut BoxStream<'static, RuntimeEvent>,
+    game: Option<GameId>,
+    action: &str,
+) -> Vec<RuntimeEvent> {
+    let mut before = Vec::new();
+    let search = async {
+        while let Some(event) = events.next().await {
+            if event.game == game && event.action == action {
+                return;
+            }
+            before.push(event);
+        }
+        panic!("the stream ended");
+    };
+    tokio::time::timeout(Duration::from_secs(20), search).await.expect("the event within 20 s");
+    before
+}
+
+#[tokio::test]
+async fn what_happens_to_a_container_is_told_at_once_and_other_instances_are_not_heard() {
+    let world = World::new().prepared().await;
+    let other = World::new().prepared().await;
+    let mut events = world.docker.events();
+    until(&mut events, None, "connected").await;
+    other.running().await;
+    let id = world.running().await.id;
+    let before = until(&mut events, Some(world.game), "start").await;
+    assert!(before.iter().all(|event| event.game == Some(world.game)), "{before:?}");
+    docker(&["kill", id.as_str()]);
+    until(&mut events, Some(world.game), "die").await;
+    world.docker.remove(world.game, &id).await.expect("a removal");
+    until(&mut events, Some(world.game), "destroy").await;
+}
+
+#[tokio::test]
+async fn after_an_interruption_everything_is_looked_at_and_what_was_missed_is_told() {
+    let socket = CutSocket::to_docker().await;
+    let host = socket.host();
+    let world = World::with(|settings| settings.host = Some(host)).prepared().await;
+    let mut events = world.docker.events();
+    until(&mut events, None, "connected").await;
+    let id = world.running().await.id;
+    until(&mut events, Some(world.game), "start").await;
+
+    socket.cut().await;
+    until(&mut events, None, "disconnected").await;
+    docker(&["kill", id.as_str()]);
+    assert!(world.docker.list().await.is_err(), "the socket is cut");
+
+    socket.restore().await;
+    until(&mut events, None, "connected").await;
+    until(&mut events, Some(world.game), "die").await;
+    assert_eq!(world.docker.list().await.expect("a list").len(), 1);
+}
+
+#[tokio::test]
+async fn a_stream_nobody_reads_any_more_ends_its_task() {
+    let socket = CutSocket::to_docker().await;
+    let host = socket.host();
+    let world = World::with(|settings| settings.host = Some(host));
+    let events = world.docker.events();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let with = tasks();
+    drop(events);
+    crate::world::eventually("the task ends", || async move { (tasks() < with).then_some(()) }).await;
+}

@@ -1,0 +1,11 @@
+//! The Docker runtime against a real Docker and the reference engine's images.
+
+#![allow(missing_docs, unreachable_pub)]
+
+#[path = "../support/cut_socket.rs"]
+mod cut_socket;
+mod directories;
+mod events;
+mod faults;
+mod life;
+mod world;

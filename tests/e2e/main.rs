@@ -1,0 +1,15 @@
+//! Gamekeeper as its users run it: the real binary, a real SQLite file, real Docker, real engines.
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod deletion;
+mod docker_silent;
+mod healing;
+mod inputs;
+mod quiet;
+mod starting;
+mod stopping;
+mod world;
+
+#[path = "../support/cut_socket.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod cut_socket;

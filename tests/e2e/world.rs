@@ -1,0 +1,322 @@
+//! A world of its own for each test: directories, a database, a network, a `gamekeeper run`.
+//! Whatever it made is removed when it is dropped.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sea_orm::sqlx::{self, ConnectOptions, Connection, Row, SqliteConnection};
+use serde_json::Value;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// The longest that anything may take on a busy machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
+
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    keeper: Option<Child>,
+    /// Further arguments of `gamekeeper run`.
+    pub(crate) arguments: Vec<String>,
+    network: String,
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// The parts of a row of `runtime_records` that tests look at.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Status {
+    pub(crate) phase: String,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    pub(crate) observed_generation: i64,
+    pub(crate) container: Option<String>,
+    pub(crate) endpoint: Option<String>,
+    pub(crate) failures: i64,
+    pub(crate) restarts: i64,
+    pub(crate) last_exit_code: Option<i64>,
+    pub(crate) last_log_lines: Option<String>,
+    pub(crate) next_attempt_at: Option<String>,
+}
+
+impl World {
+    /// Directories and nothing else.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("gk-e2e-").tempdir().unwrap();
+        // The engines' user has to be able to reach its directory.
+        std::fs::create_dir(dir.path().join("games")).unwrap();
+        let network = format!("gk-e2e-{}", Uuid::new_v4().simple());
+        let fast = ["--probe-interval", "1s", "--failing-probe-interval", "200ms", "--relist-interval", "5s"];
+        Self { dir, keeper: None, arguments: fast.map(str::to_owned).into(), network }
+    }
+
+    /// A controller that runs, with the engine versions registered.
+    pub(crate) async fn started() -> Self {
+        let mut world = Self::new();
+        world.start();
+        world.register("1.4.1", "gamekeeper/reference-engine:1.4.1").await;
+        world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
+        world
+    }
+
+    pub(crate) fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    /// Starts the controller and waits for its line.
+    pub(crate) fn start(&mut self) {
+        assert!(self.keeper.is_none());
+        let log = std::fs::File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
+        let mut keeper = self.run_command().stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut line = String::new();
+        let out = keeper.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
+        self.keeper = Some(keeper);
+        assert!(line.contains("ready"), "no ready line, but {line:?}; log:\n{}", self.log());
+    }
+
+    pub(crate) fn run_command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gamekeeper"));
+        command
+            .args(["run", "--listen", "127.0.0.1:0", "--network", &self.network, "--data-dir"])
+            .arg(self.data_dir())
+            .arg("--state-root")
+            .arg(self.state_root())
+            .args(&self.arguments)
+            .env("RUST_LOG", "gamekeeper=debug")
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// The controller is killed as by a power cut.
+    pub(crate) fn kill_keeper(&mut self) {
+        let mut keeper = self.keeper.take().expect("a controller");
+        keeper.kill().unwrap();
+        keeper.wait().unwrap();
+    }
+
+    /// The controller is asked to end. Returns its exit code.
+    pub(crate) fn stop_keeper(&mut self) -> Option<i32> {
+        let mut keeper = self.keeper.take().expect("a controller");
+        let pid = keeper.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        keeper.wait().unwrap().code()
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub(crate) fn state_root(&self) -> PathBuf {
+        self.dir.path().join("games")
+    }
+
+    /// The engine's own journal.
+    pub(crate) fn journal(&self, game: &str) -> Vec<Value> {
+        let path = self.state_root().join(game).join(game).join("journal.jsonl");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// How often the engine accepted an initialisation, ever.
+    pub(crate) fn inits(&self, game: &str) -> usize {
+        self.journal(game).iter().filter(|line| line["event"] == "init-accepted").count()
+    }
+
+    /// Tells a game's engines how to misbehave, before or after they start.
+    pub(crate) fn misbehave(&self, game: &str, how: &Value) {
+        let directory = self.state_root().join(game);
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("misbehave.json"), how.to_string()).unwrap();
+    }
+
+    /// Runs the command line.
+    pub(crate) fn gk(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gamekeeper"));
+        command.args(arguments).env("GAMEKEEPER_DATA_DIR", self.data_dir()).stdin(Stdio::null());
+        ran(command)
+    }
+
+    /// Runs the command line, which must succeed.
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
+        let ran = self.gk(arguments);
+        assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}\nlog:\n{}", self.log());
+        ran.stdout
+    }
+
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    async fn connection(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new()
+            .filename(self.data_dir().join("gamekeeper.db"))
+            .busy_timeout(Duration::from_secs(10))
+            .disable_statement_logging();
+        SqliteConnection::connect_with(&options).await.unwrap()
+    }
+
+    /// What a lobby or a person does: SQL by another process' connection.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let mut connection = self.connection().await;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    pub(crate) async fn rows(&self, query: &str) -> Vec<SqliteRow> {
+        let mut connection = self.connection().await;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(query.to_owned())).fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        rows
+    }
+
+    pub(crate) async fn count(&self, query: &str) -> i64 {
+        self.rows(query).await[0].get(0)
+    }
+
+    pub(crate) async fn register(&self, version: &str, image: &str) {
+        self.sql(&format!("INSERT INTO engine_versions (version, image_ref) VALUES ('{version}', '{image}')")).await;
+    }
+
+    /// A row written by hand, with one player. Returns the game's id.
+    pub(crate) async fn game(&self, name: &str, version: &str) -> String {
+        let id = Uuid::new_v4().to_string();
+        self.game_with_id(&id, name, version).await;
+        id
+    }
+
+    pub(crate) async fn game_with_id(&self, id: &str, name: &str, version: &str) {
+        self.sql(&format!(
+            "BEGIN IMMEDIATE;
+             INSERT INTO games (game_id, name, desired_status, target_engine_version)
+             VALUES ('{id}', '{name}', 'running', '{version}');
+             INSERT INTO memberships (game_id, user_id, race_name) VALUES ('{id}', '{}', 'Terrans');
+             COMMIT",
+            Uuid::new_v4()
+        ))
+        .await;
+    }
+
+    /// A game that runs.
+    pub(crate) async fn running(&self, name: &str) -> String {
+        let id = self.game(name, "1.4.2").await;
+        self.until(&id, "running", |status| status.phase == "running").await;
+        id
+    }
+
+    pub(crate) async fn status(&self, game: &str) -> Status {
+        let query = format!(
+            "SELECT status, reason, message, observed_generation, current_container_id, engine_endpoint, failures,
+                    restart_count, last_exit_code, last_log_lines, next_attempt_at
+               FROM runtime_records WHERE game_id = '{game}'"
+        );
+        let rows = self.rows(&query).await;
+        let Some(row) = rows.first() else { return Status::default() };
+        Status {
+            phase: row.get(0),
+            reason: row.get(1),
+            message: row.get(2),
+            observed_generation: row.get(3),
+            container: row.get(4),
+            endpoint: row.get(5),
+            failures: row.get(6),
+            restarts: row.get(7),
+            last_exit_code: row.get(8),
+            last_log_lines: row.get(9),
+            next_attempt_at: row.get(10),
+        }
+    }
+
+    /// Waits until the status is as wanted.
+    pub(crate) async fn until(&self, game: &str, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
+        let began = Instant::now();
+        loop {
+            let status = self.status(game).await;
+            if wanted(&status) {
+                return status;
+            }
+            assert!(began.elapsed() < DEADLINE, "not {what}: {status:?}\nlog:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until it holds.
+    pub(crate) async fn eventually(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let began = Instant::now();
+        while !holds().await {
+            assert!(began.elapsed() < DEADLINE, "not so: {what}\nlog:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// How every operation of a game ended, oldest first: `start succeeded`.
+    pub(crate) async fn operations(&self, game: &str) -> Vec<String> {
+        let query = format!(
+            "SELECT op || ' ' || status FROM operation_log WHERE game_id = '{game}' ORDER BY created_at, operation_id"
+        );
+        self.rows(&query).await.iter().map(|row| row.get(0)).collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            let _ = keeper.kill();
+            let _ = keeper.wait();
+        }
+        let network = format!("network={}", self.network);
+        let ids = docker(&["ps", "-aq", "--filter", &network]);
+        for id in ids.stdout.split_whitespace() {
+            docker(&["rm", "-f", id]);
+        }
+        docker(&["network", "rm", &self.network]);
+    }
+}
+
+/// What an operator does by hand.
+pub(crate) fn docker(arguments: &[&str]) -> Ran {
+    let mut command = Command::new("docker");
+    command.args(arguments);
+    ran(command)
+}
+
+/// The name of a game's container.
+pub(crate) fn container(game: &str) -> String {
+    format!("gamekeeper-{game}")
+}
+
+/// One fact of an inspect.
+pub(crate) fn inspect(game: &str, format: &str) -> String {
+    docker(&["inspect", "-f", format, &container(game)]).stdout.trim().to_owned()
+}
+
+pub(crate) fn exists(game: &str) -> bool {
+    docker(&["inspect", &container(game)]).code == 0
+}
+
+fn ran(mut command: Command) -> Ran {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+pub(crate) fn manifests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/demo")
+}

@@ -1,0 +1,162 @@
+//! What only PostgreSQL has: notifications, roles, search paths, TRUNCATE, concurrent writers.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
+use sea_orm::sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, raw_sql};
+
+use crate::db::{Cluster, Db};
+use crate::promises::{ALICE, BOB, COUNTS, GAME, OTHER, a_game, a_player};
+
+pub(crate) async fn every_promise_on(cluster: &Cluster) {
+    only_a_real_change_is_announced_and_once(cluster).await;
+    a_truncate_is_refused(&mut Db::postgres(cluster, "truncate").await).await;
+    an_identifier_in_another_form_is_the_same_game(&mut Db::postgres(cluster, "forms").await).await;
+    an_endless_time_is_refused(&mut Db::postgres(cluster, "endless").await).await;
+    a_lobby_needs_rights_on_three_tables_and_no_search_path(cluster).await;
+    a_membership_never_outlives_a_game_deleted_meanwhile(cluster).await;
+}
+
+async fn only_a_real_change_is_announced_and_once(cluster: &Cluster) {
+    let mut db = Db::postgres(cluster, "announce").await;
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(cluster.options()).await.unwrap();
+    let mut listener = PgListener::connect_with(&pool).await.unwrap();
+    listener.listen("gamekeeper_desired").await.unwrap();
+    listener.listen("fence").await.unwrap();
+    for (write, announced) in [
+        ("INSERT INTO games (game_id, desired_status) SELECT gen_random_uuid(), 'running' FROM generate_series(1, 500)".to_owned(), 1),
+        ("UPDATE games SET paused = true".to_owned(), 1),
+        ("UPDATE games SET paused = true, requested_by = 'x', generation = 7".to_owned(), 0),
+        ("UPDATE games SET paused = false WHERE false".to_owned(), 0),
+        ("INSERT INTO memberships (game_id, user_id, race_name) SELECT game_id, game_id, 'r' FROM games".to_owned(), 1),
+        ("UPDATE memberships SET race_name = race_name".to_owned(), 0),
+        ("INSERT INTO games (game_id, desired_status) SELECT game_id, 'running' FROM games ON CONFLICT DO NOTHING".to_owned(), 0),
+        ("DELETE FROM memberships".to_owned(), 1),
+        ("DELETE FROM games".to_owned(), 1),
+        ("INSERT INTO engine_versions (version, image_ref) VALUES ('1.0.0', 'a')".to_owned(), 1),
+        ("UPDATE engine_versions SET enabled = false".to_owned(), 1),
+        ("UPDATE engine_versions SET enabled = false".to_owned(), 0),
+        ("DELETE FROM engine_versions".to_owned(), 1),
+    ] {
+        db.run(&write).await;
+        db.run("NOTIFY fence").await;
+        let mut seen = 0;
+        loop {
+            let note = tokio::time::timeout(Duration::from_secs(30), listener.recv()).await.expect("a notification").unwrap();
+            if note.channel() == "fence" {
+                break;
+            }
+            assert_eq!(note.payload(), "");
+            seen += 1;
+        }
+        assert_eq!(seen, announced, "{write}");
+    }
+}
+
+async fn a_truncate_is_refused(db: &mut Db) {
+    a_game(db).await;
+    for table in ["games", "memberships", "engine_versions"] {
+        db.refused(&format!("TRUNCATE {table}"), "use DELETE").await;
+    }
+}
+
+async fn an_identifier_in_another_form_is_the_same_game(db: &mut Db) {
+    a_game(db).await;
+    for id in [GAME.to_uppercase(), format!("{{{GAME}}}"), GAME.replace('-', "")] {
+        db.run(&format!(
+            "INSERT INTO games (game_id, desired_status) VALUES ('{id}', 'running') ON CONFLICT DO NOTHING"
+        ))
+        .await;
+    }
+    db.expect("SELECT count(*) FROM games", "1").await;
+}
+
+async fn an_endless_time_is_refused(db: &mut Db) {
+    a_game(db).await;
+    for time in ["infinity", "-infinity", "0044-03-15 BC", "20000-01-01"] {
+        db.refused(&format!("UPDATE games SET turn_not_before = '{time}'"), "check").await;
+        db.refused(&format!("UPDATE games SET deletion_requested_at = '{time}'"), "check").await;
+    }
+}
+
+async fn a_lobby_needs_rights_on_three_tables_and_no_search_path(cluster: &Cluster) {
+    let mut owner = Db::postgres(cluster, "gamekeeper").await;
+    owner
+        .run(
+            "CREATE ROLE lobby LOGIN; GRANT USAGE ON SCHEMA gamekeeper TO lobby; GRANT CREATE, TEMPORARY ON DATABASE postgres TO lobby;
+             GRANT SELECT, INSERT, UPDATE, DELETE ON gamekeeper.games, gamekeeper.memberships, gamekeeper.engine_versions TO lobby",
+        )
+        .await;
+    let mut lobby = cluster.options().username("lobby").connect().await.unwrap();
+    // Neither a schema nor a temporary table of its own can take the place of what the triggers write.
+    for sql in [
+        "CREATE SCHEMA lobby CREATE TABLE game_changes (x int); SET search_path TO lobby",
+        "CREATE TEMPORARY TABLE game_tombstones (x int)",
+        &format!(
+            "INSERT INTO gamekeeper.games (game_id, name, desired_status) VALUES ('{GAME}', 'andromeda', 'running')"
+        ),
+        &format!(
+            "INSERT INTO gamekeeper.memberships (game_id, user_id, race_name) VALUES ('{GAME}', '{ALICE}', 'Terrans')"
+        ),
+        "UPDATE gamekeeper.games SET paused = true",
+        "UPDATE gamekeeper.memberships SET status = 'removed'",
+        "DELETE FROM gamekeeper.games",
+    ] {
+        raw_sql(AssertSqlSafe(sql.to_owned()))
+            .execute(&mut lobby)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+    owner.expect("SELECT count(*), max(generation) FROM game_changes", "5|4").await;
+    owner.expect("SELECT generation FROM game_tombstones", "4").await;
+    assert!(raw_sql("SELECT * FROM gamekeeper.game_changes").execute(&mut lobby).await.is_err());
+}
+
+async fn a_membership_never_outlives_a_game_deleted_meanwhile(cluster: &Cluster) {
+    let mut db = Db::postgres(cluster, "meanwhile").await;
+    a_game(&mut db).await;
+    a_player(&mut db, ALICE, "Terrans").await;
+    let mut rival = cluster.options().options([("search_path", "meanwhile")]).connect().await.unwrap();
+    let pid: i32 = raw_sql("SELECT pg_backend_pid()").fetch_one(&mut rival).await.unwrap().get(0);
+    db.run("BEGIN").await;
+    db.run("DELETE FROM games").await;
+    let insert =
+        format!("INSERT INTO memberships (game_id, user_id, race_name) VALUES ('{GAME}', '{BOB}', 'Zerg')");
+    let rival =
+        tokio::spawn(async move { raw_sql(AssertSqlSafe(insert)).execute(&mut rival).await.map(|_| ()) });
+    tokio::time::timeout(Duration::from_secs(30), async {
+        let waits =
+            format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND wait_event_type = 'Lock'");
+        let mut watcher = Db::postgres(cluster, "watcher").await;
+        while watcher.rows(&waits).await != ["1"] {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the other writer waits");
+    db.run("COMMIT").await;
+    let refusal = rival.await.unwrap().unwrap_err().to_string();
+    assert!(refusal.contains("no such game"), "{refusal}");
+    db.expect("SELECT (SELECT count(*) FROM games), (SELECT count(*) FROM memberships)", "0|0").await;
+    // Two writers of one game's memberships at once: both count.
+    db.run(&format!(
+        "INSERT INTO games (game_id, name, desired_status) VALUES ('{OTHER}', 'andromeda', 'running')"
+    ))
+    .await;
+    db.expect(COUNTS, "1|1").await;
+    let pool = PgPoolOptions::new()
+        .max_connections(4)
+        .connect_with(cluster.options().options([("search_path", "meanwhile")]))
+        .await
+        .unwrap();
+    let writers = (0..20).map(|i| {
+        let pool = pool.clone();
+        let sql = format!("INSERT INTO memberships (game_id, user_id, race_name) VALUES ('{OTHER}', '00000000-0000-4000-8000-{i:012}', 'r{i}')");
+        tokio::spawn(async move { raw_sql(AssertSqlSafe(sql)).execute(&pool).await.unwrap() })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    db.expect("SELECT generation, membership_revision, (SELECT count(*) FROM game_changes WHERE game_id = '6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f11') FROM games", "21|20|21")
+        .await;
+}
