@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::value::TextUuid;
+use super::db_uuid::DbUuid;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::game::operation::{OpenOperation, OperationKind};
@@ -36,7 +36,7 @@ impl Store {
             .collect())
     }
 
-    pub(super) async fn open_operation(&self, id: Option<TextUuid>) -> Result<Option<OpenOperation>, StoreError> {
+    pub(super) async fn open_operation(&self, id: Option<DbUuid>) -> Result<Option<OpenOperation>, StoreError> {
         let Some(id) = id else { return Ok(None) };
         let row = operation_log::Entity::find_by_id(id).one(&self.db).await?;
         Ok(row.as_ref().filter(|row| row.finished_at.is_none()).and_then(to_open))
@@ -169,7 +169,7 @@ pub(super) fn to_row(
     let exit_life = last_exit.as_ref().and_then(|exit| exit.life.as_ref());
     let now = to_db(jiff::Timestamp::now());
     runtime_records::ActiveModel {
-        game_id: Set(TextUuid(game.0)),
+        game_id: Set(DbUuid(game.0)),
         namespace: Set(namespace.to_owned()),
         name: Set(name.to_owned()),
         status: Set(phase.as_row().to_owned()),
@@ -197,7 +197,7 @@ pub(super) fn to_row(
         stopped_at: time(stopped_at),
         finished_at: time(finished_at),
         last_observed_at: Set(Some(now)),
-        operation_id: Set(operation.as_ref().map(|operation| TextUuid(operation.id.0))),
+        operation_id: Set(operation.as_ref().map(|operation| DbUuid(operation.id.0))),
         start_began_at: time(start_began_at),
         healthy_since: time(healthy_since),
         failures: Set(i64::from(*failures)),
