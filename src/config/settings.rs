@@ -19,7 +19,7 @@ macro_rules! settings {
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         pub struct Settings {
             /// A YAML file with settings: each flag without its dashes is a key
-            #[arg(long, env = "GAMEKEEPER_CONFIG", value_name = "FILE")]
+            #[arg(long, env = "GAMEKEEPER_CONFIG", hide_env_values = true, value_name = "FILE")]
             #[serde(skip)]
             pub config: Option<PathBuf>,
             /// Where the database, the kubeconfig and the certificates live.
@@ -28,7 +28,7 @@ macro_rules! settings {
             pub data_dir: Option<PathBuf>,
             $(
                 $(#[$meta])*
-                #[arg(long, env = $env, value_name = $value, help_heading = $heading)]
+                #[arg(long, env = $env, hide_env_values = true, value_name = $value, help_heading = $heading)]
                 pub $field: Option<$type>,
             )+
         }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::value::TextUuid;
+use super::db_uuid::DbUuid;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
     QueryOrder, QuerySelect, SqlErr, TransactionTrait,
@@ -125,7 +125,7 @@ impl From<DbErr> for WriteError {
 impl Store {
     /// Which row version each game is at: what tells which games to read again.
     pub async fn desired_index(&self) -> Result<HashMap<GameId, i64>, StoreError> {
-        let rows: Vec<(TextUuid, i64)> = games::Entity::find()
+        let rows: Vec<(DbUuid, i64)> = games::Entity::find()
             .select_only()
             .columns([games::Column::GameId, games::Column::RowVersion])
             .into_tuple()
@@ -140,7 +140,7 @@ impl Store {
         let versions = self.version_entries().await?;
         let mut found = Vec::with_capacity(ids.len());
         for some in ids.chunks(IDS_AT_ONCE) {
-            let wanted = || some.iter().map(|id| TextUuid(id.0));
+            let wanted = || some.iter().map(|id| DbUuid(id.0));
             let rows = games::Entity::find().filter(games::Column::GameId.is_in(wanted())).all(&self.db).await?;
             let members =
                 memberships::Entity::find().filter(memberships::Column::GameId.is_in(wanted())).all(&self.db).await?;
@@ -189,7 +189,7 @@ impl Store {
         let record = runtime_records::Entity::find_by_id(row.game_id).one(&self.db).await?;
         let record = match record {
             Some(record) => {
-                let operation = self.open_operation(record.operation_id.as_deref()).await?;
+                let operation = self.open_operation(record.operation_id).await?;
                 Some(records::from_row(&record, operation))
             }
             None => None,
@@ -205,7 +205,7 @@ impl Store {
         author: &Author,
     ) -> Result<StoredGame, WriteError> {
         let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let id = TextUuid(Uuid::new_v4());
+        let id = DbUuid(Uuid::new_v4());
         let mut row = games::ActiveModel { game_id: Set(id), ..Default::default() };
         row.namespace = Set(valid.namespace.to_string());
         row.name = Set(Some(valid.name.to_string()));
@@ -308,7 +308,7 @@ async fn by_name(db: &impl ConnectionTrait, namespace: &str, name: &str) -> Resu
         .await
 }
 
-async fn members_of(db: &impl ConnectionTrait, game: TextUuid) -> Result<Vec<memberships::Model>, DbErr> {
+async fn members_of(db: &impl ConnectionTrait, game: DbUuid) -> Result<Vec<memberships::Model>, DbErr> {
     memberships::Entity::find()
         .filter(memberships::Column::GameId.eq(game))
         .order_by_asc(memberships::Column::RaceName)
@@ -405,7 +405,7 @@ fn differs(have: &[memberships::Model], want: &[Member]) -> bool {
 
 async fn write_members(
     db: &impl ConnectionTrait,
-    game: TextUuid,
+    game: DbUuid,
     have: &[memberships::Model],
     want: &[Member],
 ) -> Result<(), DbErr> {
@@ -427,7 +427,7 @@ async fn write_members(
         }
         let row = memberships::ActiveModel {
             game_id: Set(game),
-            user_id: Set(TextUuid(new.user_id.0)),
+            user_id: Set(DbUuid(new.user_id.0)),
             race_name: Set(new.race_name.to_string()),
             status: Set("active".to_owned()),
         };

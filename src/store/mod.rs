@@ -5,6 +5,7 @@
 //! inside a transaction.
 
 mod convert;
+mod db_uuid;
 pub mod desired;
 mod entity;
 mod examine;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use sea_orm::value::TextUuid;
+use super::db_uuid::DbUuid;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use crate::game::{GameId, OperationId};
@@ -140,7 +140,7 @@ impl Store {
         if let (None, Some(_), Some(namespace), Some(name)) =
             (game, filter.generation, &filter.namespace, &filter.name)
         {
-            let now: Option<TextUuid> = games::Entity::find()
+            let now: Option<DbUuid> = games::Entity::find()
                 .select_only()
                 .column(games::Column::GameId)
                 .filter(games::Column::Namespace.eq(namespace))
@@ -156,13 +156,13 @@ impl Store {
             .order_by_desc(operation_log::Column::OperationId)
             .limit(limit);
         if let Some(game) = game {
-            query = query.filter(operation_log::Column::GameId.eq(TextUuid(game.0)));
+            query = query.filter(operation_log::Column::GameId.eq(DbUuid(game.0)));
         }
         if let Some(generation) = filter.generation {
             query = query.filter(operation_log::Column::Generation.eq(generation));
         }
         let rows = query.all(&self.db).await?;
-        let named: Vec<(TextUuid, String, String)> = runtime_records::Entity::find()
+        let named: Vec<(DbUuid, String, String)> = runtime_records::Entity::find()
             .select_only()
             .columns([
                 runtime_records::Column::GameId,
@@ -211,7 +211,7 @@ impl Store {
         limit: u64,
     ) -> Result<Vec<StoredOperation>, StoreError> {
         let mut query = operation_log::Entity::find()
-            .filter(operation_log::Column::GameId.eq(TextUuid(game.0)))
+            .filter(operation_log::Column::GameId.eq(DbUuid(game.0)))
             .order_by_desc(operation_log::Column::CreatedAt)
             .order_by_desc(operation_log::Column::OperationId)
             .limit(limit);

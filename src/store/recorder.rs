@@ -6,7 +6,7 @@
 //! that the epoch is still this leader's.
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::value::TextUuid;
+use super::db_uuid::DbUuid;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, TransactionTrait,
 };
@@ -217,12 +217,12 @@ async fn write_one(db: &impl ConnectionTrait, epoch: Epoch, recording: &Recordin
         count_event(db, recording, event).await?;
     }
     if recording.delete_row {
-        games::Entity::delete_by_id(TextUuid(recording.game.0)).exec(db).await?;
+        games::Entity::delete_by_id(DbUuid(recording.game.0)).exec(db).await?;
         let now = to_db(jiff::Timestamp::now());
         db.execute_raw(sea_orm::Statement::from_sql_and_values(
             db.get_database_backend(),
             "UPDATE game_tombstones SET handled_at = ? WHERE game_id = ? AND handled_at IS NULL",
-            [now.into(), TextUuid(recording.game.0).into()],
+            [now.into(), DbUuid(recording.game.0).into()],
         ))
         .await?;
     }
@@ -258,8 +258,8 @@ async fn open(
         Some(ending) => words(ending),
     };
     let row = operation_log::ActiveModel {
-        operation_id: Set(TextUuid(id.0)),
-        game_id: Set(TextUuid(recording.game.0)),
+        operation_id: Set(DbUuid(id.0)),
+        game_id: Set(DbUuid(recording.game.0)),
         op: Set(new.kind.as_row().to_owned()),
         source: Set(new.source.as_row().to_owned()),
         requested_by: Set(recording.requested_by.clone()),
@@ -300,7 +300,7 @@ async fn close(
             Expr::value(record.applied.as_ref().map(|applied| applied.image.to_string())),
         )
         .col_expr(operation_log::Column::ContainerId, Expr::value(record.container.as_ref().map(ToString::to_string)))
-        .filter(operation_log::Column::OperationId.eq(TextUuid(id.0)))
+        .filter(operation_log::Column::OperationId.eq(DbUuid(id.0)))
         .filter(operation_log::Column::FinishedAt.is_null())
         .exec(db)
         .await?;
@@ -317,7 +317,7 @@ fn words(ending: &Ending) -> (&'static str, Option<String>, Option<String>) {
 
 async fn write_mappings(db: &impl ConnectionTrait, game: GameId, change: &MappingChange) -> Result<(), DbErr> {
     use player_mappings::{Column, Entity};
-    let own = || Column::GameId.eq(TextUuid(game.0));
+    let own = || Column::GameId.eq(DbUuid(game.0));
     let now = to_db(jiff::Timestamp::now());
     match change {
         MappingChange::Keep => Ok(()),
@@ -325,11 +325,11 @@ async fn write_mappings(db: &impl ConnectionTrait, game: GameId, change: &Mappin
         MappingChange::Adopt(players) => {
             for (race, id) in players {
                 Entity::update_many()
-                    .col_expr(Column::EnginePlayerUuid, Expr::value(TextUuid(*id)))
+                    .col_expr(Column::EnginePlayerUuid, Expr::value(DbUuid(*id)))
                     .col_expr(Column::UpdatedAt, Expr::value(now))
                     .filter(own())
                     .filter(Column::RaceName.eq(race))
-                    .filter(Column::EnginePlayerUuid.ne(TextUuid(*id)))
+                    .filter(Column::EnginePlayerUuid.ne(DbUuid(*id)))
                     .exec(db)
                     .await?;
             }
@@ -338,10 +338,10 @@ async fn write_mappings(db: &impl ConnectionTrait, game: GameId, change: &Mappin
         MappingChange::Mint(members) => {
             for (user, race, id) in members {
                 let row = player_mappings::ActiveModel {
-                    game_id: Set(TextUuid(game.0)),
-                    user_id: Set(TextUuid(user.0)),
+                    game_id: Set(DbUuid(game.0)),
+                    user_id: Set(DbUuid(user.0)),
                     race_name: Set(race.to_string()),
-                    engine_player_uuid: Set(TextUuid(*id)),
+                    engine_player_uuid: Set(DbUuid(*id)),
                     active: Set(true),
                     updated_at: Set(now),
                 };

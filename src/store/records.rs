@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::value::TextUuid;
+use super::db_uuid::DbUuid;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::game::operation::{OpenOperation, OperationKind};
@@ -25,19 +25,19 @@ impl Store {
             .filter(operation_log::Column::Status.is_in(["queued", "running"]))
             .all(&self.db)
             .await?;
-        let open: HashMap<_, _> = open.iter().filter_map(|row| Some((row.operation_id.to_string(), to_open(row)?))).collect();
+        let open: HashMap<_, _> = open.iter().filter_map(|row| Some((row.operation_id, to_open(row)?))).collect();
         let rows = runtime_records::Entity::find().all(&self.db).await?;
         Ok(rows
             .iter()
             .map(|row| {
-                let operation = row.operation_id.as_ref().and_then(|id| open.get(id).cloned());
+                let operation = row.operation_id.and_then(|id| open.get(&id).cloned());
                 (GameId(row.game_id.0), from_row(row, operation))
             })
             .collect())
     }
 
-    pub(super) async fn open_operation(&self, id: Option<&str>) -> Result<Option<OpenOperation>, StoreError> {
-        let Some(id) = id.and_then(|id| id.parse::<TextUuid>().ok()) else { return Ok(None) };
+    pub(super) async fn open_operation(&self, id: Option<DbUuid>) -> Result<Option<OpenOperation>, StoreError> {
+        let Some(id) = id else { return Ok(None) };
         let row = operation_log::Entity::find_by_id(id).one(&self.db).await?;
         Ok(row.as_ref().filter(|row| row.finished_at.is_none()).and_then(to_open))
     }
@@ -169,7 +169,7 @@ pub(super) fn to_row(
     let exit_life = last_exit.as_ref().and_then(|exit| exit.life.as_ref());
     let now = to_db(jiff::Timestamp::now());
     runtime_records::ActiveModel {
-        game_id: Set(TextUuid(game.0)),
+        game_id: Set(DbUuid(game.0)),
         namespace: Set(namespace.to_owned()),
         name: Set(name.to_owned()),
         status: Set(phase.as_row().to_owned()),
@@ -197,7 +197,7 @@ pub(super) fn to_row(
         stopped_at: time(stopped_at),
         finished_at: time(finished_at),
         last_observed_at: Set(Some(now)),
-        operation_id: Set(operation.as_ref().map(|operation| operation.id.to_string())),
+        operation_id: Set(operation.as_ref().map(|operation| DbUuid(operation.id.0))),
         start_began_at: time(start_began_at),
         healthy_since: time(healthy_since),
         failures: Set(i64::from(*failures)),

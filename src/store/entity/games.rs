@@ -1,13 +1,13 @@
 //! Rows of `games`: desired state, written by lobby and operators.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::value::TextUuid;
+use crate::store::db_uuid::DbUuid;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "games")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub game_id: TextUuid,
+    pub game_id: DbUuid,
     pub namespace: String,
     pub name: Option<String>,
     pub display_name: String,

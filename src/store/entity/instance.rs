@@ -1,14 +1,14 @@
 //! The one row of `instance`: whose database this is.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::value::TextUuid;
+use crate::store::db_uuid::DbUuid;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "instance")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: i64,
-    pub instance_id: TextUuid,
+    pub instance_id: DbUuid,
     pub docker_engine_id: Option<String>,
     pub high_water: i64,
 }

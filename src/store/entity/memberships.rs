@@ -1,15 +1,15 @@
 //! Rows of `memberships`: who plays in which game.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::value::TextUuid;
+use crate::store::db_uuid::DbUuid;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "memberships")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub game_id: TextUuid,
+    pub game_id: DbUuid,
     #[sea_orm(primary_key, auto_increment = false)]
-    pub user_id: TextUuid,
+    pub user_id: DbUuid,
     pub race_name: String,
     pub status: String,
 }

@@ -1,14 +1,14 @@
 //! Rows of `operation_log`: why each convergence began, who asked, how it ended.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::value::TextUuid;
+use crate::store::db_uuid::DbUuid;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "operation_log")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub operation_id: TextUuid,
-    pub game_id: TextUuid,
+    pub operation_id: DbUuid,
+    pub game_id: DbUuid,
     pub op: String,
     pub source: String,
     pub requested_by: String,

@@ -1,13 +1,13 @@
 //! Rows of `runtime_records`: what is known of each game. Columns that nothing fills yet are left to their defaults.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::value::TextUuid;
+use crate::store::db_uuid::DbUuid;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "runtime_records")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub game_id: TextUuid,
+    pub game_id: DbUuid,
     pub namespace: String,
     pub name: String,
     pub status: String,
@@ -35,8 +35,7 @@ pub struct Model {
     pub stopped_at: Option<DateTimeUtc>,
     pub finished_at: Option<DateTimeUtc>,
     pub last_observed_at: Option<DateTimeUtc>,
-    /// Text, for sea-orm's `TextUuid` cannot be absent: it fails on NULL instead of saying so.
-    pub operation_id: Option<String>,
+    pub operation_id: Option<DbUuid>,
     pub start_began_at: Option<DateTimeUtc>,
     pub healthy_since: Option<DateTimeUtc>,
     pub failures: i64,
