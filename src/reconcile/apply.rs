@@ -151,7 +151,11 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
             },
         ),
     };
-    Failure { step: step.clone(), class, reason: reason.to_owned(), message: chain(error) }
+    let message = match step {
+        Step::PullImage(image) => format!("Image {image} could not be fetched: {}", chain(error)),
+        _ => chain(error),
+    };
+    Failure { step: step.clone(), class, reason: reason.to_owned(), message }
 }
 
 /// What to do about an engine's error: the next attempt begins with asking it.

@@ -3,7 +3,7 @@
 use crate::cut_socket::CutSocket;
 use crate::world::{World, container, docker, inspect};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silent_docker_is_ridden_out_then_shown_and_recovers_by_itself() {
     let socket = CutSocket::to_docker().await;
     let mut world = World::new().with(&["--docker-host", &socket.host(), "--silence", "1s"]);
@@ -25,7 +25,7 @@ async fn a_silent_docker_is_ridden_out_then_shown_and_recovers_by_itself() {
     assert_eq!(world.operations(&game).await, operations, "nothing had to be done");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_died_while_docker_was_silent_is_healed_afterwards() {
     let socket = CutSocket::to_docker().await;
     let mut world = World::new().with(&["--docker-host", &socket.host(), "--silence", "1s"]);

@@ -26,7 +26,7 @@ async fn wrong_manifests_are_refused_with_their_place_and_nothing_is_written() {
         (
             "twice",
             "apiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: { name: a }\nspec: { desiredStatus: Stopped }\n---\napiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: { name: a }\nspec: { desiredStatus: Running }\n",
-            ":1:",
+            "twice.yaml:8:19",
         ),
     ];
     for (name, text, expected) in cases {

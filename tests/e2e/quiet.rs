@@ -41,7 +41,7 @@ fn docker_socket() -> String {
     host.trim_start_matches("unix://").to_owned()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_relist_with_nothing_to_do_is_one_call_and_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("docker.sock");

@@ -17,7 +17,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 pub(crate) struct World {
     pub(crate) dir: TempDir,
     keeper: Option<Child>,
-    /// Further arguments of `gamekeeper run`.
+    /// Further arguments of `gamekeeper run`: flags, each with its value.
     pub(crate) arguments: Vec<String>,
     network: String,
 }
@@ -67,7 +67,12 @@ impl World {
     }
 
     pub(crate) fn with(mut self, arguments: &[&str]) -> Self {
-        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        for pair in arguments.chunks(2) {
+            if let Some(at) = self.arguments.iter().position(|known| known == pair[0]) {
+                self.arguments.drain(at..at + 2);
+            }
+            self.arguments.extend(pair.iter().map(|argument| (*argument).to_owned()));
+        }
         self
     }
 

@@ -139,7 +139,9 @@ impl Round<'_> {
         }
         let waits = self.waits_for_attempt();
         if waits {
-            return self.headline(Phase::Starting, "InitFailed", "Initialisation failed; it is tried again later.");
+            let told = self.record.conditions.iter().find(|known| known.kind == C::Initialized);
+            let why = told.map(|known| known.message.clone()).unwrap_or_default();
+            return self.headline(Phase::Starting, "InitFailed", &format!("It is tried again later: {why}"));
         }
         self.truths.fails(C::Initialized, "NotYet", "The engine has no game yet.");
         self.begin_start("its engine has no game yet");

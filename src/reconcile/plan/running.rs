@@ -213,8 +213,9 @@ impl Round<'_> {
         if !self.holds_start_slot() {
             return;
         }
-        if seen.state_directory == Looked::At(StateDirectory::Absent) {
-            self.step(Step::CreateStateDirectory(target.run_as), "the game has none yet");
+        if !self.has_state() {
+            // Also where somebody made it: the engine's user must own it.
+            self.step(Step::CreateStateDirectory(target.run_as), "the game has no state yet");
         }
         if seen.network == Looked::At(None) {
             self.step(Step::CreateNetwork, "it is not there");
