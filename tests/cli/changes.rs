@@ -165,3 +165,19 @@ async fn a_token_that_is_not_known_and_a_server_that_is_another_are_told_apart()
     let error = world.run(&["get", "--kubeconfig", &gone]).await.failed(6);
     assert!(error.contains("is not running (Connection refused"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_games_ask_for_goes_after_them() {
+    let world = World::applied().await;
+    let error = world.run(&["delete", "ev/1.4.2", "andromeda"]).await;
+    assert_eq!(error.code, 4, "{error:?}");
+    assert!(error.stdout.starts_with("game/andromeda deletion requested"), "{error:?}");
+    assert!(error.stderr.contains("hint: with --wait"), "{error:?}");
+    let (ran, ()) =
+        tokio::join!(world.run(&["delete", "ev/1.4.2", "andromeda", "--wait", "--timeout=30s"]), async {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            world.gone("andromeda").await;
+        });
+    let told = ran.ok();
+    assert!(told.ends_with("game/andromeda deleted\nengineversion/1.4.2 deleted\n"), "{told}");
+}

@@ -147,6 +147,16 @@ impl World {
 
     /// What a controller would record of the game as it is now.
     pub(crate) async fn record(&self, name: &str, phase: Phase, ready: ConditionStatus) {
+        self.recorder.record(self.recording(name, phase, ready).await).await.unwrap();
+    }
+
+    /// What a controller would record when its deletion is done.
+    pub(crate) async fn gone(&self, name: &str) {
+        let done = self.recording(name, Phase::Stopped, ConditionStatus::True).await;
+        self.recorder.record(Recording { delete_row: true, ..done }).await.unwrap();
+    }
+
+    async fn recording(&self, name: &str, phase: Phase, ready: ConditionStatus) -> Recording {
         let game = self.store.game("default", name).await.unwrap().unwrap();
         let generation = game.manifest.metadata.generation.unwrap();
         let mut record = Record::first_seen(Requests::default());
@@ -162,7 +172,7 @@ impl World {
             last_transition_time: jiff::Timestamp::now(),
             observed_generation: generation,
         }];
-        let recording = Recording {
+        Recording {
             game: game.id,
             namespace: "default".parse().unwrap(),
             name: name.parse().unwrap(),
@@ -175,8 +185,7 @@ impl World {
             mappings: MappingChange::Keep,
             event: None,
             delete_row: false,
-        };
-        self.recorder.record(recording).await.unwrap();
+        }
     }
 }
 

@@ -193,7 +193,9 @@ impl From<ClientError> for Failure {
         let failure = Self::new(exit, error.to_string());
         match (hint, error) {
             (Some(hint), _) => failure.hint(hint),
-            (None, ClientError::Refused(refusal)) if refusal.code >= 500 && !refusal.request_id.is_empty() => {
+            (None, ClientError::Refused(refusal))
+                if refusal.code >= 500 && !refusal.request_id.is_empty() =>
+            {
                 failure.hint(format!("the server's log says more, under request_id={}", refusal.request_id))
             }
             (None, ClientError::Refused(refusal)) => {
