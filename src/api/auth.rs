@@ -99,7 +99,9 @@ impl Tokens {
             serde_yaml::from_str(&text).map_err(|source| TokensError::Parse { path: shown(), source })?;
         let entries = file.tokens.into_iter().map(|entry| {
             let digest = from_hex(&entry.sha256);
-            digest.ok_or_else(|| TokensError::Digest { path: shown(), name: entry.name.clone() }).map(|d| (entry, d))
+            digest
+                .ok_or_else(|| TokensError::Digest { path: shown(), name: entry.name.clone() })
+                .map(|d| (entry, d))
         });
         entries.collect::<Result<_, _>>().map(Self)
     }
@@ -219,9 +221,12 @@ mod tests {
 
     #[test]
     fn roles_bound_what_may_be_done() {
-        let may = |role, method: Method, path: &str| Caller { name: "x".into(), role }.may(&method, path).is_ok();
-        let (games, versions) =
-            ("/apis/gamekeeper.dev/v1/namespaces/default/games/a", "/apis/gamekeeper.dev/v1/engineversions/1.4.2");
+        let may =
+            |role, method: Method, path: &str| Caller { name: "x".into(), role }.may(&method, path).is_ok();
+        let (games, versions) = (
+            "/apis/gamekeeper.dev/v1/namespaces/default/games/a",
+            "/apis/gamekeeper.dev/v1/engineversions/1.4.2",
+        );
         assert!(may(Role::Viewer, Method::GET, games) && !may(Role::Viewer, Method::PUT, games));
         assert!(may(Role::Lobby, Method::PATCH, games) && !may(Role::Lobby, Method::DELETE, versions));
         assert!(may(Role::Lobby, Method::GET, versions) && may(Role::Operator, Method::DELETE, versions));

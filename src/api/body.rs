@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -16,6 +16,8 @@ use crate::game::manifest::{SpecProblem, read_json, read_yaml};
 
 /// The largest body that is read, as Kubernetes has it.
 pub(super) const MAX_BYTES: usize = 3 << 20;
+/// How much of a body that is too large is read before it is refused.
+const PATIENCE: usize = 4 * MAX_BYTES;
 /// How many bodies may be held at the same time: with [`MAX_BYTES`], the bound of their memory.
 pub(super) const AT_ONCE: usize = 16;
 /// How long a body may take to arrive.
@@ -47,14 +49,17 @@ impl FromRequest<Shared> for RawBody {
         let (parts, body) = request.into_parts();
         let content_type = content_type(&parts.headers);
         let format = format(&content_type);
-        if announced_length(&parts.headers).is_some_and(|length| length > MAX_BYTES) {
+        let announced = announced_length(&parts.headers);
+        if announced.is_some_and(|length| length > PATIENCE) {
             return Err(ApiError::TooLarge);
         }
         let turn = tokio::time::timeout(TURN, shared.bodies.clone().acquire_owned()).await;
         let Ok(Ok(place)) = turn else {
             return Err(ApiError::TooMany("too many bodies are being sent at the same time"));
         };
-        let bytes = tokio::time::timeout(ARRIVAL, read(body)).await.map_err(|_| ApiError::BodyTimeout)??;
+        let bytes = tokio::time::timeout(ARRIVAL, read(body, announced))
+            .await
+            .map_err(|_| ApiError::BodyTimeout)??;
         Ok(Self { format, content_type, bytes, _place: place })
     }
 }
@@ -111,15 +116,30 @@ fn not_an_object() -> ApiError {
     ApiError::BadRequest("the body has to be an object (`{…}`), not a list or a single value".into())
 }
 
-async fn read(body: Body) -> Result<Bytes, ApiError> {
-    match Limited::new(body, MAX_BYTES).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::TooLarge),
-        Err(error) => {
-            tracing::debug!(error = &*error as &dyn std::error::Error, "a body broke off");
-            Err(ApiError::BadRequest("the body broke off".into()))
+/// Reads a body whole. One that is too large is read on for a while and dropped: a client that is
+/// cut off while it sends sees a broken connection instead of our answer.
+async fn read(mut body: Body, announced: Option<usize>) -> Result<Bytes, ApiError> {
+    let mut kept = BytesMut::new();
+    let mut arrived = 0;
+    let mut fits = announced.is_none_or(|length| length <= MAX_BYTES);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a body broke off");
+            ApiError::BadRequest("the body broke off".into())
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        arrived += data.len();
+        if fits && arrived <= MAX_BYTES {
+            kept.extend_from_slice(&data);
+        } else {
+            fits = false;
+            kept = BytesMut::new();
+        }
+        if arrived > PATIENCE {
+            break;
         }
     }
+    if fits { Ok(kept.freeze()) } else { Err(ApiError::TooLarge) }
 }
 
 fn announced_length(headers: &HeaderMap) -> Option<usize> {
@@ -128,7 +148,8 @@ fn announced_length(headers: &HeaderMap) -> Option<usize> {
 
 /// The type without its parameters; JSON where none is given, as the Python client has it.
 fn content_type(headers: &HeaderMap) -> String {
-    let given = headers.get(header::CONTENT_TYPE).map_or("application/json", |value| value.to_str().unwrap_or("?"));
+    let given =
+        headers.get(header::CONTENT_TYPE).map_or("application/json", |value| value.to_str().unwrap_or("?"));
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence.is_empty() { "application/json".into() } else { essence.chars().take(100).collect() }
 }

@@ -118,7 +118,9 @@ impl ApiError {
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "BadRequest"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "Unauthorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "Forbidden"),
-            Self::NotFound { .. } | Self::Nothing { .. } | Self::NoSuchPath(_) => (StatusCode::NOT_FOUND, "NotFound"),
+            Self::NotFound { .. } | Self::Nothing { .. } | Self::NoSuchPath(_) => {
+                (StatusCode::NOT_FOUND, "NotFound")
+            }
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
             Self::AlreadyExists { .. } => (StatusCode::CONFLICT, "AlreadyExists"),
             Self::Conflict { .. } => (StatusCode::CONFLICT, "Conflict"),
@@ -173,7 +175,9 @@ impl ApiError {
             WriteError::NotFound => Self::NotFound { resource, name },
             WriteError::AlreadyExists => Self::AlreadyExists { resource, name },
             WriteError::Conflict(conflict) => Self::Conflict { resource, name, why: conflict.to_string() },
-            WriteError::Refused(why) => Self::Invalid { resource, name, problems: vec![super::refusal::problem(&why)] },
+            WriteError::Refused(why) => {
+                Self::Invalid { resource, name, problems: vec![super::refusal::problem(&why)] }
+            }
             WriteError::Store(error) => error.into(),
         }
     }
@@ -183,9 +187,13 @@ impl ApiError {
         let name = name.to_owned();
         match error {
             RuntimeError::Unreachable(_) | RuntimeError::TimedOut { .. } => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "Docker could not be asked for a client");
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "Docker could not be asked for a client"
+                );
                 Self::Unavailable(
-                    "Docker cannot be asked now; check that it runs (`gamekeeper doctor`), then try again".into(),
+                    "Docker cannot be asked now; check that it runs (`gamekeeper doctor`), then try again"
+                        .into(),
                 )
             }
             RuntimeError::NotFound(_) | RuntimeError::NotOurs(_) => {
@@ -202,7 +210,11 @@ impl ApiError {
 }
 
 fn cause(problem: &SpecProblem) -> Cause {
-    Cause { reason: "FieldValueInvalid".into(), message: problem.message.clone(), field: problem.field.clone() }
+    Cause {
+        reason: "FieldValueInvalid".into(),
+        message: problem.message.clone(),
+        field: problem.field.clone(),
+    }
 }
 
 impl From<StoreError> for ApiError {
@@ -222,7 +234,10 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         match self {
             Self::Unauthorized => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gamekeeper\""));
+                headers.insert(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"gamekeeper\""),
+                );
             }
             Self::TooMany(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -44,7 +44,8 @@ async fn list_some(
     parameters: &ListParameters,
 ) -> Result<Json<List<Event>>, ApiError> {
     let selection = parameters.selection(&FIELDS)?;
-    let limit = number("limit", parameters.limit.as_deref())?.filter(|limit| *limit > 0).unwrap_or(MOST).min(MOST);
+    let limit =
+        number("limit", parameters.limit.as_deref())?.filter(|limit| *limit > 0).unwrap_or(MOST).min(MOST);
     let required = |field: &str| selection.required(field).map(|value| value.map(str::to_owned));
     let filter = EventFilter {
         namespace: namespace.or(required("metadata.namespace")?).or(required("involvedObject.namespace")?),

@@ -1,8 +1,8 @@
 //! Games: listed, read, and their desired state written.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::Json;
 
 use super::Shared;
 use super::body::RawBody;
@@ -208,7 +208,8 @@ fn check(current: &StoredGame, preconditions: &Preconditions) -> Result<(), Refu
     if preconditions.uid.is_some() && preconditions.uid != metadata.uid {
         return Err(Refused::Write(Conflict::Replaced.into()));
     }
-    if preconditions.resource_version.is_some() && preconditions.resource_version != metadata.resource_version {
+    if preconditions.resource_version.is_some() && preconditions.resource_version != metadata.resource_version
+    {
         return Err(Refused::Write(Conflict::Modified.into()));
     }
     Ok(())
@@ -226,7 +227,10 @@ fn decreases(current: &StoredGame, valid: &ValidGame) -> Vec<SpecProblem> {
     let decrease = |(field, old, new): (&str, Option<i64>, Option<i64>)| {
         let (old, new) = (old?, new?);
         (new < old).then(|| {
-            SpecProblem::new(field, format!("cannot decrease: it is {old}; ask with {}, or leave it out", old + 1))
+            SpecProblem::new(
+                field,
+                format!("cannot decrease: it is {old}; ask with {}, or leave it out", old + 1),
+            )
         })
     };
     counters.into_iter().filter_map(decrease).collect()

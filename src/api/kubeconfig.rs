@@ -99,8 +99,11 @@ struct Context {
 impl Kubeconfig {
     fn new(server: String, ca_pem: &str, token: &str) -> Self {
         let cluster = Cluster { server, certificate_authority_data: STANDARD.encode(ca_pem) };
-        let context =
-            Context { cluster: CLUSTER.into(), user: ADMIN.into(), namespace: crate::game::manifest::DEFAULT_NAMESPACE.into() };
+        let context = Context {
+            cluster: CLUSTER.into(),
+            user: ADMIN.into(),
+            namespace: crate::game::manifest::DEFAULT_NAMESPACE.into(),
+        };
         Self {
             api_version: "v1".into(),
             kind: "Config".into(),
@@ -119,7 +122,8 @@ impl Kubeconfig {
 /// What could not be read or written; nothing is half-written then.
 pub fn ensure(data_dir: &Path, listen: SocketAddr, ca_pem: &str) -> Result<Tokens, KubeconfigError> {
     let (path, tokens_path) = (data_dir.join("kubeconfig"), data_dir.join("tokens.yaml"));
-    let failed = |path: &Path, verb, source| KubeconfigError::File { path: path.display().to_string(), verb, source };
+    let failed =
+        |path: &Path, verb, source| KubeconfigError::File { path: path.display().to_string(), verb, source };
     let mut tokens = Tokens::read(&tokens_path)?;
     let text = files::read(&path).map_err(|source| failed(&path, "read", source))?;
     let there: Option<Kubeconfig> = text.as_deref().and_then(|text| serde_yaml::from_str(text).ok());
@@ -141,7 +145,8 @@ pub fn ensure(data_dir: &Path, listen: SocketAddr, ca_pem: &str) -> Result<Token
     let wanted = Kubeconfig::new(server_url(listen), ca_pem, &token);
     if there.as_ref() != Some(&wanted) || files::is_open_to_others(&path) {
         let yaml = serde_yaml::to_string(&wanted).map_err(|source| yaml_error(&path, source))?;
-        files::write(&path, yaml.as_bytes(), files::PRIVATE).map_err(|source| failed(&path, "written", source))?;
+        files::write(&path, yaml.as_bytes(), files::PRIVATE)
+            .map_err(|source| failed(&path, "written", source))?;
     }
     Ok(tokens)
 }
@@ -175,7 +180,8 @@ mod tests {
         let (path, listen) = (directory.path(), "127.0.0.1:7878".parse().unwrap());
         ensure(path, listen, "CA").unwrap();
         let first = token_in(path);
-        let inode = || std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path.join("kubeconfig")).unwrap());
+        let inode =
+            || std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path.join("kubeconfig")).unwrap());
         let before = inode();
         assert!(ensure(path, listen, "CA").unwrap().is_of(ADMIN, &first));
         assert_eq!(inode(), before, "written again without need");

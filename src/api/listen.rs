@@ -46,7 +46,9 @@ pub enum ServeError {
     #[error("the API's socket failed")]
     Socket(#[source] io::Error),
     /// Metrics without a token are for this machine alone.
-    #[error("{0} is not a loopback address; metrics without a token are only served on one, such as 127.0.0.1")]
+    #[error(
+        "{0} is not a loopback address; metrics without a token are only served on one, such as 127.0.0.1"
+    )]
     NotLoopback(std::net::SocketAddr),
 }
 
@@ -67,8 +69,10 @@ pub async fn serve(
         inner: RustlsAcceptor::new(tls.config()).handshake_timeout(HEADERS),
         places: Arc::new(Semaphore::new(CONNECTIONS)),
     };
-    let mut server =
-        axum_server::from_tcp(listener).map_err(ServeError::Socket)?.acceptor(acceptor).handle(handle.clone());
+    let mut server = axum_server::from_tcp(listener)
+        .map_err(ServeError::Socket)?
+        .acceptor(acceptor)
+        .handle(handle.clone());
     bound(&mut server);
     let server = server.first_request_timeout(HEADERS);
     let app = router(Shared::new(api, shutdown.clone()));
@@ -137,7 +141,10 @@ async fn keep_certificate(tls: &Tls) {
         let tls = tls.clone();
         let renewed = tokio::task::spawn_blocking(move || tls.renew()).await;
         if let Ok(Err(error)) = renewed {
-            tracing::error!(error = &error as &dyn std::error::Error, "the server certificate could not be renewed");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the server certificate could not be renewed"
+            );
         }
     }
 }
@@ -176,7 +183,11 @@ struct Held<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Held<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

@@ -43,7 +43,8 @@ pub(super) async fn get(
     let nothing = |message: String| ApiError::Nothing { resource: PODS, name: name.clone(), message };
     if flag(parameters.previous.as_deref()) {
         let kept = game.record.and_then(|record| record.last_log_lines);
-        let lines = kept.ok_or_else(|| nothing(format!("no earlier life of the engine of \"{name}\" is on record")))?;
+        let lines =
+            kept.ok_or_else(|| nothing(format!("no earlier life of the engine of \"{name}\" is on record")))?;
         return Ok(text(Body::from(lines)));
     }
     let place = Arc::clone(&shared.logs)

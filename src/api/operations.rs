@@ -40,12 +40,15 @@ async fn list_some(
     parameters: &ListParameters,
 ) -> Result<Json<List<Operation>>, ApiError> {
     let selection = parameters.selection(&FIELDS)?;
-    let limit = number("limit", parameters.limit.as_deref())?.filter(|limit| *limit > 0).unwrap_or(USUAL).min(MOST);
+    let limit =
+        number("limit", parameters.limit.as_deref())?.filter(|limit| *limit > 0).unwrap_or(USUAL).min(MOST);
     let generation = selection.required("spec.generation")?.map(|text| {
         text.parse().map_err(|_| ApiError::BadRequest("spec.generation has to be a whole number".into()))
     });
     let game = selection.required("spec.gameId")?.map(|text| {
-        text.parse().map_err(|error: crate::game::id::InvalidId| ApiError::BadRequest(format!("spec.gameId: {error}")))
+        text.parse().map_err(|error: crate::game::id::InvalidId| {
+            ApiError::BadRequest(format!("spec.gameId: {error}"))
+        })
     });
     let filter = OperationFilter {
         namespace: namespace.or(selection.required("metadata.namespace")?.map(str::to_owned)),

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::wire::{EngineVersionObject, GameObject};
 use crate::game::manifest::{
-    API_VERSION, EngineVersionManifest, GameManifest, GameSpecManifest, ObjectMeta, PlayerManifest, TurnsManifest,
-    ValidEngineVersion, ValidGame,
+    API_VERSION, EngineVersionManifest, GameColumns, GameManifest, GameSpecManifest, ObjectMeta,
+    PlayerManifest, ValidEngineVersion, ValidGame,
 };
 use crate::store::{StoredGame, StoredVersion};
 
@@ -16,7 +16,9 @@ pub(super) fn game(manifest: &GameManifest, valid: &ValidGame, current: Option<&
     let mut metadata = settled_meta(&manifest.metadata, old.map(|old| &old.metadata));
     metadata.namespace = Some(valid.namespace.to_string());
     match old {
-        Some(old) if old.spec != spec => metadata.generation = metadata.generation.map(|generation| generation + 1),
+        Some(old) if old.spec != spec => {
+            metadata.generation = metadata.generation.map(|generation| generation + 1)
+        }
         Some(_) => {}
         None => metadata.finalizers = vec![crate::store::desired::FINALIZER.to_owned()],
     }
@@ -64,36 +66,41 @@ fn settled_meta(new: &ObjectMeta, old: Option<&ObjectMeta>) -> ObjectMeta {
     }
 }
 
-/// A spec as it is shown once stored: with every default, and what is unmanaged as it was.
+/// A spec as it is shown once stored: by the way of the columns, with what is unmanaged as it was.
 fn settled(new: &GameSpecManifest, valid: &ValidGame, old: Option<&GameSpecManifest>) -> GameSpecManifest {
     let turns = new.turns.clone().unwrap_or_default();
-    let text = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
-    let counter = |new: Option<i64>, old: Option<i64>| Some(new.or(old).unwrap_or_default());
-    let players = match &valid.spec.members {
-        Some(members) => members.iter().map(PlayerManifest::from).collect(),
-        None => old.and_then(|old| old.players.clone()).unwrap_or_default(),
-    };
-    GameSpecManifest {
-        desired_status: new.desired_status,
+    let counter = |new: Option<i64>, old: Option<i64>| new.or(old).unwrap_or_default();
+    let columns = GameColumns {
+        desired_status: new.desired_status.as_row().to_owned(),
         paused: new.paused,
-        display_name: text(new.display_name.clone()),
-        engine_version: text(new.engine_version.clone()),
-        allow_incompatible_version: text(new.allow_incompatible_version.clone()),
-        turns: Some(TurnsManifest {
-            schedule: text(turns.schedule),
-            time_zone: text(turns.time_zone).or_else(|| Some("UTC".into())),
-            missed: turns.missed,
-            not_before: text(turns.not_before),
-            force_mode: turns.force_mode,
-        }),
-        players: Some(players),
-        resources: new.resources.clone(),
-        deletion_policy: new.deletion_policy,
-        stop_now: Some(new.stop_now.or(old.and_then(|old| old.stop_now)).unwrap_or_default()),
+        display_name: new.display_name.clone(),
+        target_engine_version: new.engine_version.clone(),
+        allow_incompatible_version: new.allow_incompatible_version.clone(),
+        turn_schedule: turns.schedule,
+        time_zone: turns.time_zone.unwrap_or_default(),
+        missed_turns: turns.missed.as_row().to_owned(),
+        turn_not_before: turns.not_before,
+        force_mode: turns.force_mode.as_row().to_owned(),
+        resources: new.resources.as_ref().map(|resources| serde_json::json!(resources)),
+        deletion_policy: new.deletion_policy.as_row().to_owned(),
+        stop_now: new.stop_now.or(old.and_then(|old| old.stop_now)).unwrap_or_default(),
         restart_generation: counter(new.restart_generation, old.and_then(|old| old.restart_generation)),
-        force_turn_generation: counter(new.force_turn_generation, old.and_then(|old| old.force_turn_generation)),
+        force_turn_generation: counter(
+            new.force_turn_generation,
+            old.and_then(|old| old.force_turn_generation),
+        ),
         patch_generation: counter(new.patch_generation, old.and_then(|old| old.patch_generation)),
         restore_generation: counter(new.restore_generation, old.and_then(|old| old.restore_generation)),
-        restore_backup_id: text(new.restore_backup_id.clone()).or_else(|| old.and_then(|old| old.restore_backup_id.clone())),
-    }
+        restore_backup_id: new
+            .restore_backup_id
+            .clone()
+            .or_else(|| old.and_then(|old| old.restore_backup_id.clone())),
+    };
+    // What was validated has a place in every column.
+    let (mut spec, _) = columns.to_spec();
+    spec.players = match &valid.spec.members {
+        Some(members) => Some(members.iter().map(PlayerManifest::from).collect()),
+        None => old.map_or_else(|| Some(Vec::new()), |old| old.players.clone()),
+    };
+    spec
 }

@@ -57,9 +57,13 @@ mod tests {
     fn refusals_name_fields_and_not_columns() {
         let told = |text: &str| problem(text).to_string();
         assert!(
-            told("(code: 1811) games: restart_generation cannot decrease").starts_with("spec.restartGeneration: cannot")
+            told("(code: 1811) games: restart_generation cannot decrease")
+                .starts_with("spec.restartGeneration: cannot")
         );
-        assert!(told("CHECK constraint failed: length(display_name) <= 256").starts_with("spec.displayName: is not"));
+        assert!(
+            told("CHECK constraint failed: length(display_name) <= 256")
+                .starts_with("spec.displayName: is not")
+        );
         assert!(told("CHECK constraint failed: length(version) BETWEEN 5").starts_with("metadata.name: "));
         assert_eq!(told("spec.image: the image never changes"), "spec.image: the image never changes");
     }

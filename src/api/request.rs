@@ -69,7 +69,9 @@ pub(super) fn flag(value: Option<&str>) -> bool {
 pub(super) fn number(name: &str, value: Option<&str>) -> Result<Option<u64>, ApiError> {
     value
         .filter(|value| !value.is_empty())
-        .map(|value| value.parse().map_err(|_| ApiError::BadRequest(format!("{name} has to be a whole number"))))
+        .map(|value| {
+            value.parse().map_err(|_| ApiError::BadRequest(format!("{name} has to be a whole number")))
+        })
         .transpose()
 }
 

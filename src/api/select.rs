@@ -86,7 +86,9 @@ impl Selection {
         let mut required = None;
         for wanted in self.fields.iter().filter(|wanted| wanted.field == field) {
             if !wanted.equal || required.is_some_and(|before| before != wanted.value) {
-                return Err(ApiError::BadRequest(format!("{field} can only be selected by one value with `=`")));
+                return Err(ApiError::BadRequest(format!(
+                    "{field} can only be selected by one value with `=`"
+                )));
             }
             required = Some(wanted.value.as_str());
         }
@@ -135,7 +137,12 @@ fn requirement(text: &str) -> Result<Requirement, ApiError> {
         return Ok(Requirement::Absent(key(absent)?));
     }
     if let Some((before, set)) = text.split_once('(') {
-        let values = set.strip_suffix(')').ok_or_else(wrong)?.split(',').map(|value| value.trim().to_owned()).collect();
+        let values = set
+            .strip_suffix(')')
+            .ok_or_else(wrong)?
+            .split(',')
+            .map(|value| value.trim().to_owned())
+            .collect();
         let mut words = before.split_whitespace();
         return match (words.next(), words.next(), words.next()) {
             (Some(name), Some("in"), None) => Ok(Requirement::In(key(name)?, values)),
@@ -160,7 +167,9 @@ fn parse_fields(text: &str, known: &[&str]) -> Result<Vec<FieldRequirement>, Api
         } else if let Some((field, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
             (field, value, true)
         } else {
-            return Err(ApiError::BadRequest("a field selector is written field=value or field!=value".into()));
+            return Err(ApiError::BadRequest(
+                "a field selector is written field=value or field!=value".into(),
+            ));
         };
         let field = field.trim();
         if !known.contains(&field) {
@@ -188,12 +197,29 @@ mod tests {
     fn label_selectors_mean_what_kubernetes_means() {
         let have = [("season", "7"), ("tier", "gold")];
         for yes in [
-            "", "season=7", "season==7", "season!=8", "other!=8", "season", "!other", "season in (6,7)",
-            "season notin (8, 9),tier in (gold)", "season=7,tier=gold", "other notin (a)",
+            "",
+            "season=7",
+            "season==7",
+            "season!=8",
+            "other!=8",
+            "season",
+            "!other",
+            "season in (6,7)",
+            "season notin (8, 9),tier in (gold)",
+            "season=7,tier=gold",
+            "other notin (a)",
         ] {
             assert!(wants(yes, &have), "{yes}");
         }
-        for no in ["season=8", "season!=7", "other", "!season", "season in (1,2)", "other in (a)", "season=7,tier=x"] {
+        for no in [
+            "season=8",
+            "season!=7",
+            "other",
+            "!season",
+            "season in (1,2)",
+            "other in (a)",
+            "season=7,tier=x",
+        ] {
             assert!(!wants(no, &have), "{no}");
         }
         for wrong in ["=a", "a in", "a in (b", "a of (b)", "a b", ",", "a in (b) c", "ä=1"] {

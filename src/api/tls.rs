@@ -13,7 +13,8 @@ use std::time::Duration;
 use axum_server::tls_rustls::RustlsConfig;
 use jiff::{Timestamp, ToSpan};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
@@ -48,7 +49,9 @@ pub enum TlsError {
         source: io::Error,
     },
     /// What is there is no CA.
-    #[error("{path} does not hold a usable CA; remove that directory to have a new CA made (clients then need the new kubeconfig)")]
+    #[error(
+        "{path} does not hold a usable CA; remove that directory to have a new CA made (clients then need the new kubeconfig)"
+    )]
     Ca {
         /// Which directory.
         path: String,
@@ -149,7 +152,8 @@ fn ca_params() -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.distinguished_name.push(DnType::CommonName, CA_NAME);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    params.key_usages =
+        vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     valid_for(&mut params, CA_DAYS);
     Ok(params)
 }
@@ -213,7 +217,8 @@ fn usable(
     let leaf = CertificateDer::from_pem_slice(certificate.as_bytes()).ok()?;
     let mut roots = RootCertStore::empty();
     roots.add(ca.certificate.clone()).ok()?;
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build().ok()?;
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build().ok()?;
     let now = UnixTime::now();
     let soon = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()) + SOON);
     for name in names {

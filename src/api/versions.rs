@@ -31,7 +31,12 @@ pub(super) async fn list(
         let metadata = &version.manifest.metadata;
         selection.wants(&metadata.labels, |_| Some(metadata.name.as_str()))
     });
-    Ok(Json(List::new(API_VERSION, ENGINE_VERSIONS.kind, seq, wanted.map(EngineVersionObject::from).collect())))
+    Ok(Json(List::new(
+        API_VERSION,
+        ENGINE_VERSIONS.kind,
+        seq,
+        wanted.map(EngineVersionObject::from).collect(),
+    )))
 }
 
 /// `GET …/engineversions/{name}`.
@@ -62,7 +67,10 @@ pub(super) async fn create(
         }
         return Ok((StatusCode::CREATED, Json(preview::version(&manifest, &valid, None))));
     }
-    let created = store.create_version(&manifest, &valid, &write.author).await.map_err(|error| refused(&name, error))?;
+    let created = store
+        .create_version(&manifest, &valid, &write.author)
+        .await
+        .map_err(|error| refused(&name, error))?;
     Ok((StatusCode::CREATED, Json(created.into())))
 }
 

@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::error::ApiError;
 use super::request::stated;
 use super::wire::Resource;
-use crate::game::manifest::{GameManifest, EngineVersionManifest, Manifest, ObjectMeta, UnknownFields, from_json};
+use crate::game::manifest::{
+    EngineVersionManifest, GameManifest, Manifest, ObjectMeta, UnknownFields, from_json,
+};
 
 /// How often a patch without precondition is made again after somebody else's write came first.
 pub(super) const ATTEMPTS: usize = 10;
@@ -65,7 +67,8 @@ impl Target<'_> {
             // Only the controller writes it.
             object.shift_remove("status");
         }
-        let (manifest, _) = from_json(body, UnknownFields::Refuse).map_err(|problems| self.invalid(&name, problems))?;
+        let (manifest, _) =
+            from_json(body, UnknownFields::Refuse).map_err(|problems| self.invalid(&name, problems))?;
         Ok(manifest)
     }
 
@@ -113,7 +116,8 @@ impl MergePatch {
             object.shift_remove("status");
         }
         let stated = |field: &str| {
-            let value = patch.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_str);
+            let value =
+                patch.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_str);
             stated(value.map(str::to_owned))
         };
         let (uid, resource_version) = (stated("uid"), stated("resourceVersion"));
@@ -137,7 +141,8 @@ fn name_of(body: &Value) -> String {
 pub(super) fn refuse_version_at_creation(metadata: &ObjectMeta) -> Result<(), ApiError> {
     if stated(metadata.resource_version.clone()).is_some() {
         return Err(ApiError::BadRequest(
-            "metadata.resourceVersion must not be set on an object that is to be created; leave it out".into(),
+            "metadata.resourceVersion must not be set on an object that is to be created; leave it out"
+                .into(),
         ));
     }
     Ok(())

@@ -87,9 +87,6 @@ impl Status {
             kind: resource.plural.into(),
             ..Details::default()
         };
-        Self {
-            status: "Success".into(),
-            ..Self::failure(200, "", String::new(), Some(details))
-        }
+        Self { status: "Success".into(), ..Self::failure(200, "", String::new(), Some(details)) }
     }
 }

@@ -1,0 +1,140 @@
+//! What is wrong is told as a Status that says what to do.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::world::{GAMES, VERSIONS, World, game, read};
+
+fn fields(status: &Value) -> Vec<&str> {
+    status["details"]["causes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|cause| cause["field"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_wrong_with_an_object_is_told_with_its_field() {
+    let world = World::new().await;
+    let mut wrong = game("andromeda");
+    wrong["spec"]["engineVersoin"] = json!("1.4.2");
+    wrong["spec"]["paused"] = json!("yes");
+    let status = world.post(&format!("{GAMES}?fieldValidation=Strict"), &wrong).await.refused(422, "Invalid");
+    let mut told = fields(&status);
+    told.sort_unstable();
+    assert_eq!(told, ["spec.engineVersoin", "spec.paused"], "{status:#}");
+    assert_eq!(status["details"]["kind"], "Game");
+
+    let mut wrong = game("andromeda");
+    wrong["spec"]["turns"] = json!({ "schedule": "0 0 30 2 *", "timeZone": "Mars/Olympus" });
+    wrong["spec"]["resources"] = json!({ "memory": "0" });
+    let status = world.post(GAMES, &wrong).await.refused(422, "Invalid");
+    assert_eq!(fields(&status), ["spec.turns.schedule", "spec.turns.timeZone", "spec.resources.memory"]);
+
+    for name in ["..", "A", "", "a/b", "a\0", &"x".repeat(10_000)] {
+        let status = world.post(GAMES, &game(name)).await.refused(422, "Invalid");
+        assert_eq!(fields(&status), ["metadata.name"]);
+        assert!(status.to_string().len() < 4_000);
+    }
+    assert_eq!(world.get(GAMES).await.ok(200)["items"], json!([]), "nothing was stored");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_cannot_be_taken_back_nor_moved_to_another_object() {
+    let world = World::new().await;
+    let path = format!("{GAMES}/andromeda");
+    world.post(GAMES, &game("andromeda")).await.ok(201);
+    world.patch(&path, &json!({ "spec": { "restartGeneration": 2 } })).await.ok(200);
+    let status =
+        world.patch(&path, &json!({ "spec": { "restartGeneration": 1 } })).await.refused(422, "Invalid");
+    assert_eq!(fields(&status), ["spec.restartGeneration"]);
+    assert!(status["message"].as_str().unwrap().contains("ask with 3"), "{status:#}");
+
+    world.put(&path, &game("other")).await.refused(400, "BadRequest");
+    world.patch(&path, &json!({ "metadata": { "name": "other" } })).await.refused(400, "BadRequest");
+    let mut elsewhere = game("andromeda");
+    elsewhere["metadata"]["namespace"] = json!("other");
+    world.post(GAMES, &elsewhere).await.refused(400, "BadRequest");
+    let mut versioned = game("new");
+    versioned["metadata"]["resourceVersion"] = json!("1");
+    world.post(GAMES, &versioned).await.refused(400, "BadRequest");
+    world.post(VERSIONS, &game("andromeda")).await.refused(422, "Invalid");
+    world.put(&format!("{GAMES}/none"), &game("none")).await.refused(404, "NotFound");
+    world.patch(&format!("{GAMES}/none"), &json!({})).await.refused(404, "NotFound");
+    world.delete(&format!("{GAMES}/none")).await.refused(404, "NotFound");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreadable_bodies_are_refused() {
+    let world = World::new().await;
+    let send = async |method: Method, path: &str, kind: &str, body: String| {
+        let request = world.request(method, path).header("content-type", kind).body(body);
+        read(request.send().await.unwrap()).await
+    };
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+    let bomb = (0..30).fold("a0: &a0 [x, x]\n".to_owned(), |yaml, n| {
+        format!("{yaml}a{}: &a{} [*a{n}, *a{n}, *a{n}]\n", n + 1, n + 1)
+    });
+    for (kind, body) in [
+        ("application/json", String::new()),
+        ("application/json", "{".into()),
+        ("application/json", "[]".into()),
+        ("application/json", deep.clone()),
+        ("application/json", r#"{"kind": "Game", "kind": "Game"}"#.into()),
+        ("application/yaml", deep),
+        ("application/yaml", "a: [".into()),
+        ("application/yaml", bomb),
+        ("application/yaml", "a: 1\n---\nb: 2\n".into()),
+    ] {
+        send(Method::POST, GAMES, kind, body).await.refused(400, "BadRequest");
+    }
+    let path = format!("{GAMES}/andromeda");
+    world.post(GAMES, &game("andromeda")).await.ok(201);
+    for kind in ["application/json", "application/json-patch+json", "application/strategic-merge-patch+json"]
+    {
+        let status = send(Method::PATCH, &path, kind, "{}".into()).await.refused(415, "UnsupportedMediaType");
+        assert!(status["message"].as_str().unwrap().contains("application/merge-patch+json"), "{status:#}");
+    }
+    send(Method::PATCH, &path, "application/merge-patch+json", "[]".into()).await.refused(400, "BadRequest");
+    let protobuf = "application/vnd.kubernetes.protobuf";
+    send(Method::POST, GAMES, protobuf, "x".into()).await.refused(415, "UnsupportedMediaType");
+    send(Method::DELETE, &path, "application/json", r#"{"preconditions": 5}"#.into())
+        .await
+        .refused(400, "BadRequest");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_bodies_are_refused_announced_or_not() {
+    let world = World::new().await;
+    let large = vec![b' '; (3 << 20) + 1];
+    let announced = world.request(Method::POST, GAMES).body(large.clone());
+    read(announced.send().await.unwrap()).await.refused(413, "RequestEntityTooLarge");
+    let pieces =
+        large.chunks(64 << 10).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect::<Vec<_>>();
+    let unannounced =
+        world.request(Method::POST, GAMES).body(reqwest::Body::wrap_stream(futures::stream::iter(pieces)));
+    read(unannounced.send().await.unwrap()).await.refused(413, "RequestEntityTooLarge");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_and_methods_that_are_not_there_are_a_status_too() {
+    let world = World::new().await;
+    for path in
+        ["/", "/nope", "/apis/gamekeeper.dev/v2", "/api/v1/nodes", "/apis/gamekeeper.dev/v1/%ff/x", "/a/../b"]
+    {
+        world.get(path).await.refused(404, "NotFound");
+    }
+    world.get(&format!("{GAMES}/%ff")).await.refused(404, "NotFound");
+    world.get(&format!("{GAMES}/..%2f..%2fetc")).await.refused(404, "NotFound");
+    let response = world.request(Method::DELETE, GAMES).send().await.unwrap();
+    assert_eq!(response.headers()["allow"], "GET,HEAD,POST");
+    read(response).await.refused(405, "MethodNotAllowed");
+    world.post("/version", &json!({})).await.refused(405, "MethodNotAllowed");
+    world.get(&format!("{GAMES}?limit=1&limit=2")).await.refused(400, "BadRequest");
+    world.end().await;
+}

@@ -1,0 +1,196 @@
+//! A server on a port of its own, with a real SQLite file, and a client that trusts its CA.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gamekeeper::api::auth::{Role, Tokens};
+use gamekeeper::api::{Api, Readiness, ServeError, Tls, kubeconfig, serve};
+use gamekeeper::game::InstanceId;
+use gamekeeper::runtime::docker::{DockerRuntime, Settings};
+use gamekeeper::store::Store;
+use prometheus_client::registry::Registry;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Where games of the default namespace are.
+pub(crate) const GAMES: &str = "/apis/gamekeeper.dev/v1/namespaces/default/games";
+/// Where engine versions are.
+pub(crate) const VERSIONS: &str = "/apis/gamekeeper.dev/v1/engineversions";
+
+/// A running server.
+pub(crate) struct World {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) instance: InstanceId,
+    pub(crate) address: SocketAddr,
+    pub(crate) client: Client,
+    pub(crate) token: String,
+    pub(crate) store: Store,
+    pub(crate) ready: watch::Sender<Readiness>,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) server: JoinHandle<Result<(), ServeError>>,
+}
+
+/// An answer, read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: StatusCode,
+    pub(crate) request_id: String,
+    pub(crate) json: Value,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With other tokens beside the admin's.
+    pub(crate) async fn with(more: impl FnOnce(&mut Tokens)) -> Self {
+        // What the server logs stands beside what a test complains of.
+        let _ = tracing_subscriber::fmt().with_env_filter("gamekeeper=info").with_test_writer().try_init();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let store = Store::open(&format!("sqlite:{}", path.join("gamekeeper.db").display())).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let tls = Tls::load_or_create(path, address.ip()).unwrap();
+        let mut tokens = kubeconfig::ensure(path, address, tls.ca_pem()).unwrap();
+        more(&mut tokens);
+        let instance = InstanceId(uuid::Uuid::new_v4());
+        let mut settings = Settings::new(instance, path.join("state"));
+        // Nobody listens there, unless a test does.
+        settings.host = Some(format!("unix://{}", path.join("docker.sock").display()));
+        let (ready, ready_seen) = watch::channel(Readiness::default());
+        let api = Api {
+            store: store.clone(),
+            runtime: Arc::new(DockerRuntime::new(settings).unwrap()),
+            ready: ready_seen,
+            registry: Arc::new(Registry::default()),
+            tokens,
+        };
+        let client = client(tls.ca_pem());
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, api, tls, shutdown.clone()));
+        let token = token_in(path);
+        Self { directory, instance, address, client, token, store, ready, shutdown, server }
+    }
+
+    /// A request with the admin's token.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(&self.token)
+    }
+
+    /// A request without a token.
+    pub(crate) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("https://{}{path}", self.address))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        read(self.request(Method::GET, path).send().await.unwrap()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        read(self.request(Method::POST, path).json(body).send().await.unwrap()).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        read(self.request(Method::PUT, path).json(body).send().await.unwrap()).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, patch: &Value) -> Answer {
+        let request =
+            self.request(Method::PATCH, path).header("content-type", "application/merge-patch+json");
+        read(request.body(patch.to_string()).send().await.unwrap()).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        read(self.request(Method::DELETE, path).send().await.unwrap()).await
+    }
+
+    /// Ends the server, which has to take less than its grace.
+    pub(crate) async fn end(self) {
+        self.shutdown.cancel();
+        tokio::time::timeout(Duration::from_secs(10), self.server).await.expect("it ends").unwrap().unwrap();
+    }
+}
+
+impl Answer {
+    /// The object, with this status.
+    #[track_caller]
+    pub(crate) fn ok(self, code: u16) -> Value {
+        assert_eq!(self.code.as_u16(), code, "{:#}", self.json);
+        self.json
+    }
+
+    /// The Status, which says the same as the status line.
+    #[track_caller]
+    pub(crate) fn refused(self, code: u16, reason: &str) -> Value {
+        assert_eq!(self.code.as_u16(), code, "{:#}", self.json);
+        assert_eq!(self.json["kind"], "Status", "{:#}", self.json);
+        assert_eq!(self.json["apiVersion"], "v1");
+        assert_eq!(self.json["status"], "Failure");
+        assert_eq!(self.json["code"], code);
+        assert_eq!(self.json["reason"], reason, "{:#}", self.json);
+        assert!(self.json["message"].as_str().is_some_and(|message| !message.is_empty()));
+        self.json
+    }
+}
+
+pub(crate) async fn read(response: Response) -> Answer {
+    let code = response.status();
+    let request_id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let kind = response.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
+    let text = response.text().await.unwrap();
+    let json = serde_json::from_str(&text).unwrap_or_else(|_| json!(text));
+    if json.is_object() {
+        assert_eq!(kind.as_deref(), Some("application/json"));
+    }
+    Answer { code, request_id, json }
+}
+
+/// A client that trusts this CA and nothing else.
+pub(crate) fn client(ca_pem: &str) -> Client {
+    // The process has one provider; a second test in it finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let ca = reqwest::Certificate::from_pem(ca_pem.as_bytes()).unwrap();
+    Client::builder().tls_certs_only([ca]).no_proxy().timeout(Duration::from_secs(30)).build().unwrap()
+}
+
+fn token_in(directory: &Path) -> String {
+    let text = std::fs::read_to_string(directory.join("kubeconfig")).unwrap();
+    let config: Value = serde_yaml::from_str(&text).unwrap();
+    config["users"][0]["user"]["token"].as_str().unwrap().to_owned()
+}
+
+/// A role with its token, for [`World::with`].
+pub(crate) fn token(tokens: &mut Tokens, role: Role, token: &str) {
+    tokens.replace(token, role, token);
+}
+
+/// A game's manifest.
+pub(crate) fn game(name: &str) -> Value {
+    json!({
+        "apiVersion": "gamekeeper.dev/v1",
+        "kind": "Game",
+        "metadata": { "name": name, "labels": { "season": "7" } },
+        "spec": {
+            "desiredStatus": "Running",
+            "engineVersion": "1.4.2",
+            "players": [{ "userId": "6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f10", "raceName": "Terrans" }],
+        },
+    })
+}
+
+/// An engine version's manifest.
+pub(crate) fn version(name: &str) -> Value {
+    json!({
+        "apiVersion": "gamekeeper.dev/v1",
+        "kind": "EngineVersion",
+        "metadata": { "name": name },
+        "spec": { "image": format!("gamekeeper/reference-engine:{name}") },
+    })
+}
