@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args};
 
-use super::client::{Client, Object, Whereabouts, Writing};
+use super::client::{Client, ClientError, Kind, Object, Whereabouts, Writing};
 use super::failure::{Exit, Failure, Tally};
 use super::files::{self, FileOptions};
 use super::output::{ChangeFormat, say, say_change};
@@ -42,40 +42,57 @@ pub(crate) async fn run(args: DeleteArgs, place: &Whereabouts) -> Result<(), Fai
     let known = Client::new(place);
     let meant = args.namespace.named().or(known.as_ref().ok().and_then(Client::namespace)).map(str::to_owned);
     let mut targets: Vec<(Target, Option<String>)> =
-        args.targets.into_iter().map(|target| (target, None)).collect();
+        args.targets.iter().map(|target| (target.clone(), None)).collect();
     if !args.files.filename.is_empty() {
-        // Games before the versions that they need.
-        let documents = files::read(&args.files, meant.as_deref())?.into_iter().rev();
+        let documents = files::read(&args.files, meant.as_deref())?.into_iter();
         targets.extend(documents.map(|document| (document.target, Some(document.namespace))));
     }
     let client = known?;
     let namespace = args.namespace.meant(&client);
 
     let mut tally = Tally::default();
-    let mut awaited = Vec::new();
-    for (target, own) in targets {
-        let namespace = own.as_deref().unwrap_or(&namespace);
-        let object = match client.delete(target.address(namespace), Writing::default()).await {
-            Err(error) if error.is_not_found() && args.ignore_not_found => continue,
-            answer => answer.map_err(Failure::from),
-        };
-        let told = object.and_then(|object| {
-            tell(args.output, &target, &object)?;
-            if is_object(&object) {
-                awaited.push(Awaited::new(target, namespace, &object));
+    // A version goes only when no game asks for it any more.
+    for kind in [Kind::Game, Kind::EngineVersion] {
+        let mut awaited = Vec::new();
+        for (target, own) in targets.iter().filter(|(target, _)| target.kind == kind) {
+            let namespace = own.as_deref().unwrap_or(&namespace);
+            let told = one(&client, target, namespace, &args).await.map(|going| awaited.extend(going));
+            let unreachable = matches!(&told, Err(failure) if failure.exit() == Exit::Unreachable);
+            tally.note(told)?;
+            if unreachable {
+                return tally.end();
             }
-            Ok(())
-        });
-        let unreachable = matches!(&told, Err(failure) if failure.exit() == Exit::Unreachable);
-        tally.note(told)?;
-        if unreachable {
-            break;
+        }
+        if args.wait.wait && !tally.failed() {
+            wait::until(&client, awaited, &Wanted::Deleted, &args.wait, args.output.is_none()).await?;
         }
     }
-    if args.wait.wait && !tally.failed() {
-        wait::until(&client, awaited, &Wanted::Deleted, &args.wait, args.output.is_none()).await?;
-    }
     tally.end()
+}
+
+/// Asks for one deletion; what is still going can be waited for.
+async fn one(
+    client: &Client,
+    target: &Target,
+    namespace: &str,
+    args: &DeleteArgs,
+) -> Result<Option<Awaited>, Failure> {
+    let object = match client.delete(target.address(namespace), Writing::default()).await {
+        Err(error) if error.is_not_found() && args.ignore_not_found => return Ok(None),
+        answer => answer.map_err(|error| refused(target, error, args.wait.wait))?,
+    };
+    tell(args.output, target, &object)?;
+    Ok(is_object(&object).then(|| Awaited::new(target.clone(), namespace, &object)))
+}
+
+fn refused(target: &Target, error: ClientError, waiting: bool) -> Failure {
+    let games_go_first = target.kind == Kind::EngineVersion && error.is_conflict() && !waiting;
+    let failure = Failure::from(error);
+    if games_go_first {
+        failure.hint("with --wait, games that are deleted too are gone before it")
+    } else {
+        failure
+    }
 }
 
 /// What comes back is the object as it goes, or a mere success.

@@ -37,6 +37,6 @@ impl Store {
         let schema = schema_info::Entity::find().one(&store.db).await.map_err(failed)?;
         let schema = schema.ok_or_else(super::open::missing("schema_info"))?;
         let games = games::Entity::find().count(&store.db).await?;
-        Ok(Some(Examined { instance: store.instance().await?, schema: schema.version.into(), games }))
+        Ok(Some(Examined { instance: store.instance().await?, schema: schema.version, games }))
     }
 }

@@ -79,6 +79,9 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// Which object, and what is wrong with which of its fields.
     pub(crate) details: RefusalDetails,
+    /// Under which id the server logs the request.
+    #[serde(skip)]
+    pub(crate) request_id: String,
 }
 
 /// The part of a refusal that is about an object.
@@ -110,6 +113,11 @@ impl Refusal {
                 Self { code, message, ..Self::default() }
             }
         }
+    }
+
+    /// With the id under which it was asked.
+    pub(super) fn of_request(self, id: &str) -> Self {
+        Self { request_id: id.to_owned(), ..self }
     }
 
     fn told(&self) -> String {
@@ -185,6 +193,11 @@ impl From<ClientError> for Failure {
         let failure = Self::new(exit, error.to_string());
         match (hint, error) {
             (Some(hint), _) => failure.hint(hint),
+            (None, ClientError::Refused(refusal))
+                if refusal.code >= 500 && !refusal.request_id.is_empty() =>
+            {
+                failure.hint(format!("the server's log says more, under request_id={}", refusal.request_id))
+            }
             (None, ClientError::Refused(refusal)) => {
                 failure.notes(refusal.details.causes.iter().map(|cause| {
                     if cause.field.is_empty() {
@@ -212,16 +225,14 @@ fn of_refusal(refusal: &Refusal) -> (Exit, Option<&'static str>) {
 
 /// What is wrong with the server's certificate, if that is what failed.
 fn certificate_problem(error: &reqwest::Error) -> Option<String> {
-    let mut source = error.source();
-    while let Some(error) = source {
-        // An I/O error's source is that of the error within, not the error within.
-        let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls =
-            within.and_then(|within| within.downcast_ref()).or_else(|| error.downcast_ref::<rustls::Error>());
-        if let Some(tls) = tls {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             return Some(tls.to_string());
         }
-        source = error.source();
+        // An I/O error's source is that of the error within, not the error within.
+        let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = within.map(|within| within as _).or_else(|| error.source());
     }
     None
 }

@@ -248,14 +248,14 @@ impl Client {
         url: Url,
         body: Option<(&'static str, &Value)>,
     ) -> Result<Object, ClientError> {
-        let mut request =
-            self.http.request(method, url).header("X-Request-Id", uuid::Uuid::now_v7().to_string());
+        let id = uuid::Uuid::now_v7().to_string();
+        let mut request = self.http.request(method, url).header("X-Request-Id", &id);
         if let Some((kind, body)) = body {
             request = request.header(CONTENT_TYPE, kind).body(body.to_string());
         }
         let (status, body) = self.answer(request).await?;
         if !(200..300).contains(&status) {
-            return Err(ClientError::Refused(Box::new(Refusal::read(status, &body))));
+            return Err(ClientError::Refused(Box::new(Refusal::read(status, &body).of_request(&id))));
         }
         serde_json::from_slice(&body).map(Object).map_err(|error| ClientError::Broken(error.to_string()))
     }

@@ -1,0 +1,9 @@
+//! The real binary: what it does without a server, and against the real API on a real database
+//! (without Docker and without a controller; those are in the end-to-end tests).
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod changes;
+mod offline;
+mod waiting;
+mod world;

@@ -1,0 +1,173 @@
+//! What needs no server, and what says that there is none.
+
+use crate::world::{Files, GAME, VERSION};
+
+#[test]
+fn help_teaches_with_examples_and_exit_codes() {
+    let files = Files::new();
+    let help = files.run(&["--help"]).ok();
+    for expected in ["Exit codes:", "6  no server", "gamekeeper apply -f manifests/demo"] {
+        assert!(help.contains(expected), "{help}");
+    }
+    for verb in [
+        "run", "apply", "get", "describe", "delete", "wait", "restart", "stop", "ops", "logs", "doctor",
+        "schema",
+    ] {
+        let help = files.run(&[verb, "--help"]).ok();
+        assert!(help.contains("Examples:\n  gamekeeper "), "{verb}: {help}");
+    }
+    assert_eq!(files.run(&["aply"]).failed(2).lines().count(), 7);
+}
+
+#[test]
+fn help_shows_no_secret_of_the_environment() {
+    let secret = [("GAMEKEEPER_DATABASE_URL", "postgres://u:secret@h/d")];
+    let ran = Files::new().run_with(&["run", "--help"], &secret, "");
+    assert!(!ran.ok().contains("secret"));
+}
+
+#[test]
+fn wrong_manifests_are_told_with_their_places_and_nothing_is_sent() {
+    let files = Files::new();
+    let good = files.file("a.yaml", GAME);
+    for (name, text, expected) in [
+        (
+            "status",
+            GAME.replace("Running", "Runing"),
+            "status.yaml:5:18: spec.desiredStatus: `Runing` is none of",
+        ),
+        ("field", GAME.replace("turns:", "turn:"), "field.yaml:7:3: spec.turn: unknown field `turn`"),
+        ("number", GAME.replace("\"1.4.2\"", "1.4"), "number.yaml:6:18: spec.engineVersion"),
+        ("yaml", "a: [".to_owned(), "yaml.yaml:"),
+        ("again", GAME.to_owned(), "a.yaml:3:19"),
+        ("empty", "# nothing\n".to_owned(), ""),
+    ] {
+        let bad = files.file(&format!("{name}.yaml"), &text);
+        let ran = files.run(&["apply", "-f", &good, "-f", &bad]);
+        // A file without documents is no mistake beside one that has some: then only the server is
+        // missing.
+        let error = ran.failed(if name == "empty" { 6 } else { 2 });
+        assert!(error.contains(expected), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_directory_is_read_in_order_and_only_what_is_a_manifest() {
+    let files = Files::new();
+    files.file("all/b/game.json", r#"{ "apiVersion": "gamekeeper.dev/v1", "kind": "Gaem" }"#);
+    files.file("all/a.yml", &VERSION.replace("1.4.2\" }", "latest\" }"));
+    files.file("all/notes.txt", "no manifest");
+    let directory = files.path("all").display().to_string();
+    let error = files.run(&["apply", "-f", &directory]).failed(2);
+    let (first, second) = (error.find("a.yml:3:").unwrap(), error.find("game.json:1:").unwrap());
+    assert!(first < second && !error.contains("notes"), "{error}");
+
+    files.file("none/notes.txt", "no manifest");
+    let none = files.path("none").display().to_string();
+    assert!(files.run(&["apply", "-f", &none]).failed(2).contains("there is no *.yaml"));
+    let error = files.run(&["apply", "-f", "/nonexistent"]).failed(2);
+    assert!(error.contains("/nonexistent cannot be read: No such file"), "{error}");
+}
+
+#[test]
+fn standard_input_is_a_file_too() {
+    let files = Files::new();
+    let ran = files.run_with(&["apply", "-f", "-"], &[], &GAME.replace("0 18", "61 18"));
+    let error = ran.failed(2);
+    assert!(error.contains("standard input:7:"), "{error}");
+    let ran = files.run_with(&["apply", "-f", "-", "-f", "-"], &[], GAME);
+    assert!(ran.failed(2).contains("only once"));
+    assert!(files.run(&["apply"]).failed(2).contains("nothing to apply"));
+}
+
+#[test]
+fn without_a_server_it_is_said_where_it_was_looked_for() {
+    let files = Files::new();
+    for arguments in
+        [&["get"][..], &["ops", "a"], &["wait", "--all"], &["stop", "a"], &["logs", "a"], &["delete", "a"]]
+    {
+        let error = files.run(arguments).failed(6);
+        assert!(
+            error.contains("data/kubeconfig") && error.contains("hint: start one with `gamekeeper run`"),
+            "{error}"
+        );
+    }
+    assert!(files.run(&["get", "--kubeconfig", "/k/c"]).failed(6).contains("/k/c"));
+    assert!(files.run_with(&["get"], &[("GAMEKEEPER_KUBECONFIG", "/k/d")], "").failed(6).contains("/k/d"));
+}
+
+#[test]
+fn a_schema_is_json_and_knows_its_kinds() {
+    let files = Files::new();
+    let schema: serde_json::Value = serde_json::from_str(&files.run(&["schema", "game"]).ok()).unwrap();
+    assert!(schema["$defs"]["GameSpec"].is_object());
+    assert!(files.run(&["schema", "pod"]).failed(2).contains("Game and EngineVersion"));
+}
+
+#[test]
+fn shells_get_their_completions() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(Files::new().run(&["completion", shell]).ok().contains("gamekeeper"), "{shell}");
+    }
+}
+
+#[test]
+fn versions_are_told_with_and_without_a_server() {
+    let told = Files::new().run(&["version"]).ok();
+    assert!(told.contains(env!("CARGO_PKG_VERSION")) && told.contains("not reached"), "{told}");
+}
+
+#[test]
+fn wrong_settings_keep_the_server_from_starting() {
+    let files = Files::new();
+    let config = files.file("c.yaml", "listen: 127.0.0.1:0\nstop-graze: 5s\n");
+    let error = files.run(&["run", "--config", &config]).failed(2);
+    assert!(error.contains("c.yaml:2:1: unknown field `stop-graze`"), "{error}");
+    assert!(files.run(&["run", "--config", "/nonexistent.yaml"]).failed(2).contains("/nonexistent.yaml"));
+    let error = files.run_with(&["run"], &[("GAMEKEEPER_STOP_GRACE", "10")], "").failed(2);
+    assert!(error.contains("--stop-grace") && error.contains("as in `30s`"), "{error}");
+    let error = files.run(&["run", "--restart-after", "1"]).failed(2);
+    assert!(error.contains("--restart-after: 1 is less than --unreachable-after"), "{error}");
+    assert!(!files.path("data").exists(), "nothing is half-written");
+}
+
+#[test]
+fn the_doctor_says_what_is_in_the_way_and_leaves_nothing() {
+    let files = Files::new();
+    let ran = files.run(&["doctor", "--docker-host", "unix:///nonexistent", "--listen", "127.0.0.1:0"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    for expected in [
+        "ok    settings:",
+        "ok    data directory:",
+        "ok    database:",
+        "ok    state directories: made for",
+        "FAIL  docker:",
+        "-> start Docker, or say where it is by --docker-host",
+        "warn  kubeconfig: no kubeconfig found",
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
+    }
+    assert_eq!(std::fs::read_dir(files.path("")).unwrap().count(), 0, "nothing is left");
+}
+
+#[test]
+fn the_doctor_knows_a_file_that_is_no_database_and_leaves_it_alone() {
+    let files = Files::new();
+    let database = files.file("data/gamekeeper.db", &"no database at all\n".repeat(100));
+    let ran = files.run(&["doctor", "--docker-host", "unix:///nonexistent", "--listen", "127.0.0.1:0"]);
+    assert!(ran.stdout.contains("FAIL  database:"), "{}", ran.stdout);
+    assert!(std::fs::read_to_string(database).unwrap().starts_with("no database"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_gamekeeper"))
+        .args(["completion", "bash"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
+}

@@ -1,0 +1,211 @@
+//! A directory, the real API on a port of its own, and the binary.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::{io::Write, net::TcpListener};
+
+use gamekeeper::api::{Api, Readiness, Tls, kubeconfig, serve};
+use gamekeeper::game::record::Record;
+use gamekeeper::game::spec::Requests;
+use gamekeeper::game::{Condition, ConditionStatus, ConditionType, InstanceId, Phase};
+use gamekeeper::runtime::docker::{DockerRuntime, Settings};
+use gamekeeper::store::recorder::MappingChange;
+use gamekeeper::store::{Recorder, Recording, Store};
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// A game that is right.
+pub(crate) const GAME: &str = r#"apiVersion: gamekeeper.dev/v1
+kind: Game
+metadata: { name: andromeda, labels: { season: "7" } }
+spec:
+  desiredStatus: Running
+  engineVersion: "1.4.2"
+  turns: { schedule: "0 18 * * *", timeZone: UTC, missed: Once }
+  players:
+    - { userId: 6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f10, raceName: Terrans }
+    - { userId: 0b9a3c1e-7a3f-4f0e-8a55-3f1f4a5f2d21, raceName: Martians }
+  resources: { cpu: 0.5, memory: 256Mi }
+"#;
+
+/// A version that is right.
+pub(crate) const VERSION: &str = r#"apiVersion: gamekeeper.dev/v1
+kind: EngineVersion
+metadata: { name: "1.4.2" }
+spec: { image: "gamekeeper/reference-engine:1.4.2" }
+"#;
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A directory for files, and for the data of a server that may be there.
+#[derive(Clone)]
+pub(crate) struct Files(Arc<tempfile::TempDir>);
+
+impl Files {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(tempfile::tempdir().unwrap()))
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file; its path as an argument.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    /// Runs the command with nothing of this process's environment that it would read.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, &[], "")
+    }
+
+    /// The same with variables and standard input.
+    pub(crate) fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gamekeeper"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("GAMEKEEPER_") {
+                command.env_remove(name);
+            }
+        }
+        command.args(arguments).env("GAMEKEEPER_DATA_DIR", self.path("data")).envs(variables.iter().copied());
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A command that does not read its input may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Ran {
+    /// What it printed, if it ended with 0.
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.stdout
+    }
+
+    /// What it complained of, if it ended with this code.
+    #[track_caller]
+    pub(crate) fn failed(self, code: i32) -> String {
+        assert_eq!(self.code, code, "{self:?}");
+        assert!(self.stderr.starts_with("error: "), "{self:?}");
+        self.stderr
+    }
+}
+
+/// A server beside the files.
+pub(crate) struct World {
+    pub(crate) files: Files,
+    pub(crate) store: Store,
+    recorder: Recorder,
+    _server: DropGuard,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let files = Files::new();
+        let data = files.path("data");
+        std::fs::create_dir(&data).unwrap();
+        let (store, server) = serve_in(&data).await;
+        let epoch = store.take_lead("test").await.unwrap();
+        let recorder = store.recorder(epoch).0;
+        Self { files, store, recorder, _server: server.drop_guard() }
+    }
+
+    /// With a version and a game, applied.
+    pub(crate) async fn applied() -> Self {
+        let world = Self::new().await;
+        let all = world.files.file("all.yaml", &format!("{GAME}---\n{VERSION}"));
+        world.run(&["apply", "-f", &all]).await.ok();
+        world
+    }
+
+    /// Runs a command while the server goes on.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
+        let files = self.files.clone();
+        let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
+        let run = move || files.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        tokio::task::spawn_blocking(run).await.unwrap()
+    }
+
+    /// What a controller would record of the game as it is now.
+    pub(crate) async fn record(&self, name: &str, phase: Phase, ready: ConditionStatus) {
+        self.recorder.record(self.recording(name, phase, ready).await).await.unwrap();
+    }
+
+    /// What a controller would record when its deletion is done.
+    pub(crate) async fn gone(&self, name: &str) {
+        let done = self.recording(name, Phase::Stopped, ConditionStatus::True).await;
+        self.recorder.record(Recording { delete_row: true, ..done }).await.unwrap();
+    }
+
+    async fn recording(&self, name: &str, phase: Phase, ready: ConditionStatus) -> Recording {
+        let game = self.store.game("default", name).await.unwrap().unwrap();
+        let generation = game.manifest.metadata.generation.unwrap();
+        let mut record = Record::first_seen(Requests::default());
+        record.phase = phase;
+        record.observed_generation = generation;
+        record.reason = "Because".into();
+        record.message = "So it is.".into();
+        record.conditions = vec![Condition {
+            kind: ConditionType::Ready,
+            status: ready,
+            reason: "Because".into(),
+            message: "So it is.".into(),
+            last_transition_time: jiff::Timestamp::now(),
+            observed_generation: generation,
+        }];
+        Recording {
+            game: game.id,
+            namespace: "default".parse().unwrap(),
+            name: name.parse().unwrap(),
+            record,
+            close: None,
+            open: None,
+            refused: None,
+            requested_by: "admin".into(),
+            request_id: "r-1".into(),
+            mappings: MappingChange::Keep,
+            event: None,
+            delete_row: false,
+        }
+    }
+}
+
+/// The real API with its data in this directory, and what ends it.
+pub(crate) async fn serve_in(data: &Path) -> (Store, CancellationToken) {
+    let store = Store::open(&format!("sqlite:{}", data.join("gamekeeper.db").display())).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let tls = Tls::load_or_create(data, address.ip()).unwrap();
+    let tokens = kubeconfig::ensure(data, address, tls.ca_pem()).unwrap();
+    let mut settings = Settings::new(InstanceId(uuid::Uuid::new_v4()), data.join("games"));
+    settings.host = Some("unix:///nonexistent".into());
+    let api = Api {
+        store: store.clone(),
+        runtime: Arc::new(DockerRuntime::new(settings).unwrap()),
+        ready: watch::channel(Readiness::default()).1,
+        registry: Arc::new(Registry::default()),
+        tokens,
+    };
+    let shutdown = CancellationToken::new();
+    tokio::spawn(serve(listener, api, tls, shutdown.clone()));
+    (store, shutdown)
+}
