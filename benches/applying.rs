@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse, EndpointSettings, NetworkingConfig};
-use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions, StartContainerOptions};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, StartContainerOptions,
+};
 use futures::StreamExt;
 use support::{Keeper, api, docker, report, spread};
 
@@ -52,8 +54,14 @@ async fn main() {
 }
 
 /// Creates and starts as many such containers, and removes them again outside the measured time.
-async fn straight(keeper: &Keeper, api: &Docker, sample: &ContainerInspectResponse, concurrency: usize) -> f64 {
-    let bodies: Vec<(String, ContainerCreateBody)> = (0..GAMES).map(|n| body(keeper, sample, concurrency, n)).collect();
+async fn straight(
+    keeper: &Keeper,
+    api: &Docker,
+    sample: &ContainerInspectResponse,
+    concurrency: usize,
+) -> f64 {
+    let bodies: Vec<(String, ContainerCreateBody)> =
+        (0..GAMES).map(|n| body(keeper, sample, concurrency, n)).collect();
     let names: Vec<String> = bodies.iter().map(|(name, _)| name.clone()).collect();
     let began = Instant::now();
     futures::stream::iter(bodies)
@@ -70,7 +78,12 @@ async fn straight(keeper: &Keeper, api: &Docker, sample: &ContainerInspectRespon
     took
 }
 
-fn body(keeper: &Keeper, sample: &ContainerInspectResponse, concurrency: usize, n: usize) -> (String, ContainerCreateBody) {
+fn body(
+    keeper: &Keeper,
+    sample: &ContainerInspectResponse,
+    concurrency: usize,
+    n: usize,
+) -> (String, ContainerCreateBody) {
     let name = format!("gk-bench-{}-{concurrency}-{n}", std::process::id());
     let state = keeper.dir.path().join(&name);
     std::fs::create_dir_all(&state).expect("a directory");

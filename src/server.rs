@@ -54,7 +54,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     let metrics = Metrics::new(&mut registry);
     let registry = Arc::new(registry);
-    let (health_sender, health) = watch::channel(Health { started: false, docker_down: None, database_down: None });
+    let (health_sender, health) =
+        watch::channel(Health { started: false, docker_down: None, database_down: None });
     let shutdown = CancellationToken::new();
 
     let address = listener.local_addr()?;
@@ -160,4 +161,3 @@ async fn told_to_end() {
         std::process::exit(130);
     });
 }
-

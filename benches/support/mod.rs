@@ -121,13 +121,16 @@ pub fn until_healthy(container: &str, address: &str, deadline: Duration) -> Inst
 }
 
 pub fn address_of(container: &str) -> String {
-    let ip = docker(&["inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container]);
+    let ip =
+        docker(&["inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container]);
     format!("{ip}:8080")
 }
 
 fn healthy(address: &str) -> bool {
     let Ok(address) = address.parse() else { return false };
-    let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) else { return false };
+    let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) else {
+        return false;
+    };
     let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
     let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n");
     let mut answer = [0; 12];
@@ -139,7 +142,11 @@ pub fn spread(samples: &[f64]) -> (f64, f64, f64) {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
-    let median = if sorted.len().is_multiple_of(2) { (sorted[middle - 1] + sorted[middle]) / 2.0 } else { sorted[middle] };
+    let median = if sorted.len().is_multiple_of(2) {
+        (sorted[middle - 1] + sorted[middle]) / 2.0
+    } else {
+        sorted[middle]
+    };
     (median, sorted[0], sorted[sorted.len() - 1])
 }
 

@@ -154,7 +154,10 @@ impl Entry {
             self.facts.learn(news);
         }
         if let Some(error) = &not_recorded {
-            tracing::warn!(error = error as &dyn std::error::Error, "nothing was recorded, so nothing was done");
+            tracing::warn!(
+                error = error as &dyn std::error::Error,
+                "nothing was recorded, so nothing was done"
+            );
         }
         self.waits_for_person = waiting_on.contains(&Wait::Person);
         let again = std::mem::take(&mut self.due_again) || learned || progressed;

@@ -105,7 +105,9 @@ impl Facts {
     pub(super) fn view(&self) -> RuntimeView {
         match (&self.silent, &self.container) {
             (Some((since, why)), _) => RuntimeView::Unknown { since: *since, why: why.clone() },
-            (None, None) => RuntimeView::Unknown { since: Timestamp::MAX, why: "nobody has looked yet".into() },
+            (None, None) => {
+                RuntimeView::Unknown { since: Timestamp::MAX, why: "nobody has looked yet".into() }
+            }
             (None, Some(container)) => RuntimeView::Known(Seen {
                 container: container.clone(),
                 log_tail: self.log_tail.clone(),
@@ -120,9 +122,11 @@ impl Facts {
     fn image_view(&self) -> Image {
         match &self.image {
             None => Image::NotYet,
-            Some((selector, found)) => {
-                Image::At { selector: selector.clone(), found: found.clone(), fetched: self.fetched.is_some() }
-            }
+            Some((selector, found)) => Image::At {
+                selector: selector.clone(),
+                found: found.clone(),
+                fetched: self.fetched.is_some(),
+            },
         }
     }
 

@@ -54,7 +54,11 @@ impl Metrics {
         registry.register("gamekeeper_rounds", "Rounds of any game", metrics.rounds.clone());
         registry.register("gamekeeper_relists", "Bulk lists of all containers", metrics.relists.clone());
         registry.register("gamekeeper_queue_depth", "Games that are due or will be", metrics.queue.clone());
-        registry.register("gamekeeper_docker_up", "Whether Docker answers (1) or not (0)", metrics.docker_up.clone());
+        registry.register(
+            "gamekeeper_docker_up",
+            "Whether Docker answers (1) or not (0)",
+            metrics.docker_up.clone(),
+        );
         registry.register("gamekeeper_games", "Games by phase", metrics.games.clone());
         registry.register("gamekeeper_steps", "Steps taken, by kind and result", metrics.steps.clone());
         registry.register("gamekeeper_step_seconds", "How long steps took", metrics.step_seconds.clone());

@@ -292,7 +292,8 @@ impl Controller {
                 });
             }
             Err(error) => {
-                let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+                let why =
+                    std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
                 tracing::warn!(error = why, "desired state could not be read; nothing is decided on it");
                 self.say(|health| health.database_down = Some(why.clone()));
                 // The feed tells only of what changes after it: ask again.
@@ -363,7 +364,8 @@ impl Controller {
 
     /// Compares the bulk list with what is remembered; only what differs is looked at.
     fn compare(&mut self, containers: &[Listed], was_down: bool) {
-        let listed: HashMap<GameId, &Listed> = containers.iter().map(|listed| (listed.game, listed)).collect();
+        let listed: HashMap<GameId, &Listed> =
+            containers.iter().map(|listed| (listed.game, listed)).collect();
         let mut stale = Vec::new();
         for (game, entry) in &self.games {
             let agrees = entry.facts.agree_with(*game, listed.get(game).copied());

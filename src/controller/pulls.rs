@@ -57,7 +57,11 @@ impl Pulls {
     }
 
     /// A pull came to its end: what each game that waited on it learns.
-    pub(super) fn ended(&mut self, image: &ImageRef, result: Result<(), RuntimeError>) -> Vec<(GameId, News)> {
+    pub(super) fn ended(
+        &mut self,
+        image: &ImageRef,
+        result: Result<(), RuntimeError>,
+    ) -> Vec<(GameId, News)> {
         let Some(pull) = self.0.remove(image) else { return Vec::new() };
         let news = match result {
             Ok(()) => News::Fetched(image.clone()),

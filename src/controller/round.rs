@@ -134,7 +134,9 @@ async fn observe(context: &Context, desired: &Desired, record: &Record, facts: &
         Ok(container) => {
             facts.silent = None;
             facts.log_tail = None;
-            if let Some(ended) = container.as_ref().filter(|c| matches!(c.state, ContainerState::Exited { .. })) {
+            if let Some(ended) =
+                container.as_ref().filter(|c| matches!(c.state, ContainerState::Exited { .. }))
+            {
                 let known = record.last_exit.as_ref().and_then(|exit| exit.life.as_ref());
                 if known != ended.life().as_ref() || record.last_log_lines.is_none() {
                     facts.log_tail = Some(log_tail(context, &ended.id).await);
@@ -178,15 +180,25 @@ async fn write_down(
     let open = operation.open.clone().map(|new| (new_id(), new));
     let refused = operation.refused.clone().map(|(new, ending)| (new_id(), new, ending));
     if let Some((id, new)) = &open {
-        let open = crate::game::operation::OpenOperation { id: *id, kind: new.kind, generation: new.generation };
+        let open =
+            crate::game::operation::OpenOperation { id: *id, kind: new.kind, generation: new.generation };
         record.operation = Some(open);
     }
-    if record == *was && operation.is_empty() && plan.mappings == Mappings::Keep && plan.event.is_none() && !delete_row
+    if record == *was
+        && operation.is_empty()
+        && plan.mappings == Mappings::Keep
+        && plan.event.is_none()
+        && !delete_row
     {
         return Ok(record);
     }
     if let Some(event) = &plan.event {
-        tracing::info!(phase = record.phase.as_row(), reason = event.reason, message = event.message, "status changed");
+        tracing::info!(
+            phase = record.phase.as_row(),
+            reason = event.reason,
+            message = event.message,
+            "status changed"
+        );
     }
     let recording = Recording {
         game: desired.id,

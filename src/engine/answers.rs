@@ -115,9 +115,15 @@ mod tests {
     #[test]
     fn another_games_engine_is_not_believed() {
         let other = br#"{"gameId":"00000000-58a7-4d7e-9a0b-0a2f5f3c7f10","turn":3}"#;
-        assert!(matches!(status(&target(Contract::GamekeeperV1), StatusCode::OK, other), Answer::WrongEngine(_)));
+        assert!(matches!(
+            status(&target(Contract::GamekeeperV1), StatusCode::OK, other),
+            Answer::WrongEngine(_)
+        ));
         let nobody = br#"{"turn":3}"#;
-        assert!(matches!(status(&target(Contract::GamekeeperV1), StatusCode::OK, nobody), Answer::WrongEngine(_)));
+        assert!(matches!(
+            status(&target(Contract::GamekeeperV1), StatusCode::OK, nobody),
+            Answer::WrongEngine(_)
+        ));
         assert!(matches!(status(&target(Contract::PlainV0), StatusCode::OK, nobody), Answer::Has(_)));
     }
 

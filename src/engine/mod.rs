@@ -149,8 +149,9 @@ impl EngineClient {
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        let request =
-            request.body(Full::new(body.unwrap_or_default())).map_err(|error| no_answer(error.to_string()))?;
+        let request = request
+            .body(Full::new(body.unwrap_or_default()))
+            .map_err(|error| no_answer(error.to_string()))?;
         let exchange = async {
             let response = self.http.request(request).await.map_err(|error| no_answer(root_cause(&error)))?;
             let status = response.status();

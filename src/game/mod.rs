@@ -15,7 +15,8 @@ pub mod status;
 pub mod version;
 
 pub use id::{
-    ContainerId, Epoch, GameId, ImageId, ImageRef, InstanceId, Name, Namespace, NetworkId, OperationId, RaceName, UserId,
+    ContainerId, Epoch, GameId, ImageId, ImageRef, InstanceId, Name, Namespace, NetworkId, OperationId,
+    RaceName, UserId,
 };
 pub use resources::Resources;
 pub use spec::{DeletionPolicy, Desired, DesiredStatus, GameSpec, Member, Source, VersionEntry};

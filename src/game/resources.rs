@@ -69,7 +69,12 @@ pub fn parse_pids(count: u64) -> Result<u64, String> {
     within(Some(count), &PIDS, &count.to_string(), "a number of processes (1 to 4194304)")
 }
 
-fn within(value: Option<u64>, range: &std::ops::RangeInclusive<u64>, text: &str, what: &str) -> Result<u64, String> {
+fn within(
+    value: Option<u64>,
+    range: &std::ops::RangeInclusive<u64>,
+    text: &str,
+    what: &str,
+) -> Result<u64, String> {
     value.filter(|v| range.contains(v)).ok_or_else(|| {
         let shown: String = text.chars().take(40).flat_map(char::escape_debug).collect();
         format!("`{shown}` is not {what}")

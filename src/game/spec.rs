@@ -167,7 +167,9 @@ pub enum RunAs {
 }
 
 /// A piece of hardening that an engine version cannot live with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Relaxation {
     /// Its process may gain privileges (set-user-id programs).

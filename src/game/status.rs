@@ -74,7 +74,9 @@ impl Phase {
 }
 
 /// One named truth about a game.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub enum ConditionType {
     /// Everything that the spec asks for is true (a stopped game that should be stopped is Ready).
     Ready,
@@ -131,7 +133,8 @@ pub struct Condition {
 pub fn set_condition(conditions: &mut Vec<Condition>, new: Condition) {
     match conditions.iter_mut().find(|c| c.kind == new.kind) {
         Some(old) => {
-            let since = if old.status == new.status { old.last_transition_time } else { new.last_transition_time };
+            let since =
+                if old.status == new.status { old.last_transition_time } else { new.last_transition_time };
             *old = Condition { last_transition_time: since, ..new };
         }
         None => {

@@ -23,13 +23,14 @@ impl FromStr for EngineVersion {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let wrong = |why: &str| InvalidId(format!("`{}` is not an engine version: {why}", text.escape_debug()));
+        let wrong =
+            |why: &str| InvalidId(format!("`{}` is not an engine version: {why}", text.escape_debug()));
         // The longest text worth parsing; semver itself sets no limit.
         if text.len() > 128 {
             return Err(InvalidId("an engine version has at most 128 characters".into()));
         }
-        let version =
-            Version::parse(text).map_err(|error| wrong(&format!("{error} (write three numbers, as in \"1.4.2\")")))?;
+        let version = Version::parse(text)
+            .map_err(|error| wrong(&format!("{error} (write three numbers, as in \"1.4.2\")")))?;
         if !version.build.is_empty() {
             return Err(wrong("build metadata (after `+`) is not allowed"));
         }
@@ -67,7 +68,15 @@ mod tests {
         for good in ["1.4.2", "0.0.1", "1.5.0-rc.1"] {
             assert_eq!(good.parse::<EngineVersion>().map(|v| v.to_string()), Ok(good.to_owned()));
         }
-        for bad in ["", "1.4", "v1.4.2", "1.4.2+build", "1.5.0-RC.1", "latest", &format!("1.0.0-{}", "a".repeat(200))] {
+        for bad in [
+            "",
+            "1.4",
+            "v1.4.2",
+            "1.4.2+build",
+            "1.5.0-RC.1",
+            "latest",
+            &format!("1.0.0-{}", "a".repeat(200)),
+        ] {
             assert!(bad.parse::<EngineVersion>().is_err(), "{bad}");
         }
     }

@@ -79,12 +79,16 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
             runtime.start(game, container).await?;
             Effect::ContainerChanged
         }
-        Step::StopContainer { container, grace } => Effect::Begin(Background::Stop(container.clone(), *grace)),
+        Step::StopContainer { container, grace } => {
+            Effect::Begin(Background::Stop(container.clone(), *grace))
+        }
         Step::RemoveContainer(dead) => {
             runtime.remove(game, dead.container()).await?;
             Effect::ContainerChanged
         }
-        Step::ProbeEngine { life, endpoint } => Effect::Begin(Background::Probe(life.clone(), endpoint.clone())),
+        Step::ProbeEngine { life, endpoint } => {
+            Effect::Begin(Background::Probe(life.clone(), endpoint.clone()))
+        }
         Step::InitialiseEngine { life, endpoint, races } => {
             Effect::Begin(Background::Initialise(life.clone(), endpoint.clone(), races.clone()))
         }
@@ -119,7 +123,9 @@ fn new_container(subject: &Subject, inputs: &AppliedSpec, image: &ImageSelector)
 /// What to do about a runtime's error: retry, wait for the spec or a person, or look again.
 pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
     let (class, reason) = match error {
-        RuntimeError::Unreachable(_) | RuntimeError::TimedOut { .. } => (FailureClass::Unknown, "DockerUnreachable"),
+        RuntimeError::Unreachable(_) | RuntimeError::TimedOut { .. } => {
+            (FailureClass::Unknown, "DockerUnreachable")
+        }
         RuntimeError::NotOurs(_) => (FailureClass::Stale, "NotOurs"),
         RuntimeError::Conflict(_) => (FailureClass::Stale, "Conflict"),
         RuntimeError::NotFound(_) => match step {
@@ -165,7 +171,12 @@ pub fn engine_failure(step: &Step, error: &EngineError) -> Failure {
         EngineError::TimedOut { .. } => "InitTimedOut",
         EngineError::TooLarge { .. } | EngineError::Refused { .. } => "InitRefused",
     };
-    Failure { step: step.clone(), class: FailureClass::Retry, reason: reason.to_owned(), message: chain(error) }
+    Failure {
+        step: step.clone(),
+        class: FailureClass::Retry,
+        reason: reason.to_owned(),
+        message: chain(error),
+    }
 }
 
 /// An error with its causes, in one line.

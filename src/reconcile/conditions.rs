@@ -11,7 +11,13 @@ pub struct Truths(Vec<(ConditionType, ConditionStatus, String, String)>);
 
 impl Truths {
     /// States one; a later statement about the same condition wins.
-    pub fn state(&mut self, kind: ConditionType, status: ConditionStatus, reason: &str, message: impl Into<String>) {
+    pub fn state(
+        &mut self,
+        kind: ConditionType,
+        status: ConditionStatus,
+        reason: &str,
+        message: impl Into<String>,
+    ) {
         self.0.retain(|(known, ..)| *known != kind);
         self.0.push((kind, status, reason.to_owned(), message.into()));
     }
@@ -39,7 +45,14 @@ impl Truths {
         for (kind, status, reason, message) in self.0 {
             set_condition(
                 conditions,
-                Condition { kind, status, reason, message, last_transition_time: now, observed_generation: generation },
+                Condition {
+                    kind,
+                    status,
+                    reason,
+                    message,
+                    last_transition_time: now,
+                    observed_generation: generation,
+                },
             );
         }
     }

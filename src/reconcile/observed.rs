@@ -175,7 +175,9 @@ impl Seen {
         let ours = matches!(container.owner, Owner::Game(_));
         let ended = match container.state {
             ContainerState::Created | ContainerState::Exited { .. } => true,
-            ContainerState::Running { .. } | ContainerState::Unsettled { .. } | ContainerState::Removing => false,
+            ContainerState::Running { .. } | ContainerState::Unsettled { .. } | ContainerState::Removing => {
+                false
+            }
         };
         (ours && ended).then(|| Dead(container.id.clone()))
     }

@@ -71,7 +71,10 @@ impl Step {
     /// Whether it changes the world. Looking and asking do not.
     pub fn mutates(&self) -> bool {
         match self {
-            Self::LookAtImage(_) | Self::LookAtNetwork | Self::LookAtStateDirectory | Self::ProbeEngine { .. } => false,
+            Self::LookAtImage(_)
+            | Self::LookAtNetwork
+            | Self::LookAtStateDirectory
+            | Self::ProbeEngine { .. } => false,
             Self::PullImage(_)
             | Self::CreateStateDirectory(_)
             | Self::CreateNetwork
@@ -96,7 +99,9 @@ impl fmt::Display for Step {
             Self::PullImage(image) => write!(f, "pull image {image}"),
             Self::CreateStateDirectory(_) => f.write_str("create state directory"),
             Self::CreateNetwork => f.write_str("create network"),
-            Self::CreateContainer { inputs, .. } => write!(f, "create container for {}", inputs.engine_version),
+            Self::CreateContainer { inputs, .. } => {
+                write!(f, "create container for {}", inputs.engine_version)
+            }
             Self::StartContainer(id) => write!(f, "start container {}", id.short()),
             Self::StopContainer { container, grace } => {
                 write!(f, "stop container {} within {} s", container.short(), grace.as_secs())

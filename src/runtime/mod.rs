@@ -11,7 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-pub use crate::game::container::{Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory};
+pub use crate::game::container::{
+    Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory,
+};
 use crate::game::spec::{Relaxation, RunAs};
 use crate::game::{ContainerId, Epoch, GameId, ImageId, ImageRef, Name, NetworkId, Resources};
 

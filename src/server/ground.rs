@@ -12,13 +12,19 @@ use crate::store::{Instance, Store, StoreError};
 /// Why the controller does not start.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StartError {
-    #[error("the address {address} cannot be listened on; is another gamekeeper running? Choose another one with --listen")]
+    #[error(
+        "the address {address} cannot be listened on; is another gamekeeper running? Choose another one with --listen"
+    )]
     Listen { address: SocketAddr, source: io::Error },
     #[error("the directory {path} cannot be made; choose another one with {flag}")]
     MakeDirectory { path: PathBuf, flag: &'static str, source: io::Error },
-    #[error("the directory {path} cannot be written; check its owner and mode, or choose another one with {flag}")]
+    #[error(
+        "the directory {path} cannot be written; check its owner and mode, or choose another one with {flag}"
+    )]
     WriteDirectory { path: PathBuf, flag: &'static str, source: io::Error },
-    #[error("another gamekeeper runs with the data directory {path}; stop it, or choose another one with --data-dir")]
+    #[error(
+        "another gamekeeper runs with the data directory {path}; stop it, or choose another one with --data-dir"
+    )]
     Locked { path: PathBuf },
     #[error("Docker does not answer; start it, or say where it is with --docker-host or DOCKER_HOST")]
     NoDocker(#[source] RuntimeError),
@@ -76,7 +82,8 @@ fn writable(path: &Path, flag: &'static str) -> Result<(), StartError> {
 
 /// The lock that makes this process the only controller of this directory, for as long as it is held.
 pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
-    let failed = |source| StartError::WriteDirectory { path: data_dir.to_owned(), flag: "--data-dir", source };
+    let failed =
+        |source| StartError::WriteDirectory { path: data_dir.to_owned(), flag: "--data-dir", source };
     let path = data_dir.join("gamekeeper.lock");
     let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
     match file.try_lock() {
@@ -87,16 +94,25 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
 }
 
 /// Refuses a Docker Engine other than the one this database's games run on.
-pub(super) async fn same_docker(store: &Store, instance: &Instance, runtime: &dyn Runtime) -> Result<(), StartError> {
+pub(super) async fn same_docker(
+    store: &Store,
+    instance: &Instance,
+    runtime: &dyn Runtime,
+) -> Result<(), StartError> {
     let found = match runtime.identity().await {
         Ok(identity) => identity.id,
         Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "Docker does not answer; nothing is decided until it does");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "Docker does not answer; nothing is decided until it does"
+            );
             return Ok(());
         }
     };
     match &instance.docker_engine_id {
-        Some(expected) if *expected != found => Err(StartError::OtherDocker { expected: expected.clone(), found }),
+        Some(expected) if *expected != found => {
+            Err(StartError::OtherDocker { expected: expected.clone(), found })
+        }
         Some(_) => Ok(()),
         None => Ok(store.bind_docker_engine(&found).await?),
     }

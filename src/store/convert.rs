@@ -47,7 +47,8 @@ fn resources(json: &JsonValue) -> Option<JsonValue> {
 pub(super) fn resources_to_db(resources: Option<&ResourcesManifest>) -> JsonValue {
     let mut json = serde_json::Map::new();
     if let Some(ResourcesManifest { cpu, memory, pids }) = resources {
-        let mut put = |key: &str, value: Option<String>| value.map(|value| json.insert(key.into(), value.into()));
+        let mut put =
+            |key: &str, value: Option<String>| value.map(|value| json.insert(key.into(), value.into()));
         put("cpu", cpu.as_ref().map(ToString::to_string));
         put("memory", memory.as_ref().map(ToString::to_string));
         put("pids", pids.map(|pids| pids.to_string()));

@@ -4,11 +4,11 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::OnConflict;
 use super::db_uuid::DbUuid;
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, SqlErr, TransactionTrait,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
+    QueryFilter, QueryOrder, QuerySelect, SqlErr, TransactionTrait,
 };
 use uuid::Uuid;
 
@@ -118,7 +118,11 @@ impl From<DbErr> for WriteError {
         }
         // Triggers and checks say what is wrong in the database's own words.
         let refusal = ["CHECK constraint failed", "immutable", "cannot decrease", "cannot be taken back"];
-        if refusal.iter().any(|word| text.contains(word)) { Self::Refused(text) } else { Self::Store(error.into()) }
+        if refusal.iter().any(|word| text.contains(word)) {
+            Self::Refused(text)
+        } else {
+            Self::Store(error.into())
+        }
     }
 }
 
@@ -141,9 +145,12 @@ impl Store {
         let mut found = Vec::with_capacity(ids.len());
         for some in ids.chunks(IDS_AT_ONCE) {
             let wanted = || some.iter().map(|id| DbUuid(id.0));
-            let rows = games::Entity::find().filter(games::Column::GameId.is_in(wanted())).all(&self.db).await?;
-            let members =
-                memberships::Entity::find().filter(memberships::Column::GameId.is_in(wanted())).all(&self.db).await?;
+            let rows =
+                games::Entity::find().filter(games::Column::GameId.is_in(wanted())).all(&self.db).await?;
+            let members = memberships::Entity::find()
+                .filter(memberships::Column::GameId.is_in(wanted()))
+                .all(&self.db)
+                .await?;
             let members = by_game(members);
             for row in rows {
                 let own = members.get(&row.game_id.0).map_or(&[][..], Vec::as_slice);
@@ -164,9 +171,8 @@ impl Store {
 
     /// All games, or those of a namespace, in the order of their names.
     pub async fn games(&self, namespace: Option<&str>) -> Result<Vec<StoredGame>, StoreError> {
-        let mut query = games::Entity::find()
-            .order_by_asc(games::Column::Namespace)
-            .order_by_asc(games::Column::Name);
+        let mut query =
+            games::Entity::find().order_by_asc(games::Column::Namespace).order_by_asc(games::Column::Name);
         if let Some(namespace) = namespace {
             query = query.filter(games::Column::Namespace.eq(namespace));
         }
@@ -300,7 +306,11 @@ fn by_game(members: Vec<memberships::Model>) -> HashMap<Uuid, Vec<memberships::M
     games
 }
 
-async fn by_name(db: &impl ConnectionTrait, namespace: &str, name: &str) -> Result<Option<games::Model>, DbErr> {
+async fn by_name(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<games::Model>, DbErr> {
     games::Entity::find()
         .filter(games::Column::Namespace.eq(namespace))
         .filter(games::Column::Name.eq(name))
@@ -320,7 +330,8 @@ fn check(row: &games::Model, preconditions: &Preconditions) -> Result<(), Confli
     if preconditions.uid.as_ref().is_some_and(|uid| *uid != row.game_id.to_string()) {
         return Err(Conflict::Replaced);
     }
-    if preconditions.resource_version.as_ref().is_some_and(|version| *version != row.row_version.to_string()) {
+    if preconditions.resource_version.as_ref().is_some_and(|version| *version != row.row_version.to_string())
+    {
         return Err(Conflict::Modified);
     }
     Ok(())
@@ -333,7 +344,12 @@ fn sign(row: &mut games::ActiveModel, author: &Author) {
 }
 
 /// Sets the columns that differ from what is there, and no other.
-fn apply(row: &mut games::ActiveModel, old: Option<&games::Model>, manifest: &GameManifest, valid: &ValidGame) {
+fn apply(
+    row: &mut games::ActiveModel,
+    old: Option<&games::Model>,
+    manifest: &GameManifest,
+    valid: &ValidGame,
+) {
     let GameSpecManifest {
         desired_status,
         paused,
@@ -420,7 +436,9 @@ async fn write_members(
     }
     for new in want {
         let known = have.iter().any(|old| {
-            old.status == "active" && old.user_id.0 == new.user_id.0 && old.race_name == new.race_name.as_str()
+            old.status == "active"
+                && old.user_id.0 == new.user_id.0
+                && old.race_name == new.race_name.as_str()
         });
         if known {
             continue;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures::Stream;
-use sea_orm::sqlx::{self, ConnectOptions, Connection, Row};
 use sea_orm::EntityTrait;
+use sea_orm::sqlx::{self, ConnectOptions, Connection, Row};
 
 use super::entity::desired_feed;
 use super::open::missing;
@@ -53,7 +53,10 @@ impl Watch {
                 Ok(false) => {}
                 Ok(true) => return,
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the database's changes cannot be watched");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the database's changes cannot be watched"
+                    );
                     self.connection = None;
                     self.data_version = None;
                     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -69,7 +72,8 @@ impl Watch {
             Some(connection) => connection,
             none => none.insert(store.dedicated_connection().await?),
         };
-        let version: i64 = sqlx::query("PRAGMA data_version").fetch_one(&mut *connection).await?.try_get(0)?;
+        let version: i64 =
+            sqlx::query("PRAGMA data_version").fetch_one(&mut *connection).await?.try_get(0)?;
         if self.data_version == Some(version) {
             return Ok(false);
         }

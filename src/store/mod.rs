@@ -12,14 +12,16 @@ mod examine;
 mod feed;
 mod open;
 mod operations;
-mod records;
 pub mod recorder;
+mod records;
 mod versions;
 
 pub use desired::{Author, Conflict, Preconditions, StoredGame, WriteError, Written};
 pub use examine::Examined;
 pub use open::{Instance, OpenError};
-pub use operations::{EventFilter, GameOperation, ObjectEvent, OperationFilter, StoredEvent, StoredOperation};
+pub use operations::{
+    EventFilter, GameOperation, ObjectEvent, OperationFilter, StoredEvent, StoredOperation,
+};
 pub use recorder::{Recorder, Recording};
 pub use versions::StoredVersion;
 

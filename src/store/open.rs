@@ -20,7 +20,9 @@ const CONNECTIONS: u32 = 8;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// It cannot be reached or is not a database.
-    #[error("the database {url} could not be opened; check that its directory exists and that this user may read and write it")]
+    #[error(
+        "the database {url} could not be opened; check that its directory exists and that this user may read and write it"
+    )]
     Connect {
         /// Where, without secrets.
         url: String,
@@ -29,7 +31,9 @@ pub enum OpenError {
         source: sea_orm::DbErr,
     },
     /// Its schema is newer than this program.
-    #[error("the database was written by a newer gamekeeper ({min_binary} or later is needed, this is {own}); upgrade this program, or point it to another database")]
+    #[error(
+        "the database was written by a newer gamekeeper ({min_binary} or later is needed, this is {own}); upgrade this program, or point it to another database"
+    )]
     Newer {
         /// The oldest program that may use it.
         min_binary: String,
@@ -91,7 +95,9 @@ impl Store {
         match SQLITE.run(pool).await {
             Ok(()) => {}
             // A migration that this program does not know was applied by a newer one.
-            Err(sqlx::migrate::MigrateError::VersionMissing(_)) => return Err(newer("a newer version".into())),
+            Err(sqlx::migrate::MigrateError::VersionMissing(_)) => {
+                return Err(newer("a newer version".into()));
+            }
             Err(error) => return Err(OpenError::Migrate(Box::new(error))),
         }
         restrict(path);

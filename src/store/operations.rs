@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
 use super::db_uuid::DbUuid;
+use jiff::Timestamp;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use crate::game::{GameId, OperationId};
@@ -173,7 +173,8 @@ impl Store {
             .into_tuple()
             .all(&self.db)
             .await?;
-        let named: HashMap<_, _> = named.into_iter().map(|(id, namespace, name)| (id, (namespace, name))).collect();
+        let named: HashMap<_, _> =
+            named.into_iter().map(|(id, namespace, name)| (id, (namespace, name))).collect();
         Ok(rows
             .into_iter()
             .filter_map(|row| {
@@ -184,7 +185,11 @@ impl Store {
     }
 
     /// The latest events that the filter lets through, oldest first.
-    pub async fn find_events(&self, filter: &EventFilter, limit: u64) -> Result<Vec<ObjectEvent>, StoreError> {
+    pub async fn find_events(
+        &self,
+        filter: &EventFilter,
+        limit: u64,
+    ) -> Result<Vec<ObjectEvent>, StoreError> {
         let mut query = events::Entity::find()
             .order_by_desc(events::Column::LastAt)
             .order_by_desc(events::Column::EventId)

@@ -5,8 +5,8 @@
 //! the next one together, so that a hundred games cost few flushes. Every transaction checks first
 //! that the epoch is still this leader's.
 
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use super::db_uuid::DbUuid;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, TransactionTrait,
 };
@@ -156,7 +156,8 @@ impl Store {
 
     async fn write(&self, epoch: Epoch, recordings: &[&Recording]) -> Result<(), RecordError> {
         let transaction = self.db.begin_with_options(Self::writing()).await.map_err(RecordError::Database)?;
-        let leads = leases::Entity::find_by_id(LEASE).one(&transaction).await.map_err(RecordError::Database)?;
+        let leads =
+            leases::Entity::find_by_id(LEASE).one(&transaction).await.map_err(RecordError::Database)?;
         if leads.is_none_or(|lease| lease.epoch != epoch.0) {
             return Err(RecordError::Deposed);
         }
@@ -209,8 +210,13 @@ async fn write_one(db: &impl ConnectionTrait, epoch: Epoch, recording: &Recordin
     if let Some((id, new, ending)) = &recording.refused {
         open(db, epoch, *id, new, Some(ending), recording).await?;
     }
-    let row =
-        to_row(recording.game, recording.namespace.as_str(), recording.name.as_str(), epoch.0, &recording.record);
+    let row = to_row(
+        recording.game,
+        recording.namespace.as_str(),
+        recording.name.as_str(),
+        epoch.0,
+        &recording.record,
+    );
     runtime_records::Entity::insert(row).on_conflict(replace_record()).exec_without_returning(db).await?;
     write_mappings(db, recording.game, &recording.mappings).await?;
     if let Some(event) = &recording.event {
@@ -299,7 +305,10 @@ async fn close(
             operation_log::Column::ImageRef,
             Expr::value(record.applied.as_ref().map(|applied| applied.image.to_string())),
         )
-        .col_expr(operation_log::Column::ContainerId, Expr::value(record.container.as_ref().map(ToString::to_string)))
+        .col_expr(
+            operation_log::Column::ContainerId,
+            Expr::value(record.container.as_ref().map(ToString::to_string)),
+        )
         .filter(operation_log::Column::OperationId.eq(DbUuid(id.0)))
         .filter(operation_log::Column::FinishedAt.is_null())
         .exec(db)
@@ -315,7 +324,11 @@ fn words(ending: &Ending) -> (&'static str, Option<String>, Option<String>) {
     }
 }
 
-async fn write_mappings(db: &impl ConnectionTrait, game: GameId, change: &MappingChange) -> Result<(), DbErr> {
+async fn write_mappings(
+    db: &impl ConnectionTrait,
+    game: GameId,
+    change: &MappingChange,
+) -> Result<(), DbErr> {
     use player_mappings::{Column, Entity};
     let own = || Column::GameId.eq(DbUuid(game.0));
     let now = to_db(jiff::Timestamp::now());
@@ -355,7 +368,11 @@ async fn write_mappings(db: &impl ConnectionTrait, game: GameId, change: &Mappin
     }
 }
 
-async fn count_event(db: &impl ConnectionTrait, recording: &Recording, event: &RecordedEvent) -> Result<(), DbErr> {
+async fn count_event(
+    db: &impl ConnectionTrait,
+    recording: &Recording,
+    event: &RecordedEvent,
+) -> Result<(), DbErr> {
     use events::{Column, Entity};
     let now = to_db(jiff::Timestamp::now());
     let row = events::ActiveModel {

@@ -25,7 +25,8 @@ impl Store {
             .filter(operation_log::Column::Status.is_in(["queued", "running"]))
             .all(&self.db)
             .await?;
-        let open: HashMap<_, _> = open.iter().filter_map(|row| Some((row.operation_id, to_open(row)?))).collect();
+        let open: HashMap<_, _> =
+            open.iter().filter_map(|row| Some((row.operation_id, to_open(row)?))).collect();
         let rows = runtime_records::Entity::find().all(&self.db).await?;
         Ok(rows
             .iter()
@@ -36,7 +37,10 @@ impl Store {
             .collect())
     }
 
-    pub(super) async fn open_operation(&self, id: Option<DbUuid>) -> Result<Option<OpenOperation>, StoreError> {
+    pub(super) async fn open_operation(
+        &self,
+        id: Option<DbUuid>,
+    ) -> Result<Option<OpenOperation>, StoreError> {
         let Some(id) = id else { return Ok(None) };
         let row = operation_log::Entity::find_by_id(id).one(&self.db).await?;
         Ok(row.as_ref().filter(|row| row.finished_at.is_none()).and_then(to_open))

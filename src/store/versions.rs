@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, TransactionTrait,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, TransactionTrait,
 };
 
 use crate::game::manifest::{EngineVersionManifest, ValidEngineVersion};
@@ -35,7 +35,10 @@ impl Store {
 
     /// Every engine version.
     pub async fn versions(&self) -> Result<Vec<StoredVersion>, StoreError> {
-        let rows = engine_versions::Entity::find().order_by_asc(engine_versions::Column::Version).all(&self.db).await?;
+        let rows = engine_versions::Entity::find()
+            .order_by_asc(engine_versions::Column::Version)
+            .all(&self.db)
+            .await?;
         Ok(rows.iter().map(|row| StoredVersion { manifest: raw_version(row) }).collect())
     }
 
@@ -74,7 +77,10 @@ impl Store {
     ) -> Result<Written<StoredVersion>, WriteError> {
         let version = valid.entry.version.to_string();
         let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let row = engine_versions::Entity::find_by_id(&version).one(&transaction).await?.ok_or(WriteError::NotFound)?;
+        let row = engine_versions::Entity::find_by_id(&version)
+            .one(&transaction)
+            .await?
+            .ok_or(WriteError::NotFound)?;
         check(&row, preconditions)?;
         if row.image_ref != valid.entry.image.as_str() {
             return Err(WriteError::Refused(format!(
@@ -96,12 +102,21 @@ impl Store {
     }
 
     /// Removes an engine version that no game asks for.
-    pub async fn delete_version(&self, version: &str, preconditions: &Preconditions) -> Result<StoredVersion, WriteError> {
+    pub async fn delete_version(
+        &self,
+        version: &str,
+        preconditions: &Preconditions,
+    ) -> Result<StoredVersion, WriteError> {
         let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let row = engine_versions::Entity::find_by_id(version).one(&transaction).await?.ok_or(WriteError::NotFound)?;
+        let row = engine_versions::Entity::find_by_id(version)
+            .one(&transaction)
+            .await?
+            .ok_or(WriteError::NotFound)?;
         check(&row, preconditions)?;
-        let users =
-            games::Entity::find().filter(games::Column::TargetEngineVersion.eq(version)).count(&transaction).await?;
+        let users = games::Entity::find()
+            .filter(games::Column::TargetEngineVersion.eq(version))
+            .count(&transaction)
+            .await?;
         if users > 0 {
             return Err(WriteError::Refused(format!(
                 "{users} games ask for version {version}; disable it instead (spec.enabled: false), or move them first"
@@ -120,7 +135,10 @@ impl Store {
 }
 
 fn check(row: &engine_versions::Model, preconditions: &Preconditions) -> Result<(), Conflict> {
-    let stale = preconditions.resource_version.as_ref().is_some_and(|version| *version != row.row_version.to_string());
+    let stale = preconditions
+        .resource_version
+        .as_ref()
+        .is_some_and(|version| *version != row.row_version.to_string());
     if stale { Err(Conflict::Modified) } else { Ok(()) }
 }
 

@@ -13,7 +13,8 @@ async fn deletion_keeps_the_state_by_default_and_the_history_always() {
     let status = world.status(&game).await;
     assert_eq!((status.phase.as_str(), status.reason.as_str()), ("stopped", "Deleted"));
     assert_eq!(world.operations(&game).await, ["start succeeded", "delete succeeded"]);
-    let handled = format!("SELECT count(*) FROM game_tombstones WHERE game_id = '{game}' AND handled_at IS NOT NULL");
+    let handled =
+        format!("SELECT count(*) FROM game_tombstones WHERE game_id = '{game}' AND handled_at IS NOT NULL");
     assert_eq!(world.count(&handled).await, 1);
 }
 

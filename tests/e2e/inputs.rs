@@ -20,9 +20,21 @@ async fn wrong_manifests_are_refused_with_their_place_and_nothing_is_written() {
     let world = World::started().await;
     let cases = [
         ("yaml", "kind: [Game", "1:"),
-        ("unknown-field", "apiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: { name: a }\nspec:\n  desiredStatus: Running\n  colour: red\n", ":6:3"),
-        ("semver", "apiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: { name: a }\nspec:\n  desiredStatus: Running\n  engineVersion: \"1.x\"\n", "spec.engineVersion"),
-        ("number", "apiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: { name: a }\nspec:\n  desiredStatus: Running\n  engineVersion: 1.4\n", "quote"),
+        (
+            "unknown-field",
+            "apiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: { name: a }\nspec:\n  desiredStatus: Running\n  colour: red\n",
+            ":6:3",
+        ),
+        (
+            "semver",
+            "apiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: { name: a }\nspec:\n  desiredStatus: Running\n  engineVersion: \"1.x\"\n",
+            "spec.engineVersion",
+        ),
+        (
+            "number",
+            "apiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: { name: a }\nspec:\n  desiredStatus: Running\n  engineVersion: 1.4\n",
+            "quote",
+        ),
         (
             "twice",
             "apiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: { name: a }\nspec: { desiredStatus: Stopped }\n---\napiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: { name: a }\nspec: { desiredStatus: Running }\n",
@@ -34,7 +46,11 @@ async fn wrong_manifests_are_refused_with_their_place_and_nothing_is_written() {
         let (bad, good) = (world.file(&format!("{name}.yaml"), text), world.file("good.yaml", good));
         let ran = world.gk(&["apply", "-f", &good, "-f", &bad]);
         assert_eq!(ran.code, 2, "{name}: {ran:?}");
-        assert!(ran.stderr.contains(&format!("{name}.yaml")) && ran.stderr.contains(expected), "{name}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains(&format!("{name}.yaml")) && ran.stderr.contains(expected),
+            "{name}: {}",
+            ran.stderr
+        );
     }
     assert_eq!(world.count("SELECT count(*) FROM games").await, 0);
 }
@@ -116,9 +132,16 @@ async fn directories_that_cannot_be_used_are_named() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gamekeeper"));
         command.args(["run", "--listen", "127.0.0.1:0"]);
         let other = world.dir.path().join(format!("other-{}", &flag[2..]));
-        let (data, state) = if flag == "--data-dir" { (file.clone(), other.display().to_string()) } else { (other.display().to_string(), file.clone()) };
+        let (data, state) = if flag == "--data-dir" {
+            (file.clone(), other.display().to_string())
+        } else {
+            (other.display().to_string(), file.clone())
+        };
         let output = command.args(["--data-dir", &data, "--state-root", &state]).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && stderr.contains(flag) && stderr.contains(&file), "{flag}: {stderr}");
+        assert!(
+            !output.status.success() && stderr.contains(flag) && stderr.contains(&file),
+            "{flag}: {stderr}"
+        );
     }
 }

@@ -22,7 +22,8 @@ async fn manifests_become_ready_games() {
     let again = world.ok(&["apply", "-f", &demo]);
     assert_eq!(again.matches("unchanged").count(), again.lines().count(), "{again}");
     let after = world.rows("SELECT group_concat(row_version) FROM games").await;
-    let versions = |rows: &[sea_orm::sqlx::sqlite::SqliteRow]| -> String { sea_orm::sqlx::Row::get(&rows[0], 0) };
+    let versions =
+        |rows: &[sea_orm::sqlx::sqlite::SqliteRow]| -> String { sea_orm::sqlx::Row::get(&rows[0], 0) };
     assert_eq!(versions(&before), versions(&after));
 }
 
@@ -33,7 +34,8 @@ async fn a_row_written_by_hand_becomes_a_ready_game() {
     assert_eq!(world.inits(&game), 1);
     assert_eq!(inspect(&game, "{{.State.Running}}"), "true");
     assert_eq!(world.operations(&game).await, ["start succeeded"]);
-    let settled = world.count(&format!("SELECT settled AND ready FROM game_status WHERE game_id = '{game}'")).await;
+    let settled =
+        world.count(&format!("SELECT settled AND ready FROM game_status WHERE game_id = '{game}'")).await;
     assert_eq!(settled, 1);
     let adopted = format!(
         "SELECT count(*) FROM player_mappings WHERE game_id = '{game}' AND race_name = 'Terrans' AND length(engine_player_uuid) = 36"
@@ -131,7 +133,9 @@ async fn a_controller_killed_in_the_middle_of_a_start_initialises_once() {
         let began = Instant::now();
         // Each round is cut a little later in the start than the one before.
         world
-            .eventually("the moment of the cut", async || began.elapsed().as_millis() >= u128::from(round) * 120)
+            .eventually("the moment of the cut", async || {
+                began.elapsed().as_millis() >= u128::from(round) * 120
+            })
             .await;
         world.kill_keeper();
         world.start();

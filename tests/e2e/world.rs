@@ -79,7 +79,8 @@ impl World {
     /// Starts the controller and waits for its line.
     pub(crate) fn start(&mut self) {
         assert!(self.keeper.is_none());
-        let log = std::fs::File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
         let mut keeper = self.run_command().stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         let out = keeper.stdout.take().unwrap();
@@ -184,7 +185,8 @@ impl World {
 
     pub(crate) async fn rows(&self, query: &str) -> Vec<SqliteRow> {
         let mut connection = self.connection().await;
-        let rows = sqlx::query(sqlx::AssertSqlSafe(query.to_owned())).fetch_all(&mut connection).await.unwrap();
+        let rows =
+            sqlx::query(sqlx::AssertSqlSafe(query.to_owned())).fetch_all(&mut connection).await.unwrap();
         connection.close().await.unwrap();
         rows
     }
@@ -194,7 +196,10 @@ impl World {
     }
 
     pub(crate) async fn register(&self, version: &str, image: &str) {
-        self.sql(&format!("INSERT INTO engine_versions (version, image_ref) VALUES ('{version}', '{image}')")).await;
+        self.sql(&format!(
+            "INSERT INTO engine_versions (version, image_ref) VALUES ('{version}', '{image}')"
+        ))
+        .await;
     }
 
     /// A row written by hand, with one player. Returns the game's id.

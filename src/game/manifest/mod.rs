@@ -25,7 +25,10 @@ mod tests;
 pub use columns::{GameColumns, VersionColumns};
 pub use decode::{UnknownFields, from_json};
 pub use error::{ManifestError, ManifestErrors, Place};
-pub use file::{Located, MAX_DOCUMENTS, MAX_FILE_BYTES, parse_documents, parse_files, read_json, read_yaml, refuse_duplicates};
+pub use file::{
+    Located, MAX_DOCUMENTS, MAX_FILE_BYTES, parse_documents, parse_files, read_json, read_yaml,
+    refuse_duplicates,
+};
 pub use image::parse_image;
 pub use problem::SpecProblem;
 pub use schedule::parse_schedule;

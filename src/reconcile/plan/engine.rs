@@ -33,15 +33,21 @@ impl Round<'_> {
             self.record.start_began_at = Some(self.record.start_began_at.unwrap_or(self.now));
         }
         let said = match &seen.engine {
-            EngineView::Said { life: answered, at, answer, failures } if *answered == life => Some((*at, answer, *failures)),
+            EngineView::Said { life: answered, at, answer, failures } if *answered == life => {
+                Some((*at, answer, *failures))
+            }
             EngineView::Said { .. } | EngineView::NotAsked => None,
         };
         match said {
             None => self.ask(&life, container, "nobody has asked it yet"),
             Some((at, Answer::Has(state), _)) => self.serving(&life, container, at, state),
             Some((_, Answer::NotInitialised, _)) => self.initialise(&life, container, target),
-            Some((at, Answer::Unhealthy(why), failures)) => self.unhealthy(&life, container, at, why, failures),
-            Some((at, Answer::WrongEngine(why), failures)) => self.unhealthy(&life, container, at, why, failures),
+            Some((at, Answer::Unhealthy(why), failures)) => {
+                self.unhealthy(&life, container, at, why, failures)
+            }
+            Some((at, Answer::WrongEngine(why), failures)) => {
+                self.unhealthy(&life, container, at, why, failures)
+            }
         }
     }
 
@@ -49,7 +55,11 @@ impl Round<'_> {
         self.wait(Wait::Engine);
         if self.record.healthy_since.is_none() && self.record.phase != Phase::EngineUnreachable {
             self.begin_start("its engine is not healthy yet");
-            self.headline(Phase::Starting, "WaitingForHealth", "The engine's container runs; its health is awaited.");
+            self.headline(
+                Phase::Starting,
+                "WaitingForHealth",
+                "The engine's container runs; its health is awaited.",
+            );
         }
         match (self.working(), &container.reachable_at) {
             (Some(_), _) => self.wait(Wait::Work),
@@ -62,14 +72,23 @@ impl Round<'_> {
     }
 
     /// Not healthy: before its first health the start's deadline counts, after it the failed looks.
-    fn unhealthy(&mut self, life: &Life, container: &Container, at: jiff::Timestamp, why: &str, failures: u32) {
+    fn unhealthy(
+        &mut self,
+        life: &Life,
+        container: &Container,
+        at: jiff::Timestamp,
+        why: &str,
+        failures: u32,
+    ) {
         self.truths.fails(C::EngineHealthy, "Unhealthy", why);
         self.record.engine_health = Some("unhealthy".into());
         if let Some(began) = self.record.start_began_at {
             let deadline = after(began, self.policy.start_deadline);
             if self.now >= deadline {
-                let message =
-                    format!("The engine was not healthy within {} s: {why}", self.policy.start_deadline.as_secs());
+                let message = format!(
+                    "The engine was not healthy within {} s: {why}",
+                    self.policy.start_deadline.as_secs()
+                );
                 return self.give_up(life, container, "NeverHealthy", &message);
             }
             let waited = Duration::try_from(self.now.duration_since(began)).unwrap_or_default();
@@ -91,7 +110,12 @@ impl Round<'_> {
             // Too early to say: the status stays as it was.
             self.ready = self.was.phase == Phase::Running || self.was.phase == Phase::Finished;
         }
-        self.ask_after(life, container, after(at, self.policy.failing_probe_interval), "its last look failed");
+        self.ask_after(
+            life,
+            container,
+            after(at, self.policy.failing_probe_interval),
+            "its last look failed",
+        );
     }
 
     fn ask_after(&mut self, life: &Life, container: &Container, due: jiff::Timestamp, cause: &str) {
@@ -159,7 +183,10 @@ impl Round<'_> {
         self.record.start_began_at = None;
         self.record.applied = Some(target.clone());
         let races = self.desired.members.iter().map(|member| member.race_name.clone()).collect();
-        self.step(Step::InitialiseEngine { life: life.clone(), endpoint, races }, "it asked, and the engine has no game");
+        self.step(
+            Step::InitialiseEngine { life: life.clone(), endpoint, races },
+            "it asked, and the engine has no game",
+        );
         self.wait(Wait::Work);
     }
 
@@ -170,7 +197,10 @@ impl Round<'_> {
             self.look_again(after(self.now, self.policy.probe_interval));
             return self.blocked(
                 "TurnWentBack",
-                &format!("The engine is at turn {}, but turn {known} was reached before. Nothing is sent.", state.turn),
+                &format!(
+                    "The engine is at turn {}, but turn {known} was reached before. Nothing is sent.",
+                    state.turn
+                ),
             );
         }
         self.truths.holds(C::Initialized, "Initialized", "The engine has its game.");
@@ -181,6 +211,7 @@ impl Round<'_> {
         self.record.engine_health = Some("healthy".into());
         self.record.init_intent_at = Some(self.record.init_intent_at.unwrap_or(self.now));
         self.record.initialized_at = Some(self.record.initialized_at.unwrap_or(self.now));
+        self.record.next_attempt_at = None;
         self.record.current_turn = Some(state.turn);
         self.record.endpoint.clone_from(&container.reachable_at);
         self.record.endpoints = Some(container.endpoints.clone());

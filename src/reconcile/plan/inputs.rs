@@ -23,7 +23,10 @@ pub(super) fn declared(desired: &Desired) -> Result<AppliedSpec, Unmet> {
         }
     };
     let Some(wanted) = &spec.engine_version else {
-        return unmet("NoEngineVersion", "No engine version is set: set engineVersion to a registered one.".into());
+        return unmet(
+            "NoEngineVersion",
+            "No engine version is set: set engineVersion to a registered one.".into(),
+        );
     };
     let Some(version) = desired.version.as_ref().filter(|entry| &entry.version == wanted) else {
         return unmet(
@@ -47,7 +50,10 @@ pub(super) fn may_begin(desired: &Desired) -> Result<(), Unmet> {
     if let Some(version) = desired.version.as_ref().filter(|entry| !entry.enabled) {
         return Err(Unmet {
             reason: "EngineVersionDisabled",
-            message: format!("Engine version {} is disabled: enable it or ask for another one.", version.version),
+            message: format!(
+                "Engine version {} is disabled: enable it or ask for another one.",
+                version.version
+            ),
         });
     }
     if desired.members.is_empty() {

@@ -212,7 +212,11 @@ impl<'a> Round<'a> {
                 self.wait(Wait::NextAttempt);
                 self.look_again(at);
                 if self.record.phase == Phase::Unknown {
-                    self.headline(Phase::CrashLoop, "BackOff", "The last attempt failed; the next one is due later.");
+                    self.headline(
+                        Phase::CrashLoop,
+                        "BackOff",
+                        "The last attempt failed; the next one is due later.",
+                    );
                 }
                 true
             }
@@ -228,7 +232,8 @@ impl<'a> Round<'a> {
 
     fn blocked(&mut self, reason: &str, message: &str) {
         self.wait(Wait::Person);
-        let known = self.was.phase == Phase::Blocked && self.was.reason == reason && self.was.operation.is_none();
+        let known =
+            self.was.phase == Phase::Blocked && self.was.reason == reason && self.was.operation.is_none();
         self.headline(Phase::Blocked, reason, message);
         if known {
             // Told once; looking again is no new attempt.
@@ -320,7 +325,9 @@ impl<'a> Round<'a> {
 
 fn is_bad(phase: Phase) -> bool {
     match phase {
-        Phase::EngineUnreachable | Phase::CrashLoop | Phase::Invalid | Phase::Blocked | Phase::Unknown => true,
+        Phase::EngineUnreachable | Phase::CrashLoop | Phase::Invalid | Phase::Blocked | Phase::Unknown => {
+            true
+        }
         Phase::Pending
         | Phase::Starting
         | Phase::Running

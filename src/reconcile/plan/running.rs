@@ -18,7 +18,12 @@ const SETTLING: std::time::Duration = std::time::Duration::from_secs(1);
 impl Round<'_> {
     /// Desired running.
     pub(super) fn run(&mut self, seen: &Seen) {
-        if self.was.operation.as_ref().is_some_and(|op| matches!(op.kind, OperationKind::Stop | OperationKind::Delete)) {
+        if self
+            .was
+            .operation
+            .as_ref()
+            .is_some_and(|op| matches!(op.kind, OperationKind::Stop | OperationKind::Delete))
+        {
             self.supersede_with(OperationKind::Start, "it should run again");
         }
         if seen.container.is_some() && ours(seen).is_none() {
@@ -49,7 +54,8 @@ impl Round<'_> {
                 self.engine(seen, container, life, &target);
             }
             ContainerState::Unsettled { status } => {
-                let message = format!("Docker says the container is {status}; somebody else's hand is on it.");
+                let message =
+                    format!("Docker says the container is {status}; somebody else's hand is on it.");
                 self.headline(Phase::EngineUnreachable, "ContainerUnsettled", &message);
                 self.truths.fails(C::ContainerRunning, "ContainerUnsettled", message);
                 self.wait(Wait::Docker);
@@ -106,7 +112,8 @@ impl Round<'_> {
         if !self.take_down(seen, OperationKind::Start, "its spec cannot be met") {
             return;
         }
-        let first_time = self.was.observed_generation != self.desired.generation || self.was.phase != Phase::Invalid;
+        let first_time =
+            self.was.observed_generation != self.desired.generation || self.was.phase != Phase::Invalid;
         self.record.container = None;
         self.record.container_started_at = None;
         self.no_longer_serving();
@@ -170,8 +177,18 @@ impl Round<'_> {
         let Some(vacancy) = seen.vacancy() else { return };
         self.truths.fails(C::ContainerRunning, "NoContainer", "No container of this game is there.");
         if let Some(lost) = self.record.container.take() {
-            let life = self.record.container_started_at.take().map(|started_at| Life { container: lost, started_at });
-            self.count_exit(life, None, false, "Removed", "The container vanished without Gamekeeper removing it.");
+            let life = self
+                .record
+                .container_started_at
+                .take()
+                .map(|started_at| Life { container: lost, started_at });
+            self.count_exit(
+                life,
+                None,
+                false,
+                "Removed",
+                "The container vanished without Gamekeeper removing it.",
+            );
         }
         self.record.restart_from = None;
         self.no_longer_serving();
@@ -183,7 +200,9 @@ impl Round<'_> {
             _ => ImageSelector::Reference(target.image.clone()),
         };
         let (found, fetched) = match &seen.image {
-            Image::At { selector: looked_for, found, fetched } if *looked_for == selector => (found.clone(), *fetched),
+            Image::At { selector: looked_for, found, fetched } if *looked_for == selector => {
+                (found.clone(), *fetched)
+            }
             _ => {
                 self.step(Step::LookAtImage(selector.clone()), "a container needs it");
                 (None, false)
@@ -206,9 +225,12 @@ impl Round<'_> {
         }
         let cause = if self.has_state() { "its engine is not there" } else { "it should run" };
         self.begin_start(cause);
-        let fetch_first =
-            self.policy.pull == PullPolicy::Always && !fetched && matches!(selector, ImageSelector::Reference(_));
-        let Some(image) = found.filter(|_| !fetch_first) else { return self.fetch(target, &selector, fetched) };
+        let fetch_first = self.policy.pull == PullPolicy::Always
+            && !fetched
+            && matches!(selector, ImageSelector::Reference(_));
+        let Some(image) = found.filter(|_| !fetch_first) else {
+            return self.fetch(target, &selector, fetched);
+        };
         self.truths.holds(C::ImageReady, "Present", "The image is on the host.");
         if !self.holds_start_slot() {
             return;
@@ -224,7 +246,8 @@ impl Round<'_> {
         self.record.image_id = Some(image.clone());
         self.plan.mappings = Some(Mappings::Mint);
         self.headline(Phase::Starting, "CreatingContainer", "The engine's container is being made.");
-        let create = Step::CreateContainer { vacancy, inputs: target.clone(), image: ImageSelector::Pinned(image) };
+        let create =
+            Step::CreateContainer { vacancy, inputs: target.clone(), image: ImageSelector::Pinned(image) };
         self.step(create, cause);
     }
 
@@ -239,7 +262,9 @@ impl Round<'_> {
             return self.blocked("PinnedImageGone", &message);
         }
         let message = match self.working() {
-            Some(Work::Pulling { progress, .. }) => format!("Image {} is being fetched: {progress}", target.image),
+            Some(Work::Pulling { progress, .. }) => {
+                format!("Image {} is being fetched: {progress}", target.image)
+            }
             _ => {
                 self.step(Step::PullImage(target.image.clone()), "it is not on the host");
                 format!("Image {} is being fetched.", target.image)
@@ -277,7 +302,13 @@ impl Round<'_> {
         let known = self.record.last_exit.as_ref().and_then(|exit| exit.life.as_ref());
         if known != Some(&life) {
             // 137 without Docker's flag: killed by a signal that memory pressure sends too.
-            let probably = if out_of_memory { ", out of memory" } else if code == 137 { ", killed" } else { "" };
+            let probably = if out_of_memory {
+                ", out of memory"
+            } else if code == 137 {
+                ", killed"
+            } else {
+                ""
+            };
             let message = format!("The engine's process ended with exit code {code}{probably}.");
             self.count_exit(Some(life), Some(code), out_of_memory, "Exited", &message);
         } else if let Some(exit) = self.record.last_exit.as_mut() {
@@ -334,7 +365,11 @@ impl Round<'_> {
     }
 
     pub(super) fn begin_start(&mut self, cause: &str) {
-        let kind = if self.record.initialized_at.is_some() { OperationKind::Heal } else { OperationKind::Start };
+        // What was down by wish is started; what was up, or failed to come up, is healed.
+        let was_down =
+            matches!(self.was.phase, Phase::Pending | Phase::Stopped | Phase::Stopping | Phase::Invalid);
+        let healing = self.record.initialized_at.is_some() && !was_down;
+        let kind = if healing { OperationKind::Heal } else { OperationKind::Start };
         self.begin_operation(kind, cause);
         if !matches!(self.record.phase, Phase::Starting) {
             self.headline(Phase::Starting, "Starting", "The engine is being started.");

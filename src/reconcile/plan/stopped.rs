@@ -28,7 +28,8 @@ impl Round<'_> {
             self.begin_operation(OperationKind::Stop, "it should be stopped");
         }
         self.headline(Phase::Stopped, "Stopped", "No engine runs; the state is kept.");
-        self.record.stopped_at = Some(self.was.stopped_at.filter(|_| self.was.phase == Phase::Stopped).unwrap_or(self.now));
+        self.record.stopped_at =
+            Some(self.was.stopped_at.filter(|_| self.was.phase == Phase::Stopped).unwrap_or(self.now));
         self.ready = true;
         self.end_operation(Ending::Succeeded);
     }
@@ -84,7 +85,10 @@ impl Round<'_> {
         match &container.state {
             ContainerState::Running { .. } | ContainerState::Unsettled { .. } => {
                 if !self.waits_for_attempt() {
-                    let stop = Step::StopContainer { container: container.id.clone(), grace: self.policy.stop_grace };
+                    let stop = Step::StopContainer {
+                        container: container.id.clone(),
+                        grace: self.policy.stop_grace,
+                    };
                     self.step(stop, cause);
                     self.wait(Wait::Work);
                 }

@@ -1,7 +1,7 @@
 //! Rows of `games`: desired state, written by lobby and operators.
 
-use sea_orm::entity::prelude::*;
 use crate::store::db_uuid::DbUuid;
+use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "games")]

@@ -1,7 +1,7 @@
 //! The one row of `instance`: whose database this is.
 
-use sea_orm::entity::prelude::*;
 use crate::store::db_uuid::DbUuid;
+use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "instance")]

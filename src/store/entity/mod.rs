@@ -1,5 +1,9 @@
 //! The tables as sea-orm sees them. The columns are documented where they are made: in `migrations/`.
-#![allow(missing_docs, unreachable_pub, reason = "derived code; the columns are documented in the migrations")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "derived code; the columns are documented in the migrations"
+)]
 
 pub mod desired_feed;
 pub mod engine_versions;

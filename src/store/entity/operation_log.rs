@@ -1,7 +1,7 @@
 //! Rows of `operation_log`: why each convergence began, who asked, how it ended.
 
-use sea_orm::entity::prelude::*;
 use crate::store::db_uuid::DbUuid;
+use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "operation_log")]

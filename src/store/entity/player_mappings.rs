@@ -1,7 +1,7 @@
 //! Rows of `player_mappings`: which player of the engine a user is.
 
-use sea_orm::entity::prelude::*;
 use crate::store::db_uuid::DbUuid;
+use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "player_mappings")]

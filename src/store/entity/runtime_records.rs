@@ -1,7 +1,7 @@
 //! Rows of `runtime_records`: what is known of each game. Columns that nothing fills yet are left to their defaults.
 
-use sea_orm::entity::prelude::*;
 use crate::store::db_uuid::DbUuid;
+use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "runtime_records")]

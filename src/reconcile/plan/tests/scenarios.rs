@@ -233,7 +233,10 @@ fn changed_resources_make_a_new_container_and_another_version_does_not_yet() {
     });
     world.converge();
     assert!(world.done.is_empty());
-    assert_eq!(condition(&world, ConditionType::SpecValid), (ConditionStatus::False, "VersionChangeUnsupported".into()));
+    assert_eq!(
+        condition(&world, ConditionType::SpecValid),
+        (ConditionStatus::False, "VersionChangeUnsupported".into())
+    );
 }
 
 #[test]
@@ -292,7 +295,11 @@ fn a_crash_after_each_effect_leads_to_the_same_end() {
         let mut done = world.done.clone();
         done.dedup();
         assert_eq!(done, world.done, "crash after round {crash_after}");
-        assert_eq!((world.record.phase, world.done.len()), (Phase::Running, 4), "crash after round {crash_after}");
+        assert_eq!(
+            (world.record.phase, world.done.len()),
+            (Phase::Running, 4),
+            "crash after round {crash_after}"
+        );
     }
 }
 

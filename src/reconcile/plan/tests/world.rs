@@ -11,8 +11,8 @@ use crate::game::engine::{Answer, EngineState};
 use crate::game::operation::{OpenOperation, OperationKind};
 use crate::game::record::{Endpoints, Life, Record};
 use crate::game::spec::{
-    Contract, DeletionPolicy, Desired, DesiredStatus, ForceMode, GameSpec, Member, MissedTurns, Requests, RunAs, Source,
-    TurnSpec, VersionEntry,
+    Contract, DeletionPolicy, Desired, DesiredStatus, ForceMode, GameSpec, Member, MissedTurns, Requests,
+    RunAs, Source, TurnSpec, VersionEntry,
 };
 use crate::game::{ContainerId, GameId, ImageId, ImageRef, NetworkId, OperationId, Resources, UserId};
 use crate::reconcile::backoff::after;
@@ -249,7 +249,9 @@ impl World {
                 let started_at = format!("life-{}", self.lives);
                 container.network_id = self.network.clone();
                 container.state = match self.engines {
-                    Engines::ExitAtStart => ContainerState::Exited { started_at, code: 3, out_of_memory: false },
+                    Engines::ExitAtStart => {
+                        ContainerState::Exited { started_at, code: 3, out_of_memory: false }
+                    }
                     Engines::Healthy | Engines::NeverHealthy => ContainerState::Running { started_at },
                 };
                 container.reachable_at = Some("10.0.0.2:8080".into());
@@ -270,7 +272,11 @@ impl World {
                 self.engine = EngineView::NotAsked;
             }
             Step::RemoveStateDirectory(_) => {
-                assert_eq!(self.desired.deletion_policy, DeletionPolicy::Delete, "state removed against the policy");
+                assert_eq!(
+                    self.desired.deletion_policy,
+                    DeletionPolicy::Delete,
+                    "state removed against the policy"
+                );
                 self.state_directory = StateDirectory::Absent;
                 looks.2 = Looked::At(StateDirectory::Absent);
                 self.turn = None;
