@@ -1,7 +1,8 @@
 //! From `apply` of 20 games to all of them Ready, beside creating and starting 20 such containers
 //! straight on Docker's API at the best concurrency, in turns.
-#![allow(missing_docs, reason = "a benchmark")]
+#![allow(missing_docs, unreachable_pub, reason = "a benchmark")]
 
+#[allow(dead_code, reason = "each benchmark uses its part")]
 mod support;
 
 use std::collections::HashMap;

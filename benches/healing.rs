@@ -1,7 +1,8 @@
 //! From SIGKILL of an engine's process to the engine answering again: Gamekeeper beside Docker's own
 //! `--restart always`, in turns, with the same image and the same limits.
-#![allow(missing_docs, reason = "a benchmark")]
+#![allow(missing_docs, unreachable_pub, reason = "a benchmark")]
 
+#[allow(dead_code, reason = "each benchmark uses its part")]
 mod support;
 
 use std::time::{Duration, Instant};
@@ -17,7 +18,14 @@ fn main() {
     for sample in 0..SAMPLES {
         // A fresh engine each time on both sides: both wait longer after a second death.
         let name = format!("heal-{sample}");
-        keeper.gk(&["apply", "-f", &keeper.manifest(&[name.clone()]), "--wait", "--timeout", "60s"]);
+        keeper.gk(&[
+            "apply",
+            "-f",
+            &keeper.manifest(std::slice::from_ref(&name)),
+            "--wait",
+            "--timeout",
+            "60s",
+        ]);
         ours.push(kill_and_wait(&keeper.container(&name)));
 
         let name = format!("gk-bench-{}-{sample}", std::process::id());

@@ -108,14 +108,14 @@ impl Facts {
             (None, None) => {
                 RuntimeView::Unknown { since: Timestamp::MAX, why: "nobody has looked yet".into() }
             }
-            (None, Some(container)) => RuntimeView::Known(Seen {
+            (None, Some(container)) => RuntimeView::Known(Box::new(Seen {
                 container: container.clone(),
                 log_tail: self.log_tail.clone(),
                 image: self.image_view(),
                 network: self.network.clone(),
                 state_directory: self.state_directory,
                 engine: self.engine.clone(),
-            }),
+            })),
         }
     }
 

@@ -39,7 +39,7 @@ pub enum RuntimeView {
         why: String,
     },
     /// It answered.
-    Known(Seen),
+    Known(Box<Seen>),
 }
 
 /// A fact that is asked for only when something depends on it.

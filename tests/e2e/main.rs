@@ -11,5 +11,5 @@ mod stopping;
 mod world;
 
 #[path = "../support/cut_socket.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+#[allow(unreachable_pub, reason = "shared with other tests")]
 mod cut_socket;

@@ -139,14 +139,14 @@ impl World {
         let (image, network, state_directory) =
             self.looked.clone().unwrap_or((Image::NotYet, Looked::NotYet, Looked::NotYet));
         let runtime = if self.docker_answers {
-            RuntimeView::Known(Seen {
+            RuntimeView::Known(Box::new(Seen {
                 container: self.container.clone(),
                 log_tail: Some("last words".into()),
                 image,
                 network,
                 state_directory,
                 engine: self.engine.clone(),
-            })
+            }))
         } else {
             RuntimeView::Unknown { since: Timestamp::UNIX_EPOCH, why: "no answer".into() }
         };
