@@ -87,9 +87,10 @@ impl Drop for Keeper {
     }
 }
 
-/// What an operator types.
+/// What an operator types; it must succeed.
 pub fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker").args(arguments).output().expect("docker runs");
+    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
