@@ -17,7 +17,7 @@ use progress::Progress;
 pub(crate) use wanted::Wanted;
 
 /// Between two looks: at first, and when nothing moves.
-const SHORTEST: Duration = Duration::from_millis(200);
+const SHORTEST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// Waits until something is true of games
