@@ -6,6 +6,7 @@
 mod support;
 
 use std::collections::HashMap;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use bollard::Docker;
@@ -21,7 +22,7 @@ const ROUNDS: usize = 3;
 const CONCURRENCIES: [usize; 3] = [4, 8, 16];
 
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     let keeper = Keeper::start();
     let docker_api = api();
     // One game shows what such a container is made of, and warms everything.
@@ -51,7 +52,7 @@ async fn main() {
     let mut by_median: Vec<(usize, &Vec<f64>)> = bare.iter().map(|(by, samples)| (*by, samples)).collect();
     by_median.sort_by(|(_, a), (_, b)| spread(a).0.total_cmp(&spread(b).0));
     let (best, samples) = by_median[0];
-    report(&format!("{GAMES} games applied to all Ready"), &ours, &format!("API by {best}"), samples, 1.25);
+    report(&format!("{GAMES} games applied to all Ready"), &ours, &format!("API by {best}"), samples, 1.25)
 }
 
 /// Creates and starts as many such containers, and removes them again outside the measured time.

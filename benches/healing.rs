@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "each benchmark uses its part")]
 mod support;
 
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use support::{IMAGE, Keeper, address_of, docker, report, until_healthy};
@@ -12,7 +13,7 @@ use support::{IMAGE, Keeper, address_of, docker, report, until_healthy};
 const SAMPLES: usize = 10;
 const DEADLINE: Duration = Duration::from_secs(30);
 
-fn main() {
+fn main() -> ExitCode {
     let keeper = Keeper::start();
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for sample in 0..SAMPLES {
@@ -33,7 +34,7 @@ fn main() {
         bare.push(kill_and_wait(&name));
         docker(&["rm", "-f", &name]);
     }
-    report("SIGKILL to answering again", &ours, "--restart", &bare, 1.15);
+    report("SIGKILL to answering again", &ours, "--restart", &bare, 1.15)
 }
 
 fn kill_and_wait(container: &str) -> f64 {

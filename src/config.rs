@@ -13,17 +13,18 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::game::InstanceId;
+use crate::game::{InstanceId, Resources};
 use crate::reconcile::Policy;
 use crate::runtime::docker;
 
 pub use defaults::default_data_dir;
 pub use settings::Settings;
-pub use value::{Count, DatabaseUrl, EndpointMode, LogFormat, PullPolicy, Span};
+pub use value::{Count, Cpu, DatabaseUrl, EndpointMode, LogDriver, LogFormat, Memory, PullPolicy, Span};
 
 /// Why the settings cannot be used. The message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +86,14 @@ pub struct Config {
     pub pull_policy: PullPolicy,
     /// Where a game's state directory is mounted in its container.
     pub mount_path: String,
+    /// An engine's limits where neither game nor version sets one.
+    pub default_resources: Resources,
+    /// Docker's driver for the engines' logs.
+    pub engine_log_driver: String,
+    /// How large an engine's log file may grow, in bytes.
+    pub engine_log_max_size: u64,
+    /// How many such files are kept.
+    pub engine_log_max_files: u32,
     /// How many containers start at once.
     pub max_starts: usize,
     /// How many images are pulled at once.
@@ -144,8 +153,21 @@ impl Config {
             state_root_on_host: self.state_root_on_host.clone(),
             mount_path: self.mount_path.clone(),
             pull_policy: self.pull_policy.into(),
+            default_resources: self.default_resources,
+            log_driver: self.engine_log_driver.clone(),
+            log_options: self.engine_log_options(),
             ..docker::Settings::new(instance, &self.state_root)
         }
+    }
+
+    /// Only these two drivers write files; Docker refuses the options for any other.
+    fn engine_log_options(&self) -> BTreeMap<String, String> {
+        if !["json-file", "local"].contains(&self.engine_log_driver.as_str()) {
+            return BTreeMap::new();
+        }
+        let options =
+            [("max-size", self.engine_log_max_size.to_string()), ("max-file", self.engine_log_max_files.to_string())];
+        options.map(|(key, value)| (key.to_owned(), value)).into()
     }
 
     /// Where the kubeconfig is written at the first start.

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use bollard::Docker;
@@ -152,8 +152,8 @@ pub fn spread(samples: &[f64]) -> (f64, f64, f64) {
     (median, sorted[0], sorted[sorted.len() - 1])
 }
 
-/// Prints a comparison and ends with 1 if it is past its limit.
-pub fn report(what: &str, ours: &[f64], bare_name: &str, bare: &[f64], limit: f64) {
+/// Prints a comparison; the exit code says whether it is within its limit.
+pub fn report(what: &str, ours: &[f64], bare_name: &str, bare: &[f64], limit: f64) -> ExitCode {
     let (our_median, our_least, our_most) = spread(ours);
     let (median, least, most) = spread(bare);
     let ratio = our_median / median;
@@ -161,7 +161,5 @@ pub fn report(what: &str, ours: &[f64], bare_name: &str, bare: &[f64], limit: f6
     println!("  gamekeeper   {our_median:.3} ({our_least:.3} … {our_most:.3})");
     println!("  {bare_name:<12} {median:.3} ({least:.3} … {most:.3})");
     println!("  ratio        {ratio:.2} (limit {limit:.2})");
-    if ratio > limit {
-        std::process::exit(1);
-    }
+    if ratio > limit { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

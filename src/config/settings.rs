@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 
-use super::value::{Count, DatabaseUrl, EndpointMode, LogFormat, PullPolicy, Span};
+use super::value::{Count, Cpu, DatabaseUrl, EndpointMode, LogDriver, LogFormat, Memory, PullPolicy, Span};
 use super::{Config, ConfigError, default_data_dir, file};
+use crate::game::Resources;
 use crate::reconcile::Policy;
 
 /// Declares every setting once: as a flag, a variable and a key of the file.
@@ -69,6 +70,18 @@ settings! {
     pull_policy: PullPolicy, "GAMEKEEPER_PULL_POLICY", "Docker", "POLICY";
     /// Where an engine finds its state directory [default: /var/lib/galaxy-game]
     mount_path: String, "GAMEKEEPER_MOUNT_PATH", "Docker", "PATH";
+    /// CPU time of an engine where neither game nor version sets one [default: no limit]
+    default_cpu: Cpu, "GAMEKEEPER_DEFAULT_CPU", "Docker", "QUANTITY";
+    /// Memory of an engine where neither game nor version sets one [default: 256Mi]
+    default_memory: Memory, "GAMEKEEPER_DEFAULT_MEMORY", "Docker", "QUANTITY";
+    /// Processes of an engine where neither game nor version sets a limit [default: 256]
+    default_pids: Count, "GAMEKEEPER_DEFAULT_PIDS", "Docker", "N";
+    /// Docker's driver for the engines' logs: json-file, local, journald … [default: json-file]
+    engine_log_driver: LogDriver, "GAMEKEEPER_ENGINE_LOG_DRIVER", "Docker", "NAME";
+    /// How large an engine's log file may grow; for the drivers json-file and local [default: 10Mi]
+    engine_log_max_size: Memory, "GAMEKEEPER_ENGINE_LOG_MAX_SIZE", "Docker", "QUANTITY";
+    /// How many such files are kept [default: 3]
+    engine_log_max_files: Count, "GAMEKEEPER_ENGINE_LOG_MAX_FILES", "Docker", "N";
     /// How many containers start at once [default: 8]
     max_starts: Count, "GAMEKEEPER_MAX_STARTS", "Docker", "N";
     /// How many images are pulled at once [default: 3]
@@ -148,6 +161,14 @@ impl Settings {
             endpoint_mode: self.endpoint_mode.unwrap_or_default(),
             pull_policy: self.pull_policy.unwrap_or_default(),
             mount_path: self.mount_path.unwrap_or_else(|| "/var/lib/galaxy-game".into()),
+            default_resources: Resources {
+                cpu_millis: self.default_cpu.map(|cpu| cpu.0),
+                memory_bytes: Some(self.default_memory.map_or(256 << 20, |memory| memory.0)),
+                pids: Some(number(self.default_pids, 256).into()),
+            },
+            engine_log_driver: self.engine_log_driver.unwrap_or_default().0,
+            engine_log_max_size: self.engine_log_max_size.map_or(10 << 20, |size| size.0),
+            engine_log_max_files: number(self.engine_log_max_files, 3),
             max_starts: number(self.max_starts, 8) as usize,
             max_pulls: number(self.max_pulls, 3) as usize,
             relist_interval: span(self.relist_interval, Duration::from_secs(30)),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::{Deserialize, Deserializer};
 
+use crate::game::resources::{parse_cpu, parse_memory};
 use crate::reconcile;
 use crate::runtime::docker;
 
@@ -56,6 +57,70 @@ impl FromStr for Count {
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         from_text(deserializer, "a number from 1 to 10000")
+    }
+}
+
+macro_rules! quantity {
+    ($(#[$doc:meta])* $name:ident, $parse:path, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct $name(pub u64);
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                $parse(text).map(Self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                from_text(deserializer, $expected)
+            }
+        }
+    };
+}
+
+quantity!(
+    /// CPU time, in thousandths of a core.
+    Cpu,
+    parse_cpu,
+    "a CPU quantity such as `500m`"
+);
+quantity!(
+    /// A size, in bytes.
+    Memory,
+    parse_memory,
+    "a quantity such as `256Mi`"
+);
+
+/// The name of one of Docker's log drivers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogDriver(pub String);
+
+impl Default for LogDriver {
+    fn default() -> Self {
+        Self("json-file".to_owned())
+    }
+}
+
+impl FromStr for LogDriver {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if (2..=64).contains(&text.len()) && text.bytes().all(word) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("not the name of a log driver; write json-file, local, journald …".into())
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LogDriver {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, "the name of a log driver such as `json-file`")
     }
 }
 
