@@ -165,8 +165,10 @@ impl Config {
         if !["json-file", "local"].contains(&self.engine_log_driver.as_str()) {
             return BTreeMap::new();
         }
-        let options =
-            [("max-size", self.engine_log_max_size.to_string()), ("max-file", self.engine_log_max_files.to_string())];
+        let options = [
+            ("max-size", self.engine_log_max_size.to_string()),
+            ("max-file", self.engine_log_max_files.to_string()),
+        ];
         options.map(|(key, value)| (key.to_owned(), value)).into()
     }
 

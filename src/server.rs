@@ -24,6 +24,9 @@ use crate::game::InstanceId;
 use crate::runtime::docker::DockerRuntime;
 use crate::store::Store;
 
+/// How long rounds that hang in Docker may keep the recorder open.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+
 /// How long the API may take to finish what it has begun.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
@@ -101,7 +104,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         tracing::warn!("some requests did not end in time");
     }
     // The recorder's last sender went with the controller: what was asked for is written.
-    writer.await?;
+    if tokio::time::timeout(LAST_WRITES, writer).await.is_err() {
+        tracing::warn!("some rounds did not end in time; the next start looks at their games again");
+    }
     ended
 }
 

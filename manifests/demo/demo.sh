@@ -31,7 +31,7 @@ finish() {
   if [ -n "$keeper" ] && kill -0 "$keeper" 2>/dev/null; then
     if [ "$mode" = demo ]; then
       say "stopping what was started"
-      "$gk" delete --all --wait --timeout 60s || code=1
+      "$gk" delete -f manifests/demo --ignore-not-found --wait --timeout 60s || code=1
     else
       say "the controller ends; the games' engines stay up. \`make run\` again finds them as they are."
     fi

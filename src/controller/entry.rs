@@ -20,8 +20,9 @@ pub(super) struct Entry {
     row_version: i64,
     pub(super) record: Option<Record>,
     pub(super) facts: Facts,
-    /// Work in its background.
-    pub(super) work: Option<Work>,
+    /// Work in its background, numbered: the end of an older one says nothing about it.
+    work: Option<(u64, Work)>,
+    works: u64,
     pub(super) in_round: bool,
     /// It became due while in a round.
     due_again: bool,
@@ -42,7 +43,7 @@ pub(super) struct Ended {
     pub(super) uses_start_slot: bool,
     pub(super) at_once: bool,
     pub(super) retry: bool,
-    pub(super) silent: bool,
+    pub(super) newly_silent: bool,
     pub(super) deleted: bool,
     pub(super) deposed: bool,
 }
@@ -61,6 +62,7 @@ impl Entry {
             record: None,
             facts: Facts::default(),
             work: None,
+            works: 0,
             in_round: false,
             due_again: false,
             news: Vec::new(),
@@ -102,6 +104,42 @@ impl Entry {
         }
     }
 
+    /// Work begins in its background. Returns its number.
+    pub(super) fn begin_work(&mut self, work: Work) -> u64 {
+        self.works += 1;
+        self.work = Some((self.works, work));
+        self.works
+    }
+
+    /// Work came to its end. What a superseded one failed at is of no interest any more.
+    pub(super) fn end_work(&mut self, number: u64, news: News) -> Option<News> {
+        if self.work.as_ref().is_some_and(|(current, _)| *current == number) {
+            self.work = None;
+            return Some(news);
+        }
+        match news {
+            News::Failed(_) => Some(News::ContainerStale),
+            News::EngineStale(_) => Some(News::EngineStale(None)),
+            News::Said(..) | News::ContainerStale | News::EverythingStale | News::Fetched(_) => Some(news),
+        }
+    }
+
+    /// Nothing is desired of it any more; what is known of it stays.
+    pub(super) fn row_is_gone(&mut self) {
+        let (record, works) = (self.record.take(), self.works);
+        *self = Self { record, works, ..Self::unknown() };
+    }
+
+    /// Whether its row is there.
+    pub(super) fn is_desired(&self) -> bool {
+        self.desired.is_some()
+    }
+
+    /// Since when Docker has said nothing about it.
+    pub(super) fn silent_since(&self) -> Option<Timestamp> {
+        self.facts.silent.as_ref().map(|(since, _)| *since)
+    }
+
     /// A person has to act, and nothing tells when they have.
     pub(super) fn waits_for_person(&self) -> bool {
         self.waits_for_person
@@ -127,7 +165,7 @@ impl Entry {
         let desired = self.desired.clone()?;
         let record = self.record.clone()?;
         self.in_round = true;
-        let work = self.work.clone().or(pulling);
+        let work = self.work.as_ref().map(|(_, work)| work.clone()).or(pulling);
         Some(Input { desired, record, facts: self.facts.clone(), work, start_slot, docker_down })
     }
 
@@ -148,6 +186,10 @@ impl Entry {
         self.in_round = false;
         self.record = Some(record);
         self.facts = facts;
+        if waiting_on.contains(&Wait::Docker) {
+            // It has to settle: the next look is at the thing itself.
+            self.facts.container = None;
+        }
         let news = std::mem::take(&mut self.news);
         let learned = !news.is_empty();
         for news in news {
@@ -175,7 +217,10 @@ impl Entry {
             uses_start_slot,
             at_once: again && !retry,
             retry,
-            silent,
+            newly_silent: silent
+                && self
+                    .silent_since()
+                    .is_none_or(|since| Timestamp::now().duration_since(since).as_secs() < 3),
             deleted,
             deposed: matches!(not_recorded, Some(RecordError::Deposed)),
         }

@@ -76,6 +76,17 @@ pub struct Health {
     pub database_down: Option<String>,
 }
 
+/// Why a controller ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The database could not be read at the start.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another controller leads this database.
+    #[error("another controller has taken over this database; this one has ended")]
+    Deposed,
+}
+
 /// What a controller is made of.
 pub struct Parts {
     /// The database.
@@ -98,6 +109,9 @@ pub struct Parts {
     pub metrics: Metrics,
 }
 
+/// No timer is shorter: what is due at once is said so, and a plan that is always due must not spin.
+const SOONEST: Duration = Duration::from_millis(5);
+
 /// How long a silent Docker is left alone before it is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -118,6 +132,12 @@ struct Controller {
     pulls: Pulls,
     health: watch::Sender<Health>,
     docker_down: Option<(Timestamp, String)>,
+    /// It is known to be the Docker Engine that the games run on.
+    docker_verified: bool,
+    /// Another controller has taken over.
+    deposed: bool,
+    /// Desired state has been read.
+    looked: bool,
     listing: Running,
     looking: Running,
 }
@@ -153,7 +173,7 @@ pub async fn run(
     nudges: mpsc::Receiver<GameId>,
     health: watch::Sender<Health>,
     shutdown: CancellationToken,
-) -> Result<(), StoreError> {
+) -> Result<(), RunError> {
     let (finished, ends) = mpsc::channel(1_024);
     let tasks = TaskTracker::new();
     let Parts { store, recorder, epoch, runtime, engines, policy, limits, relist_every, metrics } = parts;
@@ -179,6 +199,9 @@ pub async fn run(
         pulls: Pulls::default(),
         health,
         docker_down: None,
+        docker_verified: false,
+        deposed: false,
+        looked: false,
         listing: Running::No,
         looking: Running::No,
     };
@@ -196,8 +219,14 @@ pub async fn run(
             },
             () = sleep_until(due) => {}
         }
+        if controller.deposed {
+            shutdown.cancel();
+            break;
+        }
         controller.start_due_rounds();
     }
+    // Rounds that still wait for their turn end without having done anything.
+    controller.context.rounds.close();
     // What has begun comes to its end; its results are on record or will be looked at again.
     drop(triggers);
     controller.pulls.abort_all();
@@ -205,7 +234,7 @@ pub async fn run(
     if tokio::time::timeout(LAST_ROUNDS, tasks.wait()).await.is_err() {
         tracing::warn!("some work did not end in time; it is looked at again at the next start");
     }
-    Ok(())
+    if controller.deposed { Err(RunError::Deposed) } else { Ok(()) }
 }
 
 async fn sleep_until(due: Option<Instant>) {
@@ -231,11 +260,11 @@ impl Controller {
             }
             Trigger::Finished(finished) => match *finished {
                 Finished::Round(game, output) => self.round_ended(game, *output),
-                Finished::Work(game, news) => {
-                    if let Some(entry) = self.games.get_mut(&game) {
-                        entry.work = None;
+                Finished::Work(game, number, news) => {
+                    let entry = self.games.get_mut(&game);
+                    if let Some(news) = entry.and_then(|entry| entry.end_work(number, news)) {
+                        self.tell(game, news);
                     }
-                    self.tell(game, news);
                 }
                 Finished::Pull(image, result) => {
                     for (game, news) in self.pulls.ended(&image, result) {
@@ -275,6 +304,7 @@ impl Controller {
         let again = self.looking.end();
         match result {
             Ok(DesiredLook { changed, gone, versions }) => {
+                self.looked = true;
                 self.versions = versions;
                 for (desired, row_version) in changed {
                     let game = desired.id;
@@ -324,19 +354,24 @@ impl Controller {
         self.forget(game);
     }
 
+    /// Its row is gone. What is known of it stays, for the case that the row comes back.
     fn forget(&mut self, game: GameId) {
-        self.games.remove(&game);
+        if let Some(entry) = self.games.get_mut(&game) {
+            entry.row_is_gone();
+        }
         self.queue.forget(game);
         self.pulls.let_go(game, None);
         if let Some(next) = self.slots.release(game) {
             self.nudge(next);
         }
+        // It may have come back already, while its end was being recorded.
+        self.look_at_desired();
     }
 
     fn relist(&mut self) {
         if self.listing.ask() {
             self.context.metrics.relists.inc();
-            self.workshop.list();
+            self.workshop.list(Duration::ZERO, !self.docker_verified);
         }
     }
 
@@ -344,6 +379,7 @@ impl Controller {
         let again = self.listing.end();
         match result {
             Ok(containers) => {
+                self.docker_verified = true;
                 let was_down = self.docker_down.take().is_some();
                 if was_down {
                     tracing::info!("Docker answers again");
@@ -367,18 +403,20 @@ impl Controller {
         let listed: HashMap<GameId, &Listed> =
             containers.iter().map(|listed| (listed.game, listed)).collect();
         let mut stale = Vec::new();
-        for (game, entry) in &self.games {
+        for (game, entry) in self.games.iter().filter(|(_, entry)| entry.is_desired()) {
             let agrees = entry.facts.agree_with(*game, listed.get(game).copied());
-            if was_down || entry.facts.silent.is_some() || entry.waits_for_person() {
+            if was_down || entry.waits_for_person() {
                 stale.push((*game, News::EverythingStale));
-            } else if !agrees {
+            } else if entry.silent_since().is_none() && !agrees {
+                // (About a silent one Docker is asked again by its own retry.)
                 stale.push((*game, News::ContainerStale));
             }
         }
         for (game, news) in stale {
             self.tell(game, news);
         }
-        for listed in containers.iter().filter(|listed| !self.games.contains_key(&listed.game)) {
+        let has_row = |listed: &&Listed| self.games.get(&listed.game).is_some_and(Entry::is_desired);
+        for listed in containers.iter().filter(|listed| self.looked && !has_row(listed)) {
             tracing::warn!(game_id = %listed.game, container = listed.id.short(), "a container of ours has no row; it is left alone");
         }
     }
@@ -398,7 +436,9 @@ impl Controller {
             health.started = true;
             health.docker_down = Some(why.clone());
         });
-        self.workshop.list_after(ASK_AGAIN);
+        // Whoever answers next may be another one.
+        self.docker_verified = false;
+        self.workshop.list(ASK_AGAIN, true);
         self.listing = Running::Yes;
     }
 
@@ -436,20 +476,24 @@ impl Controller {
                 self.pulls.want(game, &image, |progress| workshop.pull(image.clone(), progress));
             }
             Background::Stop(container, grace) => {
-                entry.work = Some(Work::Stopping(container.clone()));
-                self.workshop.stop(game, step, container, grace);
+                let number = entry.begin_work(Work::Stopping(container.clone()));
+                self.workshop.stop(game, number, step, container, grace);
             }
             Background::Probe(life, endpoint) => {
-                let Some(target) = entry.target(endpoint) else { return };
-                entry.work = Some(Work::Probing(life.clone()));
-                self.workshop.probe(target, life);
+                let Some(target) = entry.target(endpoint) else { return self.retry(game) };
+                let number = entry.begin_work(Work::Probing(life.clone()));
+                self.workshop.probe(target, number, life);
             }
             Background::Initialise(life, endpoint, races) => {
-                let Some(target) = entry.target(endpoint) else { return };
-                entry.work = Some(Work::Initialising(life));
-                self.workshop.initialise(target, step, races);
+                let Some(target) = entry.target(endpoint) else { return self.retry(game) };
+                let number = entry.begin_work(Work::Initialising(life));
+                self.workshop.initialise(target, number, step, races);
             }
         }
+    }
+
+    fn retry(&mut self, game: GameId) {
+        self.queue.at(game, Instant::now() + RETRY);
     }
 
     fn round_ended(&mut self, game: GameId, output: Output) {
@@ -468,8 +512,10 @@ impl Controller {
         for (step, background) in ended.begin {
             self.begin(game, step, background);
         }
-        let wanted = ended.waits_for_pull.as_ref();
-        self.pulls.let_go(game, wanted);
+        if !ended.retry && !ended.at_once {
+            // A hiccup, or a look on the way, is no reason to let go of a long download.
+            self.pulls.let_go(game, ended.waits_for_pull.as_ref());
+        }
         if ended.uses_start_slot {
             if self.slots.want(game) {
                 self.queue.at(game, now);
@@ -483,16 +529,14 @@ impl Controller {
         if let Some(at) = ended.look_again {
             let wait = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
             // A timer's reach ends long before time does; the relist looks anyway.
-            self.queue.at(game, now + wait.min(Duration::from_secs(86_400)));
+            self.queue.at(game, now + wait.clamp(SOONEST, Duration::from_secs(86_400)));
         }
         if ended.retry {
             self.queue.at(game, now + RETRY);
         }
-        if ended.silent && self.docker_down.is_none() {
+        if ended.newly_silent && self.docker_down.is_none() {
             self.relist();
         }
-        if ended.deposed {
-            tracing::error!("another controller leads this database; this one decides nothing more");
-        }
+        self.deposed |= ended.deposed;
     }
 }

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use tokio::task::AbortHandle;
 
 use crate::game::{GameId, ImageRef};
-use crate::reconcile::apply;
-use crate::reconcile::{FailureClass, Step, Work};
+use crate::reconcile::{Step, Work};
 use crate::runtime::{PullProgress, RuntimeError};
 
 use super::facts::News;
+use super::work::counted;
 
 #[derive(Debug, Default)]
 pub(super) struct Pulls(HashMap<ImageRef, Pull>);
@@ -65,14 +65,7 @@ impl Pulls {
         let Some(pull) = self.0.remove(image) else { return Vec::new() };
         let news = match result {
             Ok(()) => News::Fetched(image.clone()),
-            Err(error) => {
-                let failure = apply::failure(&Step::PullImage(image.clone()), &error);
-                tracing::warn!(image = %image, reason = failure.reason, error = failure.message, "an image could not be fetched");
-                match failure.class {
-                    FailureClass::Unknown | FailureClass::Stale => News::EverythingStale,
-                    FailureClass::Retry | FailureClass::Spec | FailureClass::Person => News::Failed(failure),
-                }
-            }
+            Err(error) => counted(&Step::PullImage(image.clone()), &error),
         };
         pull.wanted_by.into_iter().map(|game| (game, news.clone())).collect()
     }

@@ -93,7 +93,10 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
         }
         None => {
             // Docker is asked by few at a time, however many games there are.
-            let _turn = context.rounds.acquire().await;
+            let Ok(_turn) = context.rounds.acquire().await else {
+                // The controller is ending.
+                return Output::new(input);
+            };
             observe(context, &desired, &input.record, &mut input.facts).await;
         }
     }
@@ -174,6 +177,8 @@ async fn write_down(
         record.state_path = Some(context.runtime.state_path(desired.id));
         record.network = Some(context.runtime.network_name().to_owned());
     }
+    // What changes the world passes the recorder, which knows whether this leader still leads.
+    let acts = plan.steps.iter().any(|planned| planned.step.mutates());
     let operation = &plan.operation;
     let new_id = || OperationId(Uuid::now_v7());
     let close = operation.close.clone().and_then(|ending| Some((was.operation.as_ref()?.id, ending)));
@@ -189,6 +194,7 @@ async fn write_down(
         && plan.mappings == Mappings::Keep
         && plan.event.is_none()
         && !delete_row
+        && !acts
     {
         return Ok(record);
     }
@@ -301,6 +307,12 @@ async fn take_in(
                 ..Default::default()
             };
             last.record = output.record.clone();
+            if desired.deletion_policy == crate::game::DeletionPolicy::Delete {
+                // Nothing of it is left: a game made again under this id begins anew.
+                last.record =
+                    Record { timeline: last.record.timeline, ..Record::first_seen(desired.requests) };
+                last.record.observed_generation = desired.generation;
+            }
             last.record.operation = None;
             last.record.deleted_at = Some(Timestamp::now());
             last.record.phase = crate::game::Phase::Stopped;

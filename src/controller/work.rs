@@ -16,7 +16,7 @@ use crate::game::record::Life;
 use crate::game::spec::Desired;
 use crate::game::{ContainerId, GameId, ImageRef, RaceName};
 use crate::reconcile::apply;
-use crate::reconcile::{FailureClass, Step};
+use crate::reconcile::{Failure, FailureClass, Step};
 use crate::runtime::{Listed, PullProgress, Runtime, RuntimeError};
 use crate::store::{Store, StoreError};
 
@@ -29,7 +29,7 @@ pub(super) enum Finished {
     /// A round.
     Round(GameId, Box<Output>),
     /// Work in the background of one game.
-    Work(GameId, News),
+    Work(GameId, u64, News),
     /// A pull, for every game that waits on it.
     Pull(ImageRef, Result<(), RuntimeError>),
     /// A bulk list.
@@ -79,28 +79,35 @@ impl Workshop {
         self.tasks.spawn(tracing::Instrument::in_current_span(task)).abort_handle()
     }
 
-    pub(super) fn stop(&self, game: GameId, step: Step, container: ContainerId, grace: std::time::Duration) {
+    pub(super) fn stop(
+        &self,
+        game: GameId,
+        number: u64,
+        step: Step,
+        container: ContainerId,
+        grace: std::time::Duration,
+    ) {
         let this = self.clone();
         self.spawn(async move {
             let _place = this.stops.acquire().await;
             let news = match this.runtime.stop(game, &container, grace).await {
                 Ok(()) => News::ContainerStale,
-                Err(error) => failed(&step, &error),
+                Err(error) => counted(&step, &error),
             };
-            Finished::Work(game, news)
+            Finished::Work(game, number, news)
         });
     }
 
-    pub(super) fn probe(&self, target: Target, life: Life) {
+    pub(super) fn probe(&self, target: Target, number: u64, life: Life) {
         let this = self.clone();
         self.spawn(async move {
             let _place = this.engine_calls.acquire().await;
             let answer = this.engines.probe(&target).await;
-            Finished::Work(target.game, News::Said(life, Timestamp::now(), answer))
+            Finished::Work(target.game, number, News::Said(life, Timestamp::now(), answer))
         });
     }
 
-    pub(super) fn initialise(&self, target: Target, step: Step, races: Vec<RaceName>) {
+    pub(super) fn initialise(&self, target: Target, number: u64, step: Step, races: Vec<RaceName>) {
         let this = self.clone();
         self.spawn(async move {
             let _place = this.engine_calls.acquire().await;
@@ -109,7 +116,7 @@ impl Workshop {
                 tracing::warn!(error = %error, "initialisation was not answered as it should be");
                 apply::engine_failure(&step, &error)
             });
-            Finished::Work(target.game, News::EngineStale(failure))
+            Finished::Work(target.game, number, News::EngineStale(failure))
         });
     }
 
@@ -127,17 +134,30 @@ impl Workshop {
         })
     }
 
-    pub(super) fn list(&self) {
-        let this = self.clone();
-        self.spawn(async move { Finished::Listed(this.runtime.list().await) });
-    }
-
-    pub(super) fn list_after(&self, wait: std::time::Duration) {
+    /// Lists every container, after a pause; and before that makes sure, if that is wanted, that it
+    /// is still the Docker Engine that the database's games run on.
+    pub(super) fn list(&self, wait: std::time::Duration, verify: bool) {
         let this = self.clone();
         self.spawn(async move {
             tokio::time::sleep(wait).await;
+            if verify && let Err(error) = this.same_docker().await {
+                return Finished::Listed(Err(error));
+            }
             Finished::Listed(this.runtime.list().await)
         });
+    }
+
+    async fn same_docker(&self) -> Result<(), RuntimeError> {
+        let found = self.runtime.identity().await?.id;
+        let database = |error: StoreError| RuntimeError::Unreachable(Box::new(error));
+        match self.store.instance().await.map_err(database)?.docker_engine_id {
+            Some(expected) if expected != found => {
+                let why = format!("this is another Docker Engine ({found}); the games run on {expected}");
+                Err(RuntimeError::Unreachable(why.into()))
+            }
+            Some(_) => Ok(()),
+            None => self.store.bind_docker_engine(&found).await.map_err(database),
+        }
     }
 
     /// Reads what changed since these row versions, in a fixed number of queries.
@@ -177,12 +197,13 @@ async fn look(
     Ok(DesiredLook { changed: store.desired(&changed).await?, gone, versions: versions_now })
 }
 
-fn failed(step: &Step, error: &RuntimeError) -> News {
+/// A failure outside a round is counted whatever it was, or it would be tried again without a pause.
+pub(super) fn counted(step: &Step, error: &RuntimeError) -> News {
     let failure = apply::failure(step, error);
     tracing::warn!(step = %step, reason = failure.reason, error = failure.message, "work in the background failed");
-    match failure.class {
-        // Nothing is known about what happened: look.
-        FailureClass::Unknown | FailureClass::Stale => News::ContainerStale,
-        FailureClass::Retry | FailureClass::Spec | FailureClass::Person => News::Failed(failure),
-    }
+    let class = match failure.class {
+        FailureClass::Unknown | FailureClass::Stale => FailureClass::Retry,
+        FailureClass::Retry | FailureClass::Spec | FailureClass::Person => failure.class,
+    };
+    News::Failed(Failure { class, ..failure })
 }

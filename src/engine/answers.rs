@@ -66,7 +66,12 @@ pub(super) fn status(target: &Target, status: StatusCode, body: &[u8]) -> Answer
     }
     let state: State = match serde_json::from_slice(body) {
         Ok(state) => state,
-        Err(error) => return Answer::Unhealthy(format!("its status is not what the contract says: {error}")),
+        Err(error) => {
+            return Answer::Unhealthy(format!(
+                "its status is not what the contract says: {}",
+                shorten(error.to_string().as_bytes())
+            ));
+        }
     };
     let game_id = state.game_id.as_deref().and_then(|text| text.parse::<GameId>().ok());
     match target.contract {

@@ -5,6 +5,15 @@ use jiff::Timestamp;
 use crate::game::status::set_condition;
 use crate::game::{Condition, ConditionStatus, ConditionType};
 
+/// The longest message of a condition, in bytes: what engines say may be of any length.
+const LONGEST_MESSAGE: usize = 1_024;
+
+/// The beginning of a text, cut at a character's border.
+pub fn shortened(text: &str, longest: usize) -> String {
+    let end = (0..=longest.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text[..end].to_owned()
+}
+
 /// What a plan found out about the conditions; what it did not touch stays as it was.
 #[derive(Debug, Default)]
 pub struct Truths(Vec<(ConditionType, ConditionStatus, String, String)>);
@@ -19,7 +28,7 @@ impl Truths {
         message: impl Into<String>,
     ) {
         self.0.retain(|(known, ..)| *known != kind);
-        self.0.push((kind, status, reason.to_owned(), message.into()));
+        self.0.push((kind, status, reason.to_owned(), shortened(&message.into(), LONGEST_MESSAGE)));
     }
 
     /// It holds.

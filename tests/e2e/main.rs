@@ -1,6 +1,7 @@
 //! Gamekeeper as its users run it: the real binary, a real SQLite file, real Docker, real engines.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod counting;
 mod deletion;
 mod docker_silent;
 mod healing;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::counting::counting_socket;
 use crate::world::{World, container, docker, exists, inspect, manifests};
 
 #[tokio::test]
@@ -156,17 +157,31 @@ async fn an_init_whose_answer_is_an_error_but_took_effect_is_not_sent_again() {
     assert_eq!(world.inits(&game), 1);
 }
 
-#[tokio::test]
-async fn two_games_that_need_the_same_missing_image_say_so_and_start_once_it_is_there() {
-    let world = World::started().await;
+#[tokio::test(flavor = "multi_thread")]
+async fn two_games_that_need_the_same_missing_image_share_its_pull_and_start_once_it_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("docker.sock");
+    let seen = counting_socket(path.clone()).await;
+    let mut world = World::new().with(&["--docker-host", &format!("unix://{}", path.display())]);
+    world.start();
     let image = format!("gamekeeper-test/missing-{}:1", Uuid::new_v4().simple());
-    world.register("3.0.0", &image).await;
-    let one = world.game("one", "3.0.0").await;
-    let two = world.game("two", "3.0.0").await;
+    let (one, two) = (world.game("one", "3.0.0").await, world.game("two", "3.0.0").await);
     for game in [&one, &two] {
-        let status = world.until(game, "told of the image", |status| status.failures >= 1).await;
-        assert!(status.message.contains(&image), "{status:?}");
+        world.until(game, "invalid", |status| status.phase == "invalid").await;
     }
+    // From here both want it at the same moment, and go on wanting it at the same moments.
+    world.register("3.0.0", &image).await;
+    let mut attempts = 0;
+    for game in [&one, &two] {
+        let told = |status: &crate::world::Status| status.failures >= 2 && status.message.contains(&image);
+        let status = world.until(game, "told of the image twice", told).await;
+        attempts = attempts.max(status.failures);
+    }
+    let pulls = seen.lock().unwrap().iter().filter(|line| line.contains("/images/create")).count();
+    assert!(
+        i64::try_from(pulls).unwrap() <= attempts + 1,
+        "{pulls} pulls in {attempts} attempts of two games"
+    );
     assert_eq!(docker(&["tag", "gamekeeper/reference-engine:1.4.2", &image]).code, 0);
     for game in [&one, &two] {
         world.until(game, "running", |status| status.phase == "running").await;

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::game::container::Container;
 use crate::game::engine::{Answer, EngineState};
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::record::{AppliedSpec, Life};
 use crate::game::{ConditionType as C, Phase};
-use crate::reconcile::backoff::after;
+use crate::reconcile::backoff::{after, next_attempt};
 use crate::reconcile::observed::{EngineView, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
 
@@ -26,6 +28,11 @@ impl Round<'_> {
             // Decided and counted before: its process has to end.
             return self.remove_process(container);
         }
+        if self.record.applied.is_none() {
+            // Its record was lost: what runs is taken for what is wanted.
+            self.record.applied = Some(target.clone());
+            self.record.image_id = Some(container.image_id.clone());
+        }
         if self.was.life().as_ref() != Some(&life) {
             self.no_longer_serving();
             self.record.container = Some(life.container.clone());
@@ -38,10 +45,12 @@ impl Round<'_> {
             }
             EngineView::Said { .. } | EngineView::NotAsked => None,
         };
+        // What it said before it lost its address is worth nothing: nobody can reach it.
+        let said = said.filter(|_| container.reachable_at.is_some());
         match said {
             None => self.ask(&life, container, "nobody has asked it yet"),
             Some((at, Answer::Has(state), _)) => self.serving(&life, container, at, state),
-            Some((_, Answer::NotInitialised, _)) => self.initialise(&life, container, target),
+            Some((at, Answer::NotInitialised, _)) => self.initialise(&life, container, at, target),
             Some((at, Answer::Unhealthy(why), failures)) => {
                 self.unhealthy(&life, container, at, why, failures)
             }
@@ -72,14 +81,7 @@ impl Round<'_> {
     }
 
     /// Not healthy: before its first health the start's deadline counts, after it the failed looks.
-    fn unhealthy(
-        &mut self,
-        life: &Life,
-        container: &Container,
-        at: jiff::Timestamp,
-        why: &str,
-        failures: u32,
-    ) {
+    fn unhealthy(&mut self, life: &Life, container: &Container, at: Timestamp, why: &str, failures: u32) {
         self.truths.fails(C::EngineHealthy, "Unhealthy", why);
         self.record.engine_health = Some("unhealthy".into());
         if let Some(began) = self.record.start_began_at {
@@ -118,8 +120,10 @@ impl Round<'_> {
         );
     }
 
-    fn ask_after(&mut self, life: &Life, container: &Container, due: jiff::Timestamp, cause: &str) {
+    fn ask_after(&mut self, life: &Life, container: &Container, due: Timestamp, cause: &str) {
         let asking = self.working().is_some();
+        // A clock that jumped back must not put the next look off for ever.
+        let due = due.min(after(self.now, self.policy.probe_interval.max(self.policy.start_deadline)));
         self.wait(if asking { Wait::Work } else { Wait::Engine });
         match &container.reachable_at {
             Some(endpoint) if self.now >= due && !asking => {
@@ -150,51 +154,59 @@ impl Round<'_> {
         self.step(stop, "its engine is not healthy");
     }
 
-    /// Healthy, without a game: initialise it, once.
-    fn initialise(&mut self, life: &Life, container: &Container, target: &AppliedSpec) {
+    /// Healthy, without a game: initialise it, once. Every sending is counted before it is sent, and
+    /// the next one waits its turn and asks again first: the engine may still be at work on the last.
+    fn initialise(&mut self, life: &Life, container: &Container, at: Timestamp, target: &AppliedSpec) {
         self.truths.holds(C::EngineHealthy, "Healthy", "The engine answers its health check.");
         self.record.engine_health = Some("healthy".into());
         if self.record.initialized_at.is_some() {
-            self.look_again(after(self.now, self.policy.probe_interval));
-            return self.blocked(
+            self.blocked(
                 "StateMissing",
                 "The game has been initialised, but its engine says that it has none. Nothing is sent: look at the state directory.",
             );
+            let due = after(at, self.policy.probe_interval);
+            return self.ask_after(life, container, due, "a person may have mended it");
         }
-        let waits = self.waits_for_attempt();
-        if waits {
-            let told = self.record.conditions.iter().find(|known| known.kind == C::Initialized);
-            let why = told.map(|known| known.message.clone()).unwrap_or_default();
-            return self.headline(Phase::Starting, "InitFailed", &format!("It is tried again later: {why}"));
-        }
-        self.truths.fails(C::Initialized, "NotYet", "The engine has no game yet.");
-        self.begin_start("its engine has no game yet");
         if let Some(Work::Initialising(_)) = self.working() {
+            self.begin_start("its engine has no game yet");
             self.headline(Phase::Starting, "Initialising", "The engine is being given its game.");
             return self.wait(Wait::Work);
         }
         if self.working().is_some() {
             return self.wait(Wait::Work);
         }
+        if self.waits_for_attempt() {
+            let told = self.record.conditions.iter().find(|known| known.kind == C::Initialized);
+            let why = told.map(|known| known.message.clone()).unwrap_or_default();
+            return self.headline(Phase::Starting, "InitNotDone", &format!("It is tried again later: {why}"));
+        }
+        if self.record.next_attempt_at.is_some_and(|due| at < due) {
+            return self.ask(life, container, "it was told to initialise before, and may have done so");
+        }
         let Some(endpoint) = container.reachable_at.clone() else { return };
+        self.begin_start("its engine has no game yet");
         self.headline(Phase::Starting, "Initialising", "The engine is being given its game.");
+        self.truths.fails(C::Initialized, "NotYet", "The engine does not say yet that it has its game.");
         self.record.init_intent_at = Some(self.record.init_intent_at.unwrap_or(self.now));
+        self.record.failures = self.record.failures.saturating_add(1);
+        // One more than counted: there is no second sending at once.
+        self.record.next_attempt_at =
+            Some(next_attempt(self.record.failures.saturating_add(1), self.now, self.policy));
         // The deadline was for its health, which it has.
         self.record.start_began_at = None;
         self.record.applied = Some(target.clone());
         let races = self.desired.members.iter().map(|member| member.race_name.clone()).collect();
-        self.step(
-            Step::InitialiseEngine { life: life.clone(), endpoint, races },
-            "it asked, and the engine has no game",
-        );
+        let step = Step::InitialiseEngine { life: life.clone(), endpoint, races };
+        self.step(step, "it was asked, and has no game");
         self.wait(Wait::Work);
     }
 
     /// Healthy, with its game.
-    fn serving(&mut self, life: &Life, container: &Container, at: jiff::Timestamp, state: &EngineState) {
+    fn serving(&mut self, life: &Life, container: &Container, at: Timestamp, state: &EngineState) {
         self.truths.holds(C::EngineHealthy, "Healthy", "The engine answers its health check.");
         if let Some(known) = self.record.current_turn.filter(|known| state.turn < *known) {
-            self.look_again(after(self.now, self.policy.probe_interval));
+            let due = after(at, self.policy.probe_interval);
+            self.ask_after(life, container, due, "a person may have mended it");
             return self.blocked(
                 "TurnWentBack",
                 &format!(
@@ -205,6 +217,10 @@ impl Round<'_> {
         }
         self.truths.holds(C::Initialized, "Initialized", "The engine has its game.");
         let first_health = self.record.healthy_since.is_none();
+        if self.record.initialized_at.is_none() {
+            // What was counted were the sendings of an initialisation that came true.
+            self.forget_failures();
+        }
         let healthy_since = self.record.healthy_since.unwrap_or(self.now);
         self.record.healthy_since = Some(healthy_since);
         self.record.start_began_at = None;
@@ -215,6 +231,12 @@ impl Round<'_> {
         self.record.current_turn = Some(state.turn);
         self.record.endpoint.clone_from(&container.reachable_at);
         self.record.endpoints = Some(container.endpoints.clone());
+        self.record.paused_at = match (self.desired.paused, state.generating) {
+            // Acknowledged once no turn is in flight.
+            (true, false) => Some(self.record.paused_at.unwrap_or(self.now)),
+            (true, true) => self.record.paused_at,
+            (false, _) => None,
+        };
         if first_health {
             self.record.started_at = Some(self.now);
             self.plan.mappings = Some(Mappings::Adopt(state.players.clone()));
@@ -231,7 +253,7 @@ impl Round<'_> {
         self.ask_after(life, container, after(at, self.policy.probe_interval), "it is time to look again");
     }
 
-    fn forget_old_failures(&mut self, healthy_since: jiff::Timestamp) {
+    fn forget_old_failures(&mut self, healthy_since: Timestamp) {
         if self.record.failures == 0 {
             return;
         }

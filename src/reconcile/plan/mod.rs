@@ -27,11 +27,12 @@ use crate::game::spec::{Desired, DesiredStatus, Source};
 use crate::game::{ConditionType as C, EngineVersion, Phase};
 
 use super::backoff::{after, next_attempt};
-use super::conditions::Truths;
+use super::conditions::{Truths, shortened};
 use super::observed::{Failure, FailureClass, Observation, RuntimeView, Seen, Work};
 use super::operations::OperationChange;
 use super::policy::Policy;
 use super::step::{Planned, Step, Wait};
+use inputs::Unmet;
 
 /// What to do now, and what to write down before.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +100,8 @@ struct Round<'a> {
     record: Record,
     truths: Truths,
     ready: bool,
+    /// Why the new spec does not come true, while the engine goes on by the old one.
+    unmet: Option<Unmet>,
     plan: Parts,
 }
 
@@ -127,6 +130,7 @@ impl<'a> Round<'a> {
             record,
             truths: Truths::default(),
             ready: false,
+            unmet: None,
             plan: Parts::default(),
         }
     }
@@ -163,6 +167,14 @@ impl<'a> Round<'a> {
         let down = |phase| matches!(phase, Phase::Stopping | Phase::Stopped);
         let goes_down =
             self.desired.status == DesiredStatus::Stopped || self.desired.deletion_requested_at.is_some();
+        // A request for deletion moves no generation.
+        let deleting = |op: &crate::game::operation::OpenOperation| op.kind == OperationKind::Delete;
+        let deletion_begins = self.desired.deletion_requested_at.is_some()
+            && !self.was.operation.as_ref().is_some_and(deleting)
+            && self.was.reason != "Deleting";
+        if deletion_begins && self.observation.failure.is_none() {
+            self.forget_failures();
+        }
         let changed_spec = self.was.observed_generation != self.desired.generation;
         if changed_spec && (down(self.was.phase) != goes_down || !self.has_state()) {
             self.forget_failures();
@@ -194,7 +206,10 @@ impl<'a> Round<'a> {
             Step::InitialiseEngine { .. } => self.truths.fails(C::Initialized, reason, message.clone()),
             _ => {}
         }
-        self.count_failure();
+        if !matches!(step, Step::InitialiseEngine { .. }) {
+            // A sending was counted before it was sent.
+            self.count_failure();
+        }
         self.record.start_began_at = None;
         self.headline(phase, reason, message);
         self.end_operation(Ending::Failed { code: reason.clone(), message: message.clone() });
@@ -208,7 +223,8 @@ impl<'a> Round<'a> {
     /// Whether the next attempt is not due yet; then there is nothing to do but wait for it.
     fn waits_for_attempt(&mut self) -> bool {
         match self.record.next_attempt_at {
-            Some(at) if at > self.now => {
+            // Further ahead than any wait is long, it is from before a clock jumped back.
+            Some(at) if at > self.now && at <= after(self.now, self.policy.backoff_longest) => {
                 self.wait(Wait::NextAttempt);
                 self.look_again(at);
                 if self.record.phase == Phase::Unknown {
@@ -227,7 +243,7 @@ impl<'a> Round<'a> {
     fn headline(&mut self, phase: Phase, reason: &str, message: &str) {
         self.record.phase = phase;
         reason.clone_into(&mut self.record.reason);
-        message.clone_into(&mut self.record.message);
+        self.record.message = shortened(message, LONGEST_MESSAGE);
     }
 
     fn blocked(&mut self, reason: &str, message: &str) {
@@ -286,7 +302,9 @@ impl<'a> Round<'a> {
 
     fn finish(mut self) -> Plan {
         if self.record.phase != Phase::Unknown {
-            if self.ready {
+            if let Some(unmet) = self.unmet.take().filter(|_| self.ready) {
+                self.truths.fails(C::Ready, unmet.reason, unmet.message);
+            } else if self.ready {
                 self.truths.holds(C::Ready, &self.record.reason, self.record.message.clone());
             } else {
                 self.truths.fails(C::Ready, &self.record.reason, self.record.message.clone());
@@ -322,6 +340,9 @@ impl<'a> Round<'a> {
         self.observation.work.as_ref()
     }
 }
+
+/// The longest message that the record takes, in bytes: engines and registries may be talkative.
+const LONGEST_MESSAGE: usize = 4_096;
 
 fn is_bad(phase: Phase) -> bool {
     match phase {

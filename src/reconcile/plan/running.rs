@@ -43,6 +43,11 @@ impl Round<'_> {
         }
         // If another one was to be replaced, it is gone, and this is the new one.
         self.record.restart_from = None;
+        if self.is_ending(container) {
+            // A stop is under way that nobody wants any more: its end is ours, and no crash.
+            self.record.restart_from = Some(container.id.clone());
+            return self.replace(seen, "it was being stopped");
+        }
         match &container.state {
             ContainerState::Created => self.created(seen, container, &target),
             ContainerState::Exited { started_at, code, out_of_memory } => {
@@ -56,15 +61,27 @@ impl Round<'_> {
             ContainerState::Unsettled { status } => {
                 let message =
                     format!("Docker says the container is {status}; somebody else's hand is on it.");
+                self.no_longer_serving();
                 self.headline(Phase::EngineUnreachable, "ContainerUnsettled", &message);
                 self.truths.fails(C::ContainerRunning, "ContainerUnsettled", message);
                 self.wait(Wait::Docker);
                 self.look_again(after(self.now, SETTLING));
             }
             ContainerState::Removing => {
+                self.no_longer_serving();
+                self.headline(Phase::Starting, "Removing", "Docker is removing the old container.");
                 self.wait(Wait::Docker);
                 self.look_again(after(self.now, SETTLING));
             }
+        }
+    }
+
+    /// Its process is being stopped, and not because it was given up.
+    fn is_ending(&self, container: &Container) -> bool {
+        let given_up = self.record.last_exit.as_ref().is_some_and(|exit| exit.life == container.life());
+        match self.working() {
+            Some(Work::Stopping(id)) => *id == container.id && !given_up,
+            _ => false,
         }
     }
 
@@ -79,16 +96,21 @@ impl Round<'_> {
                 Ok(declared)
             }
             (Some(applied), Ok(declared)) => {
+                let (from, to) = (&applied.engine_version, &declared.engine_version);
                 let message = format!(
-                    "The game has state of engine version {}; changing it to {} is not supported yet. It goes on with {}.",
-                    applied.engine_version, declared.engine_version, applied.engine_version
+                    "The game has state of engine version {from}; changing it to {to} is not supported yet. It goes on with {from}."
                 );
-                self.truths.fails(C::SpecValid, "VersionChangeUnsupported", message);
+                self.goes_on_by_old_spec(Unmet { reason: "VersionChangeUnsupported", message });
                 Ok(applied)
             }
             (Some(applied), Err(unmet)) => {
-                self.truths.fails(C::SpecValid, unmet.reason, unmet.message);
+                self.goes_on_by_old_spec(unmet);
                 Ok(applied)
+            }
+            // Its record was lost: what was begun once is not begun again.
+            (None, declared) if self.has_state() => {
+                self.truths.holds(C::SpecValid, "Valid", "The spec can be met.");
+                declared
             }
             (None, declared) => {
                 let declared = declared.and_then(|inputs| may_begin(self.desired).map(|()| inputs))?;
@@ -96,6 +118,11 @@ impl Round<'_> {
                 Ok(declared)
             }
         }
+    }
+
+    fn goes_on_by_old_spec(&mut self, unmet: Unmet) {
+        self.truths.fails(C::SpecValid, unmet.reason, unmet.message.clone());
+        self.unmet = Some(unmet);
     }
 
     /// Says in the conditions whether the spec could be met, where nothing depends on it now.
@@ -112,8 +139,9 @@ impl Round<'_> {
         if !self.take_down(seen, OperationKind::Start, "its spec cannot be met") {
             return;
         }
-        let first_time =
-            self.was.observed_generation != self.desired.generation || self.was.phase != Phase::Invalid;
+        let known = self.was.conditions.iter().find(|known| known.kind == C::SpecValid);
+        let first_time = self.was.observed_generation != self.desired.generation
+            || known.is_none_or(|known| known.reason != unmet.reason);
         self.record.container = None;
         self.record.container_started_at = None;
         self.no_longer_serving();
@@ -215,6 +243,10 @@ impl Round<'_> {
             self.step(Step::LookAtStateDirectory, "a container mounts it");
         }
         if !self.plan.steps.is_empty() {
+            if let Some(Work::Pulling { image, .. }) = self.working() {
+                // Looking again is no reason to let go of it.
+                self.wait(Wait::Pull(image.clone()));
+            }
             return;
         }
         if self.has_state() && seen.state_directory == Looked::At(StateDirectory::Absent) {
@@ -262,7 +294,7 @@ impl Round<'_> {
             return self.blocked("PinnedImageGone", &message);
         }
         let message = match self.working() {
-            Some(Work::Pulling { progress, .. }) => {
+            Some(Work::Pulling { image, progress }) if *image == target.image => {
                 format!("Image {} is being fetched: {progress}", target.image)
             }
             _ => {
@@ -292,7 +324,9 @@ impl Round<'_> {
             && network.is_some()
             && !elsewhere;
         if !fits {
-            return self.replace(seen, "it does not match what is wanted");
+            self.replace(seen, "it does not match what is wanted");
+            // Counted: what never fits must not be made and removed without a pause.
+            return self.count_failure();
         }
         self.start_again(container, "it is made and not started");
     }

@@ -24,12 +24,14 @@ impl Round<'_> {
             return;
         }
         self.gone();
-        if self.was.phase != Phase::Stopped && self.was.observed_generation > 0 {
+        let was_asked = self.was.observed_generation != self.desired.generation;
+        if (was_asked && self.was.observed_generation > 0) || self.was.container.is_some() {
             self.begin_operation(OperationKind::Stop, "it should be stopped");
         }
         self.headline(Phase::Stopped, "Stopped", "No engine runs; the state is kept.");
-        self.record.stopped_at =
-            Some(self.was.stopped_at.filter(|_| self.was.phase == Phase::Stopped).unwrap_or(self.now));
+        let was_stopped =
+            matches!(self.was.phase, Phase::Stopped | Phase::Unknown) && self.was.operation.is_none();
+        self.record.stopped_at = Some(self.was.stopped_at.filter(|_| was_stopped).unwrap_or(self.now));
         self.ready = true;
         self.end_operation(Ending::Succeeded);
     }
@@ -69,7 +71,10 @@ impl Round<'_> {
         let Some(container) = ours(seen) else { return true };
         self.begin_operation(kind, cause);
         let message = format!("The engine is being stopped: {cause}.");
-        self.headline(Phase::Stopping, "Stopping", &message);
+        if self.observation.failure.is_none() && self.record.next_attempt_at.is_none_or(|at| at <= self.now) {
+            // While the next attempt is waited for, what failed stays to be seen.
+            self.headline(Phase::Stopping, "Stopping", &message);
+        }
         self.record.container = Some(container.id.clone());
         self.truths.fails(C::EngineHealthy, "Stopping", message);
         self.remove_by_steps(seen, cause);
@@ -102,6 +107,7 @@ impl Round<'_> {
                 }
             }
             ContainerState::Removing => {
+                self.no_longer_serving();
                 self.wait(Wait::Docker);
                 self.look_again(after(self.now, SETTLING));
             }

@@ -108,7 +108,10 @@ proptest! {
             prop_assert_eq!(world.record.phase, Phase::Stopped);
             prop_assert!(world.container.is_none());
         } else {
-            prop_assert!(matches!(world.record.phase, Phase::Running | Phase::Invalid | Phase::Blocked), "{:?}", world.record.phase);
+            prop_assert!(
+                matches!(world.record.phase, Phase::Running | Phase::Invalid | Phase::Blocked),
+                "{:?} {}: {:?}", world.record.phase, world.record.reason, world.done
+            );
         }
     }
 

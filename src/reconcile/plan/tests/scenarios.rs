@@ -87,6 +87,11 @@ fn a_running_game_survives_a_spoilt_spec() {
     assert!(world.done.is_empty());
     assert_eq!(world.record.phase, Phase::Running);
     assert_eq!(condition(&world, ConditionType::SpecValid).0, ConditionStatus::False);
+    assert_eq!(
+        condition(&world, ConditionType::Ready).0,
+        ConditionStatus::False,
+        "what was asked for is not so"
+    );
     world.kill(137);
     world.converge();
     assert_eq!(world.done, ["start container container-1"]);
@@ -331,6 +336,17 @@ fn lost_state_is_never_made_anew() {
     world.converge();
     assert!(!world.done.iter().any(|step| step.starts_with("initialise")));
     assert_eq!((world.record.phase, world.record.reason.as_str()), (Phase::Blocked, "StateMissing"));
+}
+
+#[test]
+fn a_pause_is_acknowledged_and_taken_back() {
+    let mut world = World::running();
+    world.change(|d| d.paused = true);
+    world.converge();
+    assert!(world.record.paused_at.is_some() && world.done.is_empty());
+    world.change(|d| d.paused = false);
+    world.converge();
+    assert_eq!(world.record.paused_at, None);
 }
 
 #[test]

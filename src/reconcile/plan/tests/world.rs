@@ -222,7 +222,10 @@ impl World {
                 looks.0 = Image::NotYet;
             }
             Step::CreateStateDirectory(_) => self.state_directory = StateDirectory::Present,
-            Step::CreateNetwork => self.network = Some(NetworkId::new("net-2")),
+            Step::CreateNetwork => {
+                self.network = Some(NetworkId::new("net-2"));
+                looks.1 = Looked::At(self.network.clone());
+            }
             Step::CreateContainer { image, .. } => {
                 assert!(self.container.is_none(), "two containers on one directory");
                 self.made += 1;
