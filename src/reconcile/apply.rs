@@ -127,7 +127,11 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
             (FailureClass::Unknown, "DockerUnreachable")
         }
         RuntimeError::NotOurs(_) => (FailureClass::Stale, "NotOurs"),
-        RuntimeError::Conflict(_) => (FailureClass::Stale, "Conflict"),
+        RuntimeError::Conflict(_) => match step {
+            // Somebody else's name or directory: counted, so that it is not tried without a pause.
+            Step::CreateContainer { .. } | Step::StartContainer(_) => (FailureClass::Retry, "Conflict"),
+            _ => (FailureClass::Stale, "Conflict"),
+        },
         RuntimeError::NotFound(_) => match step {
             // Its network or image may be gone for good: counted, and made anew.
             Step::StartContainer(_) => (FailureClass::Retry, "StartFailed"),

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use super::db_uuid::DbUuid;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
-    QueryFilter, QueryOrder, QuerySelect, SqlErr, TransactionTrait,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait,
+    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, SqlErr, TransactionTrait,
 };
 use uuid::Uuid;
 
@@ -18,8 +18,8 @@ use crate::game::spec::{Desired, Member, Source, VersionEntry};
 use crate::game::{GameId, Name, Namespace};
 
 use super::convert::{desired, game_meta, raw_spec, resources_to_db, to_db, version};
-use super::entity::{engine_versions, games, memberships, runtime_records};
-use super::{Store, StoreError, records};
+use super::entity::{games, memberships, runtime_records};
+use super::{Store, StoreError, readable, records};
 
 /// What keeps a deleted game's row until its engine is gone.
 pub const FINALIZER: &str = "gamekeeper.dev/engine";
@@ -144,48 +144,54 @@ impl Store {
         let versions = self.version_entries().await?;
         let mut found = Vec::with_capacity(ids.len());
         for some in ids.chunks(IDS_AT_ONCE) {
-            let wanted = || some.iter().map(|id| DbUuid(id.0));
-            let rows =
-                games::Entity::find().filter(games::Column::GameId.is_in(wanted())).all(&self.db).await?;
-            let members = memberships::Entity::find()
-                .filter(memberships::Column::GameId.is_in(wanted()))
-                .all(&self.db)
-                .await?;
-            let members = by_game(members);
-            for row in rows {
-                let own = members.get(&row.game_id.0).map_or(&[][..], Vec::as_slice);
+            let wanted = some.iter().map(|id| DbUuid(id.0));
+            let which = Condition::all().add(games::Column::GameId.is_in(wanted));
+            for (row, own) in self.rows_with_members(which).await? {
                 let entry = versions.get(&row.target_engine_version).cloned();
-                match desired(&row, own, entry) {
+                match desired(&row, &own, entry) {
                     Some(desired) => found.push((desired, row.row_version)),
-                    None => tracing::warn!(game_id = %row.game_id, "a row of games cannot be read"),
+                    None => {
+                        tracing::warn!(game_id = %row.game_id, "a row of games cannot be read; it is left out")
+                    }
                 }
             }
         }
         Ok(found)
     }
 
+    async fn rows_with_members(
+        &self,
+        which: Condition,
+    ) -> Result<Vec<(games::Model, Vec<memberships::Model>)>, StoreError> {
+        let rows = readable::games(&self.db, which).await?;
+        let mut together = Vec::with_capacity(rows.len());
+        let mut rows = rows.into_iter();
+        loop {
+            let some: Vec<games::Model> = rows.by_ref().take(IDS_AT_ONCE).collect();
+            if some.is_empty() {
+                return Ok(together);
+            }
+            let ids: Vec<Uuid> = some.iter().map(|row| row.game_id.0).collect();
+            let mut members = readable::members(&self.db, &ids).await?;
+            together.extend(some.into_iter().filter_map(|row| {
+                let own = members.remove(&row.game_id.0)?;
+                Some((row, own))
+            }));
+        }
+    }
+
     pub(super) async fn version_entries(&self) -> Result<HashMap<String, VersionEntry>, StoreError> {
-        let rows = engine_versions::Entity::find().all(&self.db).await?;
+        let rows = readable::versions(&self.db).await?;
         Ok(rows.iter().filter_map(|row| Some((row.version.clone(), version(row)?))).collect())
     }
 
     /// All games, or those of a namespace, in the order of their names.
     pub async fn games(&self, namespace: Option<&str>) -> Result<Vec<StoredGame>, StoreError> {
-        let mut query =
-            games::Entity::find().order_by_asc(games::Column::Namespace).order_by_asc(games::Column::Name);
-        if let Some(namespace) = namespace {
-            query = query.filter(games::Column::Namespace.eq(namespace));
-        }
-        let rows = query.all(&self.db).await?;
-        let members = by_game(memberships::Entity::find().all(&self.db).await?);
+        let which =
+            Condition::all().add_option(namespace.map(|namespace| games::Column::Namespace.eq(namespace)));
+        let rows = self.rows_with_members(which).await?;
         let mut records = self.records().await?;
-        Ok(rows
-            .iter()
-            .map(|row| {
-                let own = members.get(&row.game_id.0).map_or(&[][..], Vec::as_slice);
-                stored(row, own, records.remove(&GameId(row.game_id.0)))
-            })
-            .collect())
+        Ok(rows.iter().map(|(row, own)| stored(row, own, records.remove(&GameId(row.game_id.0)))).collect())
     }
 
     /// One game.
@@ -293,17 +299,6 @@ impl Store {
 fn stored(row: &games::Model, members: &[memberships::Model], record: Option<Record>) -> StoredGame {
     let spec = raw_spec(row, members);
     StoredGame { id: GameId(row.game_id.0), manifest: GameManifest::new(game_meta(row), spec), record }
-}
-
-fn by_game(members: Vec<memberships::Model>) -> HashMap<Uuid, Vec<memberships::Model>> {
-    let mut games: HashMap<Uuid, Vec<memberships::Model>> = HashMap::new();
-    for member in members {
-        games.entry(member.game_id.0).or_default().push(member);
-    }
-    for members in games.values_mut() {
-        members.sort_by(|a, b| a.race_name.cmp(&b.race_name));
-    }
-    games
 }
 
 async fn by_name(

@@ -12,6 +12,7 @@ mod examine;
 mod feed;
 mod open;
 mod operations;
+mod readable;
 pub mod recorder;
 mod records;
 mod versions;

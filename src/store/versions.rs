@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, TransactionTrait,
+    QueryFilter, QuerySelect, TransactionTrait,
 };
 
 use crate::game::manifest::{EngineVersionManifest, ValidEngineVersion};
@@ -35,10 +35,7 @@ impl Store {
 
     /// Every engine version.
     pub async fn versions(&self) -> Result<Vec<StoredVersion>, StoreError> {
-        let rows = engine_versions::Entity::find()
-            .order_by_asc(engine_versions::Column::Version)
-            .all(&self.db)
-            .await?;
+        let rows = super::readable::versions(&self.db).await?;
         Ok(rows.iter().map(|row| StoredVersion { manifest: raw_version(row) }).collect())
     }
 

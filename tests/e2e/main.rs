@@ -5,6 +5,7 @@ mod counting;
 mod deletion;
 mod docker_silent;
 mod healing;
+mod hostile;
 mod inputs;
 mod quiet;
 mod starting;

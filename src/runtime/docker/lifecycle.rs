@@ -119,7 +119,7 @@ impl DockerRuntime {
 
     /// Of the containers that mount the game's directory, none but `own` may be alive. Gives `own`
     /// if it is among them.
-    async fn check_directory_is_free(
+    pub(super) async fn check_directory_is_free(
         &self,
         game: GameId,
         own: Option<&ContainerId>,

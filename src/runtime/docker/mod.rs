@@ -109,6 +109,25 @@ impl DockerRuntime {
     }
 }
 
+impl DockerRuntime {
+    /// A container of this game that somebody gave another name: the labels decide, not the name.
+    async fn renamed(
+        &self,
+        game: GameId,
+    ) -> Result<Option<bollard::models::ContainerInspectResponse>, RuntimeError> {
+        let label = format!("{}={game}", labels::GAME);
+        let instance = self.settings.instance.to_string();
+        for summary in self.containers("label", &label).await? {
+            let ours =
+                summary.labels.as_ref().and_then(|labels| labels.get(labels::INSTANCE)) == Some(&instance);
+            if let (true, Some(id)) = (ours, summary.id) {
+                return if_there(self.describe(&id).await);
+            }
+        }
+        Ok(None)
+    }
+}
+
 #[async_trait]
 impl Runtime for DockerRuntime {
     async fn identity(&self) -> Result<RuntimeIdentity, RuntimeError> {
@@ -123,7 +142,13 @@ impl Runtime for DockerRuntime {
 
     async fn inspect(&self, game: GameId) -> Result<Option<Container>, RuntimeError> {
         let name = labels::container_name(game);
-        let Some(inspected) = if_there(self.describe(&name).await)? else { return Ok(None) };
+        let inspected = match if_there(self.describe(&name).await)? {
+            Some(inspected) => inspected,
+            None => match self.renamed(game).await? {
+                Some(inspected) => inspected,
+                None => return Ok(None),
+            },
+        };
         let runs = inspected.state.as_ref().and_then(|state| state.running).unwrap_or(false);
         // How engines are reached matters only while one runs; then its network is there.
         let mode = if runs { if_there(self.reach.mode(self.network_or_error()).await)? } else { None };
@@ -192,6 +217,8 @@ impl Runtime for DockerRuntime {
     }
 
     async fn remove_state_directory(&self, game: GameId) -> Result<(), RuntimeError> {
+        // Whoever has it mounted under another name is not robbed of it.
+        self.check_directory_is_free(game, None).await?;
         self.on_disk(game, "removed", move |state| state.remove(game)).await
     }
 
