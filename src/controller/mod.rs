@@ -4,11 +4,14 @@
 //! beside it and hand in what came of them. Never two rounds of one game at once, any number of
 //! different games side by side up to the configured limits.
 
+mod desired;
+mod dispatch;
 mod entry;
 mod facts;
 mod metrics;
 mod pulls;
 mod queue;
+mod relist;
 mod round;
 mod slots;
 mod triggers;
@@ -26,23 +29,21 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 
 use crate::engine::EngineClient;
 use crate::game::{Epoch, GameId};
-use crate::reconcile::apply::Background;
-use crate::reconcile::{Policy, Step, Work};
-use crate::runtime::{Listed, Runtime, RuntimeError, RuntimeEvent};
+use crate::reconcile::Policy;
+use crate::runtime::{Runtime, RuntimeEvent};
 use crate::store::{Recorder, Store, StoreError};
 
 use entry::Entry;
 use facts::News;
 use pulls::Pulls;
 use queue::Queue;
-use round::{Context, Output};
+use round::Context;
 use slots::Slots;
 use triggers::Trigger;
-use work::{DesiredLook, Finished, Workshop};
+use work::{Finished, Workshop};
 
 /// How much may go on at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -289,254 +290,11 @@ impl Controller {
         }
     }
 
-    fn look_at_desired(&mut self) {
-        if self.looking.ask() {
-            self.start_looking(Duration::ZERO);
-        }
-    }
-
-    fn start_looking(&self, wait: Duration) {
-        let known = self.games.iter().filter_map(|(id, entry)| Some((*id, entry.seen_at()?))).collect();
-        self.workshop.look_at_desired(known, self.versions.clone(), wait);
-    }
-
-    fn desired(&mut self, result: Result<DesiredLook, StoreError>) {
-        let again = self.looking.end();
-        match result {
-            Ok(DesiredLook { changed, gone, versions }) => {
-                self.looked = true;
-                self.versions = versions;
-                for (desired, row_version) in changed {
-                    let game = desired.id;
-                    let entry = self.games.entry(game).or_insert_with(Entry::unknown);
-                    let before = entry.record.as_ref().map(|record| record.phase);
-                    entry.declare(desired, row_version);
-                    self.context.metrics.moved(before.filter(|_| entry.counted), entry.count());
-                    self.nudge(game);
-                }
-                for game in gone {
-                    self.row_gone(game);
-                }
-                self.say(|health| {
-                    health.database_down = None;
-                });
-            }
-            Err(error) => {
-                let why =
-                    std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-                tracing::warn!(error = why, "desired state could not be read; nothing is decided on it");
-                self.say(|health| health.database_down = Some(why.clone()));
-                // The feed tells only of what changes after it: ask again.
-                self.looking = Running::Yes;
-                self.start_looking(RETRY);
-                return;
-            }
-        }
-        if again {
-            self.look_at_desired();
-        }
-    }
-
-    /// A row vanished without a request for deletion: nothing is torn down for that.
-    fn row_gone(&mut self, game: GameId) {
-        let Some(entry) = self.games.get_mut(&game) else { return };
-        if entry.in_round {
-            // It may be the end of a deletion that this very round brings.
-            entry.gone = true;
-            return;
-        }
-        let phase = entry.record.as_ref().map(|record| record.phase);
-        let deleted = entry.record.as_ref().is_none_or(|record| record.deleted_at.is_some());
-        if !deleted {
-            tracing::warn!(game_id = %game, "the game's row is gone; its engine is left alone");
-        }
-        self.context.metrics.moved(phase.filter(|_| entry.counted), None);
-        self.forget(game);
-    }
-
-    /// Its row is gone. What is known of it stays, for the case that the row comes back.
-    fn forget(&mut self, game: GameId) {
-        if let Some(entry) = self.games.get_mut(&game) {
-            entry.row_is_gone();
-        }
-        self.queue.forget(game);
-        self.pulls.let_go(game, None);
-        if let Some(next) = self.slots.release(game) {
-            self.nudge(next);
-        }
-        // It may have come back already, while its end was being recorded.
-        self.look_at_desired();
-    }
-
-    fn relist(&mut self) {
-        if self.listing.ask() {
-            self.context.metrics.relists.inc();
-            self.workshop.list(Duration::ZERO, !self.docker_verified);
-        }
-    }
-
-    fn listed(&mut self, result: Result<Vec<Listed>, RuntimeError>) {
-        let again = self.listing.end();
-        match result {
-            Ok(containers) => {
-                self.docker_verified = true;
-                let was_down = self.docker_down.take().is_some();
-                if was_down {
-                    tracing::info!("Docker answers again");
-                }
-                self.context.metrics.docker_up.set(1);
-                self.say(|health| {
-                    health.started = true;
-                    health.docker_down = None;
-                });
-                self.compare(&containers, was_down);
-            }
-            Err(error) => self.docker_is_silent(&error),
-        }
-        if again {
-            self.relist();
-        }
-    }
-
-    /// Compares the bulk list with what is remembered; only what differs is looked at.
-    fn compare(&mut self, containers: &[Listed], was_down: bool) {
-        let listed: HashMap<GameId, &Listed> =
-            containers.iter().map(|listed| (listed.game, listed)).collect();
-        let mut stale = Vec::new();
-        for (game, entry) in self.games.iter().filter(|(_, entry)| entry.is_desired()) {
-            let agrees = entry.facts.agree_with(*game, listed.get(game).copied());
-            if was_down || entry.waits_for_person() {
-                stale.push((*game, News::EverythingStale));
-            } else if entry.silent_since().is_none() && !agrees {
-                // (About a silent one Docker is asked again by its own retry.)
-                stale.push((*game, News::ContainerStale));
-            }
-        }
-        for (game, news) in stale {
-            self.tell(game, news);
-        }
-        let has_row = |listed: &&Listed| self.games.get(&listed.game).is_some_and(Entry::is_desired);
-        for listed in containers.iter().filter(|listed| self.looked && !has_row(listed)) {
-            tracing::warn!(game_id = %listed.game, container = listed.id.short(), "a container of ours has no row; it is left alone");
-        }
-    }
-
-    fn docker_is_silent(&mut self, error: &RuntimeError) {
-        let why = crate::reconcile::apply::failure(&crate::reconcile::Step::LookAtNetwork, error).message;
-        self.context.metrics.docker_up.set(0);
-        if self.docker_down.is_none() {
-            tracing::warn!(error = why, "Docker does not answer; nothing is decided until it does");
-            self.docker_down = Some((Timestamp::now(), why.clone()));
-            let games: Vec<GameId> = self.games.keys().copied().collect();
-            for game in games {
-                self.nudge(game);
-            }
-        }
-        self.say(|health| {
-            health.started = true;
-            health.docker_down = Some(why.clone());
-        });
-        // Whoever answers next may be another one.
-        self.docker_verified = false;
-        self.workshop.list(ASK_AGAIN, true);
-        self.listing = Running::Yes;
-    }
-
     fn say(&self, change: impl FnOnce(&mut Health)) {
         self.health.send_if_modified(|health| {
             let before = health.clone();
             change(health);
             *health != before
         });
-    }
-
-    fn start_due_rounds(&mut self) {
-        let now = Instant::now();
-        while let Some(game) = self.queue.pop(now) {
-            let slot = self.slots.holds(game);
-            let pulling = self.pulls.of(game);
-            let docker_down = self.docker_down.clone();
-            let Some(entry) = self.games.get_mut(&game) else { continue };
-            let Some(input) = entry.begin_round(slot, pulling, docker_down) else { continue };
-            let span = tracing::info_span!("round", game_id = %game, name = %input.desired.name);
-            let context = self.context.clone();
-            let work = async move {
-                let output = round::round(&context, input).await;
-                Finished::Round(game, Box::new(output))
-            };
-            self.workshop.spawn(work.instrument(span));
-        }
-    }
-
-    fn begin(&mut self, game: GameId, step: Step, background: Background) {
-        let Some(entry) = self.games.get_mut(&game) else { return };
-        match background {
-            Background::Pull(image) => {
-                let workshop = self.workshop.clone();
-                self.pulls.want(game, &image, |progress| workshop.pull(image.clone(), progress));
-            }
-            Background::Stop(container, grace) => {
-                let number = entry.begin_work(Work::Stopping(container.clone()));
-                self.workshop.stop(game, number, step, container, grace);
-            }
-            Background::Probe(life, endpoint) => {
-                let Some(target) = entry.target(endpoint) else { return self.retry(game) };
-                let number = entry.begin_work(Work::Probing(life.clone()));
-                self.workshop.probe(target, number, life);
-            }
-            Background::Initialise(life, endpoint, races) => {
-                let Some(target) = entry.target(endpoint) else { return self.retry(game) };
-                let number = entry.begin_work(Work::Initialising(life));
-                self.workshop.initialise(target, number, step, races);
-            }
-        }
-    }
-
-    fn retry(&mut self, game: GameId) {
-        self.queue.at(game, Instant::now() + RETRY);
-    }
-
-    fn round_ended(&mut self, game: GameId, output: Output) {
-        let now = Instant::now();
-        let Some(entry) = self.games.get_mut(&game) else { return };
-        let before = entry.record.as_ref().map(|record| record.phase).filter(|_| entry.counted);
-        let ended = entry.end_round(output);
-        self.context.metrics.moved(before, if ended.deleted { None } else { entry.count() });
-        let gone = entry.gone;
-        if ended.deleted || gone {
-            if !ended.deleted {
-                tracing::warn!(game_id = %game, "the game's row is gone; its engine is left alone");
-            }
-            return self.forget(game);
-        }
-        for (step, background) in ended.begin {
-            self.begin(game, step, background);
-        }
-        if !ended.retry && !ended.at_once {
-            // A hiccup, or a look on the way, is no reason to let go of a long download.
-            self.pulls.let_go(game, ended.waits_for_pull.as_ref());
-        }
-        if ended.uses_start_slot {
-            if self.slots.want(game) {
-                self.queue.at(game, now);
-            }
-        } else if let Some(next) = self.slots.release(game) {
-            self.queue.at(next, now);
-        }
-        if ended.at_once {
-            self.queue.at(game, now);
-        }
-        if let Some(at) = ended.look_again {
-            let wait = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
-            // A timer's reach ends long before time does; the relist looks anyway.
-            self.queue.at(game, now + wait.clamp(SOONEST, Duration::from_secs(86_400)));
-        }
-        if ended.retry {
-            self.queue.at(game, now + RETRY);
-        }
-        if ended.newly_silent && self.docker_down.is_none() {
-            self.relist();
-        }
-        self.deposed |= ended.deposed;
     }
 }

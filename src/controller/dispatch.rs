@@ -1,0 +1,107 @@
+//! Rounds and work: who is due, what begins, what came of it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::game::GameId;
+use crate::reconcile::apply::Background;
+use crate::reconcile::{Step, Work};
+
+use super::round::{self, Output};
+use super::work::Finished;
+use super::{Controller, RETRY, SOONEST};
+
+impl Controller {
+    pub(super) fn start_due_rounds(&mut self) {
+        let now = Instant::now();
+        while let Some(game) = self.queue.pop(now) {
+            let slot = self.slots.holds(game);
+            let pulling = self.pulls.of(game);
+            let docker_down = self.docker_down.clone();
+            let Some(entry) = self.games.get_mut(&game) else { continue };
+            let Some(input) = entry.begin_round(slot, pulling, docker_down) else { continue };
+            let span = tracing::info_span!("round", game_id = %game, name = %input.desired.name);
+            let context = self.context.clone();
+            let work = async move {
+                let output = round::round(&context, input).await;
+                Finished::Round(game, Box::new(output))
+            };
+            self.workshop.spawn(work.instrument(span));
+        }
+    }
+
+    pub(super) fn begin(&mut self, game: GameId, step: Step, background: Background) {
+        let Some(entry) = self.games.get_mut(&game) else { return };
+        match background {
+            Background::Pull(image) => {
+                let workshop = self.workshop.clone();
+                self.pulls.want(game, &image, |progress| workshop.pull(image.clone(), progress));
+            }
+            Background::Stop(container, grace) => {
+                let number = entry.begin_work(Work::Stopping(container.clone()));
+                self.workshop.stop(game, number, step, container, grace);
+            }
+            Background::Probe(life, endpoint) => {
+                let Some(target) = entry.target(endpoint) else { return self.retry(game) };
+                let number = entry.begin_work(Work::Probing(life.clone()));
+                self.workshop.probe(target, number, life);
+            }
+            Background::Initialise(life, endpoint, races) => {
+                let Some(target) = entry.target(endpoint) else { return self.retry(game) };
+                let number = entry.begin_work(Work::Initialising(life));
+                self.workshop.initialise(target, number, step, races);
+            }
+        }
+    }
+
+    pub(super) fn retry(&mut self, game: GameId) {
+        self.queue.at(game, Instant::now() + RETRY);
+    }
+
+    pub(super) fn round_ended(&mut self, game: GameId, output: Output) {
+        let now = Instant::now();
+        let Some(entry) = self.games.get_mut(&game) else { return };
+        let before = entry.record.as_ref().map(|record| record.phase).filter(|_| entry.counted);
+        let ended = entry.end_round(output);
+        self.context.metrics.moved(before, if ended.deleted { None } else { entry.count() });
+        let gone = entry.gone;
+        if ended.deleted || gone {
+            if !ended.deleted {
+                tracing::warn!(game_id = %game, "the game's row is gone; its engine is left alone");
+            }
+            return self.forget(game);
+        }
+        for (step, background) in ended.begin {
+            self.begin(game, step, background);
+        }
+        if !ended.retry && !ended.at_once {
+            // A hiccup, or a look on the way, is no reason to let go of a long download.
+            self.pulls.let_go(game, ended.waits_for_pull.as_ref());
+        }
+        if ended.uses_start_slot {
+            if self.slots.want(game) {
+                self.queue.at(game, now);
+            }
+        } else if let Some(next) = self.slots.release(game) {
+            self.queue.at(next, now);
+        }
+        if ended.at_once {
+            self.queue.at(game, now);
+        }
+        if let Some(at) = ended.look_again {
+            let wait = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
+            // A timer's reach ends long before time does; the relist looks anyway.
+            self.queue.at(game, now + wait.clamp(SOONEST, Duration::from_secs(86_400)));
+        }
+        if ended.retry {
+            self.queue.at(game, now + RETRY);
+        }
+        if ended.newly_silent && self.docker_down.is_none() {
+            self.relist();
+        }
+        self.deposed |= ended.deposed;
+    }
+}
