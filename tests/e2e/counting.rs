@@ -1,13 +1,15 @@
-//! A socket before Docker's that counts the requests which pass.
+//! A socket before Docker's that counts the requests which pass, and can make some of them slow.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
 /// Counts the requests that pass to Docker, by their first lines.
-pub(crate) async fn counting_socket(path: PathBuf) -> Arc<Mutex<Vec<String>>> {
+/// Requests for `slow` take a second longer.
+pub(crate) async fn counting_socket(path: PathBuf, slow: &'static str) -> Arc<Mutex<Vec<String>>> {
     let listener = UnixListener::bind(path).unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let lines = seen.clone();
@@ -24,6 +26,9 @@ pub(crate) async fn counting_socket(path: PathBuf) -> Arc<Mutex<Vec<String>>> {
                     let text = String::from_utf8_lossy(&buffer[..read]).into_owned();
                     let requests = text.lines().filter(|line| line.ends_with(" HTTP/1.1")).map(str::to_owned);
                     lines.lock().unwrap().extend(requests);
+                    if !slow.is_empty() && text.contains(slow) {
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
                     if to_docker.write_all(&buffer[..read]).await.is_err() {
                         break;
                     }

@@ -7,7 +7,7 @@ use crate::world::World;
 async fn a_relist_with_nothing_to_do_is_one_call_and_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("docker.sock");
-    let seen = counting_socket(path.clone()).await;
+    let seen = counting_socket(path.clone(), "").await;
     let host = format!("unix://{}", path.display());
     let mut world = World::new().with(&["--docker-host", &host, "--relist-interval", "500ms"]);
     world.start();

@@ -161,7 +161,7 @@ async fn an_init_whose_answer_is_an_error_but_took_effect_is_not_sent_again() {
 async fn two_games_that_need_the_same_missing_image_share_its_pull_and_start_once_it_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("docker.sock");
-    let seen = counting_socket(path.clone()).await;
+    let seen = counting_socket(path.clone(), "/images/create").await;
     let mut world = World::new().with(&["--docker-host", &format!("unix://{}", path.display())]);
     world.start();
     let image = format!("gamekeeper-test/missing-{}:1", Uuid::new_v4().simple());
@@ -169,7 +169,7 @@ async fn two_games_that_need_the_same_missing_image_share_its_pull_and_start_onc
     for game in [&one, &two] {
         world.until(game, "invalid", |status| status.phase == "invalid").await;
     }
-    // From here both want it at the same moment, and go on wanting it at the same moments.
+    // From here both want it, at moments much closer than a pull is long here.
     world.register("3.0.0", &image).await;
     let mut attempts = 0;
     for game in [&one, &two] {
