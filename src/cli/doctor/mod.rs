@@ -91,7 +91,7 @@ async fn examine(examination: &mut Examination, config: &Config, place: &Whereab
     let (writable, root) = places::state_root(&config.state_root);
     examination.note("state root", writable)?;
     if let Some(root) = root {
-        examination.note("state directories", places::state_directories(config, &root).await)?;
+        examination.note("state directories", places::state_directories(&root))?;
     }
     let (identity, runtime) = docker::daemon(config, known.as_ref()).await;
     examination.note("docker", identity)?;

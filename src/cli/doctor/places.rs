@@ -4,12 +4,10 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{Finding, chain};
-use crate::config::Config;
+use super::Finding;
+use crate::game::GameId;
 use crate::game::spec::RunAs;
-use crate::game::{GameId, InstanceId};
-use crate::runtime::Runtime;
-use crate::runtime::docker::DockerRuntime;
+use crate::runtime::docker::StateRoot;
 
 const WHO: &str = "run gamekeeper as the directory's owner, or give the directory to this user (chown)";
 
@@ -55,7 +53,7 @@ pub(super) fn state_root(path: &Path) -> (Finding, Option<PathBuf>) {
 }
 
 /// A game's state directory can be made for the engine's user, copied and removed.
-pub(super) async fn state_directories(config: &Config, within: &Path) -> Finding {
+pub(super) fn state_directories(within: &Path) -> Finding {
     let advice =
         "the file system has to let this user make, copy and remove directories of the engine's user";
     let scratch = match Scratch::new(within) {
@@ -64,30 +62,23 @@ pub(super) async fn state_directories(config: &Config, within: &Path) -> Finding
             return Finding::Fail(format!("{} cannot be written: {error}", within.display()), advice.into());
         }
     };
-    match prove(config, &scratch.0).await {
+    match prove(&scratch.0) {
         Ok((uid, gid)) => Finding::Ok(format!("made for {uid}:{gid}, copied and removed")),
-        Err(error) => Finding::Fail(error, advice.into()),
+        Err(error) => Finding::Fail(error.to_string(), advice.into()),
     }
 }
 
 /// Uses the runtime's own way of making and removing, with a state root of its own.
-async fn prove(config: &Config, scratch: &Path) -> Result<(u32, u32), String> {
-    let instance = InstanceId(uuid::Uuid::nil());
-    let settings = crate::runtime::docker::Settings {
-        // A daemon is not needed for this, and what is wrong with it is told by itself.
-        host: Some("unix:///nonexistent".into()),
-        ..crate::runtime::docker::Settings { state_root: scratch.to_owned(), ..config.docker(instance) }
-    };
-    let runtime = DockerRuntime::new(settings).map_err(|error| chain(&error))?;
+fn prove(scratch: &Path) -> io::Result<(u32, u32)> {
+    let state = StateRoot::new(scratch.to_owned());
     let [game, copy] = [GameId(uuid::Uuid::now_v7()), GameId(uuid::Uuid::now_v7())];
     for game in [game, copy] {
-        runtime.create_state_directory(game, RunAs::Auto).await.map_err(|error| chain(&error))?;
+        state.create(game, RunAs::Auto)?;
     }
     let [from, to] = [game, copy].map(|game| scratch.join(game.to_string()));
-    let owner = fill_and_copy(&from, &to)
-        .map_err(|error| format!("a state directory could not be copied: {error}"))?;
+    let owner = fill_and_copy(&from, &to)?;
     for game in [game, copy] {
-        runtime.remove_state_directory(game).await.map_err(|error| chain(&error))?;
+        state.remove(game)?;
     }
     Ok(owner)
 }
@@ -171,12 +162,10 @@ mod tests {
         assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 1);
     }
 
-    #[tokio::test]
-    async fn state_directories_are_proved_and_nothing_is_left() {
+    #[test]
+    fn state_directories_are_proved_and_nothing_is_left() {
         let parent = tempfile::tempdir().unwrap();
-        let settings = crate::config::Settings { data_dir: Some(parent.path().into()), ..Default::default() };
-        let config = settings.resolve().unwrap();
-        let finding = state_directories(&config, parent.path()).await;
+        let finding = state_directories(parent.path());
         assert!(matches!(finding, Finding::Ok(_)), "{finding:?}");
         assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
     }

@@ -39,6 +39,7 @@ use futures::stream::BoxStream;
 use tokio::sync::{Mutex, OnceCell};
 
 pub use settings::{Deadlines, EndpointMode, PullPolicy, Settings};
+pub use state::StateRoot;
 
 use super::{
     Container, ImageSelector, Listed, LogOptions, NewContainer, PullProgress, Runtime, RuntimeError,
@@ -49,7 +50,6 @@ use crate::game::{ContainerId, GameId, ImageId, ImageRef, NetworkId};
 use endpoint::Reach;
 use error::if_there;
 use host::Environment;
-use state::StateRoot;
 use transport::Transport;
 
 /// The Docker runtime.

@@ -29,12 +29,13 @@ const DIRECTORY: OFlags =
 
 /// The state root.
 #[derive(Debug, Clone)]
-pub(super) struct StateRoot {
+pub struct StateRoot {
     path: PathBuf,
 }
 
 impl StateRoot {
-    pub(super) fn new(path: PathBuf) -> Self {
+    /// The state root at this path.
+    pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
@@ -68,7 +69,12 @@ impl StateRoot {
         }
     }
 
-    pub(super) fn create(&self, game: GameId, run_as: RunAs) -> io::Result<()> {
+    /// Makes a game's directory, owned by the user that its engine will be; one that is there is
+    /// given to that user.
+    ///
+    /// # Errors
+    /// It cannot be made or owned, or something that is no directory is in its place.
+    pub fn create(&self, game: GameId, run_as: RunAs) -> io::Result<()> {
         self.prepare()?;
         let root = self.open()?;
         let name = game.to_string();
@@ -85,7 +91,11 @@ impl StateRoot {
         Ok(rustix::fs::fsync(&root)?)
     }
 
-    pub(super) fn remove(&self, game: GameId) -> io::Result<()> {
+    /// Removes a game's directory with everything in it, following no link.
+    ///
+    /// # Errors
+    /// Something in it cannot be removed.
+    pub fn remove(&self, game: GameId) -> io::Result<()> {
         let root = match self.open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             root => root?,
