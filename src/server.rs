@@ -75,6 +75,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(listener) = metrics_listener {
         tokio::spawn(api::serve_metrics(listener, registry, shutdown.clone()));
     }
+    let last_word = store.clone();
     let parts = Parts {
         store,
         recorder,
@@ -106,6 +107,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     // The recorder's last sender went with the controller: what was asked for is written.
     if tokio::time::timeout(LAST_WRITES, writer).await.is_err() {
         tracing::warn!("some rounds did not end in time; the next start looks at their games again");
+    }
+    if let Err(error) = last_word.close().await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the database was not tidied up; nothing is lost"
+        );
     }
     ended
 }

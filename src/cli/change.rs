@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, Object, Whereabouts, Writing};
 use super::failure::{Failure, Tally};
-use super::output::{ChangeFormat, say_change};
+use super::output::{ChangeFormat, remark, say_change};
 use super::target::{GameTarget, NamespaceOption, Target};
 use super::wait::{self, Awaited, WaitOptions, Wanted};
 use crate::game::Phase;
@@ -16,7 +16,7 @@ const ATTEMPTS: usize = 10;
 /// Asks for a restart: stop, a new container, start; same image, same state
 ///
 /// It happens once, after a turn in flight ended, and also if the game is restarted later by
-/// somebody else. The printed generation finds what came of it: `gamekeeper ops GAME --generation N`.
+/// somebody else. A stopped game stays stopped: `gamekeeper start` starts it. The printed generation finds what came of it: `gamekeeper ops GAME --generation N`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   gamekeeper restart andromeda
@@ -68,6 +68,10 @@ struct Common {
 /// Runs `restart`.
 pub(crate) async fn restart(args: RestartArgs, place: &Whereabouts) -> Result<(), Failure> {
     let more = |game: &Object| {
+        if game.text("/spec/desiredStatus") == Some("Stopped") {
+            remark("a stopped game has nothing to restart: `gamekeeper start` starts it");
+            return None;
+        }
         let asked = game.number("/spec/restartGeneration").unwrap_or_default();
         Some(json!({ "restartGeneration": asked + 1 }))
     };

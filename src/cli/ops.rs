@@ -52,7 +52,9 @@ pub(crate) async fn run(args: OpsArgs, place: &Whereabouts) -> Result<(), Failur
         Some(Format::Name) => found.iter().try_for_each(|operation| say(operation.name())),
         Some(Format::Wide) | None => {
             if found.is_empty() {
-                remark(&format!("nothing was done about {target} yet"));
+                let which =
+                    args.generation.map(|number| format!(" for generation {number}")).unwrap_or_default();
+                remark(&format!("nothing was done about {target}{which} yet"));
                 return Ok(());
             }
             say(&table(&found, args.output.is_some(), Timestamp::now()))

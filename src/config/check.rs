@@ -54,6 +54,15 @@ impl Config {
                 "is shorter than --backoff-first; make it at least as long".into(),
             ));
         }
+        let words = ["off", "error", "warn", "info", "debug", "trace"];
+        let alone = !self.log_level.contains(['=', ',', '[']);
+        if alone && !words.contains(&self.log_level.to_ascii_lowercase().as_str()) {
+            let message = format!(
+                "`{}` is no level; write error, warn, info, debug or trace, or directives as in info,gamekeeper=debug",
+                self.log_level.escape_debug()
+            );
+            return Some(("--log-level", message));
+        }
         let level = tracing_subscriber::filter::EnvFilter::builder().parse(&self.log_level);
         level.err().map(|error| {
             let message = format!(

@@ -110,6 +110,13 @@ impl Store {
         Ok(Instance { id: InstanceId(row.instance_id.0), docker_engine_id: row.docker_engine_id })
     }
 
+    /// Closes every connection; on SQLite with everything in the one file, so that a copy of it is whole.
+    pub async fn close(self) -> Result<(), StoreError> {
+        use sea_orm::ConnectionTrait;
+        self.db.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+        Ok(self.db.close().await?)
+    }
+
     /// Writes down which Docker Engine the database is used with.
     pub async fn bind_docker_engine(&self, id: &str) -> Result<(), StoreError> {
         let row = instance::Entity::find().one(&self.db).await?.ok_or_else(missing("instance"))?;

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::game::operation::{Ending, NewOperation};
 use crate::game::record::Record;
+use crate::game::spec::Source;
 use crate::game::{Epoch, GameId, Name, Namespace, OperationId, RaceName, UserId};
 
 use super::convert::to_db;
@@ -263,13 +264,20 @@ async fn open(
         None => ("running", None, None),
         Some(ending) => words(ending),
     };
+    // What the controller begins by itself nobody asked for.
+    let (requested_by, request_id) = match new.source {
+        Source::Controller | Source::Schedule => (String::new(), String::new()),
+        Source::Lobby | Source::Operator | Source::Manifest => {
+            (recording.requested_by.clone(), recording.request_id.clone())
+        }
+    };
     let row = operation_log::ActiveModel {
         operation_id: Set(DbUuid(id.0)),
         game_id: Set(DbUuid(recording.game.0)),
         op: Set(new.kind.as_row().to_owned()),
         source: Set(new.source.as_row().to_owned()),
-        requested_by: Set(recording.requested_by.clone()),
-        request_id: Set(recording.request_id.clone()),
+        requested_by: Set(requested_by),
+        request_id: Set(request_id),
         generation: Set(new.generation),
         cause: Set(cut(&new.cause, SHORT_MESSAGE)),
         from_version: Set(new.from_version.as_ref().map(ToString::to_string)),

@@ -28,7 +28,7 @@ const ATTEMPTS: usize = 5;
 #[command(after_long_help = "Examples:
   gamekeeper apply -f manifests/demo
   gamekeeper apply -f versions.yaml -f games/ --wait --timeout 2m
-  gamekeeper get game/andromeda -o yaml | sed 's/1.4.1/1.4.2/' | gamekeeper apply -f -
+  gamekeeper get game/andromeda -o yaml | sed 's/64Mi/128Mi/' | gamekeeper apply -f -
   gamekeeper apply -f andromeda.yaml --dry-run")]
 pub(crate) struct ApplyArgs {
     #[command(flatten)]

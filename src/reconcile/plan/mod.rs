@@ -303,6 +303,8 @@ impl<'a> Round<'a> {
     fn finish(mut self) -> Plan {
         if self.record.phase != Phase::Unknown {
             if let Some(unmet) = self.unmet.take().filter(|_| self.ready) {
+                // It runs, but not as the new spec wants: whoever wrote that must read why.
+                self.headline(self.record.phase, unmet.reason, &unmet.message);
                 self.truths.fails(C::Ready, unmet.reason, unmet.message);
             } else if self.ready {
                 self.truths.holds(C::Ready, &self.record.reason, self.record.message.clone());
@@ -319,7 +321,7 @@ impl<'a> Round<'a> {
         // When Docker falls silent or speaks again, one event speaks for all games: the controller's.
         let about_docker = self.record.phase == Phase::Unknown || self.was.phase == Phase::Unknown;
         let event = (changed && !about_docker).then(|| Told {
-            warning: is_bad(self.record.phase),
+            warning: is_bad(self.record.phase) || self.observation.failure.is_some(),
             reason: self.record.reason.clone(),
             message: self.record.message.clone(),
         });

@@ -255,7 +255,7 @@ impl Round<'_> {
                 "The game has been initialised, but its state directory is gone. Nothing is made in its place: bring it back.",
             );
         }
-        let cause = if self.has_state() { "its engine is not there" } else { "it should run" };
+        let cause = if self.is_healing() { "its engine is not there" } else { "it should run" };
         self.begin_start(cause);
         let fetch_first = self.policy.pull == PullPolicy::Always
             && !fetched
@@ -398,12 +398,15 @@ impl Round<'_> {
         self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
     }
 
-    pub(super) fn begin_start(&mut self, cause: &str) {
-        // What was down by wish is started; what was up, or failed to come up, is healed.
+    /// What was down by wish is started; what was up, or failed to come up, is healed.
+    fn is_healing(&self) -> bool {
         let was_down =
             matches!(self.was.phase, Phase::Pending | Phase::Stopped | Phase::Stopping | Phase::Invalid);
-        let healing = self.record.initialized_at.is_some() && !was_down;
-        let kind = if healing { OperationKind::Heal } else { OperationKind::Start };
+        self.record.initialized_at.is_some() && !was_down
+    }
+
+    pub(super) fn begin_start(&mut self, cause: &str) {
+        let kind = if self.is_healing() { OperationKind::Heal } else { OperationKind::Start };
         self.begin_operation(kind, cause);
         if !matches!(self.record.phase, Phase::Starting) {
             self.headline(Phase::Starting, "Starting", "The engine is being started.");
