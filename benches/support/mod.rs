@@ -114,7 +114,7 @@ pub fn until_healthy(container: &str, address: &str, deadline: Duration) -> Inst
         }
         assert!(began.elapsed() < deadline, "{container} did not come back at {address}");
         // A container may come back at another address.
-        if asked.elapsed() > Duration::from_secs(1) {
+        if asked.elapsed() > Duration::from_millis(150) {
             address = address_of(container);
             asked = Instant::now();
         }
