@@ -13,14 +13,15 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api, Readiness};
 use crate::config::Config;
-use crate::controller::{self, Health, Limits, Metrics, Parts};
+use crate::controller::{self, Limits, Metrics, Parts};
 use crate::engine::{Deadlines, EngineClient};
 use crate::game::InstanceId;
+use crate::game::controller::ControllerStatus;
 use crate::runtime::docker::DockerRuntime;
 use crate::store::Store;
 
@@ -57,8 +58,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     let metrics = Metrics::new(&mut registry);
     let registry = Arc::new(registry);
-    let (health_sender, health) =
-        watch::channel(Health { started: false, docker_down: None, database_down: None });
+    let (health_sender, health) = watch::channel(ControllerStatus::default());
+    let (asker, questions) = controller::questions();
     let shutdown = CancellationToken::new();
 
     let address = listener.local_addr()?;
@@ -68,6 +69,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         store: store.clone(),
         runtime: runtime.clone(),
         ready: readiness(health.clone()),
+        controller: health.clone(),
+        asker,
         registry: registry.clone(),
         tokens,
     };
@@ -87,8 +90,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         relist_every: config.relist_interval,
         metrics,
     };
-    let (_nudge, nudges) = mpsc::channel(1);
-    let mut controlling = tokio::spawn(controller::run(parts, nudges, health_sender, shutdown.clone()));
+    let mut controlling = tokio::spawn(controller::run(parts, questions, health_sender, shutdown.clone()));
     tokio::spawn(say_when_ready(health, address, config.clone()));
 
     let ended = tokio::select! {
@@ -118,7 +120,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 }
 
 /// Prints the one line that scripts wait for.
-async fn say_when_ready(mut health: watch::Receiver<Health>, address: SocketAddr, config: Config) {
+async fn say_when_ready(mut health: watch::Receiver<ControllerStatus>, address: SocketAddr, config: Config) {
     if health.wait_for(|health| health.started).await.is_err() {
         return;
     }
@@ -130,7 +132,7 @@ async fn say_when_ready(mut health: watch::Receiver<Health>, address: SocketAddr
 }
 
 /// What `/readyz` says of the controller's health.
-fn readiness(mut health: watch::Receiver<Health>) -> watch::Receiver<Readiness> {
+fn readiness(mut health: watch::Receiver<ControllerStatus>) -> watch::Receiver<Readiness> {
     let (sender, receiver) = watch::channel(problems(&health.borrow()));
     tokio::spawn(async move {
         while health.changed().await.is_ok() {
@@ -141,11 +143,22 @@ fn readiness(mut health: watch::Receiver<Health>) -> watch::Receiver<Readiness> 
     receiver
 }
 
-fn problems(health: &Health) -> Readiness {
-    let Health { started, docker_down, database_down } = health;
+fn problems(health: &ControllerStatus) -> Readiness {
+    let ControllerStatus {
+        started,
+        freezes,
+        docker_down,
+        database_down,
+        ground: _,
+        held_deletions: _,
+        orphans: _,
+    } = health;
     let mut problems = Vec::new();
     if !started {
         problems.push("the controller has not looked at everything yet".to_owned());
+    }
+    for freeze in freezes {
+        problems.push(format!("frozen ({}): {} {}", freeze.reason, freeze.message, freeze.way_out));
     }
     if let Some(why) = docker_down {
         problems.push(format!("Docker does not answer: {why}"));

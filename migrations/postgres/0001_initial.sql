@@ -119,6 +119,8 @@ CREATE TABLE games (
     force_turn_generation      bigint NOT NULL DEFAULT 0 CHECK (force_turn_generation >= 0),
     -- Try a failed patch again.
     patch_generation           bigint NOT NULL DEFAULT 0 CHECK (patch_generation >= 0),
+    -- A person has looked at what blocks the game; go on as the message said.
+    unblock_generation         bigint NOT NULL DEFAULT 0 CHECK (unblock_generation >= 0),
     -- Put the kept copy restore_backup_id back.
     restore_generation         bigint NOT NULL DEFAULT 0 CHECK (restore_generation >= 0),
     restore_backup_id          text CHECK (
@@ -280,6 +282,9 @@ CREATE TABLE runtime_records (
 
     -- Milestones. init_intent_at is set before the engine is asked to initialise, initialized_at after it said it has.
     init_intent_at                  timestamptz,
+    -- A digest of the names in the state directory before the engine was asked; tells an initialisation that left
+    -- traces from one that did not.
+    init_baseline                   text CHECK (length(init_baseline) <= 128),
     initialized_at                  timestamptz,
     -- When the pause was acknowledged: no turn began after it. Null: not paused.
     paused_at                       timestamptz,
@@ -287,6 +292,11 @@ CREATE TABLE runtime_records (
     stopped_at                      timestamptz,
     finished_at                     timestamptz,
     last_observed_at                timestamptz,
+
+    -- What keeps the game from going on now: ["the next attempt", ...]
+    waiting_on                      jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(waiting_on) = 'array'),
+    -- When the controller first saw that the game is to be deleted; grace and guard count from here.
+    deletion_seen_at                timestamptz,
 
     -- Starts and failures.
     -- The open operation, if any.
@@ -317,6 +327,7 @@ CREATE TABLE runtime_records (
     observed_restart_generation     bigint CHECK (observed_restart_generation >= 0),
     observed_force_turn_generation  bigint CHECK (observed_force_turn_generation >= 0),
     observed_patch_generation       bigint CHECK (observed_patch_generation >= 0),
+    observed_unblock_generation     bigint CHECK (observed_unblock_generation >= 0),
     observed_restore_generation     bigint CHECK (observed_restore_generation >= 0),
     observed_membership_revision    bigint CHECK (observed_membership_revision >= 0),
 
@@ -528,12 +539,38 @@ CREATE TABLE instance (
     docker_engine_id       text,
     -- Grows, and is also kept in the state root: a database that is behind it is an old copy.
     high_water             bigint NOT NULL DEFAULT 0 CHECK (high_water >= 0),
-    -- An operator's word that the many deletions asked for before this time are meant.
-    deletions_confirmed_at timestamptz,
+    -- When its sentinel was put into the state root; null: not yet.
+    state_root_bound_at    timestamptz,
+    -- The last controller_spec.rebind_generation that came true.
+    observed_rebind_generation bigint NOT NULL DEFAULT 0 CHECK (observed_rebind_generation >= 0),
     created_at             timestamptz NOT NULL DEFAULT now()
 );
 
 INSERT INTO instance (id) VALUES (1);
+
+-- What operators want of the whole controller. Desired state: one row, written by people, read by the controller.
+CREATE TABLE controller_spec (
+    id                       bigint NOT NULL PRIMARY KEY CHECK (id = 1),
+    -- Look, show, and touch nothing.
+    frozen                   boolean NOT NULL DEFAULT false,
+    frozen_because           text NOT NULL DEFAULT '' CHECK (length(frozen_because) <= 1024),
+    -- The many deletions that were seen up to this time are meant.
+    deletions_confirmed_at   timestamptz,
+    -- One more: the games belong to what is named here from now on, if that is still what is found.
+    rebind_generation        bigint NOT NULL DEFAULT 0 CHECK (rebind_generation >= 0),
+    rebind_docker_engine_id  text CHECK (length(rebind_docker_engine_id) <= 256),
+    -- The instance id in the state root's sentinel; empty: it has none.
+    rebind_state_root        text CHECK (length(rebind_state_root) <= 256),
+    rebind_high_water        bigint CHECK (rebind_high_water >= 0),
+    -- Who wrote last, for the audit.
+    requested_by             text NOT NULL DEFAULT '' CHECK (length(requested_by) <= 256),
+    request_id               text NOT NULL DEFAULT '' CHECK (length(request_id) <= 128),
+    -- By trigger: counts all changes.
+    row_version              bigint NOT NULL DEFAULT 1,
+    updated_at               timestamptz NOT NULL DEFAULT now()
+);
+
+INSERT INTO controller_spec (id) VALUES (1);
 
 -- Who leads, and in which epoch.
 CREATE TABLE leases (
@@ -573,6 +610,7 @@ SELECT
         AND coalesce(r.observed_restart_generation, g.restart_generation) = g.restart_generation
         AND coalesce(r.observed_force_turn_generation, g.force_turn_generation) = g.force_turn_generation
         AND coalesce(r.observed_patch_generation, g.patch_generation) = g.patch_generation
+        AND coalesce(r.observed_unblock_generation, g.unblock_generation) = g.unblock_generation
         AND coalesce(r.observed_restore_generation, g.restore_generation) = g.restore_generation
         AND CASE g.desired_status
             WHEN 'stopped' THEN r.status = 'stopped'
@@ -624,6 +662,7 @@ CREATE FUNCTION game_spec(g games) RETURNS jsonb LANGUAGE sql STABLE SET search_
         'turn_not_before', g.turn_not_before AT TIME ZONE 'UTC', 'force_mode', g.force_mode,
         'restart_generation', g.restart_generation, 'force_turn_generation', g.force_turn_generation,
         'patch_generation', g.patch_generation, 'restore_generation', g.restore_generation,
+        'unblock_generation', g.unblock_generation,
         'restore_backup_id', g.restore_backup_id, 'membership_revision', g.membership_revision,
         'resources', g.resources, 'deletion_policy', g.deletion_policy)
 $$;
@@ -674,6 +713,8 @@ BEGIN
         RAISE EXCEPTION 'games: restart_generation cannot decrease' USING ERRCODE = 'check_violation';
     ELSIF NEW.force_turn_generation < OLD.force_turn_generation THEN
         RAISE EXCEPTION 'games: force_turn_generation cannot decrease' USING ERRCODE = 'check_violation';
+    ELSIF NEW.unblock_generation < OLD.unblock_generation THEN
+        RAISE EXCEPTION 'games: unblock_generation cannot decrease' USING ERRCODE = 'check_violation';
     ELSIF NEW.patch_generation < OLD.patch_generation THEN
         RAISE EXCEPTION 'games: patch_generation cannot decrease' USING ERRCODE = 'check_violation';
     ELSIF NEW.restore_generation < OLD.restore_generation THEN
@@ -851,6 +892,25 @@ END $$;
 CREATE TRIGGER engine_versions_after_delete
 AFTER DELETE ON engine_versions FOR EACH ROW EXECUTE FUNCTION engine_versions_after_delete();
 
+-- controller_spec
+
+CREATE FUNCTION controller_spec_before_write() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        RAISE EXCEPTION 'controller_spec: the one row stays' USING ERRCODE = 'check_violation';
+    ELSIF NEW.rebind_generation < OLD.rebind_generation THEN
+        RAISE EXCEPTION 'controller_spec: rebind_generation cannot decrease' USING ERRCODE = 'check_violation';
+    END IF;
+    NEW.row_version := OLD.row_version + 1;
+    NEW.updated_at := clock_timestamp();
+    PERFORM pg_notify('gamekeeper_desired', '');
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER controller_spec_before_write
+BEFORE UPDATE OR DELETE ON controller_spec FOR EACH ROW EXECUTE FUNCTION controller_spec_before_write();
+
 -- Announcements: one per statement that really changed something, without payload, which PostgreSQL makes one
 -- per transaction. A membership's change is announced by the change of its game.
 
@@ -905,3 +965,4 @@ END $$;
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON games FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON memberships FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON engine_versions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON controller_spec FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();

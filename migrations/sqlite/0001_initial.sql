@@ -130,6 +130,8 @@ CREATE TABLE games (
     force_turn_generation      INTEGER NOT NULL DEFAULT 0 CHECK (force_turn_generation >= 0),
     -- Try a failed patch again.
     patch_generation           INTEGER NOT NULL DEFAULT 0 CHECK (patch_generation >= 0),
+    -- A person has looked at what blocks the game; go on as the message said.
+    unblock_generation         INTEGER NOT NULL DEFAULT 0 CHECK (unblock_generation >= 0),
     -- Put the kept copy restore_backup_id back.
     restore_generation         INTEGER NOT NULL DEFAULT 0 CHECK (restore_generation >= 0),
     restore_backup_id          TEXT CHECK (
@@ -308,6 +310,9 @@ CREATE TABLE runtime_records (
 
     -- Milestones. init_intent_at is set before the engine is asked to initialise, initialized_at after it said it has.
     init_intent_at                  TEXT CHECK (init_intent_at IS NULL OR datetime(init_intent_at) IS NOT NULL),
+    -- A digest of the names in the state directory before the engine was asked; tells an initialisation that left
+    -- traces from one that did not.
+    init_baseline                   TEXT CHECK (length(init_baseline) <= 128),
     initialized_at                  TEXT CHECK (initialized_at IS NULL OR datetime(initialized_at) IS NOT NULL),
     -- When the pause was acknowledged: no turn began after it. Null: not paused.
     paused_at                       TEXT CHECK (paused_at IS NULL OR datetime(paused_at) IS NOT NULL),
@@ -315,6 +320,11 @@ CREATE TABLE runtime_records (
     stopped_at                      TEXT CHECK (stopped_at IS NULL OR datetime(stopped_at) IS NOT NULL),
     finished_at                     TEXT CHECK (finished_at IS NULL OR datetime(finished_at) IS NOT NULL),
     last_observed_at                TEXT CHECK (last_observed_at IS NULL OR datetime(last_observed_at) IS NOT NULL),
+
+    -- What keeps the game from going on now: ["the next attempt", ...]
+    waiting_on                      TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(waiting_on) AND json_type(waiting_on) = 'array'),
+    -- When the controller first saw that the game is to be deleted; grace and guard count from here.
+    deletion_seen_at                TEXT CHECK (deletion_seen_at IS NULL OR datetime(deletion_seen_at) IS NOT NULL),
 
     -- Starts and failures.
     -- The open operation, if any.
@@ -345,6 +355,7 @@ CREATE TABLE runtime_records (
     observed_restart_generation     INTEGER CHECK (observed_restart_generation >= 0),
     observed_force_turn_generation  INTEGER CHECK (observed_force_turn_generation >= 0),
     observed_patch_generation       INTEGER CHECK (observed_patch_generation >= 0),
+    observed_unblock_generation     INTEGER CHECK (observed_unblock_generation >= 0),
     observed_restore_generation     INTEGER CHECK (observed_restore_generation >= 0),
     observed_membership_revision    INTEGER CHECK (observed_membership_revision >= 0),
 
@@ -563,8 +574,10 @@ CREATE TABLE instance (
     docker_engine_id       TEXT,
     -- Grows, and is also kept in the state root: a database that is behind it is an old copy.
     high_water             INTEGER NOT NULL DEFAULT 0 CHECK (high_water >= 0),
-    -- An operator's word that the many deletions asked for before this time are meant.
-    deletions_confirmed_at TEXT CHECK (deletions_confirmed_at IS NULL OR datetime(deletions_confirmed_at) IS NOT NULL),
+    -- When its sentinel was put into the state root; null: not yet.
+    state_root_bound_at    TEXT CHECK (state_root_bound_at IS NULL OR datetime(state_root_bound_at) IS NOT NULL),
+    -- The last controller_spec.rebind_generation that came true.
+    observed_rebind_generation INTEGER NOT NULL DEFAULT 0 CHECK (observed_rebind_generation >= 0),
     created_at             TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'))
 ) STRICT;
 
@@ -572,6 +585,31 @@ INSERT INTO instance (id, instance_id)
 SELECT 1, substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-4' || substr(h, 14, 3) || '-'
     || substr('89ab', 1 + abs(random() % 4), 1) || substr(h, 18, 3) || '-' || substr(h, 21, 12)
 FROM (SELECT lower(hex(randomblob(16))) AS h);
+
+-- What operators want of the whole controller. Desired state: one row, written by people, read by the controller.
+CREATE TABLE controller_spec (
+    id                       INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    -- Look, show, and touch nothing.
+    frozen                   INTEGER NOT NULL DEFAULT 0 CHECK (frozen IN (0, 1)),
+    frozen_because           TEXT NOT NULL DEFAULT '' CHECK (length(frozen_because) <= 1024 AND instr(frozen_because, char(0)) = 0),
+    -- The many deletions that were seen up to this time are meant.
+    deletions_confirmed_at   TEXT CHECK (deletions_confirmed_at IS NULL OR (
+                                 length(deletions_confirmed_at) <= 40 AND datetime(deletions_confirmed_at) IS NOT NULL)),
+    -- One more: the games belong to what is named here from now on, if that is still what is found.
+    rebind_generation        INTEGER NOT NULL DEFAULT 0 CHECK (rebind_generation >= 0),
+    rebind_docker_engine_id  TEXT CHECK (length(rebind_docker_engine_id) <= 256),
+    -- The instance id in the state root's sentinel; empty: it has none.
+    rebind_state_root        TEXT CHECK (length(rebind_state_root) <= 256),
+    rebind_high_water        INTEGER CHECK (rebind_high_water >= 0),
+    -- Who wrote last, for the audit.
+    requested_by             TEXT NOT NULL DEFAULT '' CHECK (length(requested_by) <= 256 AND instr(requested_by, char(0)) = 0),
+    request_id               TEXT NOT NULL DEFAULT '' CHECK (length(request_id) <= 128 AND instr(request_id, char(0)) = 0),
+    -- By trigger: counts all changes.
+    row_version              INTEGER NOT NULL DEFAULT 1,
+    updated_at               TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')) CHECK (datetime(updated_at) IS NOT NULL)
+) STRICT;
+
+INSERT INTO controller_spec (id) VALUES (1);
 
 -- Who leads, and in which epoch.
 CREATE TABLE leases (
@@ -611,6 +649,7 @@ SELECT
         AND coalesce(r.observed_restart_generation, g.restart_generation) = g.restart_generation
         AND coalesce(r.observed_force_turn_generation, g.force_turn_generation) = g.force_turn_generation
         AND coalesce(r.observed_patch_generation, g.patch_generation) = g.patch_generation
+        AND coalesce(r.observed_unblock_generation, g.unblock_generation) = g.unblock_generation
         AND coalesce(r.observed_restore_generation, g.restore_generation) = g.restore_generation
         AND CASE g.desired_status
             WHEN 'stopped' THEN r.status = 'stopped'
@@ -716,6 +755,7 @@ SELECT
         'turn_not_before', strftime('%Y-%m-%dT%H:%M:%f+00:00', g.turn_not_before), 'force_mode', g.force_mode,
         'restart_generation', g.restart_generation, 'force_turn_generation', g.force_turn_generation,
         'patch_generation', g.patch_generation, 'restore_generation', g.restore_generation,
+        'unblock_generation', g.unblock_generation,
         'restore_backup_id', g.restore_backup_id, 'membership_revision', s.membership_revision,
         'resources', json(g.resources), 'deletion_policy', g.deletion_policy
     ) AS spec,
@@ -807,6 +847,7 @@ BEGIN
            restart_generation = max(restart_generation, coalesce(json_extract(s.spec, '$.restart_generation'), 0)),
            force_turn_generation = max(force_turn_generation, coalesce(json_extract(s.spec, '$.force_turn_generation'), 0)),
            patch_generation = max(patch_generation, coalesce(json_extract(s.spec, '$.patch_generation'), 0)),
+           unblock_generation = max(unblock_generation, coalesce(json_extract(s.spec, '$.unblock_generation'), 0)),
            restore_backup_id = coalesce(restore_backup_id, json_extract(s.spec, '$.restore_backup_id')),
            restore_generation = max(restore_generation, coalesce(json_extract(s.spec, '$.restore_generation'), 0))
       FROM game_shadow AS s
@@ -826,6 +867,7 @@ BEGIN
     SELECT RAISE(ABORT, 'games: restart_generation cannot decrease') WHERE NEW.restart_generation < OLD.restart_generation;
     SELECT RAISE(ABORT, 'games: force_turn_generation cannot decrease') WHERE NEW.force_turn_generation < OLD.force_turn_generation;
     SELECT RAISE(ABORT, 'games: patch_generation cannot decrease') WHERE NEW.patch_generation < OLD.patch_generation;
+    SELECT RAISE(ABORT, 'games: unblock_generation cannot decrease') WHERE NEW.unblock_generation < OLD.unblock_generation;
     SELECT RAISE(ABORT, 'games: restore_generation cannot decrease') WHERE NEW.restore_generation < OLD.restore_generation;
     SELECT RAISE(ABORT, 'games: a requested deletion cannot be taken back')
      WHERE NEW.deletion_requested_at IS NULL AND OLD.deletion_requested_at IS NOT NULL;
@@ -1092,4 +1134,28 @@ BEGIN
     VALUES (OLD.version, OLD.generation, OLD.row_version, OLD.image_ref, OLD.requested_by, OLD.request_id);
     UPDATE engine_version_shadow SET present = 0 WHERE version = OLD.version;
     UPDATE desired_feed SET seq = seq + 1;
+END;
+
+-- controller_spec
+
+CREATE TRIGGER controller_spec_before_update
+BEFORE UPDATE ON controller_spec
+BEGIN
+    SELECT RAISE(ABORT, 'controller_spec: rebind_generation cannot decrease') WHERE NEW.rebind_generation < OLD.rebind_generation;
+END;
+
+CREATE TRIGGER controller_spec_after_update
+AFTER UPDATE ON controller_spec
+WHEN NEW.row_version IS OLD.row_version
+BEGIN
+    UPDATE controller_spec
+       SET row_version = OLD.row_version + 1, updated_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')
+     WHERE id = NEW.id;
+    UPDATE desired_feed SET seq = seq + 1;
+END;
+
+CREATE TRIGGER controller_spec_before_delete
+BEFORE DELETE ON controller_spec
+BEGIN
+    SELECT RAISE(ABORT, 'controller_spec: the one row stays');
 END;

@@ -222,6 +222,7 @@ fn decreases(current: &StoredGame, valid: &ValidGame) -> Vec<SpecProblem> {
         ("spec.restartGeneration", old.restart_generation, new.restart),
         ("spec.forceTurnGeneration", old.force_turn_generation, new.force_turn),
         ("spec.patchGeneration", old.patch_generation, new.patch),
+        ("spec.unblockGeneration", old.unblock_generation, new.unblock),
         ("spec.restoreGeneration", old.restore_generation, new.restore),
     ];
     let decrease = |(field, old, new): (&str, Option<i64>, Option<i64>)| {

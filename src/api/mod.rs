@@ -39,6 +39,8 @@ pub use health::Readiness;
 pub use listen::{ServeError, serve, serve_metrics};
 pub use tls::Tls;
 
+use crate::controller::Asker;
+use crate::game::controller::ControllerStatus;
 use crate::runtime::Runtime;
 use crate::store::Store;
 
@@ -51,6 +53,10 @@ pub struct Api {
     pub runtime: Arc<dyn Runtime>,
     /// Whether the controller does its work.
     pub ready: watch::Receiver<Readiness>,
+    /// How the whole controller is.
+    pub controller: watch::Receiver<ControllerStatus>,
+    /// What it would do, and why.
+    pub asker: Asker,
     /// The metrics of the whole process.
     pub registry: Arc<Registry>,
     /// Who may ask.

@@ -90,6 +90,7 @@ fn settled(new: &GameSpecManifest, valid: &ValidGame, old: Option<&GameSpecManif
             old.and_then(|old| old.force_turn_generation),
         ),
         patch_generation: counter(new.patch_generation, old.and_then(|old| old.patch_generation)),
+        unblock_generation: counter(new.unblock_generation, old.and_then(|old| old.unblock_generation)),
         restore_generation: counter(new.restore_generation, old.and_then(|old| old.restore_generation)),
         restore_backup_id: new
             .restore_backup_id

@@ -4,6 +4,7 @@
 //! beside it and hand in what came of them. Never two rounds of one game at once, any number of
 //! different games side by side up to the configured limits.
 
+mod ask;
 mod desired;
 mod dispatch;
 mod entry;
@@ -17,6 +18,7 @@ mod slots;
 mod triggers;
 mod work;
 
+pub use ask::{Asker, NoAnswer, Questions, questions};
 pub use metrics::Metrics;
 
 use std::collections::HashMap;
@@ -31,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::EngineClient;
+use crate::game::controller::ControllerStatus;
 use crate::game::{Epoch, GameId};
 use crate::reconcile::Policy;
 use crate::runtime::{Runtime, RuntimeEvent};
@@ -64,17 +67,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self { starts: 8, pulls: 3, stops: 16, engine_calls: 256, rounds: 64 }
     }
-}
-
-/// How the world looks from the controller, for `/readyz`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
-    /// Desired state and containers have been read once.
-    pub started: bool,
-    /// Why Docker does not answer, if it does not.
-    pub docker_down: Option<String>,
-    /// Why the database does not answer, if it does not.
-    pub database_down: Option<String>,
 }
 
 /// Why a controller ended by itself.
@@ -131,7 +123,7 @@ struct Controller {
     queue: Queue,
     slots: Slots,
     pulls: Pulls,
-    health: watch::Sender<Health>,
+    health: watch::Sender<ControllerStatus>,
     docker_down: Option<(Timestamp, String)>,
     /// It is known to be the Docker Engine that the games run on.
     docker_verified: bool,
@@ -171,14 +163,14 @@ impl Running {
 /// The database could not be read at the start.
 pub async fn run(
     parts: Parts,
-    nudges: mpsc::Receiver<GameId>,
-    health: watch::Sender<Health>,
+    questions: Questions,
+    health: watch::Sender<ControllerStatus>,
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
     let (finished, ends) = mpsc::channel(1_024);
     let tasks = TaskTracker::new();
     let Parts { store, recorder, epoch, runtime, engines, policy, limits, relist_every, metrics } = parts;
-    let mut triggers = triggers::triggers(&store, &*runtime, relist_every, ends, nudges);
+    let mut triggers = triggers::triggers(&store, &*runtime, relist_every, ends, questions.0);
     let workshop = Workshop {
         runtime: runtime.clone(),
         engines,
@@ -250,7 +242,7 @@ impl Controller {
         match trigger {
             Trigger::Desired => self.look_at_desired(),
             Trigger::Relist => self.relist(),
-            Trigger::Nudge(game) => self.nudge(game),
+            Trigger::Asked(question) => self.explain(question),
             Trigger::Runtime(RuntimeEvent { game: Some(game), action }) => {
                 tracing::debug!(game_id = %game, action, "runtime event");
                 self.tell(game, News::ContainerStale);
@@ -290,7 +282,7 @@ impl Controller {
         }
     }
 
-    fn say(&self, change: impl FnOnce(&mut Health)) {
+    fn say(&self, change: impl FnOnce(&mut ControllerStatus)) {
         self.health.send_if_modified(|health| {
             let before = health.clone();
             change(health);

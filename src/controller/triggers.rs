@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::{IntervalStream, ReceiverStream};
 
-use crate::game::GameId;
 use crate::runtime::{Runtime, RuntimeEvent};
 use crate::store::Store;
 
+use super::ask::Question;
 use super::work::Finished;
 
 /// A reason to look.
@@ -27,8 +27,8 @@ pub(super) enum Trigger {
     Relist,
     /// A round or work in the background came to its end.
     Finished(Box<Finished>),
-    /// Somebody wants this game looked at.
-    Nudge(GameId),
+    /// Somebody wants to know what would be done.
+    Asked(Question),
 }
 
 /// Merges everything that can be a reason to look.
@@ -37,7 +37,7 @@ pub(super) fn triggers(
     runtime: &dyn Runtime,
     relist_every: Duration,
     finished: mpsc::Receiver<Finished>,
-    nudges: mpsc::Receiver<GameId>,
+    questions: mpsc::Receiver<Question>,
 ) -> BoxStream<'static, Trigger> {
     let mut relists = tokio::time::interval(relist_every);
     relists.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -46,7 +46,7 @@ pub(super) fn triggers(
         .merge(store.desired_changes().map(|()| Trigger::Desired))
         .merge(runtime.events().map(Trigger::Runtime))
         .merge(IntervalStream::new(relists).map(|_| Trigger::Relist))
-        .merge(ReceiverStream::new(nudges).map(Trigger::Nudge));
+        .merge(ReceiverStream::new(questions).map(Trigger::Asked));
     boxed(merged)
 }
 

@@ -156,7 +156,10 @@ impl Workshop {
                 Err(RuntimeError::Unreachable(why.into()))
             }
             Some(_) => Ok(()),
-            None => self.store.bind_docker_engine(&found).await.map_err(database),
+            None => {
+                let binding = crate::store::Binding { docker_engine_id: Some(found), ..Default::default() };
+                self.store.bind(&binding).await.map_err(database)
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! validated once, in [`manifest`], into the types of this module; later code never sees raw input.
 
 pub mod container;
+pub mod controller;
 pub mod engine;
 pub mod id;
 pub mod manifest;

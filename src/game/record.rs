@@ -71,6 +71,30 @@ pub struct Exit {
     pub at: Timestamp,
 }
 
+/// A digest of the names in a state directory, to tell whether something came or went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents(String);
+
+impl Contents {
+    /// What an empty directory has.
+    pub const NOTHING: &str = "empty";
+
+    /// Wraps a digest.
+    pub fn new(digest: impl Into<String>) -> Self {
+        Self(digest.into())
+    }
+
+    /// An empty directory.
+    pub fn nothing() -> Self {
+        Self::new(Self::NOTHING)
+    }
+
+    /// The digest.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Where an engine is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -125,6 +149,8 @@ pub struct Record {
     pub timeline: i64,
     /// Initialisation has been decided; set before the request is sent.
     pub init_intent_at: Option<Timestamp>,
+    /// What was in the state directory when initialisation was decided; none before that.
+    pub init_baseline: Option<Contents>,
     /// The engine was seen to have the game.
     pub initialized_at: Option<Timestamp>,
     /// The pause was acknowledged.
@@ -151,10 +177,14 @@ pub struct Record {
     pub last_log_lines: Option<String>,
     /// The container a restart takes away; set with the request's observation.
     pub restart_from: Option<ContainerId>,
+    /// What keeps the game from going on, in words; what passes in a moment is not listed.
+    pub waiting_on: Vec<String>,
     /// The truths in detail.
     pub conditions: Vec<Condition>,
     /// The operation under way.
     pub operation: Option<OpenOperation>,
+    /// When it was first seen that the game is to be deleted; grace and guard count from here.
+    pub deletion_seen_at: Option<Timestamp>,
     /// The deletion came to its end.
     pub deleted_at: Option<Timestamp>,
 }
@@ -181,6 +211,7 @@ impl Record {
             current_turn: None,
             timeline: 1,
             init_intent_at: None,
+            init_baseline: None,
             initialized_at: None,
             paused_at: None,
             started_at: None,
@@ -194,8 +225,10 @@ impl Record {
             last_exit: None,
             last_log_lines: None,
             restart_from: None,
+            waiting_on: Vec::new(),
             conditions: Vec::new(),
             operation: None,
+            deletion_seen_at: None,
             deleted_at: None,
         }
     }

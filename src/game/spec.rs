@@ -75,6 +75,8 @@ pub struct Requests {
     pub patch: i64,
     /// Restores asked for.
     pub restore: i64,
+    /// Times a person said that what blocks the game has been looked at.
+    pub unblock: i64,
 }
 
 /// The specification of a game, validated.

@@ -7,6 +7,7 @@
 pub mod apply;
 pub mod backoff;
 pub mod conditions;
+pub mod explain;
 pub mod observed;
 pub mod operations;
 pub mod plan;

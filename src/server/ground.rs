@@ -6,8 +6,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use crate::game::controller::Instance;
 use crate::runtime::{Runtime, RuntimeError};
-use crate::store::{Instance, Store, StoreError};
+use crate::store::{Binding, Store, StoreError};
 
 /// Why the controller does not start.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +115,7 @@ pub(super) async fn same_docker(
             Err(StartError::OtherDocker { expected: expected.clone(), found })
         }
         Some(_) => Ok(()),
-        None => Ok(store.bind_docker_engine(&found).await?),
+        None => Ok(store.bind(&Binding { docker_engine_id: Some(found), ..Binding::default() }).await?),
     }
 }
 

@@ -94,6 +94,7 @@ fn columns(row: &games::Model) -> GameColumns {
         restart_generation: row.restart_generation,
         force_turn_generation: row.force_turn_generation,
         patch_generation: row.patch_generation,
+        unblock_generation: row.unblock_generation,
         restore_generation: row.restore_generation,
         restore_backup_id: row.restore_backup_id.clone(),
     }
@@ -144,6 +145,7 @@ pub(super) fn desired(
             restart: row.restart_generation,
             force_turn: row.force_turn_generation,
             patch: row.patch_generation,
+            unblock: row.unblock_generation,
             restore: row.restore_generation,
         },
         membership_revision: row.membership_revision,

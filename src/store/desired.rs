@@ -359,6 +359,7 @@ fn apply(
         restart_generation,
         force_turn_generation,
         patch_generation,
+        unblock_generation,
         restore_generation,
         restore_backup_id,
     } = &manifest.spec;
@@ -399,6 +400,7 @@ fn apply(
     set_if_managed!(restart_generation, *restart_generation);
     set_if_managed!(force_turn_generation, *force_turn_generation);
     set_if_managed!(patch_generation, *patch_generation);
+    set_if_managed!(unblock_generation, *unblock_generation);
     set_if_managed!(restore_generation, *restore_generation);
     if restore_backup_id.is_some() {
         set!(restore_backup_id, restore_backup_id.clone());

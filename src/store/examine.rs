@@ -5,7 +5,9 @@ use std::path::Path;
 use sea_orm::{ConnectOptions, Database, EntityTrait, PaginatorTrait};
 
 use super::entity::{games, schema_info};
-use super::{Instance, OpenError, Store};
+use crate::game::controller::Instance;
+
+use super::{OpenError, Store};
 
 /// What a database is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! observed state by the controller alone (through [`recorder`]). No Docker or engine call happens
 //! inside a transaction.
 
+pub mod controller;
 mod convert;
 mod db_uuid;
 pub mod desired;
@@ -12,14 +13,16 @@ mod examine;
 mod feed;
 mod open;
 mod operations;
+mod orphans;
 mod readable;
 pub mod recorder;
 mod records;
 mod versions;
 
+pub use controller::{Binding, ControllerChange};
 pub use desired::{Author, Conflict, Preconditions, StoredGame, WriteError, Written};
 pub use examine::Examined;
-pub use open::{Instance, OpenError};
+pub use open::OpenError;
 pub use operations::{
     EventFilter, GameOperation, ObjectEvent, OperationFilter, StoredEvent, StoredOperation,
 };

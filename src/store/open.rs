@@ -3,12 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectOptions, Database, EntityTrait, IntoActiveModel};
+use sea_orm::{ConnectOptions, Database, EntityTrait};
 use sqlx::migrate::Migrator;
 
-use crate::game::InstanceId;
-
-use super::entity::{instance, schema_info};
+use super::entity::schema_info;
 use super::{Store, StoreError};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -57,15 +55,6 @@ impl From<sea_orm::DbErr> for OpenError {
     }
 }
 
-/// Whose database this is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instance {
-    /// Minted at its first migration.
-    pub id: InstanceId,
-    /// The Docker Engine it is used with, once known.
-    pub docker_engine_id: Option<String>,
-}
-
 impl Store {
     /// Opens the embedded database, making it if it is not there, and brings its schema up to date.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
@@ -104,26 +93,11 @@ impl Store {
         Ok(store)
     }
 
-    /// Whose database this is.
-    pub async fn instance(&self) -> Result<Instance, StoreError> {
-        let row = instance::Entity::find().one(&self.db).await?.ok_or_else(missing("instance"))?;
-        Ok(Instance { id: InstanceId(row.instance_id.0), docker_engine_id: row.docker_engine_id })
-    }
-
     /// Closes every connection; on SQLite with everything in the one file, so that a copy of it is whole.
     pub async fn close(self) -> Result<(), StoreError> {
         use sea_orm::ConnectionTrait;
         self.db.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
         Ok(self.db.close().await?)
-    }
-
-    /// Writes down which Docker Engine the database is used with.
-    pub async fn bind_docker_engine(&self, id: &str) -> Result<(), StoreError> {
-        let row = instance::Entity::find().one(&self.db).await?.ok_or_else(missing("instance"))?;
-        let mut row = row.into_active_model();
-        row.docker_engine_id = Set(Some(id.to_owned()));
-        row.update(&self.db).await?;
-        Ok(())
     }
 
     /// A schema from the future is refused before anything is written.

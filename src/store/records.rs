@@ -6,7 +6,7 @@ use super::db_uuid::DbUuid;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::game::operation::{OpenOperation, OperationKind};
-use crate::game::record::{Exit, Life, Record};
+use crate::game::record::{Contents, Exit, Life, Record};
 use crate::game::spec::Requests;
 use crate::game::{ContainerId, GameId, ImageId, OperationId, Phase};
 
@@ -90,6 +90,7 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
             restart: row.observed_restart_generation.unwrap_or_default(),
             force_turn: row.observed_force_turn_generation.unwrap_or_default(),
             patch: row.observed_patch_generation.unwrap_or_default(),
+            unblock: row.observed_unblock_generation.unwrap_or_default(),
             restore: row.observed_restore_generation.unwrap_or_default(),
         },
         observed_membership_revision: row.observed_membership_revision.unwrap_or_default(),
@@ -105,6 +106,7 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         current_turn: row.current_turn,
         timeline: row.timeline,
         init_intent_at: row.init_intent_at.map(from_db),
+        init_baseline: row.init_baseline.clone().map(Contents::new),
         initialized_at: row.initialized_at.map(from_db),
         paused_at: row.paused_at.map(from_db),
         started_at: row.started_at.map(from_db),
@@ -118,8 +120,10 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         last_exit,
         last_log_lines: row.last_log_lines.clone(),
         restart_from: container(&row.restart_from_container_id),
+        waiting_on: serde_json::from_value(row.waiting_on.clone()).unwrap_or_default(),
         conditions: serde_json::from_value(row.conditions.clone()).unwrap_or_default(),
         operation,
+        deletion_seen_at: row.deletion_seen_at.map(from_db),
         deleted_at: row.deleted_at.map(from_db),
     }
 }
@@ -151,6 +155,7 @@ pub(super) fn to_row(
         current_turn,
         timeline,
         init_intent_at,
+        init_baseline,
         initialized_at,
         paused_at,
         started_at,
@@ -164,8 +169,10 @@ pub(super) fn to_row(
         last_exit,
         last_log_lines,
         restart_from,
+        waiting_on,
         conditions,
         operation,
+        deletion_seen_at,
         deleted_at,
     } = record;
     let time = |time: &Option<jiff::Timestamp>| Set(time.map(to_db));
@@ -195,6 +202,7 @@ pub(super) fn to_row(
         current_turn: Set(*current_turn),
         timeline: Set(*timeline),
         init_intent_at: time(init_intent_at),
+        init_baseline: Set(init_baseline.as_ref().map(|contents| contents.as_str().to_owned())),
         initialized_at: time(initialized_at),
         paused_at: time(paused_at),
         started_at: time(started_at),
@@ -202,6 +210,8 @@ pub(super) fn to_row(
         finished_at: time(finished_at),
         last_observed_at: Set(Some(now)),
         operation_id: Set(operation.as_ref().map(|operation| DbUuid(operation.id.0))),
+        waiting_on: Set(serde_json::json!(waiting_on)),
+        deletion_seen_at: time(deletion_seen_at),
         start_began_at: time(start_began_at),
         healthy_since: time(healthy_since),
         failures: Set(i64::from(*failures)),
@@ -218,6 +228,7 @@ pub(super) fn to_row(
         observed_restart_generation: Set(Some(observed_requests.restart)),
         observed_force_turn_generation: Set(Some(observed_requests.force_turn)),
         observed_patch_generation: Set(Some(observed_requests.patch)),
+        observed_unblock_generation: Set(Some(observed_requests.unblock)),
         observed_restore_generation: Set(Some(observed_requests.restore)),
         observed_membership_revision: Set(Some(*observed_membership_revision)),
         epoch: Set(epoch),

@@ -69,6 +69,8 @@ impl World {
             store: store.clone(),
             runtime: Arc::new(DockerRuntime::new(settings).unwrap()),
             ready: ready_seen,
+            controller: watch::channel(Default::default()).1,
+            asker: gamekeeper::controller::questions().0,
             registry: Arc::new(Registry::default()),
             tokens,
         };

@@ -202,6 +202,8 @@ pub(crate) async fn serve_in(data: &Path) -> (Store, CancellationToken) {
         store: store.clone(),
         runtime: Arc::new(DockerRuntime::new(settings).unwrap()),
         ready: watch::channel(Readiness::default()).1,
+        controller: tokio::sync::watch::channel(Default::default()).1,
+        asker: gamekeeper::controller::questions().0,
         registry: Arc::new(Registry::default()),
         tokens,
     };

@@ -124,6 +124,9 @@ pub struct GameStatus {
     /// The last lines of that life's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_log_lines: Option<String>,
+    /// What keeps the game from going on now, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waiting_on: Vec<String>,
     /// The restart request that was taken up last.
     pub observed_restart_generation: i64,
     /// The operation under way.
@@ -183,7 +186,7 @@ impl From<Record> for GameStatus {
             reason,
             message,
             observed_generation,
-            observed_requests: Requests { restart, force_turn: _, patch: _, restore: _ },
+            observed_requests: Requests { restart, force_turn: _, patch: _, restore: _, unblock: _ },
             observed_membership_revision: _,
             container,
             container_started_at,
@@ -197,6 +200,7 @@ impl From<Record> for GameStatus {
             current_turn,
             timeline,
             init_intent_at,
+            init_baseline: _,
             initialized_at,
             paused_at,
             started_at,
@@ -210,8 +214,10 @@ impl From<Record> for GameStatus {
             last_exit,
             last_log_lines,
             restart_from: _,
+            waiting_on,
             conditions,
             operation,
+            deletion_seen_at: _,
             deleted_at: _,
         } = record;
         Self {
@@ -243,6 +249,7 @@ impl From<Record> for GameStatus {
             next_attempt_at,
             last_exit: last_exit.map(LastExit::from),
             last_log_lines,
+            waiting_on,
             observed_restart_generation: restart,
             operation: operation.map(OperationReference::from),
         }

@@ -63,6 +63,7 @@ fn of_game(ValidGame { spec, .. }: ValidGame) -> Value {
         "restartGeneration": requests.restart.unwrap_or_default(),
         "forceTurnGeneration": requests.force_turn.unwrap_or_default(),
         "patchGeneration": requests.patch.unwrap_or_default(),
+        "unblockGeneration": requests.unblock.unwrap_or_default(),
         "restoreGeneration": requests.restore.unwrap_or_default(),
         "restoreBackupId": requests.restore_backup_id,
     })

@@ -14,12 +14,13 @@ pub(super) const LAST_APPLIED: &str = "gamekeeper.dev/last-applied-configuration
 
 /// Absent means unmanaged, also where it was written once: to take away a list of players or a
 /// counter would be a request of its own.
-const NEVER_TAKEN_BACK: [&str; 7] = [
+const NEVER_TAKEN_BACK: [&str; 8] = [
     "players",
     "stopNow",
     "restartGeneration",
     "forceTurnGeneration",
     "patchGeneration",
+    "unblockGeneration",
     "restoreGeneration",
     "restoreBackupId",
 ];

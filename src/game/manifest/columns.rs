@@ -50,6 +50,8 @@ pub struct GameColumns {
     pub force_turn_generation: i64,
     /// `patch_generation`.
     pub patch_generation: i64,
+    /// `unblock_generation`.
+    pub unblock_generation: i64,
     /// `restore_generation`.
     pub restore_generation: i64,
     /// `restore_backup_id`.
@@ -76,6 +78,7 @@ impl Default for GameColumns {
             restart_generation: 0,
             force_turn_generation: 0,
             patch_generation: 0,
+            unblock_generation: 0,
             restore_generation: 0,
             restore_backup_id: None,
         }
@@ -114,6 +117,7 @@ impl GameColumns {
             restart_generation: Some(self.restart_generation),
             force_turn_generation: Some(self.force_turn_generation),
             patch_generation: Some(self.patch_generation),
+            unblock_generation: Some(self.unblock_generation),
             restore_generation: Some(self.restore_generation),
             restore_backup_id: text(self.restore_backup_id.as_deref()),
         };

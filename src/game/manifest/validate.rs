@@ -86,6 +86,8 @@ pub struct RequestCounters {
     pub force_turn: Option<i64>,
     /// Another attempt at a failed patch.
     pub patch: Option<i64>,
+    /// Times what blocks the game was looked at.
+    pub unblock: Option<i64>,
     /// Restores asked for.
     pub restore: Option<i64>,
     /// The kept copy that a restore puts back.
@@ -231,6 +233,7 @@ fn valid_spec(spec: &GameSpecManifest, problems: &mut Vec<SpecProblem>) -> Optio
         restart_generation,
         force_turn_generation,
         patch_generation,
+        unblock_generation,
         restore_generation,
         restore_backup_id,
     } = spec;
@@ -252,6 +255,7 @@ fn valid_spec(spec: &GameSpecManifest, problems: &mut Vec<SpecProblem>) -> Optio
         restart: counter("spec.restartGeneration", *restart_generation),
         force_turn: counter("spec.forceTurnGeneration", *force_turn_generation),
         patch: counter("spec.patchGeneration", *patch_generation),
+        unblock: counter("spec.unblockGeneration", *unblock_generation),
         restore: counter("spec.restoreGeneration", *restore_generation),
         restore_backup_id: not_empty(restore_backup_id.as_deref()).map(str::to_owned),
     };

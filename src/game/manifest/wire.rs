@@ -140,6 +140,11 @@ pub struct GameSpecManifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub patch_generation: Option<i64>,
+    /// One more says that a person has looked at what blocks the game. Absent: left as it is; does not
+    /// belong in kept manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub unblock_generation: Option<i64>,
     /// One more asks to put `restoreBackupId` back. Absent: left as it is; does not belong in kept
     /// manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -168,6 +173,7 @@ impl GameSpecManifest {
             restart_generation: None,
             force_turn_generation: None,
             patch_generation: None,
+            unblock_generation: None,
             restore_generation: None,
             restore_backup_id: None,
         }

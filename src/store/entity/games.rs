@@ -26,6 +26,7 @@ pub struct Model {
     pub restart_generation: i64,
     pub force_turn_generation: i64,
     pub patch_generation: i64,
+    pub unblock_generation: i64,
     pub restore_generation: i64,
     pub restore_backup_id: Option<String>,
     pub membership_revision: i64,

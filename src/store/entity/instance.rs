@@ -11,6 +11,8 @@ pub struct Model {
     pub instance_id: DbUuid,
     pub docker_engine_id: Option<String>,
     pub high_water: i64,
+    pub state_root_bound_at: Option<DateTimeUtc>,
+    pub observed_rebind_generation: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -5,9 +5,11 @@
     reason = "derived code; the columns are documented in the migrations"
 )]
 
+pub mod controller_spec;
 pub mod desired_feed;
 pub mod engine_versions;
 pub mod events;
+pub mod game_tombstones;
 pub mod games;
 pub mod instance;
 pub mod leases;

@@ -83,7 +83,7 @@ prop_compose! {
         players in prop::option::of(players()),
         resources in prop::option::of(resources()),
         deletion_policy in prop::sample::select(DeletionPolicy::ALL),
-        counters in prop::array::uniform4(prop::option::of(0..i64::MAX)),
+        counters in prop::array::uniform5(prop::option::of(0..i64::MAX)),
     ) -> Manifest {
         let spec = GameSpecManifest {
             paused, stop_now, display_name, engine_version, turns, players, resources, deletion_policy,
@@ -91,6 +91,7 @@ prop_compose! {
             force_turn_generation: counters[1],
             patch_generation: counters[2],
             restore_generation: counters[3],
+            unblock_generation: counters[4],
             ..GameSpecManifest::new(desired_status)
         };
         Manifest::Game(Box::new(GameManifest::new(metadata, spec)))

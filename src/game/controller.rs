@@ -1,0 +1,157 @@
+//! The whole controller: what operators want of it, what its games stand on, and how it is.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::id::{ContainerId, GameId, InstanceId};
+
+/// What operators want of the whole controller: the one row of `controller_spec`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ControllerSpec {
+    /// Look, show, and touch nothing.
+    pub frozen: bool,
+    /// Why, in the operator's words.
+    pub frozen_because: String,
+    /// The many deletions that were seen up to this time are meant.
+    pub deletions_confirmed_at: Option<Timestamp>,
+    /// Counts the confirmations of a deliberate move.
+    pub rebind_generation: i64,
+    /// What the last of them named; it counts only while this is what is found.
+    pub rebind: Ground,
+    /// Who wrote last.
+    pub requested_by: String,
+    /// Counts all changes.
+    pub row_version: i64,
+}
+
+/// What the games of a database stand on, as it is found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Ground {
+    /// The Docker Engine that answers; none if none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docker_engine_id: Option<String>,
+    /// The instance that the state root's sentinel names; empty if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_root: Option<String>,
+    /// The high-water counter kept in the state root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high_water: Option<i64>,
+}
+
+/// What the games of a database should stand on: the row of `instance`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Minted at its first migration.
+    pub id: InstanceId,
+    /// The Docker Engine its games run on, once known.
+    pub docker_engine_id: Option<String>,
+    /// The state root has been given this instance's sentinel.
+    pub state_root_bound: bool,
+    /// Grows with every write of observed state.
+    pub high_water: i64,
+    /// The last confirmation of a move that came true.
+    pub observed_rebind_generation: i64,
+}
+
+/// Why the controller touches nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum FreezeReason {
+    /// An operator said so.
+    FrozenByHand,
+    /// Another Docker Engine answers than the one its games run on.
+    OtherDocker,
+    /// The state root lost this instance's sentinel: a disk that is not mounted.
+    StateRootMissing,
+    /// The state root belongs to another database.
+    StateRootOfAnother,
+    /// The state root cannot be read.
+    StateRootUnreadable,
+    /// The database is older than what happened since: a backup put back.
+    DatabaseOlder,
+}
+
+/// One reason why the controller touches nothing, with the way out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Freeze {
+    /// One CamelCase word.
+    pub reason: FreezeReason,
+    /// What was found, in a sentence.
+    pub message: String,
+    /// What to do about it.
+    pub way_out: String,
+}
+
+impl std::fmt::Display for FreezeReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A container of this instance that belongs to no game: no row and no tombstone speaks of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Orphan {
+    /// The game that its label names.
+    #[schemars(with = "String")]
+    pub game_id: GameId,
+    /// The container.
+    #[schemars(with = "String")]
+    pub container_id: ContainerId,
+    /// The game's handle when it was made, from its label.
+    pub name: String,
+    /// The engine version it runs, from its label.
+    pub engine_version: String,
+    /// Docker's word for its state.
+    pub state: String,
+}
+
+/// A game whose deletion waits for an operator's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldDeletion {
+    /// The game.
+    #[schemars(with = "String")]
+    pub game_id: GameId,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its handle.
+    pub name: String,
+    /// Its state directory goes with it.
+    pub removes_state: bool,
+    /// When the controller first saw that it is to be deleted.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub seen_at: Timestamp,
+}
+
+/// Deletions that are held because they are so many.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldDeletions {
+    /// Those that wait; empty if nothing is held.
+    pub games: Vec<HeldDeletion>,
+    /// How many were asked for lately, those that are done included.
+    pub asked: usize,
+    /// Of how many known games.
+    pub known: usize,
+}
+
+/// How the whole controller is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ControllerStatus {
+    /// Desired state and containers have been read once.
+    pub started: bool,
+    /// Why it touches nothing; empty if it acts.
+    pub freezes: Vec<Freeze>,
+    /// What its games stand on, as found.
+    pub ground: Ground,
+    /// Deletions that wait for an operator's word.
+    pub held_deletions: HeldDeletions,
+    /// Containers of ours that belong to no game, in the order of their games.
+    pub orphans: Vec<Orphan>,
+    /// Why Docker does not answer, if it does not.
+    pub docker_down: Option<String>,
+    /// Why the database does not answer, if it does not.
+    pub database_down: Option<String>,
+}

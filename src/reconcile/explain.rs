@@ -1,0 +1,104 @@
+//! A plan in words: what should be, what is, what would be done now and why, and what follows.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::game::Phase;
+
+/// What a game's plan comes to, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The whole in one sentence.
+    pub summary: String,
+    /// The headline that the plan would show.
+    pub phase: Phase,
+    /// One CamelCase word for it.
+    pub reason: String,
+    /// A sentence for it.
+    pub message: String,
+    /// The generation that is explained.
+    pub generation: i64,
+    /// The generation that was looked at last.
+    pub observed_generation: i64,
+    /// What should be, line by line.
+    pub desired: Vec<Fact>,
+    /// What is, line by line.
+    pub observed: Vec<Fact>,
+    /// What forbids to touch it, if anything does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Guard>,
+    /// What the planner would do now.
+    pub steps: Vec<ShownStep>,
+    /// What would follow if every step succeeds, up to the end.
+    pub afterwards: Vec<ShownStep>,
+    /// What this means for whoever plays now.
+    pub disruption: Disruption,
+    /// What it waits on.
+    pub waiting_on: Vec<String>,
+    /// What goes on in the background.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_on: Option<String>,
+    /// When it is looked at again, if nothing happens before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub next_look_at: Option<Timestamp>,
+    /// No attempt before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub next_attempt_at: Option<Timestamp>,
+    /// Failed attempts in a row.
+    pub failures: u32,
+    /// Nothing is left to do for this generation.
+    pub settled: bool,
+}
+
+/// One thing that is so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Fact {
+    /// What.
+    pub what: String,
+    /// How it is.
+    pub is: String,
+}
+
+/// What forbids to touch a game, and the way out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Guard {
+    /// One CamelCase word.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+    /// What to do about it.
+    pub way_out: String,
+}
+
+/// A step, printed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownStep {
+    /// What.
+    pub step: String,
+    /// Why.
+    pub cause: String,
+    /// It changes something; looking and asking do not.
+    pub changes: bool,
+}
+
+/// What a plan means for whoever plays now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum Disruption {
+    /// Nothing that runs is touched.
+    None,
+    /// An engine is started where none runs.
+    Start,
+    /// The engine is away for a moment: stopped, or replaced, and started again.
+    Restart,
+    /// The engine is stopped.
+    Stop,
+    /// The game is removed, its state kept.
+    Removal,
+    /// The game is removed with its state.
+    Destruction,
+}

@@ -1,0 +1,136 @@
+//! What concerns the whole controller: what operators want of it, and what its games stand on.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, IntoActiveModel, TransactionTrait,
+};
+
+use crate::game::InstanceId;
+use crate::game::controller::{ControllerSpec, Ground, Instance};
+
+use super::convert::{from_db, to_db};
+use super::desired::{Author, WriteError};
+use super::entity::{controller_spec, instance};
+use super::open::missing;
+use super::{Store, StoreError};
+
+/// One change of what is wanted of the controller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControllerChange {
+    /// Touch nothing from now on, for this reason.
+    Freeze(String),
+    /// Act again.
+    Unfreeze,
+    /// The deletions that were seen up to this time are meant.
+    ConfirmDeletions(jiff::Timestamp),
+    /// The games belong to this from now on.
+    Rebind(Ground),
+}
+
+impl Store {
+    /// What operators want of the controller.
+    pub async fn controller_spec(&self) -> Result<ControllerSpec, StoreError> {
+        Ok(from_row(controller_row(&self.db).await?))
+    }
+
+    /// Changes what is wanted of the controller.
+    pub async fn change_controller(
+        &self,
+        change: &ControllerChange,
+        author: &Author,
+    ) -> Result<ControllerSpec, WriteError> {
+        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let old = controller_row(&transaction).await?;
+        let mut row = old.clone().into_active_model();
+        match change {
+            ControllerChange::Freeze(why) => {
+                row.frozen = Set(true);
+                row.frozen_because = Set(why.clone());
+            }
+            ControllerChange::Unfreeze => {
+                row.frozen = Set(false);
+                row.frozen_because = Set(String::new());
+            }
+            ControllerChange::ConfirmDeletions(seen_until) => {
+                row.deletions_confirmed_at = Set(Some(to_db(*seen_until)));
+            }
+            ControllerChange::Rebind(Ground { docker_engine_id, state_root, high_water }) => {
+                row.rebind_generation = Set(old.rebind_generation + 1);
+                row.rebind_docker_engine_id = Set(docker_engine_id.clone());
+                row.rebind_state_root = Set(state_root.clone());
+                row.rebind_high_water = Set(*high_water);
+            }
+        }
+        row.requested_by = Set(author.requested_by.clone());
+        row.request_id = Set(author.request_id.clone());
+        row.update(&transaction).await?;
+        transaction.commit().await?;
+        self.desired_written.notify_one();
+        Ok(self.controller_spec().await?)
+    }
+
+    /// Whose database this is, and what its games stand on.
+    pub async fn instance(&self) -> Result<Instance, StoreError> {
+        let row = instance::Entity::find().one(&self.db).await?.ok_or_else(missing("instance"))?;
+        Ok(Instance {
+            id: InstanceId(row.instance_id.0),
+            docker_engine_id: row.docker_engine_id,
+            state_root_bound: row.state_root_bound_at.is_some(),
+            high_water: row.high_water,
+            observed_rebind_generation: row.observed_rebind_generation,
+        })
+    }
+
+    /// Writes down what the games stand on from now on.
+    pub async fn bind(&self, binding: &Binding) -> Result<(), StoreError> {
+        use instance::Column;
+        let mut change = instance::Entity::update_many();
+        if let Some(id) = &binding.docker_engine_id {
+            change = change.col_expr(Column::DockerEngineId, Expr::value(id.clone()));
+        }
+        if binding.state_root {
+            change = change.col_expr(Column::StateRootBoundAt, Expr::value(to_db(jiff::Timestamp::now())));
+        }
+        if let Some(high_water) = binding.high_water {
+            change = change.col_expr(Column::HighWater, Expr::value(high_water));
+        }
+        if let Some(generation) = binding.rebind_generation {
+            change = change.col_expr(Column::ObservedRebindGeneration, Expr::value(generation));
+        }
+        change.exec(&self.db).await?;
+        Ok(())
+    }
+}
+
+/// What is to be bound.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// To this Docker Engine.
+    pub docker_engine_id: Option<String>,
+    /// To the state root, which has its sentinel now.
+    pub state_root: bool,
+    /// The counter goes on from here.
+    pub high_water: Option<i64>,
+    /// The confirmation that came true with it.
+    pub rebind_generation: Option<i64>,
+}
+
+async fn controller_row(db: &impl ConnectionTrait) -> Result<controller_spec::Model, sea_orm::DbErr> {
+    controller_spec::Entity::find().one(db).await?.ok_or_else(missing("controller_spec"))
+}
+
+fn from_row(row: controller_spec::Model) -> ControllerSpec {
+    ControllerSpec {
+        frozen: row.frozen,
+        frozen_because: row.frozen_because,
+        deletions_confirmed_at: row.deletions_confirmed_at.map(from_db),
+        rebind_generation: row.rebind_generation,
+        rebind: Ground {
+            docker_engine_id: row.rebind_docker_engine_id,
+            state_root: row.rebind_state_root,
+            high_water: row.rebind_high_water,
+        },
+        requested_by: row.requested_by,
+        row_version: row.row_version,
+    }
+}
