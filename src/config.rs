@@ -106,6 +106,8 @@ pub struct Config {
     pub start_deadline: Duration,
     /// Between a process being asked to end and being killed.
     pub stop_grace: Duration,
+    /// From a row's vanishing to the deletion of its game.
+    pub deletion_grace: Duration,
     /// Between two looks at a healthy engine.
     pub probe_interval: Duration,
     /// Between two looks at an engine that was healthy and now fails.
@@ -133,6 +135,7 @@ impl Config {
             silence: self.silence,
             start_deadline: self.start_deadline,
             stop_grace: self.stop_grace,
+            deletion_grace: self.deletion_grace,
             probe_interval: self.probe_interval,
             failing_probe_interval: self.failing_probe_interval,
             unreachable_after: self.unreachable_after,

@@ -50,10 +50,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let store = Store::open(url).await?;
     let instance = store.instance().await?;
     let runtime = Arc::new(DockerRuntime::new(config.docker(instance.id))?);
-    ground::same_docker(&store, &instance, &*runtime).await?;
     let epoch = store.take_lead(&ground::holder()).await?;
     let (recorder, writer) = store.recorder(epoch);
     tracing::info!(instance = %instance.id, epoch = epoch.0, "leading");
+    tokio::spawn(ground::keep_high_water(runtime.clone(), recorder.high_water()));
 
     let mut registry = Registry::default();
     let metrics = Metrics::new(&mut registry);

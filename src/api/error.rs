@@ -201,6 +201,8 @@ impl ApiError {
                 Self::Nothing { resource, name, message }
             }
             RuntimeError::Conflict(_)
+            | RuntimeError::DirectoryInUse(_)
+            | RuntimeError::StateRootNotOurs
             | RuntimeError::Refused(_)
             | RuntimeError::Pull { .. }
             | RuntimeError::StateDirectory { .. }

@@ -95,6 +95,8 @@ settings! {
     start_deadline: Span, "GAMEKEEPER_START_DEADLINE", "Times and thresholds", "TIME";
     /// How long an engine that is asked to end may take before it is killed [default: 10s]
     stop_grace: Span, "GAMEKEEPER_STOP_GRACE", "Times and thresholds", "TIME";
+    /// From the vanishing of a game's row to the game's deletion [default: 60s]
+    deletion_grace: Span, "GAMEKEEPER_DELETION_GRACE", "Times and thresholds", "TIME";
     /// Between two looks at a healthy engine [default: 15s]
     probe_interval: Span, "GAMEKEEPER_PROBE_INTERVAL", "Times and thresholds", "TIME";
     /// Between two looks at an engine that fails [default: 2s]
@@ -175,6 +177,7 @@ impl Settings {
             silence: span(self.silence, policy.silence),
             start_deadline: span(self.start_deadline, policy.start_deadline),
             stop_grace: span(self.stop_grace, policy.stop_grace),
+            deletion_grace: span(self.deletion_grace, policy.deletion_grace),
             probe_interval: span(self.probe_interval, policy.probe_interval),
             failing_probe_interval: span(self.failing_probe_interval, policy.failing_probe_interval),
             unreachable_after: number(self.unreachable_after, policy.unreachable_after),

@@ -1,10 +1,16 @@
 //! Questions to the loop: what it would do, and why. Nothing is changed by asking.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 
 use crate::game::GameId;
 use crate::game::spec::Desired;
-use crate::reconcile::explain::Explanation;
+use crate::reconcile::explain::{Explanation, explain};
+
+use super::Controller;
+use super::entry::{Around, Entry};
+use super::round::observe;
 
 /// So many questions may wait; a question is a second's matter.
 const WAITING: usize = 64;
@@ -70,9 +76,29 @@ impl Asker {
     }
 }
 
-impl super::Controller {
-    /// Answers from what is remembered, and looks again at what is stale.
-    pub(super) fn explain(&self, question: Question) {
-        let _ = question;
+impl Controller {
+    /// Answers from what is remembered, after looking again at what is stale.
+    pub(super) fn explain(&mut self, question: Question) {
+        let Question { game, instead, reply } = question;
+        let around = Around {
+            start_slot: self.slots.holds(game),
+            pulling: self.pulls.of(game),
+            docker_down: self.docker_down.clone(),
+            guards: &self.guards,
+        };
+        let new = Entry::unknown();
+        let entry = self.games.get(&game).unwrap_or(&new);
+        // Nobody knows the game: dropping the question says so.
+        let Some(desired) = instead.map(|desired| Arc::from(*desired)).or(entry.desired()) else { return };
+        let mut input = entry.input(desired, around);
+        let context = self.context.clone();
+        self.workshop.tasks.spawn(async move {
+            if !observe(&context, &mut input).await {
+                return;
+            }
+            let observation = input.observation();
+            // Whoever asked may have gone.
+            let _ = reply.send(explain(&input.desired, &input.record, &observation, &context.policy));
+        });
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::game::GameId;
 use crate::store::StoreError;
 
@@ -24,14 +26,15 @@ impl Controller {
     pub(super) fn desired(&mut self, result: Result<DesiredLook, StoreError>) {
         let again = self.looking.end();
         match result {
-            Ok(DesiredLook { changed, gone, versions }) => {
+            Ok(DesiredLook { changed, gone, versions, spec }) => {
                 self.looked = true;
                 self.versions = versions;
+                let now = Timestamp::now();
                 for (desired, row_version) in changed {
                     let game = desired.id;
                     let entry = self.games.entry(game).or_insert_with(Entry::unknown);
                     let before = entry.record.as_ref().map(|record| record.phase);
-                    entry.declare(desired, row_version);
+                    entry.declare(desired, row_version, now);
                     self.context.metrics.moved(before.filter(|_| entry.counted), entry.count());
                     self.nudge(game);
                 }
@@ -41,6 +44,11 @@ impl Controller {
                 self.say(|health| {
                     health.database_down = None;
                 });
+                // Before any of them begins.
+                self.count_deletions();
+                if self.guards.looked && spec != self.guards.spec {
+                    self.relist();
+                }
             }
             Err(error) => {
                 let why =
@@ -58,7 +66,7 @@ impl Controller {
         }
     }
 
-    /// A row vanished without a request for deletion: nothing is torn down for that.
+    /// A row vanished without even a tombstone: nothing is torn down for that.
     pub(super) fn row_gone(&mut self, game: GameId) {
         let Some(entry) = self.games.get_mut(&game) else { return };
         if entry.in_round {

@@ -10,19 +10,26 @@ use crate::game::GameId;
 use crate::reconcile::apply::Background;
 use crate::reconcile::{Step, Work};
 
+use super::entry::Around;
 use super::round::{self, Output};
 use super::work::Finished;
 use super::{Controller, RETRY, SOONEST};
 
 impl Controller {
     pub(super) fn start_due_rounds(&mut self) {
+        if !self.guards.looked {
+            return;
+        }
         let now = Instant::now();
         while let Some(game) = self.queue.pop(now) {
-            let slot = self.slots.holds(game);
-            let pulling = self.pulls.of(game);
-            let docker_down = self.docker_down.clone();
+            let around = Around {
+                start_slot: self.slots.holds(game),
+                pulling: self.pulls.of(game),
+                docker_down: self.docker_down.clone(),
+                guards: &self.guards,
+            };
             let Some(entry) = self.games.get_mut(&game) else { continue };
-            let Some(input) = entry.begin_round(slot, pulling, docker_down) else { continue };
+            let Some(input) = entry.begin_round(around) else { continue };
             let span = tracing::info_span!("round", game_id = %game, name = %input.desired.name);
             let context = self.context.clone();
             let work = async move {
@@ -72,7 +79,8 @@ impl Controller {
             if !ended.deleted {
                 tracing::warn!(game_id = %game, "the game's row is gone; its engine is left alone");
             }
-            return self.forget(game);
+            self.forget(game);
+            return self.count_deletions();
         }
         for (step, background) in ended.begin {
             self.begin(game, step, background);

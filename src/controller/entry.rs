@@ -4,20 +4,23 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::game::controller::HeldDeletion;
 use crate::game::record::Record;
 use crate::game::spec::Desired;
-use crate::game::{ImageRef, Phase};
+use crate::game::{DeletionPolicy, ImageRef, Phase};
 use crate::reconcile::apply::Background;
 use crate::reconcile::{FailureClass, Step, Wait, Work};
+use crate::store::RowVersion;
 use crate::store::recorder::RecordError;
 
 use super::facts::{Facts, News};
+use super::ground::Guards;
 use super::round::{Input, Output};
 
 /// One game.
 pub(super) struct Entry {
     desired: Option<Arc<Desired>>,
-    row_version: i64,
+    row_version: RowVersion,
     pub(super) record: Option<Record>,
     pub(super) facts: Facts,
     /// Work in its background, numbered: the end of an older one says nothing about it.
@@ -33,6 +36,14 @@ pub(super) struct Entry {
     /// It is part of the gauge of games by phase.
     pub(super) counted: bool,
     waits_for_person: bool,
+}
+
+/// What a game's round depends on beside the game.
+pub(super) struct Around<'a> {
+    pub(super) start_slot: bool,
+    pub(super) pulling: Option<Work>,
+    pub(super) docker_down: Option<(Timestamp, String)>,
+    pub(super) guards: &'a Guards,
 }
 
 /// What has to happen after a round.
@@ -58,7 +69,7 @@ impl Entry {
     pub(super) fn unknown() -> Self {
         Self {
             desired: None,
-            row_version: 0,
+            row_version: RowVersion::Row(0),
             record: None,
             facts: Facts::default(),
             work: None,
@@ -73,24 +84,35 @@ impl Entry {
     }
 
     /// Takes a new desired state.
-    pub(super) fn declare(&mut self, desired: Desired, row_version: i64) {
+    pub(super) fn declare(&mut self, desired: Desired, row_version: RowVersion, now: Timestamp) {
         let requests = desired.requests;
+        let deletion = desired.deletion;
+        let looked_at_by_a_person =
+            self.desired.as_ref().is_some_and(|before| before.requests.unblock < requests.unblock);
+        if looked_at_by_a_person {
+            // They may have changed anything.
+            self.tell(News::EverythingStale);
+        }
         self.row_version = row_version;
         self.gone = false;
         match &mut self.record {
             // Made again after a deletion: what its row asks for is not outstanding.
             Some(record) if record.deleted_at.is_some() => {
                 record.deleted_at = None;
+                record.deletion_seen_at = None;
                 record.observed_requests = requests;
             }
             Some(_) => {}
             none => *none = Some(Record::first_seen(requests)),
         }
+        if let Some(record) = &mut self.record {
+            record.deletion_seen_at = deletion.map(|_| record.deletion_seen_at.unwrap_or(now));
+        }
         self.desired = Some(Arc::new(desired));
     }
 
     /// At which row version, and with which engine version, its desired state was read.
-    pub(super) fn seen_at(&self) -> Option<(i64, Option<String>)> {
+    pub(super) fn seen_at(&self) -> Option<(RowVersion, Option<String>)> {
         let desired = self.desired.as_ref()?;
         let wanted = desired.spec.as_ref().ok().and_then(|spec| spec.engine_version.as_ref());
         Some((self.row_version, wanted.map(ToString::to_string)))
@@ -120,7 +142,11 @@ impl Entry {
         match news {
             News::Failed(_) => Some(News::ContainerStale),
             News::EngineStale(_) => Some(News::EngineStale(None)),
-            News::Said(..) | News::ContainerStale | News::EverythingStale | News::Fetched(_) => Some(news),
+            News::Said(..)
+            | News::ContainerStale
+            | News::EverythingStale
+            | News::StateDirectory(_)
+            | News::Fetched(_) => Some(news),
         }
     }
 
@@ -133,6 +159,28 @@ impl Entry {
     /// Whether its row is there.
     pub(super) fn is_desired(&self) -> bool {
         self.desired.is_some()
+    }
+
+    /// Whether it is to be deleted.
+    pub(super) fn is_going(&self) -> bool {
+        self.desired.as_ref().is_some_and(|desired| desired.deletion.is_some())
+    }
+
+    /// Its deletion, as an operator is shown it who has to say that it is meant.
+    pub(super) fn held_deletion(&self) -> Option<HeldDeletion> {
+        let desired = self.desired.as_ref().filter(|desired| desired.deletion.is_some())?;
+        Some(HeldDeletion {
+            game_id: desired.id,
+            namespace: desired.namespace.to_string(),
+            name: desired.name.to_string(),
+            removes_state: desired.deletion_policy == DeletionPolicy::Delete,
+            seen_at: self.record.as_ref()?.deletion_seen_at?,
+        })
+    }
+
+    /// Whether a state directory belongs to it, as far as is known.
+    pub(super) fn has_state(&self) -> bool {
+        self.is_desired() && self.record.as_ref().is_some_and(|record| record.init_intent_at.is_some())
     }
 
     /// Since when Docker has said nothing about it.
@@ -152,21 +200,36 @@ impl Entry {
     }
 
     /// What its next round begins with; none if it has one, or nothing is desired of it.
-    pub(super) fn begin_round(
-        &mut self,
-        start_slot: bool,
-        pulling: Option<Work>,
-        docker_down: Option<(Timestamp, String)>,
-    ) -> Option<Input> {
+    pub(super) fn begin_round(&mut self, around: Around<'_>) -> Option<Input> {
         if self.in_round {
             self.due_again = true;
             return None;
         }
-        let desired = self.desired.clone()?;
-        let record = self.record.clone()?;
+        let input = self.input(self.desired.clone()?, around);
         self.in_round = true;
-        let work = self.work.as_ref().map(|(_, work)| work.clone()).or(pulling);
-        Some(Input { desired, record, facts: self.facts.clone(), work, start_slot, docker_down })
+        Some(input)
+    }
+
+    /// What is desired.
+    pub(super) fn desired(&self) -> Option<Arc<Desired>> {
+        self.desired.clone()
+    }
+
+    /// What a round would begin with, if this were desired.
+    pub(super) fn input(&self, desired: Arc<Desired>, around: Around<'_>) -> Input {
+        let record = self.record.clone().unwrap_or_else(|| Record::first_seen(desired.requests));
+        let Around { start_slot, pulling, docker_down, guards } = around;
+        let held = record.deletion_seen_at.filter(|_| desired.deletion.is_some());
+        Input {
+            work: self.work.as_ref().map(|(_, work)| work.clone()).or(pulling),
+            deletion_held: held.and_then(|seen| guards.holds(seen)),
+            freeze: guards.freeze().cloned(),
+            facts: self.facts.clone(),
+            desired,
+            record,
+            start_slot,
+            docker_down,
+        }
     }
 
     /// Takes in what a round leaves behind.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::game::container::{Container, ContainerState, ImageSelector, StateDirectory};
 use crate::game::engine::Answer;
-use crate::game::record::Life;
+use crate::game::record::{Contents, Life};
 use crate::game::{GameId, ImageRef, NetworkId};
 use crate::reconcile::{EngineView, Failure, Image, Looked, RuntimeView, Seen};
 use crate::runtime::Listed;
@@ -21,6 +21,8 @@ pub(super) struct Facts {
     pub(super) fetched: Option<ImageRef>,
     pub(super) network: Looked<Option<NetworkId>>,
     pub(super) state_directory: Looked<StateDirectory>,
+    pub(super) contents: Looked<Contents>,
+    pub(super) rival: Looked<Option<String>>,
     pub(super) engine: EngineView,
     /// A step that failed since the last plan.
     pub(super) failure: Option<Failure>,
@@ -37,6 +39,8 @@ impl Default for Facts {
             fetched: None,
             network: Looked::NotYet,
             state_directory: Looked::NotYet,
+            contents: Looked::NotYet,
+            rival: Looked::NotYet,
             engine: EngineView::NotAsked,
             failure: None,
             silent: None,
@@ -53,6 +57,8 @@ pub(super) enum News {
     EverythingStale,
     /// What the engine said.
     Said(Life, Timestamp, Answer),
+    /// The state directory is there, or is not.
+    StateDirectory(bool),
     /// The engine was told something, and has to be asked what came of it.
     EngineStale(Option<Failure>),
     /// The image was fetched.
@@ -68,6 +74,10 @@ impl Facts {
             News::EverythingStale => {
                 self.container = None;
                 self.forget_looks();
+            }
+            News::StateDirectory(there) => {
+                self.state_directory =
+                    if there { Looked::NotYet } else { Looked::At(StateDirectory::Absent) };
             }
             News::Said(life, at, answer) => {
                 let failed = matches!(answer, Answer::Unhealthy(_) | Answer::WrongEngine(_));
@@ -99,6 +109,8 @@ impl Facts {
         self.image = None;
         self.network = Looked::NotYet;
         self.state_directory = Looked::NotYet;
+        self.contents = Looked::NotYet;
+        self.rival = Looked::NotYet;
     }
 
     /// What the planner is shown.
@@ -114,6 +126,8 @@ impl Facts {
                 image: self.image_view(),
                 network: self.network.clone(),
                 state_directory: self.state_directory,
+                contents: self.contents.clone(),
+                rival: self.rival.clone(),
                 engine: self.engine.clone(),
             })),
         }

@@ -90,6 +90,8 @@ fn kind(step: &Step) -> &'static str {
         Step::LookAtImage(_) => "look_at_image",
         Step::LookAtNetwork => "look_at_network",
         Step::LookAtStateDirectory => "look_at_state_directory",
+        Step::LookAtContents => "look_at_contents",
+        Step::LookForRival { .. } => "look_for_rival",
         Step::PullImage(_) => "pull_image",
         Step::CreateStateDirectory(_) => "create_state_directory",
         Step::CreateNetwork => "create_network",

@@ -9,6 +9,7 @@ mod desired;
 mod dispatch;
 mod entry;
 mod facts;
+mod ground;
 mod metrics;
 mod pulls;
 mod queue;
@@ -41,6 +42,7 @@ use crate::store::{Recorder, Store, StoreError};
 
 use entry::Entry;
 use facts::News;
+use ground::Guards;
 use pulls::Pulls;
 use queue::Queue;
 use round::Context;
@@ -125,6 +127,8 @@ struct Controller {
     pulls: Pulls,
     health: watch::Sender<ControllerStatus>,
     docker_down: Option<(Timestamp, String)>,
+    /// What concerns all games.
+    guards: Guards,
     /// It is known to be the Docker Engine that the games run on.
     docker_verified: bool,
     /// Another controller has taken over.
@@ -192,6 +196,7 @@ pub async fn run(
         pulls: Pulls::default(),
         health,
         docker_down: None,
+        guards: Guards::default(),
         docker_verified: false,
         deposed: false,
         looked: false,
@@ -202,7 +207,8 @@ pub async fn run(
         controller.games.insert(game, Entry::known(record));
     }
     loop {
-        let due = controller.queue.next_due();
+        // Before the ground was looked at, nothing begins.
+        let due = controller.guards.looked.then(|| controller.queue.next_due()).flatten();
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
@@ -264,7 +270,7 @@ impl Controller {
                         self.tell(game, news);
                     }
                 }
-                Finished::Listed(result) => self.listed(result),
+                Finished::Listed(everything) => self.listed(*everything),
                 Finished::Desired(result) => self.desired(result),
             },
         }

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::game::container::ContainerState;
+use crate::game::controller::Freeze;
 use crate::game::operation::Ending;
 use crate::game::record::Record;
-use crate::game::spec::Desired;
+use crate::game::spec::{Deletion, Desired};
 use crate::game::{Epoch, OperationId};
 use crate::reconcile::apply::{self, Background, Effect, Subject};
 use crate::reconcile::plan::{Mappings, Plan};
@@ -46,6 +47,25 @@ pub(super) struct Input {
     pub(super) start_slot: bool,
     /// Docker is known not to answer anybody, since then.
     pub(super) docker_down: Option<(Timestamp, String)>,
+    /// Why nothing may be touched, if so.
+    pub(super) freeze: Option<Freeze>,
+    /// Why its deletion waits, if it does.
+    pub(super) deletion_held: Option<String>,
+}
+
+impl Input {
+    /// What the planner is shown.
+    pub(super) fn observation(&self) -> Observation {
+        Observation {
+            now: Timestamp::now(),
+            runtime: self.facts.view(),
+            work: self.work.clone(),
+            start_slot: self.start_slot,
+            failure: self.facts.failure.clone(),
+            freeze: self.freeze.clone(),
+            deletion_held: self.deletion_held.clone(),
+        }
+    }
 }
 
 /// What one round leaves behind.
@@ -86,34 +106,17 @@ impl Output {
 
 pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     let desired = input.desired.clone();
-    match &input.docker_down {
-        Some(down) => {
-            input.facts.container = None;
-            input.facts.silent = Some(down.clone());
-        }
-        None => {
-            // Docker is asked by few at a time, however many games there are.
-            let Ok(_turn) = context.rounds.acquire().await else {
-                // The controller is ending.
-                return Output::new(input);
-            };
-            observe(context, &desired, &input.record, &mut input.facts).await;
-        }
+    if !observe(context, &mut input).await {
+        return Output::new(input);
     }
-    let now = Timestamp::now();
-    let observation = Observation {
-        now,
-        runtime: input.facts.view(),
-        work: input.work.clone(),
-        start_slot: input.start_slot,
-        failure: input.facts.failure.clone(),
-    };
+    let observation = input.observation();
     let planned = plan(&desired, &input.record, &observation, &context.policy);
     let mut output = Output::new(input);
     output.silent = output.facts.silent.is_some();
     context.metrics.rounds.inc();
 
-    match write_down(context, &desired, &output.record, &planned, false).await {
+    let counts = observation.freeze.is_none();
+    match write_down(context, &desired, &output.record, &planned, None, counts).await {
         Ok(record) => output.record = record,
         Err(error) => {
             output.not_recorded = Some(error);
@@ -128,8 +131,20 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     output
 }
 
-/// Asks Docker about what is stale.
-async fn observe(context: &Context, desired: &Desired, record: &Record, facts: &mut Facts) {
+/// Asks Docker about what is stale. False if the controller is ending.
+pub(super) async fn observe(context: &Context, input: &mut Input) -> bool {
+    if let Some(down) = &input.docker_down {
+        input.facts.container = None;
+        input.facts.silent = Some(down.clone());
+        return true;
+    }
+    // Docker is asked by few at a time, however many games there are.
+    let Ok(_turn) = context.rounds.acquire().await else { return false };
+    inspect(context, &input.desired, &input.record, &mut input.facts).await;
+    true
+}
+
+async fn inspect(context: &Context, desired: &Desired, record: &Record, facts: &mut Facts) {
     if facts.container.is_some() && facts.silent.is_none() {
         return;
     }
@@ -170,7 +185,8 @@ async fn write_down(
     desired: &Desired,
     was: &Record,
     plan: &Plan,
-    delete_row: bool,
+    deleted: Option<Deletion>,
+    counts: bool,
 ) -> Result<Record, RecordError> {
     let mut record = plan.record.clone();
     if record.applied.is_some() && record.state_path.is_none() {
@@ -193,7 +209,7 @@ async fn write_down(
         && operation.is_empty()
         && plan.mappings == Mappings::Keep
         && plan.event.is_none()
-        && !delete_row
+        && deleted.is_none()
         && !acts
     {
         return Ok(record);
@@ -222,7 +238,8 @@ async fn write_down(
             reason: told.reason.clone(),
             message: told.message.clone(),
         }),
-        delete_row,
+        deleted,
+        counts,
     };
     context.recorder.record(recording).await?;
     Ok(record)
@@ -291,6 +308,8 @@ async fn take_in(
         Effect::Image(selector, found) => facts.image = Some((selector, found)),
         Effect::Network(network) => facts.network = crate::reconcile::Looked::At(network),
         Effect::StateDirectory(there) => facts.state_directory = crate::reconcile::Looked::At(there),
+        Effect::Contents(contents) => facts.contents = crate::reconcile::Looked::At(contents),
+        Effect::Rival(rival) => facts.rival = crate::reconcile::Looked::At(rival),
         Effect::ContainerChanged => {
             facts.container = None;
             if let Step::StartContainer(_) | Step::RemoveContainer(_) = step {
@@ -298,6 +317,11 @@ async fn take_in(
                 facts.forget_looks();
                 facts.fetched = None;
             }
+        }
+        Effect::Begin(background) if matches!(background, Background::Initialise(..)) => {
+            // What it left in the directory is looked at before it is sent again.
+            facts.contents = crate::reconcile::Looked::NotYet;
+            output.begin.push((step.clone(), background));
         }
         Effect::Begin(background) => output.begin.push((step.clone(), background)),
         Effect::DeleteRow => {
@@ -314,6 +338,7 @@ async fn take_in(
                 last.record.observed_generation = desired.generation;
             }
             last.record.operation = None;
+            last.record.deletion_seen_at = output.record.deletion_seen_at;
             last.record.deleted_at = Some(Timestamp::now());
             last.record.phase = crate::game::Phase::Stopped;
             last.record.reason = "Deleted".into();
@@ -323,7 +348,7 @@ async fn take_in(
                 reason: "Deleted".into(),
                 message: "The game was deleted.".into(),
             });
-            match write_down(context, desired, &output.record, &last, true).await {
+            match write_down(context, desired, &output.record, &last, desired.deletion, true).await {
                 Ok(record) => {
                     output.record = record;
                     output.deleted = true;

@@ -3,7 +3,7 @@
 //! Each is a task that ends by handing in a [`Finished`]; none of them touches the controller's
 //! state.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,15 +12,17 @@ use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::{EngineClient, Target};
+use crate::game::controller::ControllerSpec;
 use crate::game::record::Life;
 use crate::game::spec::Desired;
 use crate::game::{ContainerId, GameId, ImageRef, RaceName};
 use crate::reconcile::apply;
 use crate::reconcile::{Failure, FailureClass, Step};
 use crate::runtime::{Listed, PullProgress, Runtime, RuntimeError};
-use crate::store::{Store, StoreError};
+use crate::store::{RowVersion, Store, StoreError};
 
 use super::facts::News;
+use super::ground::GroundLook;
 use super::round::Output;
 
 /// The end of something that ran beside the loop.
@@ -32,8 +34,8 @@ pub(super) enum Finished {
     Work(GameId, u64, News),
     /// A pull, for every game that waits on it.
     Pull(ImageRef, Result<(), RuntimeError>),
-    /// A bulk list.
-    Listed(Result<Vec<Listed>, RuntimeError>),
+    /// A look at everything: what the games stand on, and every container.
+    Listed(Box<Everything>),
     /// A bulk look at desired state.
     Desired(Result<DesiredLook, StoreError>),
 }
@@ -44,15 +46,26 @@ impl std::fmt::Debug for Output {
     }
 }
 
+/// What a look at everything found.
+#[derive(Debug)]
+pub(super) struct Everything {
+    pub(super) ground: Result<GroundLook, StoreError>,
+    pub(super) containers: Result<Vec<Listed>, RuntimeError>,
+    /// The games that have a state directory; none if that cannot be told.
+    pub(super) directories: Option<HashSet<GameId>>,
+}
+
 /// What a bulk look at desired state found.
 #[derive(Debug)]
 pub(super) struct DesiredLook {
     /// Games whose rows changed, with their row versions.
-    pub(super) changed: Vec<(Desired, i64)>,
+    pub(super) changed: Vec<(Desired, RowVersion)>,
     /// Games whose rows are gone.
     pub(super) gone: Vec<GameId>,
     /// The engine versions' row versions.
     pub(super) versions: HashMap<String, i64>,
+    /// What operators want of the whole controller.
+    pub(super) spec: ControllerSpec,
 }
 
 /// Starts work and hands in its end.
@@ -134,39 +147,23 @@ impl Workshop {
         })
     }
 
-    /// Lists every container, after a pause; and before that makes sure, if that is wanted, that it
-    /// is still the Docker Engine that the database's games run on.
+    /// Looks at everything, after a pause: what the games stand on, and every container. Docker is
+    /// asked who it is, before anything it says is believed, if it may have become another one.
     pub(super) fn list(&self, wait: std::time::Duration, verify: bool) {
         let this = self.clone();
         self.spawn(async move {
             tokio::time::sleep(wait).await;
-            if verify && let Err(error) = this.same_docker().await {
-                return Finished::Listed(Err(error));
-            }
-            Finished::Listed(this.runtime.list().await)
+            let ground = this.look_at_ground(verify).await;
+            let containers = this.runtime.list().await;
+            let directories = this.runtime.state_directories().await.ok();
+            Finished::Listed(Box::new(Everything { ground, containers, directories }))
         });
-    }
-
-    async fn same_docker(&self) -> Result<(), RuntimeError> {
-        let found = self.runtime.identity().await?.id;
-        let database = |error: StoreError| RuntimeError::Unreachable(Box::new(error));
-        match self.store.instance().await.map_err(database)?.docker_engine_id {
-            Some(expected) if expected != found => {
-                let why = format!("this is another Docker Engine ({found}); the games run on {expected}");
-                Err(RuntimeError::Unreachable(why.into()))
-            }
-            Some(_) => Ok(()),
-            None => {
-                let binding = crate::store::Binding { docker_engine_id: Some(found), ..Default::default() };
-                self.store.bind(&binding).await.map_err(database)
-            }
-        }
     }
 
     /// Reads what changed since these row versions, in a fixed number of queries.
     pub(super) fn look_at_desired(
         &self,
-        games: HashMap<GameId, (i64, Option<String>)>,
+        games: HashMap<GameId, (RowVersion, Option<String>)>,
         versions: HashMap<String, i64>,
         wait: std::time::Duration,
     ) {
@@ -180,7 +177,7 @@ impl Workshop {
 
 async fn look(
     store: &Store,
-    games: HashMap<GameId, (i64, Option<String>)>,
+    games: HashMap<GameId, (RowVersion, Option<String>)>,
     versions: HashMap<String, i64>,
 ) -> Result<DesiredLook, StoreError> {
     let versions_now = store.version_index().await?;
@@ -197,7 +194,8 @@ async fn look(
         .map(|(id, _)| *id)
         .collect();
     let gone = games.keys().filter(|id| !index.contains_key(id)).copied().collect();
-    Ok(DesiredLook { changed: store.desired(&changed).await?, gone, versions: versions_now })
+    let changed = store.desired(&changed).await?;
+    Ok(DesiredLook { changed, gone, versions: versions_now, spec: store.controller_spec().await? })
 }
 
 /// A failure outside a round is counted whatever it was, or it would be tried again without a pause.

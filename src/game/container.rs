@@ -1,7 +1,7 @@
 //! A game's container as a runtime describes it.
 
 use super::id::{ContainerId, GameId, ImageId, ImageRef, NetworkId};
-use super::record::{Endpoints, Life};
+use super::record::{AppliedSpec, Endpoints, Life};
 
 /// A container that carries this instance's labels, or the name of one of its games.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Container {
     pub reachable_at: Option<String>,
     /// The epoch it was created in, from its label.
     pub epoch: Option<i64>,
+    /// The declared inputs it was made from, from its label: what a lost record is made of again.
+    pub applied: Option<AppliedSpec>,
     /// The admin token that it was created with.
     pub token: Option<EngineToken>,
 }
@@ -105,8 +107,10 @@ pub enum ImageSelector {
 /// Where the state directory of a game stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateDirectory {
-    /// It is there.
+    /// It is there, with something in it.
     Present,
+    /// It is there, with nothing in it.
+    Empty,
     /// It is not.
     Absent,
 }

@@ -65,6 +65,8 @@ pub enum FreezeReason {
     StateRootMissing,
     /// The state root belongs to another database.
     StateRootOfAnother,
+    /// Another process works in the state root.
+    StateRootInUse,
     /// The state root cannot be read.
     StateRootUnreadable,
     /// The database is older than what happened since: a backup put back.
@@ -81,6 +83,24 @@ pub struct Freeze {
     pub message: String,
     /// What to do about it.
     pub way_out: String,
+}
+
+impl FreezeReason {
+    /// Every reason.
+    pub const ALL: [Self; 7] = [
+        Self::FrozenByHand,
+        Self::OtherDocker,
+        Self::StateRootMissing,
+        Self::StateRootOfAnother,
+        Self::StateRootInUse,
+        Self::StateRootUnreadable,
+        Self::DatabaseOlder,
+    ];
+
+    /// Whether this word is one of them.
+    pub fn is_named(word: &str) -> bool {
+        Self::ALL.iter().any(|reason| reason.to_string() == word)
+    }
 }
 
 impl std::fmt::Display for FreezeReason {

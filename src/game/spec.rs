@@ -182,6 +182,16 @@ pub enum Relaxation {
     WritableRoot,
 }
 
+/// How it came that a game is to be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// Somebody asked for it: it begins at once.
+    Requested,
+    /// Its row is gone and left a tombstone: it begins after a grace period, in which the row may
+    /// come back.
+    RowGone,
+}
+
 /// A game as declared: the row, read once into types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
@@ -201,8 +211,8 @@ pub struct Desired {
     pub paused: bool,
     /// What becomes of the state directory.
     pub deletion_policy: DeletionPolicy,
-    /// Somebody asked for its deletion.
-    pub deletion_requested_at: Option<Timestamp>,
+    /// It is to be deleted.
+    pub deletion: Option<Deletion>,
     /// What was asked for by counter.
     pub requests: Requests,
     /// Counts changes of its memberships.

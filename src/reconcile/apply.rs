@@ -9,12 +9,13 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::EngineError;
 use crate::game::container::{ImageSelector, StateDirectory};
-use crate::game::record::{AppliedSpec, Life};
+use crate::game::record::{AppliedSpec, Contents, Life};
 use crate::game::spec::Contract;
 use crate::game::{ContainerId, Epoch, GameId, ImageId, ImageRef, Name, NetworkId, RaceName};
 use crate::runtime::{NewContainer, PullFailure, Runtime, RuntimeError};
 
 use super::observed::{Failure, FailureClass};
+use super::plan::DIRECTORY_IN_USE;
 use super::step::Step;
 
 /// For whom steps are taken.
@@ -37,6 +38,10 @@ pub enum Effect {
     Network(Option<NetworkId>),
     /// The state directory.
     StateDirectory(StateDirectory),
+    /// What is in the state directory.
+    Contents(Contents),
+    /// Another container that has the state directory.
+    Rival(Option<String>),
     /// The container is another one now, or in another state.
     ContainerChanged,
     /// To be run in the background.
@@ -65,10 +70,12 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
         Step::LookAtImage(selector) => Effect::Image(selector.clone(), runtime.image(selector).await?),
         Step::LookAtNetwork => Effect::Network(runtime.network().await?),
         Step::LookAtStateDirectory => Effect::StateDirectory(runtime.state_directory(game).await?),
+        Step::LookAtContents => Effect::Contents(runtime.contents(game).await?),
+        Step::LookForRival { own } => Effect::Rival(runtime.rival(game, own.as_ref()).await?),
         Step::PullImage(image) => Effect::Begin(Background::Pull(image.clone())),
         Step::CreateStateDirectory(run_as) => {
             runtime.create_state_directory(game, *run_as).await?;
-            Effect::StateDirectory(StateDirectory::Present)
+            Effect::StateDirectory(StateDirectory::Empty)
         }
         Step::CreateNetwork => Effect::Network(Some(runtime.create_network().await?)),
         Step::CreateContainer { vacancy: _, inputs, image } => {
@@ -103,12 +110,13 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
 fn new_container(subject: &Subject, inputs: &AppliedSpec, image: &ImageSelector) -> NewContainer {
     let AppliedSpec { engine_version, image: _, port, contract, run_as, relaxations, resources } = inputs;
     // Declared inputs are plain data, which always serialises.
-    let declared = serde_json::to_vec(inputs).unwrap_or_default();
+    let declared = serde_json::to_string(inputs).unwrap_or_default();
     let spec_hash = Sha256::digest(&declared).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     NewContainer {
         game: subject.game,
         name: subject.name.clone(),
         engine_version: engine_version.to_string(),
+        inputs: declared,
         spec_hash,
         epoch: subject.epoch,
         image: image.clone(),
@@ -126,6 +134,9 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
         RuntimeError::Unreachable(_) | RuntimeError::TimedOut { .. } => {
             (FailureClass::Unknown, "DockerUnreachable")
         }
+        // The next look at the whole ground says what became of it.
+        RuntimeError::StateRootNotOurs => (FailureClass::Unknown, "StateRootNotOurs"),
+        RuntimeError::DirectoryInUse(_) => (FailureClass::Person, DIRECTORY_IN_USE),
         RuntimeError::NotOurs(_) => (FailureClass::Stale, "NotOurs"),
         RuntimeError::Conflict(_) => match step {
             // Somebody else's name or directory: counted, so that it is not tried without a pause.
@@ -184,7 +195,7 @@ pub fn engine_failure(step: &Step, error: &EngineError) -> Failure {
 }
 
 /// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(deeper) = cause {

@@ -1,9 +1,19 @@
 //! A plan in words: what should be, what is, what would be done now and why, and what follows.
 
+mod words;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::game::Phase;
+use crate::game::record::Record;
+use crate::game::spec::{DeletionPolicy, Desired, DesiredStatus};
+
+use super::forecast::forecast;
+use super::observed::Observation;
+use super::plan::plan;
+use super::policy::Policy;
+use super::step::{Planned, Step};
 
 /// What a game's plan comes to, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -101,4 +111,68 @@ pub enum Disruption {
     Removal,
     /// The game is removed with its state.
     Destruction,
+}
+
+impl From<&Planned> for ShownStep {
+    fn from(Planned { step, cause }: &Planned) -> Self {
+        Self { step: step.to_string(), cause: cause.clone(), changes: step.mutates() }
+    }
+}
+
+/// Explains a game: the plan that would be made of it now, in words, and what would follow.
+pub fn explain(
+    desired: &Desired,
+    record: &Record,
+    observation: &Observation,
+    policy: &Policy,
+) -> Explanation {
+    let planned = plan(desired, record, observation, policy);
+    let all = forecast(desired, record, observation, policy);
+    // The first of them are those of the present plan.
+    let afterwards: Vec<&Planned> =
+        all.iter().skip(planned.steps.len()).filter(|planned| planned.step.mutates()).collect();
+    let disruption = disruption(desired, record, all.iter().map(|planned| &planned.step));
+    let shown = &planned.record;
+    let settled = all.iter().all(|planned| !planned.step.mutates())
+        && observation.freeze.is_none()
+        && shown.observed_generation == desired.generation
+        && words::is_as_desired(desired, shown);
+    Explanation {
+        summary: words::summary(desired, shown, &planned, settled),
+        phase: shown.phase,
+        reason: shown.reason.clone(),
+        message: shown.message.clone(),
+        generation: desired.generation,
+        observed_generation: record.observed_generation,
+        desired: words::desired(desired),
+        observed: words::observed(shown, observation),
+        guard: words::guard(shown, observation),
+        steps: planned.steps.iter().map(ShownStep::from).collect(),
+        afterwards: afterwards.into_iter().map(ShownStep::from).collect(),
+        disruption,
+        waiting_on: planned.waiting_on.iter().map(ToString::to_string).collect(),
+        working_on: observation.work.as_ref().map(words::work),
+        next_look_at: planned.look_again,
+        next_attempt_at: shown.next_attempt_at,
+        failures: shown.failures,
+        settled,
+    }
+}
+
+fn disruption<'a>(desired: &Desired, record: &Record, steps: impl Iterator<Item = &'a Step>) -> Disruption {
+    let (mut stops, mut starts, mut removes) = (false, false, false);
+    for step in steps {
+        stops |= matches!(step, Step::StopContainer { .. });
+        starts |= matches!(step, Step::StartContainer(_));
+        removes |= matches!(step, Step::FinishDeletion(_));
+    }
+    match (removes, stops, starts) {
+        (true, ..) if desired.deletion_policy == DeletionPolicy::Delete => Disruption::Destruction,
+        (true, ..) => Disruption::Removal,
+        (_, true, true) => Disruption::Restart,
+        (_, true, false) => Disruption::Stop,
+        (_, false, true) if record.phase == Phase::Running => Disruption::Restart,
+        (_, false, true) if desired.status == DesiredStatus::Running => Disruption::Start,
+        (_, false, _) => Disruption::None,
+    }
 }

@@ -7,7 +7,10 @@
 pub mod apply;
 pub mod backoff;
 pub mod conditions;
+pub mod deletions;
 pub mod explain;
+pub mod forecast;
+pub mod ground;
 pub mod observed;
 pub mod operations;
 pub mod plan;

@@ -7,8 +7,9 @@
 use jiff::Timestamp;
 
 use crate::game::container::{Container, ContainerState, ImageSelector, Owner, StateDirectory};
+use crate::game::controller::Freeze;
 use crate::game::engine::Answer;
-use crate::game::record::Life;
+use crate::game::record::{Contents, Life};
 use crate::game::{ContainerId, ImageId, ImageRef, NetworkId};
 
 use super::step::Step;
@@ -26,6 +27,10 @@ pub struct Observation {
     pub start_slot: bool,
     /// A step that failed since the last plan.
     pub failure: Option<Failure>,
+    /// Why the whole controller touches nothing, if so.
+    pub freeze: Option<Freeze>,
+    /// Why deletions wait for an operator's word, if this one does.
+    pub deletion_held: Option<String>,
 }
 
 /// What Docker says.
@@ -64,6 +69,10 @@ pub struct Seen {
     pub network: Looked<Option<NetworkId>>,
     /// The game's state directory.
     pub state_directory: Looked<StateDirectory>,
+    /// What is in it.
+    pub contents: Looked<Contents>,
+    /// Another container that has it mounted and is not proven dead.
+    pub rival: Looked<Option<String>>,
     /// The engine itself.
     pub engine: EngineView,
 }

@@ -26,6 +26,8 @@ pub struct Policy {
     pub backoff_longest: Duration,
     /// Health without a break that makes earlier failures forgotten.
     pub forget_failures_after: Duration,
+    /// From a row's vanishing to the deletion of its game; the row may come back meanwhile.
+    pub deletion_grace: Duration,
     /// When images are fetched.
     pub pull: PullPolicy,
 }
@@ -43,6 +45,7 @@ impl Default for Policy {
             backoff_first: Duration::from_secs(1),
             backoff_longest: Duration::from_secs(300),
             forget_failures_after: Duration::from_secs(600),
+            deletion_grace: Duration::from_secs(60),
             pull: PullPolicy::IfNotPresent,
         }
     }

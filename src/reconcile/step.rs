@@ -19,6 +19,13 @@ pub enum Step {
     LookAtNetwork,
     /// See whether the state directory is there.
     LookAtStateDirectory,
+    /// See what is in the state directory.
+    LookAtContents,
+    /// See whether another container has the state directory.
+    LookForRival {
+        /// The game's own, if it has one.
+        own: Option<ContainerId>,
+    },
     /// Fetch the image, in the background.
     PullImage(ImageRef),
     /// Make the state directory.
@@ -74,6 +81,8 @@ impl Step {
             Self::LookAtImage(_)
             | Self::LookAtNetwork
             | Self::LookAtStateDirectory
+            | Self::LookAtContents
+            | Self::LookForRival { .. }
             | Self::ProbeEngine { .. } => false,
             Self::PullImage(_)
             | Self::CreateStateDirectory(_)
@@ -96,6 +105,8 @@ impl fmt::Display for Step {
             Self::LookAtImage(ImageSelector::Pinned(id)) => write!(f, "look at pinned image {id}"),
             Self::LookAtNetwork => f.write_str("look at network"),
             Self::LookAtStateDirectory => f.write_str("look at state directory"),
+            Self::LookAtContents => f.write_str("look into state directory"),
+            Self::LookForRival { .. } => f.write_str("look for another container on the state directory"),
             Self::PullImage(image) => write!(f, "pull image {image}"),
             Self::CreateStateDirectory(_) => f.write_str("create state directory"),
             Self::CreateNetwork => f.write_str("create network"),
@@ -145,10 +156,28 @@ pub enum Wait {
     Engine,
     /// Docker, which has to settle or to answer.
     Docker,
+    /// The grace period of a row that vanished.
+    Grace,
     /// A changed spec.
     Spec,
     /// A person.
     Person,
+}
+
+impl Wait {
+    /// Whether it is worth showing: what passes in a moment is not.
+    pub fn lasts(&self) -> bool {
+        match self {
+            Self::Work | Self::Engine => false,
+            Self::Pull(_)
+            | Self::StartSlot
+            | Self::NextAttempt
+            | Self::Docker
+            | Self::Grace
+            | Self::Spec
+            | Self::Person => true,
+        }
+    }
 }
 
 impl fmt::Display for Wait {
@@ -160,6 +189,7 @@ impl fmt::Display for Wait {
             Self::NextAttempt => f.write_str("the next attempt"),
             Self::Engine => f.write_str("the engine"),
             Self::Docker => f.write_str("Docker"),
+            Self::Grace => f.write_str("the grace period of its vanished row"),
             Self::Spec => f.write_str("a changed spec"),
             Self::Person => f.write_str("a person"),
         }

@@ -6,6 +6,7 @@
 
 pub mod docker;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,6 +15,7 @@ use futures::stream::BoxStream;
 pub use crate::game::container::{
     Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory,
 };
+use crate::game::record::Contents;
 use crate::game::spec::{Relaxation, RunAs};
 use crate::game::{ContainerId, Epoch, GameId, ImageId, ImageRef, Name, NetworkId, Resources};
 
@@ -28,6 +30,10 @@ pub struct Listed {
     pub state: String,
     /// Its address on the network, which changes with each life.
     pub address: Option<String>,
+    /// The game's handle when it was made, from its label.
+    pub name: String,
+    /// The engine version it was made for, from its label.
+    pub engine_version: String,
 }
 
 /// What a new container is made from.
@@ -39,6 +45,8 @@ pub struct NewContainer {
     pub name: Name,
     /// The version, for people.
     pub engine_version: String,
+    /// The declared inputs it is made from, as JSON, kept with it: a lost record is made again from them.
+    pub inputs: String,
     /// A digest of the declared inputs, for people.
     pub spec_hash: String,
     /// The leadership that makes it.
@@ -115,6 +123,12 @@ pub enum RuntimeError {
         /// The registry's or Docker's words.
         message: String,
     },
+    /// Another container that is not proven dead has the game's state directory mounted.
+    #[error("container {0} has the game's state directory mounted and is not proven dead")]
+    DirectoryInUse(String),
+    /// The state root is not this instance's: another one, or its disk is not mounted.
+    #[error("the state root is not this database's (any more): is its disk mounted?")]
+    StateRootNotOurs,
     /// The container is not what was decided about: its labels say so.
     #[error("container {0} is not this game's (any more); it is left alone")]
     NotOurs(ContainerId),
@@ -147,6 +161,17 @@ pub enum PullFailure {
     Unreachable,
     /// The policy is `never`, and the image is not here.
     Forbidden,
+}
+
+/// What was found in the state root.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StateRootLook {
+    /// The instance that its sentinel names; none if it has none.
+    pub sentinel: Option<String>,
+    /// The high-water counter that is kept in it.
+    pub high_water: Option<i64>,
+    /// It is this instance's, and another process works in it.
+    pub locked_by_another: bool,
 }
 
 /// A container runtime.
@@ -207,6 +232,25 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Makes it, owned by the user its engine will be; success if it is there.
     async fn create_state_directory(&self, game: GameId, run_as: RunAs) -> Result<(), RuntimeError>;
+
+    /// Which games have a state directory, in one look.
+    async fn state_directories(&self) -> Result<HashSet<GameId>, RuntimeError>;
+
+    /// What is in the game's state directory.
+    async fn contents(&self, game: GameId) -> Result<Contents, RuntimeError>;
+
+    /// A container other than `own` that has the game's state directory mounted and is not proven
+    /// dead.
+    async fn rival(&self, game: GameId, own: Option<&ContainerId>) -> Result<Option<String>, RuntimeError>;
+
+    /// Whose the state root is, and how far things had come.
+    async fn state_root(&self) -> Result<StateRootLook, RuntimeError>;
+
+    /// Makes the state root this instance's.
+    async fn bind_state_root(&self) -> Result<(), RuntimeError>;
+
+    /// Writes into the state root how far things have come.
+    async fn keep_high_water(&self, high_water: i64) -> Result<(), RuntimeError>;
 
     /// Removes it with everything in it, following no link; success if it is gone.
     async fn remove_state_directory(&self, game: GameId) -> Result<(), RuntimeError>;

@@ -5,10 +5,12 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::game::controller::Instance;
+use tokio::sync::watch;
+
 use crate::runtime::{Runtime, RuntimeError};
-use crate::store::{Binding, Store, StoreError};
 
 /// Why the controller does not start.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +31,6 @@ pub(super) enum StartError {
     Locked { path: PathBuf },
     #[error("Docker does not answer; start it, or say where it is with --docker-host or DOCKER_HOST")]
     NoDocker(#[source] RuntimeError),
-    #[error(
-        "this database's games run on another Docker Engine ({expected}; this one is {found}); point --docker-host at that one. Nothing was touched"
-    )]
-    OtherDocker { expected: String, found: String },
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -94,28 +90,22 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
     }
 }
 
-/// Refuses a Docker Engine other than the one this database's games run on.
-pub(super) async fn same_docker(
-    store: &Store,
-    instance: &Instance,
-    runtime: &dyn Runtime,
-) -> Result<(), StartError> {
-    let found = match runtime.identity().await {
-        Ok(identity) => identity.id,
-        Err(error) => {
+/// The shortest time between two notes of the high-water counter in the state root.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
+
+/// Notes in the state root how far the database has come, so that an older copy of it is recognised.
+/// Ends when the recorder does.
+pub(super) async fn keep_high_water(runtime: Arc<dyn Runtime>, mut counter: watch::Receiver<i64>) {
+    while counter.changed().await.is_ok() {
+        let high_water = *counter.borrow_and_update();
+        if let Err(error) = runtime.keep_high_water(high_water).await {
+            // What is wrong with the state root freezes the controller; this only cannot be noted.
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "Docker does not answer; nothing is decided until it does"
+                "the high-water counter could not be noted in the state root"
             );
-            return Ok(());
         }
-    };
-    match &instance.docker_engine_id {
-        Some(expected) if *expected != found => {
-            Err(StartError::OtherDocker { expected: expected.clone(), found })
-        }
-        Some(_) => Ok(()),
-        None => Ok(store.bind(&Binding { docker_engine_id: Some(found), ..Binding::default() }).await?),
+        tokio::time::sleep(NOTE_EVERY).await;
     }
 }
 

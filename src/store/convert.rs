@@ -8,12 +8,12 @@ use sea_orm::JsonValue;
 
 use crate::game::manifest::{
     EngineVersionManifest, GameColumns, GameSpecManifest, ObjectMeta, PlayerManifest, ResourcesManifest,
-    VersionColumns,
+    SpecProblem, VersionColumns,
 };
-use crate::game::spec::{DeletionPolicy, Desired, DesiredStatus, Requests, Source, VersionEntry};
+use crate::game::spec::{Deletion, DeletionPolicy, Desired, DesiredStatus, Requests, Source, VersionEntry};
 use crate::game::{GameId, Name, Namespace};
 
-use super::entity::{engine_versions, games, memberships};
+use super::entity::{engine_versions, game_tombstones, games, memberships};
 
 /// The database's time of ours, to the microsecond that both databases keep.
 pub(super) fn to_db(time: Timestamp) -> DateTime<Utc> {
@@ -115,6 +115,33 @@ pub(super) fn raw_spec(row: &games::Model, members: &[memberships::Model]) -> Ga
     spec
 }
 
+/// A game whose row is gone, from its tombstone: all that is left to do is its deletion.
+pub(super) fn buried(row: &game_tombstones::Model) -> Option<Desired> {
+    Some(Desired {
+        id: GameId(row.game_id.0),
+        namespace: row.namespace.parse().ok()?,
+        name: row.name.parse().ok()?,
+        generation: row.generation,
+        status: DesiredStatus::Stopped,
+        stop_now: false,
+        paused: false,
+        deletion_policy: DeletionPolicy::from_row(&row.deletion_policy).unwrap_or_default(),
+        deletion: Some(match row.deletion_requested_at {
+            Some(_) => Deletion::Requested,
+            None => Deletion::RowGone,
+        }),
+        requests: Requests::default(),
+        membership_revision: row.membership_revision,
+        members: Vec::new(),
+        spec: Err(vec![SpecProblem::new("metadata.name", "the game's row is gone")]),
+        version: None,
+        source: Source::Lobby,
+        requested_by: row.requested_by.clone(),
+        request_id: row.request_id.clone(),
+        labels: BTreeMap::new(),
+    })
+}
+
 /// A game's row, read once into types. A row whose very identity is nonsense is none.
 pub(super) fn desired(
     row: &games::Model,
@@ -140,7 +167,7 @@ pub(super) fn desired(
         stop_now: row.stop_now,
         paused: row.paused,
         deletion_policy: DeletionPolicy::from_row(&row.deletion_policy).unwrap_or_default(),
-        deletion_requested_at: row.deletion_requested_at.map(from_db),
+        deletion: row.deletion_requested_at.map(|_| Deletion::Requested),
         requests: Requests {
             restart: row.restart_generation,
             force_turn: row.force_turn_generation,

@@ -2,7 +2,7 @@
 //!
 //! A write that changes nothing writes nothing, so `generation` and `row_version` stay.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::db_uuid::DbUuid;
 use sea_orm::sea_query::OnConflict;
@@ -17,8 +17,8 @@ use crate::game::record::Record;
 use crate::game::spec::{Desired, Member, Source, VersionEntry};
 use crate::game::{GameId, Name, Namespace};
 
-use super::convert::{desired, game_meta, raw_spec, resources_to_db, to_db, version};
-use super::entity::{games, memberships, runtime_records};
+use super::convert::{buried, desired, game_meta, raw_spec, resources_to_db, to_db, version};
+use super::entity::{game_tombstones, games, memberships, runtime_records};
 use super::{Store, StoreError, readable, records};
 
 /// What keeps a deleted game's row until its engine is gone.
@@ -45,6 +45,15 @@ pub struct Preconditions {
     pub uid: Option<String>,
     /// The object's version.
     pub resource_version: Option<String>,
+}
+
+/// What desired state was read from, and at which of its versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowVersion {
+    /// The game's row.
+    Row(i64),
+    /// The tombstone of a row that is gone.
+    Tombstone(i64),
 }
 
 /// A game as the API shows it.
@@ -127,20 +136,34 @@ impl From<DbErr> for WriteError {
 }
 
 impl Store {
-    /// Which row version each game is at: what tells which games to read again.
-    pub async fn desired_index(&self) -> Result<HashMap<GameId, i64>, StoreError> {
+    /// What each game's row, or its tombstone that is not dealt with, is at: what tells which games
+    /// to read again.
+    pub async fn desired_index(&self) -> Result<HashMap<GameId, RowVersion>, StoreError> {
+        let tombstones: Vec<(DbUuid, i64)> = game_tombstones::Entity::find()
+            .filter(game_tombstones::Column::HandledAt.is_null())
+            .order_by_asc(game_tombstones::Column::Generation)
+            .select_only()
+            .columns([game_tombstones::Column::GameId, game_tombstones::Column::RowVersion])
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        // Read after the tombstones: a row that goes in between is seen once more, never missed.
         let rows: Vec<(DbUuid, i64)> = games::Entity::find()
             .select_only()
             .columns([games::Column::GameId, games::Column::RowVersion])
             .into_tuple()
             .all(&self.db)
             .await?;
-        Ok(rows.into_iter().map(|(id, version)| (GameId(id.0), version)).collect())
+        let buried =
+            tombstones.into_iter().map(|(id, version)| (GameId(id.0), RowVersion::Tombstone(version)));
+        Ok(buried
+            .chain(rows.into_iter().map(|(id, version)| (GameId(id.0), RowVersion::Row(version))))
+            .collect())
     }
 
     /// The desired state of these games, in a fixed number of queries, with the row version that it
     /// was read at. A row that cannot be read at all is left out: it is nobody's but its own problem.
-    pub async fn desired(&self, ids: &[GameId]) -> Result<Vec<(Desired, i64)>, StoreError> {
+    pub async fn desired(&self, ids: &[GameId]) -> Result<Vec<(Desired, RowVersion)>, StoreError> {
         let versions = self.version_entries().await?;
         let mut found = Vec::with_capacity(ids.len());
         for some in ids.chunks(IDS_AT_ONCE) {
@@ -149,14 +172,44 @@ impl Store {
             for (row, own) in self.rows_with_members(which).await? {
                 let entry = versions.get(&row.target_engine_version).cloned();
                 match desired(&row, &own, entry) {
-                    Some(desired) => found.push((desired, row.row_version)),
+                    Some(desired) => found.push((desired, RowVersion::Row(row.row_version))),
                     None => {
                         tracing::warn!(game_id = %row.game_id, "a row of games cannot be read; it is left out")
                     }
                 }
             }
         }
+        let with_row: HashSet<GameId> = found.iter().map(|(desired, _)| desired.id).collect();
+        let without: Vec<GameId> = ids.iter().filter(|id| !with_row.contains(id)).copied().collect();
+        found.extend(self.buried(&without).await?);
         Ok(found)
+    }
+
+    /// Those of these games that have no row any more, from their last tombstones.
+    async fn buried(&self, ids: &[GameId]) -> Result<Vec<(Desired, RowVersion)>, StoreError> {
+        let mut found = HashMap::new();
+        for some in ids.chunks(IDS_AT_ONCE) {
+            let wanted: Vec<DbUuid> = some.iter().map(|id| DbUuid(id.0)).collect();
+            let tombstones = game_tombstones::Entity::find()
+                .filter(game_tombstones::Column::GameId.is_in(wanted.clone()))
+                .filter(game_tombstones::Column::HandledAt.is_null())
+                .order_by_asc(game_tombstones::Column::Generation)
+                .all(&self.db)
+                .await?;
+            // A row that is there, but cannot be read, is no deletion.
+            let there: Vec<DbUuid> = games::Entity::find()
+                .filter(games::Column::GameId.is_in(wanted))
+                .select_only()
+                .column(games::Column::GameId)
+                .into_tuple()
+                .all(&self.db)
+                .await?;
+            let gone = tombstones.iter().filter(|row| !there.contains(&row.game_id));
+            found.extend(gone.filter_map(|row| {
+                Some((row.game_id, (buried(row)?, RowVersion::Tombstone(row.row_version))))
+            }));
+        }
+        Ok(found.into_values().collect())
     }
 
     async fn rows_with_members(

@@ -20,7 +20,7 @@ mod records;
 mod versions;
 
 pub use controller::{Binding, ControllerChange};
-pub use desired::{Author, Conflict, Preconditions, StoredGame, WriteError, Written};
+pub use desired::{Author, Conflict, Preconditions, RowVersion, StoredGame, WriteError, Written};
 pub use examine::Examined;
 pub use open::OpenError;
 pub use operations::{

@@ -10,16 +10,16 @@ use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, TransactionTrait,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::game::operation::{Ending, NewOperation};
 use crate::game::record::Record;
-use crate::game::spec::Source;
+use crate::game::spec::{Deletion, Source};
 use crate::game::{Epoch, GameId, Name, Namespace, OperationId, RaceName, UserId};
 
 use super::convert::to_db;
-use super::entity::{events, games, leases, operation_log, player_mappings, runtime_records};
+use super::entity::{events, games, instance, leases, operation_log, player_mappings, runtime_records};
 use super::records::{cut, to_row};
 use super::{Store, StoreError};
 
@@ -73,8 +73,11 @@ pub struct Recording {
     pub mappings: MappingChange,
     /// What there is to tell.
     pub event: Option<RecordedEvent>,
-    /// The deletion is done: the row goes too.
-    pub delete_row: bool,
+    /// The deletion is done: what is left of its row goes too.
+    pub deleted: Option<Deletion>,
+    /// It tells of something that was done, so the high-water counter moves. What a frozen
+    /// controller shows does not count, or an old database would catch up by showing it.
+    pub counts: bool,
 }
 
 /// What becomes of a game's player mappings.
@@ -107,9 +110,15 @@ type Asked = (Box<Recording>, oneshot::Sender<Result<(), RecordError>>);
 #[derive(Debug, Clone)]
 pub struct Recorder {
     asked: mpsc::Sender<Asked>,
+    high_water: watch::Receiver<i64>,
 }
 
 impl Recorder {
+    /// How far the high-water counter has come, as it moves; 0 before the first write.
+    pub fn high_water(&self) -> watch::Receiver<i64> {
+        self.high_water.clone()
+    }
+
     /// Writes it down; on return it is on disk.
     pub async fn record(&self, recording: Recording) -> Result<(), RecordError> {
         let (done, written) = oneshot::channel();
@@ -151,11 +160,13 @@ impl Store {
     /// Starts the writer of this epoch. It ends when the last [`Recorder`] is dropped.
     pub fn recorder(&self, epoch: Epoch) -> (Recorder, tokio::task::JoinHandle<()>) {
         let (asked, waiting) = mpsc::channel(WAITING);
-        let writer = tokio::spawn(write_all(self.clone(), epoch, waiting));
-        (Recorder { asked }, writer)
+        let (moved, high_water) = watch::channel(0);
+        let writer = tokio::spawn(write_all(self.clone(), epoch, waiting, moved));
+        (Recorder { asked, high_water }, writer)
     }
 
-    async fn write(&self, epoch: Epoch, recordings: &[&Recording]) -> Result<(), RecordError> {
+    /// Writes all or nothing. Gives the high-water counter, if it moved.
+    async fn write(&self, epoch: Epoch, recordings: &[&Recording]) -> Result<Option<i64>, RecordError> {
         let transaction = self.db.begin_with_options(Self::writing()).await.map_err(RecordError::Database)?;
         let leads =
             leases::Entity::find_by_id(LEASE).one(&transaction).await.map_err(RecordError::Database)?;
@@ -165,23 +176,45 @@ impl Store {
         for recording in recordings {
             write_one(&transaction, epoch, recording).await.map_err(RecordError::Database)?;
         }
-        transaction.commit().await.map_err(RecordError::Database)
+        let counts = recordings.iter().any(|recording| recording.counts);
+        let high_water =
+            if counts { Some(count_up(&transaction).await.map_err(RecordError::Database)?) } else { None };
+        transaction.commit().await.map_err(RecordError::Database)?;
+        Ok(high_water)
     }
 }
 
-async fn write_all(store: Store, epoch: Epoch, mut waiting: mpsc::Receiver<Asked>) {
+/// Moves the high-water counter.
+async fn count_up(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    instance::Entity::update_many()
+        .col_expr(instance::Column::HighWater, Expr::col(instance::Column::HighWater).add(1))
+        .exec(db)
+        .await?;
+    let row = instance::Entity::find().one(db).await?.ok_or_else(super::open::missing("instance"))?;
+    Ok(row.high_water)
+}
+
+async fn write_all(
+    store: Store,
+    epoch: Epoch,
+    mut waiting: mpsc::Receiver<Asked>,
+    high_water: watch::Sender<i64>,
+) {
     let mut batch = Vec::with_capacity(AT_ONCE);
     while waiting.recv_many(&mut batch, AT_ONCE).await > 0 {
         let recordings: Vec<&Recording> = batch.iter().map(|(recording, _)| &**recording).collect();
         let together = store.write(epoch, &recordings).await;
         match together {
-            Ok(()) => answer(&mut batch, || Ok(())),
+            Ok(moved) => {
+                high_water.send_if_modified(|kept| moved.map(|moved| *kept = moved).is_some());
+                answer(&mut batch, || Ok(()));
+            }
             Err(RecordError::Deposed) => answer(&mut batch, || Err(RecordError::Deposed)),
             Err(RecordError::Database(error)) if batch.len() > 1 => {
                 // One of them may be what the database refuses: the others must not suffer for it.
                 tracing::warn!(error = &error as &dyn std::error::Error, "games are recorded one by one");
                 for (recording, done) in batch.drain(..) {
-                    let alone = store.write(epoch, &[&recording]).await;
+                    let alone = store.write(epoch, &[&recording]).await.map(drop);
                     let _ = done.send(alone);
                 }
             }
@@ -223,8 +256,17 @@ async fn write_one(db: &impl ConnectionTrait, epoch: Epoch, recording: &Recordin
     if let Some(event) = &recording.event {
         count_event(db, recording, event).await?;
     }
-    if recording.delete_row {
-        games::Entity::delete_by_id(DbUuid(recording.game.0)).exec(db).await?;
+    if let Some(deletion) = recording.deleted {
+        match deletion {
+            Deletion::Requested => {
+                // A row that came back meanwhile was not asked to go.
+                games::Entity::delete_by_id(DbUuid(recording.game.0))
+                    .filter(games::Column::DeletionRequestedAt.is_not_null())
+                    .exec(db)
+                    .await?;
+            }
+            Deletion::RowGone => {}
+        }
         let now = to_db(jiff::Timestamp::now());
         db.execute_raw(sea_orm::Statement::from_sql_and_values(
             db.get_database_backend(),

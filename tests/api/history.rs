@@ -39,7 +39,8 @@ fn recording(game: GameId, name: &str) -> Recording {
         request_id: "r-1".into(),
         mappings: MappingChange::Keep,
         event: None,
-        delete_row: false,
+        deleted: None,
+        counts: true,
     }
 }
 
@@ -96,7 +97,7 @@ async fn operations_are_told_newest_first_and_outlive_the_game() {
 
     let done = Recording {
         close: Some((heal.0, Ending::Succeeded)),
-        delete_row: true,
+        deleted: Some(gamekeeper::game::spec::Deletion::Requested),
         ..recording(id, "andromeda")
     };
     recorder.record(done).await.unwrap();

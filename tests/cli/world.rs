@@ -153,7 +153,10 @@ impl World {
     /// What a controller would record when its deletion is done.
     pub(crate) async fn gone(&self, name: &str) {
         let done = self.recording(name, Phase::Stopped, ConditionStatus::True).await;
-        self.recorder.record(Recording { delete_row: true, ..done }).await.unwrap();
+        self.recorder
+            .record(Recording { deleted: Some(gamekeeper::game::spec::Deletion::Requested), ..done })
+            .await
+            .unwrap();
     }
 
     async fn recording(&self, name: &str, phase: Phase, ready: ConditionStatus) -> Recording {
@@ -184,7 +187,8 @@ impl World {
             request_id: "r-1".into(),
             mappings: MappingChange::Keep,
             event: None,
-            delete_row: false,
+            deleted: None,
+            counts: true,
         }
     }
 }

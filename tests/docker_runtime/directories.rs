@@ -74,6 +74,6 @@ async fn another_live_container_on_the_directory_stops_creation_and_start() {
     world.docker.remove(world.game, &id).await.expect("a removal");
     let created = world.docker.create(&world.wanted()).await;
     docker(&["rm", "-f", &other]);
-    assert!(matches!(started, Err(RuntimeError::Conflict(_))), "{started:?}");
-    assert!(matches!(created, Err(RuntimeError::Conflict(_))), "{created:?}");
+    assert!(matches!(started, Err(RuntimeError::DirectoryInUse(_))), "{started:?}");
+    assert!(matches!(created, Err(RuntimeError::DirectoryInUse(_))), "{created:?}");
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gamekeeper::game::{ContainerId, Epoch, GameId, ImageRef, InstanceId, Resources};
-use gamekeeper::runtime::docker::{DockerRuntime, Settings};
+use gamekeeper::runtime::docker::{DockerRuntime, Settings, StateRoot};
 use gamekeeper::runtime::{Container, ContainerState, ImageSelector, NewContainer, Runtime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use uuid::Uuid;
@@ -36,6 +36,7 @@ impl World {
         settings.network = format!("gktest-{}", &instance.to_string()[..8]);
         change(&mut settings);
         let docker = DockerRuntime::new(settings.clone()).expect("a runtime");
+        StateRoot::new(state_root.clone(), Some(instance)).bind().expect("a state root");
         Self { instance, game: GameId(Uuid::new_v4()), docker, state_root, settings, _directory: directory }
     }
 
@@ -61,6 +62,7 @@ impl World {
             game: self.game,
             name: "andromeda".parse().expect("a name"),
             engine_version: "1.4.1".into(),
+            inputs: "{}".into(),
             spec_hash: "abc".into(),
             epoch: Epoch(7),
             image: ImageSelector::Reference(ImageRef::new(ENGINE)),

@@ -1,15 +1,19 @@
 //! Gamekeeper as its users run it: the real binary, a real SQLite file, real Docker, real engines.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod adoption;
+mod blocked;
 mod counting;
 mod deletion;
 mod docker_silent;
+mod frozen;
 mod healing;
 mod hostile;
 mod inputs;
 mod quiet;
 mod starting;
 mod stopping;
+mod vanished;
 mod world;
 
 #[path = "../support/cut_socket.rs"]

@@ -70,7 +70,7 @@ pub(super) fn state_directories(within: &Path) -> Finding {
 
 /// Uses the runtime's own way of making and removing, with a state root of its own.
 fn prove(scratch: &Path) -> io::Result<(u32, u32)> {
-    let state = StateRoot::new(scratch.to_owned());
+    let state = StateRoot::new(scratch.to_owned(), None);
     let [game, copy] = [GameId(uuid::Uuid::now_v7()), GameId(uuid::Uuid::now_v7())];
     for game in [game, copy] {
         state.create(game, RunAs::Auto)?;

@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use crate::game::container::Container;
 use crate::game::engine::{Answer, EngineState};
 use crate::game::operation::{Ending, OperationKind};
-use crate::game::record::{AppliedSpec, Life};
+use crate::game::record::{AppliedSpec, Contents, Life};
 use crate::game::{ConditionType as C, Phase};
 use crate::reconcile::backoff::{after, next_attempt};
-use crate::reconcile::observed::{EngineView, Seen, Work};
+use crate::reconcile::observed::{EngineView, Looked, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
 
+use super::blocked::{PARTIAL_INIT, STATE_MISSING, TURN_WENT_BACK};
 use super::{Mappings, Round};
 
 /// The first looks at a starting engine follow each other quickly, then ever slower: a tenth of
@@ -27,11 +28,6 @@ impl Round<'_> {
         if given_up {
             // Decided and counted before: its process has to end.
             return self.remove_process(container);
-        }
-        if self.record.applied.is_none() {
-            // Its record was lost: what runs is taken for what is wanted.
-            self.record.applied = Some(target.clone());
-            self.record.image_id = Some(container.image_id.clone());
         }
         if self.was.life().as_ref() != Some(&life) {
             self.no_longer_serving();
@@ -50,7 +46,7 @@ impl Round<'_> {
         match said {
             None => self.ask(&life, container, "nobody has asked it yet"),
             Some((at, Answer::Has(state), _)) => self.serving(&life, container, at, state),
-            Some((at, Answer::NotInitialised, _)) => self.initialise(&life, container, at, target),
+            Some((at, Answer::NotInitialised, _)) => self.initialise(seen, &life, container, at, target),
             Some((at, Answer::Unhealthy(why), failures)) => {
                 self.unhealthy(&life, container, at, why, failures)
             }
@@ -156,12 +152,19 @@ impl Round<'_> {
 
     /// Healthy, without a game: initialise it, once. Every sending is counted before it is sent, and
     /// the next one waits its turn and asks again first: the engine may still be at work on the last.
-    fn initialise(&mut self, life: &Life, container: &Container, at: Timestamp, target: &AppliedSpec) {
+    fn initialise(
+        &mut self,
+        seen: &Seen,
+        life: &Life,
+        container: &Container,
+        at: Timestamp,
+        target: &AppliedSpec,
+    ) {
         self.truths.holds(C::EngineHealthy, "Healthy", "The engine answers its health check.");
         self.record.engine_health = Some("healthy".into());
         if self.record.initialized_at.is_some() {
             self.blocked(
-                "StateMissing",
+                STATE_MISSING,
                 "The game has been initialised, but its engine says that it has none. Nothing is sent: look at the state directory.",
             );
             let due = after(at, self.policy.probe_interval);
@@ -184,6 +187,19 @@ impl Round<'_> {
             return self.ask(life, container, "it was told to initialise before, and may have done so");
         }
         let Some(endpoint) = container.reachable_at.clone() else { return };
+        let Looked::At(contents) = &seen.contents else {
+            self.wait(Wait::Engine);
+            return self.step(Step::LookAtContents, "the engine is about to be given its game");
+        };
+        if self.left_traces(contents) {
+            self.blocked(
+                PARTIAL_INIT,
+                "The engine was told to initialise, and says that it has no game, but something new lies in its state directory. Nothing is sent: empty the directory, or declare what lies there harmless with `unblock`.",
+            );
+            let due = after(at, self.policy.probe_interval);
+            return self.ask_after(life, container, due, "a person may have mended it");
+        }
+        self.record.init_baseline = Some(contents.clone());
         self.begin_start("its engine has no game yet");
         self.headline(Phase::Starting, "Initialising", "The engine is being given its game.");
         self.truths.fails(C::Initialized, "NotYet", "The engine does not say yet that it has its game.");
@@ -201,6 +217,15 @@ impl Round<'_> {
         self.wait(Wait::Work);
     }
 
+    /// Whether an initialisation that was sent before changed what is in the state directory. What
+    /// an engine makes before it is told (a lock, a log) was there already.
+    fn left_traces(&self, contents: &Contents) -> bool {
+        if self.record.init_intent_at.is_none() || *contents == Contents::nothing() {
+            return false;
+        }
+        self.record.init_baseline.as_ref() != Some(contents)
+    }
+
     /// Healthy, with its game.
     fn serving(&mut self, life: &Life, container: &Container, at: Timestamp, state: &EngineState) {
         self.truths.holds(C::EngineHealthy, "Healthy", "The engine answers its health check.");
@@ -208,10 +233,10 @@ impl Round<'_> {
             let due = after(at, self.policy.probe_interval);
             self.ask_after(life, container, due, "a person may have mended it");
             return self.blocked(
-                "TurnWentBack",
+                TURN_WENT_BACK,
                 &format!(
-                    "The engine is at turn {}, but turn {known} was reached before. Nothing is sent.",
-                    state.turn
+                    "The engine is at turn {}, but turn {known} was reached before. Nothing is sent: bring the newer state back, or go on from turn {} with `unblock`.",
+                    state.turn, state.turn
                 ),
             );
         }

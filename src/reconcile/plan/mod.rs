@@ -6,9 +6,11 @@
 //! next round, which looks again. Applying a plan's steps to a faithful world and planning again
 //! ends, in a few rounds, with a plan without steps.
 //!
-//! The precedence, first that applies: Docker unknown, deletion, desired stopped, blocked, invalid,
-//! restart, heal. It is [`Round::known`] and [`Round::run`], read from top to bottom.
+//! The precedence, first that applies: frozen, Docker unknown, blocked over lost state, deletion,
+//! desired stopped, blocked otherwise, invalid, restart, heal. It is [`plan`], [`Round::known`] and
+//! [`Round::run`], read from top to bottom.
 
+mod blocked;
 mod engine;
 mod inputs;
 mod running;
@@ -20,6 +22,7 @@ mod tests;
 use jiff::Timestamp;
 
 use crate::game::container::{Container, Owner};
+use crate::game::controller::FreezeReason;
 use crate::game::engine::EnginePlayer;
 use crate::game::operation::{Ending, NewOperation, OperationKind};
 use crate::game::record::Record;
@@ -32,6 +35,9 @@ use super::observed::{Failure, FailureClass, Observation, RuntimeView, Seen, Wor
 use super::operations::OperationChange;
 use super::policy::Policy;
 use super::step::{Planned, Step, Wait};
+pub use blocked::{
+    DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, TURN_WENT_BACK,
+};
 use inputs::Unmet;
 
 /// What to do now, and what to write down before.
@@ -83,9 +89,10 @@ pub struct Told {
 pub fn plan(desired: &Desired, record: &Record, observation: &Observation, policy: &Policy) -> Plan {
     let mut round = Round::new(desired, record, observation, policy);
     round.absorb_failure();
-    match &observation.runtime {
-        RuntimeView::Unknown { since, why } => round.unknown(*since, why),
-        RuntimeView::Known(seen) => round.known(seen),
+    match (&observation.freeze, &observation.runtime) {
+        (Some(freeze), runtime) => round.frozen(freeze, runtime),
+        (None, RuntimeView::Unknown { since, why }) => round.unknown(*since, why),
+        (None, RuntimeView::Known(seen)) => round.known(seen),
     }
     round.finish()
 }
@@ -121,6 +128,8 @@ impl<'a> Round<'a> {
         record.observed_generation = desired.generation;
         record.observed_membership_revision = desired.membership_revision;
         let now = observation.now;
+        // What is to be deleted counts from when that was first seen.
+        record.deletion_seen_at = desired.deletion.map(|_| was.deletion_seen_at.unwrap_or(now));
         Self {
             desired,
             was,
@@ -137,13 +146,15 @@ impl<'a> Round<'a> {
 
     /// What Docker knows decides; see the module's documentation for the order.
     fn known(&mut self, seen: &Seen) {
-        self.turn_around();
-        if self.desired.deletion_requested_at.is_some() {
-            return self.delete(seen);
+        self.take_up_unblock();
+        if self.has_lost_its_state(seen) {
+            return;
         }
-        match self.desired.status {
-            DesiredStatus::Stopped => self.stop(seen),
-            DesiredStatus::Running => self.run(seen),
+        self.turn_around();
+        match (self.desired.deletion, self.desired.status) {
+            (Some(deletion), _) => self.delete(seen, deletion),
+            (None, DesiredStatus::Stopped) => self.stop(seen),
+            (None, DesiredStatus::Running) => self.run(seen),
         }
     }
 
@@ -165,13 +176,12 @@ impl<'a> Round<'a> {
     /// game without state say nothing about its new spec.
     fn turn_around(&mut self) {
         let down = |phase| matches!(phase, Phase::Stopping | Phase::Stopped);
-        let goes_down =
-            self.desired.status == DesiredStatus::Stopped || self.desired.deletion_requested_at.is_some();
+        let goes_down = self.desired.status == DesiredStatus::Stopped || self.desired.deletion.is_some();
         // A request for deletion moves no generation.
         let deleting = |op: &crate::game::operation::OpenOperation| op.kind == OperationKind::Delete;
-        let deletion_begins = self.desired.deletion_requested_at.is_some()
+        let deletion_begins = self.desired.deletion.is_some()
             && !self.was.operation.as_ref().is_some_and(deleting)
-            && self.was.reason != "Deleting";
+            && !matches!(self.was.reason.as_str(), "Deleting" | DELETIONS_HELD);
         if deletion_begins && self.observation.failure.is_none() {
             self.forget_failures();
         }
@@ -246,19 +256,6 @@ impl<'a> Round<'a> {
         self.record.message = shortened(message, LONGEST_MESSAGE);
     }
 
-    fn blocked(&mut self, reason: &str, message: &str) {
-        self.wait(Wait::Person);
-        let known =
-            self.was.phase == Phase::Blocked && self.was.reason == reason && self.was.operation.is_none();
-        self.headline(Phase::Blocked, reason, message);
-        if known {
-            // Told once; looking again is no new attempt.
-            self.plan.operation = OperationChange::default();
-        } else {
-            self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
-        }
-    }
-
     fn step(&mut self, step: Step, cause: impl Into<String>) {
         self.plan.steps.push(Planned { step, cause: cause.into() });
     }
@@ -312,15 +309,23 @@ impl<'a> Round<'a> {
                 self.truths.fails(C::Ready, &self.record.reason, self.record.message.clone());
             }
         }
+        let lasting = self.plan.waiting_on.iter().filter(|wait| wait.lasts());
+        self.record.waiting_on = lasting.map(ToString::to_string).collect();
         let generation = self.record.observed_generation;
         self.truths.write(&mut self.record.conditions, generation, self.now);
         if self.plan.operation.close.is_some() {
             self.record.operation = None;
         }
         let changed = (self.record.phase, &self.record.reason) != (self.was.phase, &self.was.reason);
-        // When Docker falls silent or speaks again, one event speaks for all games: the controller's.
-        let about_docker = self.record.phase == Phase::Unknown || self.was.phase == Phase::Unknown;
-        let event = (changed && !about_docker).then(|| Told {
+        // When Docker falls silent or speaks again, when the controller freezes or thaws, when it
+        // holds deletions, one event speaks for all games: the controller's.
+        let for_all = |record: &Record| {
+            record.phase == Phase::Unknown
+                || record.reason == DELETIONS_HELD
+                || FreezeReason::is_named(&record.reason)
+        };
+        let about_all = for_all(&self.record) || for_all(self.was);
+        let event = (changed && !about_all).then(|| Told {
             warning: is_bad(self.record.phase) || self.observation.failure.is_some(),
             reason: self.record.reason.clone(),
             message: self.record.message.clone(),
@@ -342,6 +347,9 @@ impl<'a> Round<'a> {
         self.observation.work.as_ref()
     }
 }
+
+/// Why a deletion waits for an operator's word.
+pub const DELETIONS_HELD: &str = "DeletionsHeld";
 
 /// The longest message that the record takes, in bytes: engines and registries may be talkative.
 const LONGEST_MESSAGE: usize = 4_096;

@@ -1,14 +1,15 @@
 //! The way up: from nothing, from a container that does not run, from one that must be replaced.
 
-use crate::game::container::{Container, ContainerState, ImageSelector, StateDirectory};
+use crate::game::container::{Container, ContainerState, ImageSelector};
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::record::{AppliedSpec, Exit, Life};
-use crate::game::{ConditionType as C, Phase};
+use crate::game::{ConditionType as C, NetworkId, Phase};
 use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{Image, Looked, Seen, Work};
 use crate::reconcile::policy::PullPolicy;
 use crate::reconcile::step::{Step, Wait};
 
+use super::blocked::{FOREIGN_CONTAINER, PINNED_IMAGE_GONE};
 use super::inputs::{Unmet, declared, may_begin};
 use super::{Mappings, Round, ours};
 
@@ -28,9 +29,12 @@ impl Round<'_> {
         }
         if seen.container.is_some() && ours(seen).is_none() {
             return self.blocked(
-                "ForeignContainer",
+                FOREIGN_CONTAINER,
                 "A container that is not this game's holds its name; it is left alone. Rename or remove it.",
             );
+        }
+        if !self.adopt(seen) {
+            return;
         }
         let target = match self.target() {
             Ok(target) => target,
@@ -76,6 +80,30 @@ impl Round<'_> {
         }
     }
 
+    /// A container of the game's that no record speaks of: the record was lost, and is made again
+    /// from what the container says. It may have its game, so nothing takes it down for a mistake
+    /// in the spec. False if it cannot be told what it is.
+    fn adopt(&mut self, seen: &Seen) -> bool {
+        let Some(container) = ours(seen).filter(|_| self.record.applied.is_none()) else { return true };
+        if container.state == ContainerState::Removing {
+            return true;
+        }
+        let Some(applied) = container.applied.clone().or_else(|| declared(self.desired).ok()) else {
+            self.blocked(
+                "CannotAdopt",
+                "A container of the game is there, but neither its labels nor the spec say what it runs. Ask for the engine version that it has.",
+            );
+            return false;
+        };
+        self.record.applied = Some(applied);
+        self.record.image_id = Some(container.image_id.clone());
+        if container.life().is_some() {
+            self.record.init_intent_at = Some(self.record.init_intent_at.unwrap_or(self.now));
+        }
+        self.begin_operation(OperationKind::Adopt, "its container is there, and no record of it");
+        true
+    }
+
     /// Its process is being stopped, and not because it was given up.
     fn is_ending(&self, container: &Container) -> bool {
         let given_up = self.record.last_exit.as_ref().is_some_and(|exit| exit.life == container.life());
@@ -89,7 +117,7 @@ impl Round<'_> {
     /// whatever its new spec says.
     fn target(&mut self) -> Result<AppliedSpec, Unmet> {
         let declared = declared(self.desired);
-        let applied = self.was.applied.clone().filter(|_| self.has_state());
+        let applied = self.record.applied.clone().filter(|_| self.has_state());
         match (applied, declared) {
             (Some(applied), Ok(declared)) if applied.engine_version == declared.engine_version => {
                 self.truths.holds(C::SpecValid, "Valid", "The spec can be met.");
@@ -194,7 +222,7 @@ impl Round<'_> {
         self.begin_operation(OperationKind::Heal, cause);
         self.no_longer_serving();
         self.record.start_began_at = None;
-        if !matches!(self.record.phase, Phase::CrashLoop | Phase::Invalid | Phase::Blocked) {
+        if !matches!(self.record.phase, Phase::CrashLoop | Phase::Invalid) {
             self.headline(Phase::Starting, "Replacing", "The old container is being taken away.");
         }
         self.remove_by_steps(seen, cause);
@@ -249,11 +277,8 @@ impl Round<'_> {
             }
             return;
         }
-        if self.has_state() && seen.state_directory == Looked::At(StateDirectory::Absent) {
-            return self.blocked(
-                "StateMissing",
-                "The game has been initialised, but its state directory is gone. Nothing is made in its place: bring it back.",
-            );
+        if self.lacks_its_state(seen) || self.directory_is_held(seen) {
+            return;
         }
         let cause = if self.is_healing() { "its engine is not there" } else { "it should run" };
         self.begin_start(cause);
@@ -287,11 +312,11 @@ impl Round<'_> {
     fn fetch(&mut self, target: &AppliedSpec, selector: &ImageSelector, fetched: bool) {
         if fetched && matches!(selector, ImageSelector::Pinned(_)) {
             let message = format!(
-                "The image this game runs is gone, and {} is a different one now; bring the old image back.",
+                "The image this game runs is gone, and {} is a different one now. Bring the old image back, or take the new one with `unblock`.",
                 target.image
             );
-            self.truths.fails(C::ImageReady, "PinnedImageGone", message.clone());
-            return self.blocked("PinnedImageGone", &message);
+            self.truths.fails(C::ImageReady, PINNED_IMAGE_GONE, message.clone());
+            return self.blocked(PINNED_IMAGE_GONE, &message);
         }
         let message = match self.working() {
             Some(Work::Pulling { image, progress }) if *image == target.image => {
@@ -313,12 +338,10 @@ impl Round<'_> {
         if self.waits_for_attempt() {
             return;
         }
-        let Looked::At(network) = &seen.network else {
-            return self.step(Step::LookAtNetwork, "the container must be on it");
-        };
+        let Some(network) = self.may_start(seen) else { return };
         self.begin_start("its container is not started");
         // Docker fills in the network's id at the first start only.
-        let elsewhere = container.network_id.is_some() && &container.network_id != network;
+        let elsewhere = container.network_id.is_some() && container.network_id != network;
         let fits = self.record.applied.as_ref() == Some(target)
             && self.record.image_id.as_ref() == Some(&container.image_id)
             && network.is_some()
@@ -357,14 +380,29 @@ impl Round<'_> {
         if self.waits_for_attempt() {
             return;
         }
-        let Looked::At(network) = &seen.network else {
-            return self.step(Step::LookAtNetwork, "the container must still be on it");
-        };
+        let Some(network) = self.may_start(seen) else { return };
         self.begin_start("its engine's process ended");
-        if network.is_none() || &container.network_id != network {
+        if network.is_none() || container.network_id != network {
             return self.replace(seen, "it has lost its place on the network");
         }
         self.start_again(container, "its process ended");
+    }
+
+    /// What a start of a container that is there depends on: the network as it is now, the state
+    /// directory, and nobody else on it. None while something of that is not so, or not known.
+    fn may_start(&mut self, seen: &Seen) -> Option<Option<NetworkId>> {
+        if seen.state_directory == Looked::NotYet {
+            self.step(Step::LookAtStateDirectory, "the container mounts it");
+        }
+        let Looked::At(network) = &seen.network else {
+            self.step(Step::LookAtNetwork, "the container must be on it");
+            return None;
+        };
+        let looks = !self.plan.steps.is_empty();
+        if looks || self.lacks_its_state(seen) || self.directory_is_held(seen) {
+            return None;
+        }
+        Some(network.clone())
     }
 
     fn start_again(&mut self, container: &Container, cause: &str) {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use crate::game::container::{ContainerState, StateDirectory};
 use crate::game::operation::{Ending, OperationKind};
-use crate::game::spec::DeletionPolicy;
+use crate::game::spec::{Deletion, DeletionPolicy};
 use crate::game::{ConditionType as C, Phase};
 use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{Looked, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
 
-use super::{Mappings, Round, ours};
+use super::blocked::FOREIGN_CONTAINER;
+use super::{DELETIONS_HELD, Mappings, Round, ours};
 
 /// How soon a container that Docker is removing is looked at again.
 const SETTLING: Duration = Duration::from_millis(500);
@@ -29,41 +30,77 @@ impl Round<'_> {
             self.begin_operation(OperationKind::Stop, "it should be stopped");
         }
         self.headline(Phase::Stopped, "Stopped", "No engine runs; the state is kept.");
-        let was_stopped =
-            matches!(self.was.phase, Phase::Stopped | Phase::Unknown) && self.was.operation.is_none();
+        let was_down = match self.was.phase {
+            Phase::Stopped | Phase::Unknown => true,
+            // Frozen while it was stopped, or while it ran: the later time tells.
+            Phase::Blocked => self.was.started_at <= self.was.stopped_at,
+            Phase::Pending
+            | Phase::Starting
+            | Phase::Running
+            | Phase::Stopping
+            | Phase::Finished
+            | Phase::EngineUnreachable
+            | Phase::CrashLoop
+            | Phase::Patching
+            | Phase::Invalid => false,
+        };
+        let was_stopped = was_down && self.was.operation.is_none();
         self.record.stopped_at = Some(self.was.stopped_at.filter(|_| was_stopped).unwrap_or(self.now));
         self.ready = true;
         self.end_operation(Ending::Succeeded);
     }
 
-    /// Deletion requested: as stopped, then the state directory by policy, then the row.
-    pub(super) fn delete(&mut self, seen: &Seen) {
+    /// To be deleted: as stopped, then the state directory by policy, then the row.
+    pub(super) fn delete(&mut self, seen: &Seen, deletion: Deletion) {
+        if let Some(why) = &self.observation.deletion_held {
+            return self.blocked(DELETIONS_HELD, why);
+        }
+        if deletion == Deletion::RowGone && self.row_may_come_back() {
+            return;
+        }
         if !self.take_down(seen, OperationKind::Delete, "its deletion was asked for") {
             return;
         }
         let Some(vacancy) = seen.vacancy() else {
             return self.blocked(
-                "ForeignContainer",
+                FOREIGN_CONTAINER,
                 "A container that is not this game's holds its name; remove it, and the deletion goes on.",
             );
         };
         self.gone();
         self.headline(Phase::Stopping, "Deleting", "The game is being deleted.");
         self.begin_operation(OperationKind::Delete, "its deletion was asked for");
-        if self.waits_for_attempt() {
+        if self.waits_for_attempt() || self.directory_is_held(seen) {
             return;
         }
         match (self.desired.deletion_policy, seen.state_directory) {
             (DeletionPolicy::Delete, Looked::NotYet) => {
                 self.step(Step::LookAtStateDirectory, "its deletion policy is Delete");
             }
-            (DeletionPolicy::Delete, Looked::At(StateDirectory::Present)) => {
+            (DeletionPolicy::Delete, Looked::At(StateDirectory::Present | StateDirectory::Empty)) => {
                 self.step(Step::RemoveStateDirectory(vacancy), "its deletion policy is Delete");
             }
             (DeletionPolicy::Delete, Looked::At(StateDirectory::Absent)) | (DeletionPolicy::Retain, _) => {
                 self.step(Step::FinishDeletion(vacancy), "nothing of it is left to remove");
             }
         }
+    }
+
+    /// The row vanished a short while ago: nothing is torn down yet.
+    fn row_may_come_back(&mut self) -> bool {
+        let begins = after(self.record.deletion_seen_at.unwrap_or(self.now), self.policy.deletion_grace);
+        // A clock that jumped back must not put it off for ever.
+        let waits = self.now < begins && begins <= after(self.now, self.policy.deletion_grace);
+        if waits {
+            let phase = self.record.phase;
+            let message = format!(
+                "The game's row is gone. Its engine is left alone until {begins}; then it is deleted, unless the row comes back."
+            );
+            self.headline(phase, "RowGone", &message);
+            self.wait(Wait::Grace);
+            self.look_again(begins);
+        }
+        waits
     }
 
     /// Takes the container away, step by step. True once there is none of ours.

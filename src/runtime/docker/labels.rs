@@ -13,9 +13,13 @@ pub(super) const GAME: &str = "gamekeeper.dev/game-id";
 pub(super) const PORT: &str = "gamekeeper.dev/port";
 /// The leadership that made it.
 pub(super) const EPOCH: &str = "gamekeeper.dev/epoch";
-const NAME: &str = "gamekeeper.dev/name";
-const VERSION: &str = "gamekeeper.dev/engine-version";
+/// The game's handle, for people.
+pub(super) const NAME: &str = "gamekeeper.dev/name";
+/// The engine version, for people.
+pub(super) const VERSION: &str = "gamekeeper.dev/engine-version";
 const SPEC_HASH: &str = "gamekeeper.dev/spec-hash";
+/// The declared inputs it was made from, as JSON: what a lost record is made of again.
+pub(super) const INPUTS: &str = "gamekeeper.dev/inputs";
 
 /// The name of a game's container.
 pub(super) fn container_name(game: GameId) -> String {
@@ -35,12 +39,18 @@ pub(super) fn of(new: &NewContainer, instance: InstanceId) -> HashMap<String, St
         (NAME, new.name.to_string()),
         (VERSION, new.engine_version.clone()),
         (SPEC_HASH, new.spec_hash.clone()),
+        (INPUTS, new.inputs.clone()),
         (EPOCH, new.epoch.0.to_string()),
         (PORT, new.port.to_string()),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))
     .collect()
+}
+
+/// A label's text, empty if it has none.
+pub(super) fn text(labels: Option<&HashMap<String, String>>, key: &str) -> String {
+    labels.and_then(|labels| labels.get(key)).cloned().unwrap_or_default()
 }
 
 /// Whose a container with these labels is.

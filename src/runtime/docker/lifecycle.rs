@@ -129,11 +129,8 @@ impl DockerRuntime {
         for holder in self.containers("volume", &directory).await? {
             if own.is_some_and(|own| holder.id.as_deref() == Some(own.as_str())) {
                 found = Some(holder);
-            } else if !matches!(holder.state, Some(State::CREATED | State::EXITED)) {
-                return Err(RuntimeError::Conflict(format!(
-                    "container {} has the game's state directory mounted and is not proven dead",
-                    called(&holder)
-                )));
+            } else if !is_dead(&holder) {
+                return Err(RuntimeError::DirectoryInUse(called(&holder)));
             }
         }
         Ok(found)
@@ -156,6 +153,11 @@ fn missing_source(error: RuntimeError) -> RuntimeError {
         }
         other => other,
     }
+}
+
+/// It has no process, for certain.
+fn is_dead(summary: &ContainerSummary) -> bool {
+    matches!(summary.state, Some(State::CREATED | State::EXITED))
 }
 
 fn called(summary: &ContainerSummary) -> String {

@@ -10,6 +10,7 @@
 
 mod ask;
 mod container;
+mod contents;
 mod credentials;
 mod daemon;
 mod endpoint;
@@ -24,11 +25,13 @@ mod logs;
 mod network;
 mod observed;
 mod remove_tree;
+mod sentinel;
 pub mod settings;
 mod state;
 mod text;
 mod transport;
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,8 +46,9 @@ pub use state::StateRoot;
 
 use super::{
     Container, ImageSelector, Listed, LogOptions, NewContainer, PullProgress, Runtime, RuntimeError,
-    RuntimeEvent, RuntimeIdentity, StateDirectory,
+    RuntimeEvent, RuntimeIdentity, StateDirectory, StateRootLook,
 };
+use crate::game::record::Contents;
 use crate::game::spec::RunAs;
 use crate::game::{ContainerId, GameId, ImageId, ImageRef, NetworkId};
 use endpoint::Reach;
@@ -60,7 +64,7 @@ pub struct DockerRuntime {
     docker: Docker,
     reach: Reach,
     rootless: OnceCell<bool>,
-    state: StateRoot,
+    state: Arc<StateRoot>,
     making_network: Mutex<()>,
 }
 
@@ -85,7 +89,7 @@ impl DockerRuntime {
             docker,
             reach: Reach::new(settings.endpoint_mode),
             rootless: OnceCell::new(),
-            state: StateRoot::new(settings.state_root.clone()),
+            state: Arc::new(StateRoot::new(settings.state_root.clone(), Some(settings.instance))),
             making_network: Mutex::new(()),
             transport,
             settings,
@@ -95,11 +99,11 @@ impl DockerRuntime {
     /// Works on a state directory, away from the threads that serve everybody.
     async fn on_disk<T: Send + 'static>(
         &self,
-        game: GameId,
+        game: Option<GameId>,
         verb: &'static str,
         work: impl FnOnce(&StateRoot) -> io::Result<T> + Send + 'static,
     ) -> Result<T, RuntimeError> {
-        let state = self.state.clone();
+        let state = Arc::clone(&self.state);
         let after = self.settings.deadlines.state_directory;
         match tokio::time::timeout(after, tokio::task::spawn_blocking(move || work(&state))).await {
             Ok(Ok(done)) => done.map_err(|error| self.state.error(game, verb, error)),
@@ -209,17 +213,45 @@ impl Runtime for DockerRuntime {
     }
 
     async fn state_directory(&self, game: GameId) -> Result<StateDirectory, RuntimeError> {
-        self.on_disk(game, "examined", move |state| state.look(game)).await
+        self.on_disk(Some(game), "examined", move |state| state.look(game)).await
     }
 
     async fn create_state_directory(&self, game: GameId, run_as: RunAs) -> Result<(), RuntimeError> {
-        self.on_disk(game, "created", move |state| state.create(game, run_as)).await
+        self.on_disk(Some(game), "created", move |state| state.create(game, run_as)).await
     }
 
     async fn remove_state_directory(&self, game: GameId) -> Result<(), RuntimeError> {
         // Whoever has it mounted under another name is not robbed of it.
         self.check_directory_is_free(game, None).await?;
-        self.on_disk(game, "removed", move |state| state.remove(game)).await
+        self.on_disk(Some(game), "removed", move |state| state.remove(game)).await
+    }
+
+    async fn state_directories(&self) -> Result<HashSet<GameId>, RuntimeError> {
+        self.on_disk(None, "examined", StateRoot::games).await
+    }
+
+    async fn contents(&self, game: GameId) -> Result<Contents, RuntimeError> {
+        self.on_disk(Some(game), "examined", move |state| state.contents(game)).await
+    }
+
+    async fn rival(&self, game: GameId, own: Option<&ContainerId>) -> Result<Option<String>, RuntimeError> {
+        match self.check_directory_is_free(game, own).await {
+            Ok(_) => Ok(None),
+            Err(RuntimeError::DirectoryInUse(rival)) => Ok(Some(rival)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn state_root(&self) -> Result<StateRootLook, RuntimeError> {
+        self.on_disk(None, "examined", StateRoot::look_at_ground).await
+    }
+
+    async fn bind_state_root(&self) -> Result<(), RuntimeError> {
+        self.on_disk(None, "bound", StateRoot::bind).await
+    }
+
+    async fn keep_high_water(&self, high_water: i64) -> Result<(), RuntimeError> {
+        self.on_disk(None, "written", move |state| state.keep_high_water(high_water)).await
     }
 
     fn state_path(&self, game: GameId) -> String {

@@ -51,6 +51,7 @@ pub(super) fn container(
         image_id: ImageId::new(inspected.image.unwrap_or_default()),
         endpoints,
         epoch: label(labels::EPOCH).and_then(|epoch| epoch.parse().ok()),
+        applied: label(labels::INPUTS).and_then(|inputs| serde_json::from_str(&inputs).ok()),
         token: match owner {
             Owner::Game(_) => token(&config.env.unwrap_or_default()),
             Owner::Foreign => None,
@@ -67,6 +68,8 @@ pub(super) fn listed(summary: ContainerSummary, settings: &Settings) -> Option<L
         game,
         state: summary.state.map(|state| state.to_string()).unwrap_or_default(),
         address: networks.get(&settings.network).and_then(address),
+        name: labels::text(summary.labels.as_ref(), labels::NAME),
+        engine_version: labels::text(summary.labels.as_ref(), labels::VERSION),
     })
 }
 

@@ -4,17 +4,20 @@
 //! root's handle, and what is in it relative to that. A link planted in the place of a directory,
 //! before or in the middle of the work, leads nowhere.
 
+use std::collections::HashSet;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::daemon::{User, directory_owner};
-use super::remove_tree;
-use crate::game::GameId;
+use super::{contents, remove_tree, sentinel};
 use crate::game::spec::RunAs;
+use crate::game::{GameId, InstanceId};
 use crate::runtime::{RuntimeError, StateDirectory};
 
 /// Others may pass through the state root to a directory they know, and not list it.
@@ -28,15 +31,22 @@ const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// The state root.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct StateRoot {
     path: PathBuf,
+    instance: Option<InstanceId>,
+    /// Held from the first look at it as long as the process lives.
+    pub(super) lock: Mutex<Option<File>>,
 }
 
 impl StateRoot {
-    /// The state root at this path.
-    pub fn new(path: PathBuf) -> Self {
-        Self { path }
+    /// The state root at this path, which belongs to this instance; none: to nobody in particular.
+    pub fn new(path: PathBuf, instance: Option<InstanceId>) -> Self {
+        Self { path, instance, lock: Mutex::new(None) }
+    }
+
+    pub(super) fn instance(&self) -> Option<InstanceId> {
+        self.instance
     }
 
     /// Makes the root itself; one that is there stays as it is.
@@ -61,7 +71,10 @@ impl StateRoot {
         };
         match rustix::fs::statat(&root, game.to_string(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => {
-                Ok(StateDirectory::Present)
+                // Whose content only its owner may see has one, as far as anybody else can tell.
+                let opened = open_beneath(&root, &game.to_string());
+                let empty = opened.and_then(|directory| contents::is_empty(&directory)).unwrap_or(false);
+                Ok(if empty { StateDirectory::Empty } else { StateDirectory::Present })
             }
             Ok(_) => Err(not_a_directory()),
             Err(Errno::NOENT) => Ok(StateDirectory::Absent),
@@ -75,8 +88,11 @@ impl StateRoot {
     /// # Errors
     /// It cannot be made or owned, or something that is no directory is in its place.
     pub fn create(&self, game: GameId, run_as: RunAs) -> io::Result<()> {
-        self.prepare()?;
+        if self.instance.is_none() {
+            self.prepare()?;
+        }
         let root = self.open()?;
+        self.check(&root)?;
         let name = game.to_string();
         match rustix::fs::mkdirat(&root, &name, Mode::from_raw_mode(OWNED_MODE)) {
             Ok(()) | Err(Errno::EXIST) => {}
@@ -100,6 +116,7 @@ impl StateRoot {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             root => root?,
         };
+        self.check(&root)?;
         let name = game.to_string();
         let directory = match open_beneath(&root, &name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -113,15 +130,40 @@ impl StateRoot {
     }
 
     /// The operator names the root; it may be reached by a link.
-    fn open(&self) -> io::Result<OwnedFd> {
+    pub(super) fn open(&self) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(rustix::fs::open(&self.path, flags, Mode::empty())?)
     }
 
+    /// Every directory in it that a game's could be.
+    pub(super) fn games(&self) -> io::Result<HashSet<GameId>> {
+        let mut games = HashSet::new();
+        for entry in Dir::read_from(self.open()?)? {
+            let entry = entry?;
+            let is_directory = matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
+            let game: Option<GameId> = entry.file_name().to_str().ok().and_then(|name| name.parse().ok());
+            games.extend(game.filter(|_| is_directory));
+        }
+        Ok(games)
+    }
+
+    pub(super) fn open_game(&self, game: GameId) -> io::Result<Option<OwnedFd>> {
+        match self.open().and_then(|root| open_beneath(&root, &game.to_string())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            directory => directory.map(Some),
+        }
+    }
+
     /// An error, with the game's directory as this process sees it.
-    pub(super) fn error(&self, game: GameId, verb: &'static str, source: io::Error) -> RuntimeError {
+    pub(super) fn error(&self, game: Option<GameId>, verb: &'static str, source: io::Error) -> RuntimeError {
+        if source.get_ref().is_some_and(|error| error.is::<sentinel::NotOurs>()) {
+            return RuntimeError::StateRootNotOurs;
+        }
         RuntimeError::StateDirectory {
-            path: self.path.join(game.to_string()).display().to_string(),
+            path: game
+                .map_or(self.path.clone(), |game| self.path.join(game.to_string()))
+                .display()
+                .to_string(),
             verb,
             source,
         }

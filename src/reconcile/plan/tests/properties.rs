@@ -3,12 +3,29 @@
 use proptest::prelude::*;
 
 use crate::game::container::{ContainerState, Owner, StateDirectory};
-use crate::game::record::{Exit, Life};
-use crate::game::spec::{DeletionPolicy, DesiredStatus};
+use crate::game::controller::{Freeze, FreezeReason};
+use crate::game::record::{Contents, Exit, Life, Record};
+use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus, Requests};
 use crate::game::{ContainerId, ImageId, NetworkId, Phase};
-use crate::reconcile::Step;
+use crate::reconcile::explain::explain;
+use crate::reconcile::plan::{
+    DELETIONS_HELD, DIRECTORY_IN_USE, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, TURN_WENT_BACK,
+};
+use crate::reconcile::{Policy, Step, Wait};
 
-use super::world::{Engines, World};
+use super::world::{Engines, Looks, World};
+
+/// Reasons that a record may show, and that planning looks at.
+const REASONS: [&str; 8] = [
+    "Running",
+    STATE_MISSING,
+    PARTIAL_INIT,
+    TURN_WENT_BACK,
+    PINNED_IMAGE_GONE,
+    DIRECTORY_IN_USE,
+    DELETIONS_HELD,
+    "FrozenByHand",
+];
 
 fn container_state() -> impl Strategy<Value = ContainerState> {
     prop_oneof![
@@ -32,13 +49,18 @@ prop_compose! {
         network in proptest::option::of(1..3u8),
         image in 1..3u8,
         flags in any::<[bool; 10]>(),
+        deletion in prop_oneof![3 => Just(None), 1 => Just(Some(Deletion::Requested)), 1 => Just(Some(Deletion::RowGone))],
+        unblock in 0..2i64,
+        lost in any::<bool>(),
+        rival in prop::bool::weighted(0.1),
+        reason in prop::sample::select(&REASONS[..]),
         phase in 0..12usize,
         failures in 0..8u32,
         exit_life in proptest::option::of(0..4u8),
         restart in 0..3i64,
         turn in proptest::option::of(0..3i64),
     ) -> World {
-        let [image_on_host, directory, stopped, deleting, policy_delete, no_members, disabled, restart_from, no_version, drift] = flags;
+        let [image_on_host, directory, stopped, traces, policy_delete, no_members, disabled, restart_from, no_version, drift] = flags;
         let mut world = if record_from_running { World::running() } else { World::new() };
         let template = { let mut other = World::new(); other.converge(); other.container.unwrap() };
         world.container = state.map(|state| {
@@ -50,11 +72,15 @@ prop_compose! {
             made.state = state;
             made
         });
-        world.looked = None;
+        world.looks = Looks::none();
         world.image_on_host = image_on_host;
         world.network = network.map(|n| NetworkId::new(format!("net-{n}")));
         world.state_directory = if directory { StateDirectory::Present } else { StateDirectory::Absent };
         world.turn = turn;
+        world.contents = if traces { Contents::new("traces") } else { Contents::nothing() };
+        world.rival = rival.then(|| "somebody-elses".to_owned());
+        if lost { world.record = Record::first_seen(Requests::default()); }
+        world.record.reason = reason.to_owned();
         world.record.phase = Phase::ALL[phase];
         world.record.failures = failures;
         world.record.last_exit = exit_life.map(|life| Exit {
@@ -67,9 +93,10 @@ prop_compose! {
         world.record.restart_from = restart_from.then(|| ContainerId::new("container-1"));
         world.change(|desired| {
             desired.status = if stopped { DesiredStatus::Stopped } else { DesiredStatus::Running };
-            desired.deletion_requested_at = deleting.then_some(jiff::Timestamp::UNIX_EPOCH);
+            desired.deletion = deletion;
             desired.deletion_policy = if policy_delete { DeletionPolicy::Delete } else { DeletionPolicy::Retain };
             desired.requests.restart = restart;
+            desired.requests.unblock = unblock;
             if no_members { desired.members.clear(); }
             if disabled { desired.version.as_mut().unwrap().enabled = false; }
             if no_version { desired.version = None; }
@@ -79,16 +106,24 @@ prop_compose! {
     }
 }
 
+fn freeze() -> Freeze {
+    Freeze {
+        reason: FreezeReason::FrozenByHand,
+        message: "An operator said so.".into(),
+        way_out: "Unfreeze it.".into(),
+    }
+}
+
 proptest! {
     /// The world itself panics on a second container, a second initialisation, a removal of what
     /// lives, and state removed against the policy.
     #[test]
     fn any_state_ends_in_a_few_rounds_in_a_plan_without_steps(mut world in any_world()) {
         let stopped = world.desired.status == DesiredStatus::Stopped;
-        let deleting = world.desired.deletion_requested_at.is_some();
+        let deleting = world.desired.deletion.is_some();
         let foreign = world.container.as_ref().is_some_and(|c| c.owner == Owner::Foreign);
         world.converge();
-        // What waits for its next attempt gets it.
+        // What waits for its next attempt, or for a grace period, gets it.
         world.later(std::time::Duration::from_secs(301));
         let last = world.converge();
         if !world.row_deleted {
@@ -102,6 +137,8 @@ proptest! {
         }
         if foreign {
             prop_assert!(world.done.iter().all(|step| !step.contains("container")), "{:?}", world.done);
+        } else if world.record.phase == Phase::Blocked {
+            prop_assert!(!world.record.reason.is_empty() && last.waiting_on.contains(&Wait::Person));
         } else if deleting {
             prop_assert!(world.row_deleted);
         } else if stopped {
@@ -109,7 +146,7 @@ proptest! {
             prop_assert!(world.container.is_none());
         } else {
             prop_assert!(
-                matches!(world.record.phase, Phase::Running | Phase::Invalid | Phase::Blocked),
+                matches!(world.record.phase, Phase::Running | Phase::Invalid),
                 "{:?} {}: {:?}", world.record.phase, world.record.reason, world.done
             );
         }
@@ -146,6 +183,107 @@ proptest! {
                 );
                 prop_assert!(!wakes, "{}", planned);
             }
+        }
+    }
+
+    /// Whatever was and is: who is frozen, or waits for a person, is left alone.
+    #[test]
+    fn no_plan_of_a_frozen_or_blocked_game_has_an_effect(
+        mut world in any_world(),
+        frozen in any::<bool>(),
+        held in any::<bool>(),
+        rounds in 0..8usize,
+    ) {
+        world.freeze = frozen.then(freeze);
+        world.deletion_held = (held && world.desired.deletion.is_some()).then(|| "so many".to_owned());
+        for _ in 0..=rounds {
+            let plan = world.round();
+            if frozen || plan.record.phase == Phase::Blocked {
+                let effects: Vec<_> = plan.steps.iter().filter(|planned| planned.step.mutates()).collect();
+                prop_assert!(effects.is_empty(), "{}: {effects:?}", plan.record.reason);
+            }
+            if frozen {
+                prop_assert!(plan.steps.is_empty(), "{:?}", plan.steps);
+                prop_assert_eq!(plan.record.phase, Phase::Blocked);
+                prop_assert_eq!(&plan.record.applied, &world.record.applied);
+                prop_assert_eq!(plan.record.init_intent_at, world.record.init_intent_at);
+            } else if world.deletion_held.is_some() {
+                prop_assert!(plan.steps.iter().all(|planned| !planned.step.mutates()), "{:?}", plan.steps);
+            }
+        }
+    }
+
+    #[test]
+    fn no_plan_removes_what_it_did_not_identify(mut world in any_world(), rounds in 0..10usize) {
+        for _ in 0..=rounds {
+            let (container, deletion, policy) =
+                (world.container.clone(), world.desired.deletion, world.desired.deletion_policy);
+            for planned in world.round().steps {
+                let own = container.as_ref().filter(|container| matches!(container.owner, Owner::Game(_)));
+                match &planned.step {
+                    Step::RemoveContainer(dead) => {
+                        let own = own.expect("a container of the game");
+                        prop_assert_eq!(&own.id, dead.container());
+                        let alive = matches!(own.state, ContainerState::Running { .. });
+                        prop_assert!(!alive);
+                    }
+                    Step::StopContainer { container, .. } => {
+                        prop_assert_eq!(Some(container), own.map(|own| &own.id));
+                    }
+                    Step::RemoveStateDirectory(_) => {
+                        prop_assert!(container.is_none() && deletion.is_some());
+                        prop_assert_eq!(policy, DeletionPolicy::Delete);
+                    }
+                    Step::FinishDeletion(_) => prop_assert!(container.is_none() && deletion.is_some()),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// A vanished row tears nothing down within its grace period.
+    #[test]
+    fn a_vanished_row_has_its_grace(mut world in any_world()) {
+        world.desired.deletion = Some(Deletion::RowGone);
+        world.record.deletion_seen_at = None;
+        world.round();
+        world.now += jiff::Span::new().seconds(59);
+        let plan = world.plan();
+        prop_assert!(plan.steps.iter().all(|planned| !planned.step.mutates()), "{:?}", plan.steps);
+    }
+
+    #[test]
+    fn an_explanation_names_a_reason_whenever_something_is_left(
+        mut world in any_world(),
+        frozen in prop::bool::weighted(0.1),
+        silent in prop::bool::weighted(0.1),
+        rounds in 0..8usize,
+    ) {
+        world.freeze = frozen.then(freeze);
+        world.docker_answers = !silent;
+        for _ in 0..rounds {
+            world.round();
+        }
+        let policy = Policy::default();
+        let explained = explain(&world.desired, &world.record, &world.observation(), &policy);
+        let plan = world.plan();
+        let effects = plan.steps.iter().any(|planned| planned.step.mutates());
+        prop_assert!(!(effects && explained.settled), "{explained:?}");
+        prop_assert_eq!(explained.steps.len(), plan.steps.len());
+        prop_assert!(explained.steps.iter().all(|step| !step.cause.is_empty()));
+        if !explained.settled {
+            prop_assert!(!explained.reason.is_empty() && !explained.message.is_empty(), "{explained:?}");
+            let tells = !explained.steps.is_empty()
+                || !explained.afterwards.is_empty()
+                || !explained.waiting_on.is_empty()
+                || explained.guard.is_some();
+            prop_assert!(tells, "{explained:?}");
+        }
+        if frozen {
+            prop_assert_eq!(explained.guard.expect("a guard").reason, "FrozenByHand");
+        }
+        if explained.phase == Phase::Blocked {
+            prop_assert!(!explained.summary.is_empty());
         }
     }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::game::container::{ContainerState, Owner, StateDirectory};
 use crate::game::operation::{Ending, OperationKind};
-use crate::game::spec::{DeletionPolicy, DesiredStatus};
+use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
 use crate::game::{ConditionStatus, ConditionType, ImageId, NetworkId, Phase};
 
-use super::world::{Engines, World};
+use super::world::{Engines, Looks, World};
 
 fn condition(world: &World, kind: ConditionType) -> (ConditionStatus, String) {
     let found = world.record.conditions.iter().find(|c| c.kind == kind).expect("the condition");
@@ -129,7 +129,7 @@ fn a_second_death_waits_a_second_and_ten_healthy_minutes_forget_it() {
 fn a_container_removed_by_hand_is_made_again() {
     let mut world = World::running();
     world.container = None;
-    world.looked = None;
+    world.looks = Looks::none();
     world.converge();
     assert_eq!(world.done, ["create container for 1.4.2", "start container container-2"]);
     assert_eq!(world.record.last_exit.as_ref().map(|exit| exit.reason.as_str()), Some("Removed"));
@@ -250,7 +250,7 @@ fn deletion_keeps_or_removes_the_state_by_policy() {
         let mut world = World::running();
         world.change(|d| {
             d.deletion_policy = policy;
-            d.deletion_requested_at = Some(jiff::Timestamp::UNIX_EPOCH);
+            d.deletion = Some(Deletion::Requested);
         });
         world.converge();
         assert!(world.row_deleted);
@@ -295,7 +295,7 @@ fn a_crash_after_each_effect_leads_to_the_same_end() {
         for _ in 0..crash_after {
             world.round();
         }
-        world.looked = None;
+        world.looks = Looks::none();
         world.converge();
         let mut done = world.done.clone();
         done.dedup();
@@ -324,7 +324,7 @@ fn a_created_container_of_another_image_is_replaced() {
 fn lost_state_is_never_made_anew() {
     let mut world = World::running();
     world.container = None;
-    world.looked = None;
+    world.looks = Looks::none();
     world.state_directory = StateDirectory::Absent;
     world.converge();
     assert!(world.done.is_empty());

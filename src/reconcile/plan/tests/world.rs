@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::game::container::{Container, ContainerState, ImageSelector, Owner, StateDirectory};
+use crate::game::controller::Freeze;
 use crate::game::engine::{Answer, EngineState};
 use crate::game::operation::{OpenOperation, OperationKind};
-use crate::game::record::{Endpoints, Life, Record};
+use crate::game::record::{Contents, Endpoints, Life, Record};
 use crate::game::spec::{
     Contract, DeletionPolicy, Desired, DesiredStatus, ForceMode, GameSpec, Member, MissedTurns, Requests,
     RunAs, Source, TurnSpec, VersionEntry,
@@ -47,11 +48,39 @@ pub(super) struct World {
     /// Everything that was done, printed.
     pub(super) done: Vec<String>,
     pub(super) row_deleted: bool,
-    pub(super) looked: Option<(Image, Looked<Option<NetworkId>>, Looked<StateDirectory>)>,
+    pub(super) looks: Looks,
+    /// What lies in the state directory.
+    pub(super) contents: Contents,
+    /// Another container has the state directory.
+    pub(super) rival: Option<String>,
+    pub(super) freeze: Option<Freeze>,
+    pub(super) deletion_held: Option<String>,
     engine: EngineView,
     fetched: bool,
     lives: u32,
     made: u32,
+}
+
+/// What was looked at for the present start.
+#[derive(Debug, Clone)]
+pub(super) struct Looks {
+    image: Image,
+    network: Looked<Option<NetworkId>>,
+    state_directory: Looked<StateDirectory>,
+    contents: Looked<Contents>,
+    rival: Looked<Option<String>>,
+}
+
+impl Looks {
+    pub(super) fn none() -> Self {
+        Self {
+            image: Image::NotYet,
+            network: Looked::NotYet,
+            state_directory: Looked::NotYet,
+            contents: Looked::NotYet,
+            rival: Looked::NotYet,
+        }
+    }
 }
 
 pub(super) fn desired() -> Desired {
@@ -65,7 +94,7 @@ pub(super) fn desired() -> Desired {
         stop_now: false,
         paused: false,
         deletion_policy: DeletionPolicy::Retain,
-        deletion_requested_at: None,
+        deletion: None,
         requests: Requests::default(),
         membership_revision: 1,
         members: vec![Member { user_id: UserId(Uuid::from_u128(1)), race_name: "Terrans".parse().unwrap() }],
@@ -114,7 +143,11 @@ impl World {
             docker_answers: true,
             done: Vec::new(),
             row_deleted: false,
-            looked: None,
+            looks: Looks::none(),
+            contents: Contents::nothing(),
+            rival: None,
+            freeze: None,
+            deletion_held: None,
             engine: EngineView::NotAsked,
             fetched: false,
             lives: 0,
@@ -136,8 +169,7 @@ impl World {
     }
 
     pub(super) fn observation(&self) -> Observation {
-        let (image, network, state_directory) =
-            self.looked.clone().unwrap_or((Image::NotYet, Looked::NotYet, Looked::NotYet));
+        let Looks { image, network, state_directory, contents, rival } = self.looks.clone();
         let runtime = if self.docker_answers {
             RuntimeView::Known(Box::new(Seen {
                 container: self.container.clone(),
@@ -145,12 +177,22 @@ impl World {
                 image,
                 network,
                 state_directory,
+                contents,
+                rival,
                 engine: self.engine.clone(),
             }))
         } else {
             RuntimeView::Unknown { since: Timestamp::UNIX_EPOCH, why: "no answer".into() }
         };
-        Observation { now: self.now, runtime, work: None, start_slot: true, failure: None }
+        Observation {
+            now: self.now,
+            runtime,
+            work: None,
+            start_slot: true,
+            failure: None,
+            freeze: self.freeze.clone(),
+            deletion_held: self.deletion_held.clone(),
+        }
     }
 
     pub(super) fn plan(&self) -> Plan {
@@ -206,28 +248,37 @@ impl World {
     }
 
     fn apply(&mut self, step: &Step) {
-        let looks = self.looked.get_or_insert((Image::NotYet, Looked::NotYet, Looked::NotYet));
+        let looks = &mut self.looks;
         let id = ImageId::new("sha256:1");
         match step {
             Step::LookAtImage(selector) => {
                 let found = self.image_on_host.then(|| id.clone());
-                looks.0 = Image::At { selector: selector.clone(), found, fetched: self.fetched };
+                looks.image = Image::At { selector: selector.clone(), found, fetched: self.fetched };
             }
-            Step::LookAtNetwork => looks.1 = Looked::At(self.network.clone()),
-            Step::LookAtStateDirectory => looks.2 = Looked::At(self.state_directory),
+            Step::LookAtNetwork => looks.network = Looked::At(self.network.clone()),
+            Step::LookAtStateDirectory => looks.state_directory = Looked::At(self.state_directory),
+            Step::LookAtContents => looks.contents = Looked::At(self.contents.clone()),
+            Step::LookForRival { .. } => looks.rival = Looked::At(self.rival.clone()),
             Step::PullImage(_) => {
                 assert!(self.registry_has_it, "this world has no registry");
                 self.image_on_host = true;
                 self.fetched = true;
-                looks.0 = Image::NotYet;
+                looks.image = Image::NotYet;
             }
-            Step::CreateStateDirectory(_) => self.state_directory = StateDirectory::Present,
+            Step::CreateStateDirectory(_) => {
+                if self.state_directory == StateDirectory::Absent {
+                    self.state_directory = StateDirectory::Empty;
+                    self.contents = Contents::nothing();
+                }
+                looks.state_directory = Looked::At(self.state_directory);
+            }
             Step::CreateNetwork => {
                 self.network = Some(NetworkId::new("net-2"));
-                looks.1 = Looked::At(self.network.clone());
+                looks.network = Looked::At(self.network.clone());
             }
             Step::CreateContainer { image, .. } => {
                 assert!(self.container.is_none(), "two containers on one directory");
+                assert!(self.state_directory != StateDirectory::Absent, "a container without its directory");
                 self.made += 1;
                 let image_id = match image {
                     ImageSelector::Pinned(id) => id.clone(),
@@ -242,6 +293,7 @@ impl World {
                     endpoints: Endpoints::default(),
                     reachable_at: None,
                     epoch: Some(1),
+                    applied: self.record.applied.clone(),
                     token: None,
                 });
             }
@@ -258,20 +310,23 @@ impl World {
                     Engines::Healthy | Engines::NeverHealthy => ContainerState::Running { started_at },
                 };
                 container.reachable_at = Some("10.0.0.2:8080".into());
-                self.looked = None;
+                self.looks = Looks::none();
             }
             Step::StopContainer { .. } => self.kill(0),
             Step::RemoveContainer(dead) => {
                 let container = self.container.take().expect("a container");
                 assert_eq!(container.id, *dead.container());
                 assert!(!matches!(container.state, ContainerState::Running { .. }), "removed alive");
-                self.looked = None;
+                self.looks = Looks::none();
                 self.fetched = false;
             }
             Step::ProbeEngine { life, .. } => self.answer(life),
             Step::InitialiseEngine { .. } => {
                 assert!(self.turn.is_none(), "initialised twice");
                 self.turn = Some(0);
+                self.state_directory = StateDirectory::Present;
+                self.contents = Contents::new("a game");
+                self.looks.contents = Looked::NotYet;
                 self.engine = EngineView::NotAsked;
             }
             Step::RemoveStateDirectory(_) => {
@@ -281,7 +336,8 @@ impl World {
                     "state removed against the policy"
                 );
                 self.state_directory = StateDirectory::Absent;
-                looks.2 = Looked::At(StateDirectory::Absent);
+                self.contents = Contents::nothing();
+                looks.state_directory = Looked::At(StateDirectory::Absent);
                 self.turn = None;
             }
             Step::FinishDeletion(_) => self.row_deleted = true,

@@ -13,6 +13,7 @@ fn wanted() -> NewContainer {
         game: GAME.parse().expect("an id"),
         name: "andromeda".parse().expect("a name"),
         engine_version: "1.4.2".into(),
+        inputs: "{}".into(),
         spec_hash: "abc".into(),
         epoch: Epoch(7),
         image: ImageSelector::Reference(ImageRef::new("engine:1.4.2")),
@@ -52,10 +53,11 @@ fn it_is_named_and_labelled_as_the_design_says() {
         ("gamekeeper.dev/spec-hash", "abc"),
         ("gamekeeper.dev/epoch", "7"),
         ("gamekeeper.dev/port", "8080"),
+        ("gamekeeper.dev/inputs", "{}"),
     ] {
         assert_eq!(labels.get(key).map(String::as_str), Some(value), "{key}");
     }
-    assert_eq!(labels.len(), 7);
+    assert_eq!(labels.len(), 8);
 }
 
 #[test]

@@ -14,7 +14,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let root = StateRoot::new(directory.path().join("srv/state"));
+        let root = StateRoot::new(directory.path().join("srv/state"), None);
         Self { directory, root }
     }
 

@@ -1,0 +1,257 @@
+//! What the games stand on, looked at with every relist; and what concerns all of them at once:
+//! freezes, deletions that are held, containers without a game.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::game::GameId;
+use crate::game::controller::{
+    ControllerSpec, Freeze, FreezeReason, Ground, HeldDeletion, HeldDeletions, Orphan,
+};
+use crate::reconcile::deletions::{Count, Fate};
+use crate::reconcile::ground::{Bind, Found, verdict};
+use crate::runtime::{Listed, RuntimeError};
+use crate::store::{Binding, StoreError};
+
+use super::Controller;
+use super::work::Workshop;
+
+/// What a look at the ground found, after what was to be bound was bound.
+#[derive(Debug)]
+pub(super) struct GroundLook {
+    pub(super) spec: ControllerSpec,
+    pub(super) freezes: Vec<Freeze>,
+    pub(super) ground: Ground,
+}
+
+/// What concerns all games.
+#[derive(Debug, Default)]
+pub(super) struct Guards {
+    /// The ground has been looked at: before that nothing begins.
+    pub(super) looked: bool,
+    pub(super) freezes: Vec<Freeze>,
+    pub(super) spec: ControllerSpec,
+    /// So many deletions that they wait for an operator's word.
+    held: Option<Count>,
+    orphans: Vec<Orphan>,
+}
+
+impl Guards {
+    /// Why nothing may be touched, if so.
+    pub(super) fn freeze(&self) -> Option<&Freeze> {
+        self.freezes.first()
+    }
+
+    /// Another Docker Engine answers: what it says is about other games.
+    pub(super) fn other_docker(&self) -> Option<&Freeze> {
+        self.freezes.iter().find(|freeze| freeze.reason == FreezeReason::OtherDocker)
+    }
+
+    /// Why a deletion that was first seen then waits, if it does.
+    pub(super) fn holds(&self, seen: Timestamp) -> Option<String> {
+        let Count { asked, known } = self.held?;
+        let meant = self.spec.deletions_confirmed_at.is_some_and(|confirmed| seen <= confirmed);
+        (!meant).then(|| {
+            format!(
+                "The deletion of {asked} of {known} games was asked for within ten minutes, which looks like a mistake. Nothing is torn down until an operator says `gamekeeper confirm-deletions`, or the rows come back."
+            )
+        })
+    }
+}
+
+impl Workshop {
+    /// Looks at what the games stand on, and binds what is to be bound. Docker is asked who it is only
+    /// if it may have become another one.
+    pub(super) async fn look_at_ground(&self, ask_docker: bool) -> Result<GroundLook, StoreError> {
+        loop {
+            let spec = self.store.controller_spec().await?;
+            let instance = self.store.instance().await?;
+            let docker_engine_id = if ask_docker || instance.docker_engine_id.is_none() {
+                self.runtime.identity().await.ok().map(|identity| identity.id)
+            } else {
+                instance.docker_engine_id.clone()
+            };
+            let found = match self.runtime.state_root().await {
+                Ok(look) => Found {
+                    ground: Ground {
+                        docker_engine_id,
+                        state_root: look.sentinel,
+                        high_water: look.high_water,
+                    },
+                    unreadable: None,
+                    locked_by_another: look.locked_by_another,
+                },
+                Err(error) => Found {
+                    ground: Ground { docker_engine_id, ..Ground::default() },
+                    unreadable: Some(crate::reconcile::apply::chain(&error)),
+                    locked_by_another: false,
+                },
+            };
+            let verdict = verdict(&spec, &instance, &found);
+            let Some(bind) = verdict.bind else {
+                return Ok(GroundLook { spec, freezes: verdict.freezes, ground: found.ground });
+            };
+            tracing::info!(?bind, "binding the database to what is found");
+            if let Err(error) = self.bind(&bind).await? {
+                let unreadable = Found { unreadable: Some(crate::reconcile::apply::chain(&error)), ..found };
+                let freezes = crate::reconcile::ground::verdict(&spec, &instance, &unreadable).freezes;
+                return Ok(GroundLook { spec, freezes, ground: unreadable.ground });
+            }
+        }
+    }
+
+    /// The sentinel first: what the database says of it must be true.
+    async fn bind(&self, bind: &Bind) -> Result<Result<(), RuntimeError>, StoreError> {
+        if bind.state_root
+            && let Err(error) = self.runtime.bind_state_root().await
+        {
+            return Ok(Err(error));
+        }
+        let Bind { docker_engine_id, state_root, high_water, rebind_generation } = bind.clone();
+        self.store.bind(&Binding { docker_engine_id, state_root, high_water, rebind_generation }).await?;
+        Ok(Ok(()))
+    }
+}
+
+impl Controller {
+    /// Takes in what a look at the ground found. Freezing and thawing concern every game.
+    pub(super) fn stand_on(&mut self, look: GroundLook) {
+        let GroundLook { spec, freezes, ground } = look;
+        let first = !std::mem::replace(&mut self.guards.looked, true);
+        self.guards.spec = spec;
+        if self.guards.freezes != freezes {
+            for freeze in freezes.iter().filter(|freeze| !self.guards.freezes.contains(freeze)) {
+                tracing::error!(reason = %freeze.reason, message = freeze.message, "frozen: nothing is touched");
+                self.tell_all(
+                    true,
+                    &freeze.reason.to_string(),
+                    &format!("{} {}", freeze.message, freeze.way_out),
+                );
+            }
+            if freezes.is_empty() {
+                tracing::info!("no longer frozen");
+                self.tell_all(false, "Unfrozen", "The controller acts again.");
+            }
+            self.guards.freezes.clone_from(&freezes);
+            self.look_at_all();
+        } else if first {
+            self.look_at_all();
+        }
+        self.say(|status| {
+            status.freezes = freezes;
+            status.ground = ground;
+        });
+        self.count_deletions();
+    }
+
+    /// Counts the deletions that were asked for: if they become too many, they wait.
+    pub(super) fn count_deletions(&mut self) {
+        let now = Timestamp::now();
+        let fates = self.games.values().map(|entry| entry.fate());
+        let count = Count::of(fates, self.guards.spec.deletions_confirmed_at, now);
+        let held = count.too_many().then_some(count);
+        let before = std::mem::replace(&mut self.guards.held, held);
+        if before.is_some() != held.is_some() {
+            let message = match held {
+                Some(Count { asked, known }) => {
+                    tracing::error!(asked, known, "so many deletions wait for an operator's word");
+                    format!(
+                        "The deletion of {asked} of {known} games waits for `gamekeeper confirm-deletions`."
+                    )
+                }
+                None => "Deletions are no longer held.".to_owned(),
+            };
+            let reason =
+                if held.is_some() { crate::reconcile::plan::DELETIONS_HELD } else { "DeletionsGoOn" };
+            self.tell_all(held.is_some(), reason, &message);
+        }
+        let going: Vec<GameId> =
+            self.games.iter().filter(|(_, entry)| entry.is_going()).map(|(game, _)| *game).collect();
+        if before != held {
+            for game in going {
+                self.nudge(game);
+            }
+        }
+        let held = self.held_deletions(held);
+        self.say(|status| status.held_deletions = held);
+    }
+
+    fn held_deletions(&self, held: Option<Count>) -> HeldDeletions {
+        let Some(Count { asked, known }) = held else { return HeldDeletions::default() };
+        let mut games: Vec<HeldDeletion> = self
+            .games
+            .values()
+            .filter_map(|entry| entry.held_deletion())
+            .filter(|game| self.guards.holds(game.seen_at).is_some())
+            .collect();
+        games.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        HeldDeletions { games, asked, known }
+    }
+
+    /// Containers of ours that no row and no tombstone speaks of: reported, and left alone.
+    pub(super) fn report_orphans(&mut self, containers: &[Listed]) {
+        if !self.looked {
+            return;
+        }
+        let has_game =
+            |listed: &&Listed| self.games.get(&listed.game).is_some_and(|entry| entry.is_desired());
+        let mut orphans: Vec<Orphan> = containers
+            .iter()
+            .filter(|listed| !has_game(listed))
+            .map(|listed| Orphan {
+                game_id: listed.game,
+                container_id: listed.id.clone(),
+                name: listed.name.clone(),
+                engine_version: listed.engine_version.clone(),
+                state: listed.state.clone(),
+            })
+            .collect();
+        orphans.sort_by_key(|orphan| orphan.game_id);
+        let known: HashMap<GameId, ()> =
+            self.guards.orphans.iter().map(|known| (known.game_id, ())).collect();
+        for new in orphans.iter().filter(|orphan| !known.contains_key(&orphan.game_id)) {
+            tracing::warn!(game_id = %new.game_id, container = new.container_id.short(), "a container of ours has no game; it is left alone");
+            let message = format!(
+                "Container {} of game {} ({}) has neither a row nor a tombstone. It is left alone: `gamekeeper adopt {}` gives it its row back, `gamekeeper remove {}` takes the container away.",
+                new.container_id.short(),
+                new.game_id,
+                new.name,
+                new.game_id,
+                new.game_id
+            );
+            self.tell_all(true, "OrphanContainer", &message);
+        }
+        self.guards.orphans.clone_from(&orphans);
+        self.say(|status| status.orphans = orphans);
+    }
+
+    fn look_at_all(&mut self) {
+        let games: Vec<GameId> = self.games.keys().copied().collect();
+        for game in games {
+            self.nudge(game);
+        }
+    }
+
+    /// One event for what concerns all games.
+    pub(super) fn tell_all(&self, warning: bool, reason: &str, message: &str) {
+        let _ = (warning, reason, message);
+    }
+}
+
+impl super::entry::Entry {
+    /// What its deletion counts for.
+    fn fate(&self) -> Fate {
+        let record = self.record.as_ref();
+        let seen = record.and_then(|record| record.deletion_seen_at);
+        match (self.is_desired(), self.is_going(), seen) {
+            (true, true, Some(seen)) => Fate::Going(seen),
+            (true, ..) => Fate::Stays,
+            (false, _, Some(seen)) if record.is_some_and(|record| record.deleted_at.is_some()) => {
+                Fate::Gone(seen)
+            }
+            // Neither row nor tombstone: it is not known any more.
+            (false, ..) => Fate::Gone(Timestamp::MIN),
+        }
+    }
+}

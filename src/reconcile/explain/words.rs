@@ -1,0 +1,202 @@
+//! The words of an explanation.
+
+use crate::game::Phase;
+use crate::game::container::{Container, ContainerState, Owner, StateDirectory};
+use crate::game::engine::Answer;
+use crate::game::record::Record;
+use crate::game::spec::{Deletion, DeletionPolicy, Desired, DesiredStatus};
+use crate::reconcile::observed::{EngineView, Looked, Observation, RuntimeView, Seen, Work};
+use crate::reconcile::plan::{
+    DELETIONS_HELD, DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, Plan,
+    STATE_MISSING, TURN_WENT_BACK,
+};
+
+use super::{Fact, Guard};
+
+fn fact(what: &str, is: impl Into<String>) -> Fact {
+    Fact { what: what.to_owned(), is: is.into() }
+}
+
+/// Whether what the record shows is what is desired.
+pub(super) fn is_as_desired(desired: &Desired, record: &Record) -> bool {
+    match (desired.deletion, desired.status) {
+        (Some(_), _) => false,
+        (None, DesiredStatus::Stopped) => record.phase == Phase::Stopped,
+        (None, DesiredStatus::Running) => {
+            let version = desired.spec.as_ref().ok().and_then(|spec| spec.engine_version.as_ref());
+            matches!(record.phase, Phase::Running | Phase::Finished)
+                && record.applied.as_ref().map(|applied| &applied.engine_version) == version
+        }
+    }
+}
+
+/// The whole in one sentence.
+pub(super) fn summary(desired: &Desired, shown: &Record, planned: &Plan, settled: bool) -> String {
+    let name = &desired.name;
+    let should = match (desired.deletion, desired.status) {
+        (Some(Deletion::Requested), _) => "should be deleted",
+        (Some(Deletion::RowGone), _) => "has lost its row",
+        (None, DesiredStatus::Running) => "should run",
+        (None, DesiredStatus::Stopped) => "should be stopped",
+    };
+    let does = planned.steps.iter().find(|planned| planned.step.mutates());
+    match (settled, does) {
+        (true, _) if desired.status == DesiredStatus::Stopped => format!("{name} should be stopped, and is."),
+        (true, _) if shown.phase == Phase::Finished => {
+            format!("{name} is finished; its engine stays up for reports.")
+        }
+        (true, _) => format!("{name} should run, and does."),
+        (false, Some(planned)) => {
+            format!("{name} {should}. Next: {}, because {}.", planned.step, planned.cause)
+        }
+        (false, None) => format!("{name} {should}. {}", shown.message),
+    }
+}
+
+/// What should be.
+pub(super) fn desired(desired: &Desired) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let policy = match desired.deletion_policy {
+        DeletionPolicy::Retain => "its state is kept",
+        DeletionPolicy::Delete => "its state is removed with it",
+    };
+    match desired.deletion {
+        Some(Deletion::Requested) => facts.push(fact("status", format!("deleted; {policy}"))),
+        Some(Deletion::RowGone) => {
+            facts.push(fact("status", format!("its row is gone: deleted after a grace period; {policy}")));
+        }
+        None => {
+            let paused = if desired.paused { ", paused" } else { "" };
+            let status = match desired.status {
+                DesiredStatus::Running => "running",
+                DesiredStatus::Stopped => "stopped",
+            };
+            facts.push(fact("status", format!("{status}{paused}")));
+        }
+    }
+    match &desired.spec {
+        Ok(spec) => {
+            let version = spec.engine_version.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+            facts.push(fact("engine version", version));
+            facts.push(fact("players", desired.members.len().to_string()));
+        }
+        Err(_) if desired.deletion.is_some() => {}
+        Err(problems) => {
+            let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            facts.push(fact("spec", format!("not valid: {}", listed.join("; "))));
+        }
+    }
+    facts
+}
+
+/// What is.
+pub(super) fn observed(record: &Record, observation: &Observation) -> Vec<Fact> {
+    let mut facts = vec![fact("phase", format!("{:?} ({})", record.phase, record.reason))];
+    match &observation.runtime {
+        RuntimeView::Unknown { why, .. } => facts.push(fact("Docker", format!("cannot be asked: {why}"))),
+        RuntimeView::Known(seen) => {
+            facts.push(fact("container", container(seen.container.as_ref())));
+            if let Some(said) = engine(seen) {
+                facts.push(fact("engine", said));
+            }
+            if let Looked::At(there) = seen.state_directory {
+                let is = match there {
+                    StateDirectory::Present => "is there",
+                    StateDirectory::Empty => "is there, and empty",
+                    StateDirectory::Absent => "is not there",
+                };
+                facts.push(fact("state directory", is));
+            }
+        }
+    }
+    if let Some(applied) = &record.applied {
+        facts.push(fact("engine version", applied.engine_version.to_string()));
+    }
+    if let Some(turn) = record.current_turn {
+        facts.push(fact("turn", turn.to_string()));
+    }
+    if let Some(exit) = &record.last_exit {
+        let code = exit.code.map_or_else(String::new, |code| format!(" with exit code {code}"));
+        facts.push(fact("last exit", format!("{}{code} at {:.0}", exit.reason, exit.at)));
+    }
+    facts
+}
+
+fn container(container: Option<&Container>) -> String {
+    let Some(container) = container else { return "none".into() };
+    let state = match &container.state {
+        ContainerState::Created => "made, never started".to_owned(),
+        ContainerState::Running { .. } => "running".to_owned(),
+        ContainerState::Unsettled { status } => format!("{status}, by somebody else's hand"),
+        ContainerState::Exited { code, out_of_memory, .. } => {
+            let memory = if *out_of_memory { ", out of memory" } else { "" };
+            format!("exited with code {code}{memory}")
+        }
+        ContainerState::Removing => "being removed by Docker".to_owned(),
+    };
+    let whose = match container.owner {
+        Owner::Game(_) => "",
+        Owner::Foreign => ", not this game's",
+    };
+    format!("{}, {state}{whose}", container.id.short())
+}
+
+fn engine(seen: &Seen) -> Option<String> {
+    let life = seen.container.as_ref()?.life()?;
+    match &seen.engine {
+        EngineView::Said { life: answered, answer, failures, .. } if *answered == life => {
+            Some(match answer {
+                Answer::Has(state) if state.finished => format!("healthy, at turn {}, finished", state.turn),
+                Answer::Has(state) => format!("healthy, at turn {}", state.turn),
+                Answer::NotInitialised => "healthy, has no game".to_owned(),
+                Answer::Unhealthy(why) => format!("not healthy: {why} ({failures} looks in a row)"),
+                Answer::WrongEngine(why) => format!("the wrong one answers: {why}"),
+            })
+        }
+        EngineView::Said { .. } | EngineView::NotAsked => {
+            matches!(seen.container.as_ref()?.state, ContainerState::Running { .. })
+                .then(|| "has not been asked in this life".to_owned())
+        }
+    }
+}
+
+/// What goes on in the background.
+pub(super) fn work(work: &Work) -> String {
+    match work {
+        Work::Pulling { image, progress } => format!("fetching image {image}: {progress}"),
+        Work::Stopping(container) => format!("stopping container {}", container.short()),
+        Work::Probing(_) => "asking the engine how it is".to_owned(),
+        Work::Initialising(_) => "giving the engine its game".to_owned(),
+    }
+}
+
+/// What forbids to touch it, and the way out.
+pub(super) fn guard(shown: &Record, observation: &Observation) -> Option<Guard> {
+    if let Some(freeze) = &observation.freeze {
+        return Some(Guard {
+            reason: freeze.reason.to_string(),
+            message: freeze.message.clone(),
+            way_out: freeze.way_out.clone(),
+        });
+    }
+    let way_out = match shown.reason.as_str() {
+        _ if shown.phase != Phase::Blocked => return None,
+        DELETIONS_HELD => "`gamekeeper confirm-deletions` lists them and asks; or put the rows back.",
+        STATE_MISSING => {
+            "Bring the state directory back (a disk to mount, a backup); it goes on by itself. To give the game up, delete it."
+        }
+        PARTIAL_INIT => {
+            "Empty the state directory; or, if what lies there is harmless, `gamekeeper unblock`."
+        }
+        TURN_WENT_BACK => {
+            "Bring the newer state back; or `gamekeeper unblock` to go on from the engine's turn."
+        }
+        PINNED_IMAGE_GONE => {
+            "Load the old image again; or `gamekeeper unblock` to take the one that has its name now."
+        }
+        FOREIGN_CONTAINER => "Rename or remove the container that holds the name; it goes on by itself.",
+        DIRECTORY_IN_USE => "Stop and remove the container that has the directory; it goes on by itself.",
+        _ => "Mend what the message says; `gamekeeper unblock` has it looked at again at once.",
+    };
+    Some(Guard { reason: shown.reason.clone(), message: shown.message.clone(), way_out: way_out.to_owned() })
+}

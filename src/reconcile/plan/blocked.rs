@@ -1,0 +1,191 @@
+//! What forbids to touch a game: the controller is frozen, its state is gone, its directory is
+//! another's; and how a person lifts it.
+
+use crate::game::container::{ContainerState, StateDirectory};
+use crate::game::controller::Freeze;
+use crate::game::operation::Ending;
+use crate::game::spec::{Deletion, DesiredStatus};
+use crate::game::{ConditionType as C, Phase};
+use crate::reconcile::observed::{Looked, RuntimeView, Seen};
+use crate::reconcile::operations::OperationChange;
+use crate::reconcile::step::{Step, Wait};
+
+use super::{Round, ours};
+
+/// The state directory is not there, or its engine has no game, though it was initialised.
+pub const STATE_MISSING: &str = "StateMissing";
+/// Initialisation began and left traces, but the engine says that it has no game.
+pub const PARTIAL_INIT: &str = "PartialInit";
+/// The engine is at an earlier turn than was reached.
+pub const TURN_WENT_BACK: &str = "TurnWentBack";
+/// The image that the game runs is gone, and its name means another one now.
+pub const PINNED_IMAGE_GONE: &str = "PinnedImageGone";
+/// A container that is not the game's holds its name.
+pub const FOREIGN_CONTAINER: &str = "ForeignContainer";
+/// A container that is not the game's holds its state directory.
+pub const DIRECTORY_IN_USE: &str = "DirectoryInUse";
+
+impl Round<'_> {
+    /// The whole controller touches nothing: what is seen is shown, and no more.
+    pub(super) fn frozen(&mut self, freeze: &Freeze, runtime: &RuntimeView) {
+        self.wait(Wait::Person);
+        // Its spec was not looked at.
+        self.record.observed_generation = self.was.observed_generation;
+        self.record.observed_membership_revision = self.was.observed_membership_revision;
+        match runtime {
+            RuntimeView::Unknown { why, .. } => {
+                self.truths.unknown(C::ContainerRunning, "DockerUnreachable", why)
+            }
+            RuntimeView::Known(seen) => self.state_container(seen),
+        }
+        let reason = freeze.reason.to_string();
+        self.headline(
+            Phase::Blocked,
+            &reason,
+            &format!("Nothing is touched: {} {}", freeze.message, freeze.way_out),
+        );
+    }
+
+    fn state_container(&mut self, seen: &Seen) {
+        let Some(container) = ours(seen) else {
+            return self.truths.fails(
+                C::ContainerRunning,
+                "NoContainer",
+                "No container of this game is there.",
+            );
+        };
+        match &container.state {
+            ContainerState::Running { .. } => {
+                self.truths.holds(C::ContainerRunning, "Running", "The container runs.");
+            }
+            ContainerState::Created => {
+                self.truths.fails(C::ContainerRunning, "Created", "The container has not been started yet.");
+            }
+            ContainerState::Exited { .. } => {
+                self.truths.fails(C::ContainerRunning, "Exited", "The engine's process is not running.");
+            }
+            ContainerState::Unsettled { status } => {
+                self.truths.fails(
+                    C::ContainerRunning,
+                    "ContainerUnsettled",
+                    format!("Docker says it is {status}."),
+                );
+            }
+            ContainerState::Removing => {
+                self.truths.fails(C::ContainerRunning, "Removing", "Docker is removing the container.");
+            }
+        }
+    }
+
+    /// It needs a person. Told once: looking again is no new attempt.
+    pub(super) fn blocked(&mut self, reason: &str, message: &str) {
+        self.wait(Wait::Person);
+        let known =
+            self.was.phase == Phase::Blocked && self.was.reason == reason && self.was.operation.is_none();
+        self.headline(Phase::Blocked, reason, message);
+        if known {
+            self.plan.operation = OperationChange::default();
+        } else {
+            self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
+        }
+    }
+
+    /// The state directory vanished under a living engine. The engine may hold the last copy of the
+    /// game, so it is left alone, unless it is ended on purpose all the same.
+    pub(super) fn has_lost_its_state(&mut self, seen: &Seen) -> bool {
+        let alive = ours(seen).is_some_and(|container| {
+            matches!(container.state, ContainerState::Running { .. } | ContainerState::Unsettled { .. })
+        });
+        let on_purpose = match self.desired.deletion {
+            Some(Deletion::Requested) => self.observation.deletion_held.is_none(),
+            Some(Deletion::RowGone) => false,
+            None => self.desired.status == DesiredStatus::Stopped && self.desired.stop_now,
+        };
+        if !alive || on_purpose || !self.has_state() {
+            return false;
+        }
+        match seen.state_directory {
+            Looked::At(StateDirectory::Absent) => {
+                self.state_container(seen);
+                self.blocked(
+                    STATE_MISSING,
+                    "The state directory is gone while the engine runs. The engine is left alone, for it may hold the last copy: bring the directory back, or end it with `stop --now` or `delete`.",
+                );
+                true
+            }
+            Looked::NotYet if self.was.reason == STATE_MISSING => {
+                self.step(Step::LookAtStateDirectory, "it was gone");
+                true
+            }
+            Looked::At(StateDirectory::Present | StateDirectory::Empty) | Looked::NotYet => false,
+        }
+    }
+
+    /// The state directory is not there though the game has state: nothing is begun without it.
+    pub(super) fn lacks_its_state(&mut self, seen: &Seen) -> bool {
+        let gone = match seen.state_directory {
+            Looked::At(StateDirectory::Absent) => self.has_state(),
+            Looked::At(StateDirectory::Empty) => self.record.initialized_at.is_some(),
+            Looked::At(StateDirectory::Present) | Looked::NotYet => false,
+        };
+        if gone {
+            self.blocked(
+                STATE_MISSING,
+                "The game has been initialised, but its state directory is gone or empty. Nothing is made in its place: bring it back.",
+            );
+        }
+        gone
+    }
+
+    /// Another container has the state directory, as far as was found when it was last tried.
+    pub(super) fn directory_is_held(&mut self, seen: &Seen) -> bool {
+        if self.record.reason != DIRECTORY_IN_USE {
+            return false;
+        }
+        match &seen.rival {
+            Looked::NotYet => {
+                self.wait(Wait::Person);
+                let own = ours(seen).map(|container| container.id.clone());
+                self.step(Step::LookForRival { own }, "one was there");
+                true
+            }
+            Looked::At(Some(rival)) => {
+                self.blocked(
+                    DIRECTORY_IN_USE,
+                    &format!(
+                        "Container {rival} has the game's state directory mounted and is not proven dead; two engines on one state would destroy it. Remove that container."
+                    ),
+                );
+                true
+            }
+            Looked::At(None) => false,
+        }
+    }
+
+    /// A person has looked at what blocks it: what that means depends on what it was.
+    pub(super) fn take_up_unblock(&mut self) {
+        if self.desired.requests.unblock <= self.record.observed_requests.unblock {
+            return;
+        }
+        self.record.observed_requests.unblock = self.desired.requests.unblock;
+        self.forget_failures();
+        if self.was.phase != Phase::Blocked {
+            return;
+        }
+        match self.was.reason.as_str() {
+            TURN_WENT_BACK => {
+                // What the engine has is another history of the game.
+                self.record.current_turn = None;
+                self.record.timeline += 1;
+            }
+            PARTIAL_INIT => {
+                // What lies there is harmless: as if nothing had been sent yet.
+                self.record.init_intent_at = None;
+                self.record.init_baseline = None;
+            }
+            PINNED_IMAGE_GONE => self.record.image_id = None,
+            // The rest is looked at again; what is still so blocks again.
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! `<state root>/.gamekeeper`: whose state root this is, who works in it, and how far things had come.
+//!
+//! A disk that is not mounted leaves an empty directory behind, and a database that was put back
+//! knows nothing of what happened since. Both show here: the sentinel names the instance whose games
+//! these are, the high-water counter is what a database must not be behind of. Everything is opened
+//! relative to the root's handle, and written beside its place and then moved there.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::state::{StateRoot, open_beneath};
+use crate::runtime::StateRootLook;
+
+const DIRECTORY: &str = ".gamekeeper";
+const SENTINEL: &str = "instance";
+const HIGH_WATER: &str = "high-water";
+const LOCK: &str = "lock";
+
+/// The longest file that is read here, in bytes: an identity or a number.
+const LONGEST: u64 = 256;
+
+impl StateRoot {
+    /// Whose it is, and how far things had come. Takes its lock where it is this instance's.
+    pub(super) fn look_at_ground(&self) -> io::Result<StateRootLook> {
+        let Some(own) = self.own_directory()? else { return Ok(StateRootLook::default()) };
+        let sentinel = read(&own, SENTINEL)?;
+        let ours = sentinel.is_some() && sentinel == self.instance().map(|instance| instance.to_string());
+        let high_water = read(&own, HIGH_WATER)?.map(|text| text.parse().map_err(io::Error::other));
+        Ok(StateRootLook {
+            sentinel,
+            high_water: high_water.transpose()?,
+            locked_by_another: ours && !self.hold_lock(&own)?,
+        })
+    }
+
+    /// Makes it this instance's. The high-water counter of another one goes.
+    ///
+    /// # Errors
+    /// It cannot be made or written.
+    pub fn bind(&self) -> io::Result<()> {
+        self.prepare()?;
+        let root = self.open()?;
+        match rustix::fs::mkdirat(&root, DIRECTORY, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let own = open_beneath(&root, DIRECTORY)?;
+        let instance = self.instance().ok_or_else(|| io::Error::other("no instance to bind it to"))?;
+        if read(&own, SENTINEL)?.is_some_and(|other| other != instance.to_string()) {
+            forget(&own, HIGH_WATER)?;
+        }
+        replace(&own, SENTINEL, &instance.to_string())?;
+        Ok(rustix::fs::fsync(&root)?)
+    }
+
+    /// Writes down how far things have come.
+    pub(super) fn keep_high_water(&self, high_water: i64) -> io::Result<()> {
+        let root = self.open()?;
+        self.check(&root)?;
+        replace(&open_beneath(&root, DIRECTORY)?, HIGH_WATER, &high_water.to_string())
+    }
+
+    /// That this handle leads to this instance's state root: asked before anything is made or
+    /// removed in it.
+    pub(super) fn check(&self, root: &OwnedFd) -> io::Result<()> {
+        let Some(instance) = self.instance() else { return Ok(()) };
+        let found = match open_beneath(root, DIRECTORY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            own => read(&own?, SENTINEL)?,
+        };
+        if found == Some(instance.to_string()) {
+            Ok(())
+        } else {
+            Err(io::Error::new(io::ErrorKind::StaleNetworkFileHandle, NotOurs))
+        }
+    }
+
+    fn own_directory(&self) -> io::Result<Option<OwnedFd>> {
+        let root = match self.open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            root => root?,
+        };
+        match open_beneath(&root, DIRECTORY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            own => own.map(Some),
+        }
+    }
+
+    /// Whether this process works in it alone. Held until the process ends.
+    fn hold_lock(&self, own: &OwnedFd) -> io::Result<bool> {
+        let mut held = self.lock.lock().map_err(|_| io::Error::other("the lock's holder panicked"))?;
+        if held.is_some() {
+            return Ok(true);
+        }
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::openat(own, LOCK, flags, Mode::RUSR | Mode::WUSR)?);
+        match file.try_lock() {
+            Ok(()) => {
+                *held = Some(file);
+                Ok(true)
+            }
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// The state root is not this instance's, or not mounted.
+#[derive(Debug, thiserror::Error)]
+#[error("the state root is not this database's (any more): is its disk mounted?")]
+pub(super) struct NotOurs;
+
+fn read(own: &OwnedFd, name: &str) -> io::Result<Option<String>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(own, name, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        file => File::from(file?),
+    };
+    let mut text = String::new();
+    file.take(LONGEST).read_to_string(&mut text)?;
+    Ok(Some(text.trim().to_owned()))
+}
+
+fn forget(own: &OwnedFd, name: &str) -> io::Result<()> {
+    match rustix::fs::unlinkat(own, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Half of it is never seen: it is written beside its place, flushed, and moved there.
+fn replace(own: &OwnedFd, name: &str, text: &str) -> io::Result<()> {
+    let beside = format!("{name}.new");
+    forget(own, &beside)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::openat(own, &beside, flags, Mode::RUSR | Mode::WUSR)?);
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    rustix::fs::renameat(own, &beside, own, name)?;
+    Ok(rustix::fs::fsync(own)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::game::InstanceId;
+    use uuid::Uuid;
+
+    fn root(directory: &tempfile::TempDir) -> StateRoot {
+        StateRoot::new(directory.path().join("games"), Some(InstanceId(Uuid::from_u128(1))))
+    }
+
+    #[test]
+    fn a_state_root_is_nobodys_until_it_is_bound() {
+        let directory = tempfile::tempdir().unwrap();
+        let ours = root(&directory);
+        assert_eq!(ours.look_at_ground().unwrap(), StateRootLook::default());
+        ours.bind().unwrap();
+        ours.keep_high_water(7).unwrap();
+        let look = ours.look_at_ground().unwrap();
+        assert_eq!(look.sentinel, Some(Uuid::from_u128(1).to_string()));
+        assert_eq!((look.high_water, look.locked_by_another), (Some(7), false));
+    }
+
+    #[test]
+    fn another_instances_state_root_is_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        root(&directory).bind().unwrap();
+        let other = StateRoot::new(directory.path().join("games"), Some(InstanceId(Uuid::from_u128(2))));
+        let refused = other.keep_high_water(9).unwrap_err();
+        assert!(refused.get_ref().is_some_and(|error| error.is::<NotOurs>()), "{refused:?}");
+        assert_eq!(root(&directory).look_at_ground().unwrap().high_water, None);
+    }
+
+    #[test]
+    fn two_cannot_work_in_one_state_root() {
+        let directory = tempfile::tempdir().unwrap();
+        let (first, second) = (root(&directory), root(&directory));
+        first.bind().unwrap();
+        assert!(!first.look_at_ground().unwrap().locked_by_another);
+        assert!(second.look_at_ground().unwrap().locked_by_another);
+        drop(first);
+        assert!(!second.look_at_ground().unwrap().locked_by_another);
+    }
+}

@@ -1,0 +1,209 @@
+//! What needs a person: state that is gone, half-made or older, a directory that another has.
+
+use serde_json::json;
+
+use crate::world::{Status, World, container, docker, exists, inspect};
+
+async fn until_blocked(world: &World, game: &str, reason: &str) -> Status {
+    let status =
+        world.until(game, reason, |status| status.phase == "blocked" && status.reason == reason).await;
+    assert!(!status.message.is_empty());
+    status
+}
+
+async fn unblock(world: &World, game: &str) {
+    world
+        .sql(&format!(
+            "UPDATE games SET unblock_generation = unblock_generation + 1 WHERE game_id = '{game}'"
+        ))
+        .await;
+}
+
+async fn count_of(world: &World, game: &str, op: &str) -> i64 {
+    world.count(&format!("SELECT count(*) FROM operation_log WHERE game_id = '{game}' AND op = '{op}'")).await
+}
+
+/// Two relists pass.
+async fn relists(world: &World) {
+    let seen = world.log().matches("looked at everything").count();
+    world
+        .eventually("two relists", async || world.log().matches("looked at everything").count() >= seen + 2)
+        .await;
+}
+
+#[tokio::test]
+async fn state_that_vanishes_under_a_living_engine_is_reported_and_nothing_is_touched() {
+    let world = World::started().await;
+    let game = world.running("bereft").await;
+    let started = inspect(&game, "{{.State.StartedAt}}");
+    let (here, away) = (world.state_root().join(&game), world.dir.path().join("away"));
+    std::fs::rename(&here, &away).unwrap();
+    until_blocked(&world, &game, "StateMissing").await;
+    // Stopping it would end what may be the last copy.
+    world.sql(&format!("UPDATE games SET desired_status = 'stopped' WHERE game_id = '{game}'")).await;
+    relists(&world).await;
+    assert_eq!(inspect(&game, "{{.State.StartedAt}} {{.State.Running}}"), format!("{started} true"));
+    assert!(!here.exists(), "made in its place");
+    // It comes back, and what was asked for is done.
+    std::fs::rename(&away, &here).unwrap();
+    world.until(&game, "stopped", |status| status.phase == "stopped").await;
+    assert_eq!(world.inits(&game), 1);
+}
+
+#[tokio::test]
+async fn a_game_whose_state_is_gone_is_never_begun_anew() {
+    let mut world = World::started().await;
+    let game = world.running("bereft").await;
+    let here = world.state_root().join(&game);
+    let away = world.dir.path().join("away");
+    world.kill_keeper();
+    std::fs::rename(&here, &away).unwrap();
+    docker(&["kill", &container(&game)]);
+    world.start();
+    until_blocked(&world, &game, "StateMissing").await;
+    assert!(!here.exists() && inspect(&game, "{{.State.Running}}") == "false");
+    // An empty directory in its place is no state either.
+    std::fs::create_dir(&here).unwrap();
+    relists(&world).await;
+    until_blocked(&world, &game, "StateMissing").await;
+    // Nor does a person's word make it so.
+    unblock(&world, &game).await;
+    relists(&world).await;
+    until_blocked(&world, &game, "StateMissing").await;
+    assert_eq!(std::fs::read_dir(&here).unwrap().count(), 0);
+    std::fs::remove_dir(&here).unwrap();
+    std::fs::rename(&away, &here).unwrap();
+    world.until(&game, "running", |status| status.phase == "running").await;
+    assert_eq!(world.inits(&game), 1);
+}
+
+#[tokio::test]
+async fn an_engine_that_denies_its_game_is_not_initialised_again() {
+    let world = World::started().await;
+    let game = world.running("amnesiac").await;
+    world.misbehave(&game, &json!({ "denyGame": true }));
+    until_blocked(&world, &game, "StateMissing").await;
+    relists(&world).await;
+    assert_eq!(world.inits(&game), 1);
+    world.misbehave(&game, &json!({}));
+    world.until(&game, "running", |status| status.phase == "running").await;
+}
+
+#[tokio::test]
+async fn an_initialisation_that_left_traces_and_no_game_waits_for_a_person() {
+    let world = World::started().await;
+    let game = uuid::Uuid::new_v4().to_string();
+    world.misbehave(&game, &json!({ "crashInit": "during", "crashInitTimes": 1 }));
+    world.game_with_id(&game, "torn", "1.4.2").await;
+    until_blocked(&world, &game, "PartialInit").await;
+    assert_eq!(world.inits(&game), 0, "the fault did not happen");
+    relists(&world).await;
+    until_blocked(&world, &game, "PartialInit").await;
+    unblock(&world, &game).await;
+    world.until(&game, "running", |status| status.phase == "running").await;
+    assert_eq!(world.inits(&game), 1);
+}
+
+#[tokio::test]
+async fn files_that_an_engine_makes_before_it_is_told_are_no_traces() {
+    let world = World::started().await;
+    let game = uuid::Uuid::new_v4().to_string();
+    // The first answer is an error without effect.
+    world.misbehave(&game, &json!({ "earlyFiles": true, "failInit": "before" }));
+    world.game_with_id(&game, "early", "1.4.2").await;
+    let failed = format!(
+        "SELECT count(*) FROM operation_log WHERE game_id = '{game}' AND status = 'failed' AND error_code LIKE 'Init%'"
+    );
+    world.eventually("an initialisation fails", async || world.count(&failed).await >= 1).await;
+    world.misbehave(&game, &json!({ "earlyFiles": true }));
+    world.until(&game, "running", |status| status.phase == "running").await;
+    assert_eq!(world.inits(&game), 1);
+}
+
+#[tokio::test]
+async fn an_engine_at_an_earlier_turn_waits_for_a_person() {
+    let world = World::started().await;
+    let game = world.running("older").await;
+    world.sql(&format!("UPDATE runtime_records SET current_turn = 7 WHERE game_id = '{game}'")).await;
+    let mut world = world;
+    world.kill_keeper();
+    world.start();
+    until_blocked(&world, &game, "TurnWentBack").await;
+    assert_eq!(inspect(&game, "{{.State.Running}}"), "true");
+    unblock(&world, &game).await;
+    world.until(&game, "running", |status| status.phase == "running").await;
+    let timeline =
+        world.count(&format!("SELECT timeline FROM runtime_records WHERE game_id = '{game}'")).await;
+    assert_eq!(timeline, 2, "another history of the game");
+}
+
+#[tokio::test]
+async fn a_directory_that_another_container_has_is_left_to_it() {
+    let world = World::started().await;
+    let game = world.running("shared").await;
+    let directory = world.state_root().join(&game);
+    let rival = format!("rival-{game}");
+    let mount = format!("type=bind,source={},target=/data", directory.display());
+    let ran = docker(&[
+        "run",
+        "-d",
+        "--name",
+        &rival,
+        "--mount",
+        &mount,
+        "-e",
+        "GAME_STATE_PATH=/data/rival",
+        "--user",
+        "0",
+        "gamekeeper/reference-engine:1.4.2",
+    ]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    struct Removed<'a>(&'a str);
+    impl Drop for Removed<'_> {
+        fn drop(&mut self) {
+            docker(&["rm", "-f", self.0]);
+        }
+    }
+    let removed = Removed(&rival);
+    docker(&["kill", &container(&game)]);
+    let status = until_blocked(&world, &game, "DirectoryInUse").await;
+    assert!(status.message.contains(&rival), "{}", status.message);
+    let heals = count_of(&world, &game, "heal").await;
+    relists(&world).await;
+    until_blocked(&world, &game, "DirectoryInUse").await;
+    assert_eq!(inspect(&game, "{{.State.Running}}"), "false");
+    assert_eq!(count_of(&world, &game, "heal").await, heals, "a new attempt at every look");
+    assert_eq!(docker(&["inspect", "-f", "{{.State.Running}}", &rival]).stdout.trim(), "true");
+    drop(removed);
+    world.until(&game, "running", |status| status.phase == "running").await;
+    assert_eq!(world.inits(&game), 1);
+}
+
+#[tokio::test]
+async fn a_deletion_leaves_a_directory_that_another_container_has() {
+    let world = World::started().await;
+    let game = world.running("shared").await;
+    let directory = world.state_root().join(&game);
+    let rival = format!("rival-{game}");
+    let mount = format!("type=bind,source={},target=/data", directory.display());
+    docker(&[
+        "run",
+        "-d",
+        "--name",
+        &rival,
+        "--mount",
+        &mount,
+        "-e",
+        "GAME_STATE_PATH=/data/rival",
+        "--user",
+        "0",
+        "gamekeeper/reference-engine:1.4.2",
+    ]);
+    world.sql(&format!("UPDATE games SET deletion_policy = 'delete' WHERE game_id = '{game}'")).await;
+    world.sql(&format!("UPDATE games SET deletion_requested_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now') WHERE game_id = '{game}'")).await;
+    let status = world.until(&game, "blocked", |status| status.reason == "DirectoryInUse").await;
+    let there = directory.join(&game).is_dir();
+    docker(&["rm", "-f", &rival]);
+    assert!(status.phase == "blocked" && there, "{status:?}");
+    world.eventually("the deletion goes on", async || !directory.exists() && !exists(&game)).await;
+}
