@@ -160,22 +160,30 @@ impl Caller {
     /// Whether the caller's role allows this method on this path.
     pub(super) fn may(&self, method: &Method, path: &str) -> Result<(), ApiError> {
         let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let versions = path.starts_with("/apis/gamekeeper.dev/v1/engineversions");
+        // Of what is ours, games alone are in a namespace.
+        let games = path.starts_with("/apis/gamekeeper.dev/v1/namespaces/");
         let allowed = match self.role {
             Role::Admin | Role::Operator => true,
-            Role::Lobby => reads || !versions,
-            Role::Viewer => reads,
+            Role::Lobby => reads || games,
+            Role::Viewer => reads || (*method == Method::POST && asks_for_a_plan(path)),
         };
         if allowed {
             return Ok(());
         }
         let role = match self.role {
-            Role::Lobby => "a lobby's token changes games and no engine versions",
+            Role::Lobby => "a lobby's token changes games and nothing else",
             Role::Viewer => "a viewer's token only reads",
             Role::Admin | Role::Operator => "this token does not allow it",
         };
         Err(ApiError::Forbidden(format!("{role}; use the token of an operator")))
     }
+}
+
+/// A plan is asked for by sending a manifest, and changes nothing.
+pub(super) fn asks_for_a_plan(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix("/apis/gamekeeper.dev/v1/namespaces/") else { return false };
+    let parts: Vec<&str> = rest.split('/').collect();
+    matches!(parts.as_slice(), [_, "games", _, "plan"])
 }
 
 /// A new token: 32 random bytes.
@@ -230,6 +238,16 @@ mod tests {
         assert!(may(Role::Viewer, Method::GET, games) && !may(Role::Viewer, Method::PUT, games));
         assert!(may(Role::Lobby, Method::PATCH, games) && !may(Role::Lobby, Method::DELETE, versions));
         assert!(may(Role::Lobby, Method::GET, versions) && may(Role::Operator, Method::DELETE, versions));
+        let controller = "/apis/gamekeeper.dev/v1/controllers/gamekeeper";
+        assert!(may(Role::Operator, Method::PATCH, controller) && may(Role::Viewer, Method::GET, controller));
+        assert!(
+            !may(Role::Lobby, Method::PATCH, controller) && !may(Role::Viewer, Method::PATCH, controller)
+        );
+        assert!(!may(Role::Lobby, Method::POST, &format!("{controller}/remove")));
+        let plan = format!("{games}/plan");
+        assert!(may(Role::Viewer, Method::POST, &plan) && !may(Role::Viewer, Method::PUT, &plan));
+        let named_plan = "/apis/gamekeeper.dev/v1/namespaces/default/games/plan";
+        assert!(!may(Role::Viewer, Method::POST, named_plan));
     }
 
     #[test]

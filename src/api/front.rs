@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
 use super::Shared;
+use super::auth::asks_for_a_plan;
 use super::error::ApiError;
 use super::request::RequestId;
 
@@ -29,7 +30,8 @@ pub(super) async fn pass(State(shared): State<Shared>, mut request: Request, nex
             response.headers_mut().insert("x-request-id", value);
         }
         let status = response.status().as_u16();
-        let writes = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
+        let reads = matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
+        let writes = !reads && !asks_for_a_plan(&path);
         if let Some(who) = who.as_deref().filter(|_| writes) {
             tracing::info!(%who, verb = %method, object = %path, result = status, "a write was asked for");
         }

@@ -169,12 +169,12 @@ pub(super) async fn present(shared: &Shared, namespace: &str, name: &str) -> Res
 }
 
 /// Why a game was not replaced.
-enum Refused {
+pub(super) enum Refused {
     Write(WriteError),
     Decrease(Vec<SpecProblem>),
 }
 
-fn refused(name: &str, error: Refused) -> ApiError {
+pub(super) fn refused(name: &str, error: Refused) -> ApiError {
     match error {
         Refused::Write(error) => ApiError::of_write(GAMES, name, error),
         Refused::Decrease(problems) => ApiError::Invalid { resource: GAMES, name: name.to_owned(), problems },
@@ -189,17 +189,24 @@ async fn put(
     valid: &ValidGame,
     preconditions: &Preconditions,
 ) -> Result<GameObject, Refused> {
-    // A stale write is told that it is stale, whatever else is wrong with it for that reason.
-    check(current, preconditions)?;
-    let decreases = decreases(current, valid);
-    if !decreases.is_empty() {
-        return Err(Refused::Decrease(decreases));
-    }
+    admissible(current, valid, preconditions)?;
     if write.dry_run {
         return Ok(preview::game(manifest, valid, Some(current)));
     }
     let written = shared.api.store.replace_game(manifest, valid, preconditions, &write.author).await;
     written.map(|game| game.into_inner().into()).map_err(Refused::Write)
+}
+
+/// Whether what is there may be replaced so.
+pub(super) fn admissible(
+    current: &StoredGame,
+    valid: &ValidGame,
+    preconditions: &Preconditions,
+) -> Result<(), Refused> {
+    // A stale write is told that it is stale, whatever else is wrong with it for that reason.
+    check(current, preconditions)?;
+    let decreases = decreases(current, valid);
+    if decreases.is_empty() { Ok(()) } else { Err(Refused::Decrease(decreases)) }
 }
 
 /// Preconditions against what was read; the store holds them against what is there at the write.

@@ -6,8 +6,10 @@
 //! error leaves as a `Status` ([`error`]). What every request passes is [`front`]'s business, where
 //! each path leads is [`routes`]'. Deliberately absent: Table, watch, OpenAPI.
 
+mod asking;
 pub mod auth;
 mod body;
+mod controllers;
 pub mod error;
 mod events;
 mod files;
@@ -23,6 +25,7 @@ mod refusal;
 mod request;
 mod routes;
 mod select;
+mod since;
 pub mod tls;
 mod versions;
 pub mod wire;
@@ -71,6 +74,8 @@ struct Shared {
     bodies: Arc<Semaphore>,
     /// Bounds how many logs are read.
     logs: Arc<Semaphore>,
+    /// Since when the controller is ready, or not.
+    ready_since: watch::Receiver<jiff::Timestamp>,
     /// Ends what would never end by itself.
     shutdown: CancellationToken,
 }
@@ -78,6 +83,7 @@ struct Shared {
 impl Shared {
     fn new(api: Api, shutdown: CancellationToken) -> Self {
         Self {
+            ready_since: since::follow(api.controller.clone(), shutdown.clone()),
             api: Arc::new(api),
             bodies: Arc::new(Semaphore::new(body::AT_ONCE)),
             logs: Arc::new(Semaphore::new(logs::AT_ONCE)),

@@ -4,7 +4,7 @@ use crate::game::manifest::SpecProblem;
 
 /// Columns whose names stand in the database's refusals, with the fields they come from. Longer
 /// names come before those they contain.
-const FIELDS: [(&str, &str); 26] = [
+const FIELDS: [(&str, &str); 27] = [
     ("allow_incompatible_version", "spec.allowIncompatibleVersion"),
     ("target_engine_version", "spec.engineVersion"),
     ("force_turn_generation", "spec.forceTurnGeneration"),
@@ -13,6 +13,7 @@ const FIELDS: [(&str, &str); 26] = [
     ("unblock_generation", "spec.unblockGeneration"),
     ("patch_generation", "spec.patchGeneration"),
     ("restore_backup_id", "spec.restoreBackupId"),
+    ("frozen_because", "spec.frozenBecause"),
     ("turn_not_before", "spec.turns.notBefore"),
     ("deletion_policy", "spec.deletionPolicy"),
     ("desired_status", "spec.desiredStatus"),

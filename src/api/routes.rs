@@ -1,11 +1,11 @@
 //! Which path leads where.
 
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{Shared, events, front, games, health, logs, operations, versions, wire};
+use super::{Shared, asking, controllers, events, front, games, health, logs, operations, versions, wire};
 
 /// Every path, behind what every request passes.
 pub(super) fn router(shared: Shared) -> Router {
@@ -42,6 +42,12 @@ fn group() -> Router<Shared> {
             "/namespaces/{namespace}/games/{name}",
             get(games::get).put(games::replace).patch(games::patch).delete(games::delete),
         )
+        .route("/namespaces/{namespace}/games/{name}/explain", get(asking::explain))
+        .route("/namespaces/{namespace}/games/{name}/plan", post(asking::plan))
+        .route("/controllers", get(controllers::list))
+        .route("/controllers/{name}", get(controllers::get).patch(controllers::patch))
+        .route("/controllers/{name}/adopt", post(controllers::adopt))
+        .route("/controllers/{name}/remove", post(controllers::remove))
         .route("/engineversions", get(versions::list).post(versions::create))
         .route(
             "/engineversions/{name}",

@@ -45,6 +45,25 @@ pub struct Asker(mpsc::Sender<Question>);
 #[derive(Debug)]
 pub struct Questions(pub(super) mpsc::Receiver<Question>);
 
+/// A question as it is put to whoever answers in the loop's place.
+#[derive(Debug)]
+pub struct Asked {
+    /// Which game.
+    pub game: GameId,
+    /// What should be instead of what its row says; none: what its row says.
+    pub instead: Option<Box<Desired>>,
+    /// To whom the answer goes; dropped, it says that the game is not known.
+    pub reply: oneshot::Sender<Explanation>,
+}
+
+impl Questions {
+    /// The next question; none when nobody can ask any more.
+    pub async fn next(&mut self) -> Option<Asked> {
+        let Question { game, instead, reply } = self.0.recv().await?;
+        Some(Asked { game, instead, reply })
+    }
+}
+
 /// A pair of both.
 pub fn questions() -> (Asker, Questions) {
     let (ask, asked) = mpsc::channel(WAITING);

@@ -235,7 +235,13 @@ impl Controller {
 
     /// One event for what concerns all games.
     pub(super) fn tell_all(&self, warning: bool, reason: &str, message: &str) {
-        let _ = (warning, reason, message);
+        let store = self.workshop.store.clone();
+        let (reason, message) = (reason.to_owned(), message.to_owned());
+        self.workshop.tasks.spawn(async move {
+            if let Err(error) = store.controller_event(warning, &reason, &message).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "an event could not be recorded");
+            }
+        });
     }
 }
 

@@ -19,7 +19,7 @@ mod slots;
 mod triggers;
 mod work;
 
-pub use ask::{Asker, NoAnswer, Questions, questions};
+pub use ask::{Asked, Asker, NoAnswer, Questions, questions};
 pub use metrics::Metrics;
 
 use std::collections::HashMap;

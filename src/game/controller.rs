@@ -5,6 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{ContainerId, GameId, InstanceId};
 
+/// What `kind` says of it.
+pub const KIND: &str = "Controller";
+/// The name of the only one that there is.
+pub const NAME: &str = "gamekeeper";
+
 /// What operators want of the whole controller: the one row of `controller_spec`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ControllerSpec {

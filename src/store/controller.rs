@@ -5,12 +5,12 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, IntoActiveModel, TransactionTrait,
 };
 
-use crate::game::InstanceId;
 use crate::game::controller::{ControllerSpec, Ground, Instance};
+use crate::game::{Epoch, InstanceId};
 
 use super::convert::{from_db, to_db};
-use super::desired::{Author, WriteError};
-use super::entity::{controller_spec, instance};
+use super::desired::{Author, Conflict, WriteError};
+use super::entity::{controller_spec, instance, leases};
 use super::open::missing;
 use super::{Store, StoreError};
 
@@ -39,27 +39,24 @@ impl Store {
         change: &ControllerChange,
         author: &Author,
     ) -> Result<ControllerSpec, WriteError> {
+        self.change_controller_if(None, std::slice::from_ref(change), author).await
+    }
+
+    /// Makes several changes at once, if the row is still at this version.
+    pub async fn change_controller_if(
+        &self,
+        row_version: Option<i64>,
+        changes: &[ControllerChange],
+        author: &Author,
+    ) -> Result<ControllerSpec, WriteError> {
         let transaction = self.db.begin_with_options(Self::writing()).await?;
         let old = controller_row(&transaction).await?;
+        if row_version.is_some_and(|version| version != old.row_version) {
+            return Err(Conflict::Modified.into());
+        }
         let mut row = old.clone().into_active_model();
-        match change {
-            ControllerChange::Freeze(why) => {
-                row.frozen = Set(true);
-                row.frozen_because = Set(why.clone());
-            }
-            ControllerChange::Unfreeze => {
-                row.frozen = Set(false);
-                row.frozen_because = Set(String::new());
-            }
-            ControllerChange::ConfirmDeletions(seen_until) => {
-                row.deletions_confirmed_at = Set(Some(to_db(*seen_until)));
-            }
-            ControllerChange::Rebind(Ground { docker_engine_id, state_root, high_water }) => {
-                row.rebind_generation = Set(old.rebind_generation + 1);
-                row.rebind_docker_engine_id = Set(docker_engine_id.clone());
-                row.rebind_state_root = Set(state_root.clone());
-                row.rebind_high_water = Set(*high_water);
-            }
+        for change in changes {
+            apply(&mut row, &old, change);
         }
         row.requested_by = Set(author.requested_by.clone());
         row.request_id = Set(author.request_id.clone());
@@ -67,6 +64,16 @@ impl Store {
         transaction.commit().await?;
         self.desired_written.notify_one();
         Ok(self.controller_spec().await?)
+    }
+
+    /// Who leads, if anybody ever did.
+    pub async fn lead(&self) -> Result<Option<Lead>, StoreError> {
+        let row = leases::Entity::find_by_id(super::recorder::LEASE).one(&self.db).await?;
+        Ok(row.map(|row| Lead {
+            holder: row.holder,
+            epoch: Epoch(row.epoch),
+            since: from_db(row.acquired_at),
+        }))
     }
 
     /// Whose database this is, and what its games stand on.
@@ -113,6 +120,47 @@ pub struct Binding {
     pub high_water: Option<i64>,
     /// The confirmation that came true with it.
     pub rebind_generation: Option<i64>,
+}
+
+/// A leadership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lead {
+    /// Which process has it.
+    pub holder: String,
+    /// Its number.
+    pub epoch: Epoch,
+    /// When it began.
+    pub since: jiff::Timestamp,
+}
+
+fn apply(row: &mut controller_spec::ActiveModel, old: &controller_spec::Model, change: &ControllerChange) {
+    match change {
+        ControllerChange::Freeze(why) => {
+            row.frozen = Set(true);
+            row.frozen_because = Set(why.clone());
+        }
+        ControllerChange::Unfreeze => {
+            row.frozen = Set(false);
+            row.frozen_because = Set(String::new());
+        }
+        ControllerChange::ConfirmDeletions(seen_until) => {
+            row.deletions_confirmed_at = Set(Some(to_db(not_before(*seen_until))));
+        }
+        ControllerChange::Rebind(Ground { docker_engine_id, state_root, high_water }) => {
+            row.rebind_generation = Set(old.rebind_generation + 1);
+            row.rebind_docker_engine_id = Set(docker_engine_id.clone());
+            row.rebind_state_root = Set(state_root.clone());
+            row.rebind_high_water = Set(*high_water);
+        }
+    }
+}
+
+/// The database keeps microseconds: what was seen at this very time must not seem to be later.
+fn not_before(time: jiff::Timestamp) -> jiff::Timestamp {
+    if time.subsec_nanosecond() % 1_000 == 0 {
+        return time;
+    }
+    time.checked_add(jiff::SignedDuration::from_micros(1)).unwrap_or(time)
 }
 
 async fn controller_row(db: &impl ConnectionTrait) -> Result<controller_spec::Model, sea_orm::DbErr> {

@@ -270,16 +270,7 @@ impl Store {
         author: &Author,
     ) -> Result<StoredGame, WriteError> {
         let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let id = DbUuid(Uuid::new_v4());
-        let mut row = games::ActiveModel { game_id: Set(id), ..Default::default() };
-        row.namespace = Set(valid.namespace.to_string());
-        row.name = Set(Some(valid.name.to_string()));
-        apply(&mut row, None, manifest, valid);
-        sign(&mut row, author);
-        row.insert(&transaction).await?;
-        if let Some(members) = &valid.spec.members {
-            write_members(&transaction, id, &[], members).await?;
-        }
+        insert(&transaction, manifest, valid, author).await?;
         transaction.commit().await?;
         self.desired_written.notify_one();
         self.read_back(&valid.namespace, &valid.name).await
@@ -295,26 +286,9 @@ impl Store {
         author: &Author,
     ) -> Result<Written<StoredGame>, WriteError> {
         let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let row = by_name(&transaction, valid.namespace.as_str(), valid.name.as_str())
-            .await?
-            .ok_or(WriteError::NotFound)?;
-        check(&row, preconditions)?;
-        let members = members_of(&transaction, row.game_id).await?;
-        let mut change = row.clone().into_active_model();
-        apply(&mut change, Some(&row), manifest, valid);
-        let mut changed = change.is_changed();
-        if let Some(wanted) = &valid.spec.members {
-            changed |= differs(&members, wanted);
-        }
-        if !changed {
+        if !update(&transaction, manifest, valid, preconditions, author).await? {
             transaction.rollback().await?;
             return Ok(Written::Unchanged(self.read_back(&valid.namespace, &valid.name).await?));
-        }
-        sign(&mut change, author);
-        let id = row.game_id;
-        change.update(&transaction).await?;
-        if let Some(wanted) = valid.spec.members.as_ref().filter(|wanted| differs(&members, wanted)) {
-            write_members(&transaction, id, &members, wanted).await?;
         }
         transaction.commit().await?;
         self.desired_written.notify_one();
@@ -349,12 +323,58 @@ impl Store {
     }
 }
 
+/// Makes a game's row.
+pub(super) async fn insert(
+    db: &impl ConnectionTrait,
+    manifest: &GameManifest,
+    valid: &ValidGame,
+    author: &Author,
+) -> Result<(), DbErr> {
+    let id = DbUuid(Uuid::new_v4());
+    let mut row = games::ActiveModel { game_id: Set(id), ..Default::default() };
+    row.namespace = Set(valid.namespace.to_string());
+    row.name = Set(Some(valid.name.to_string()));
+    apply(&mut row, None, manifest, valid);
+    sign(&mut row, author);
+    row.insert(db).await?;
+    match &valid.spec.members {
+        Some(members) => write_members(db, id, &[], members).await,
+        None => Ok(()),
+    }
+}
+
+/// Changes a game's row; whether there was anything to change.
+pub(super) async fn update(
+    db: &impl ConnectionTrait,
+    manifest: &GameManifest,
+    valid: &ValidGame,
+    preconditions: &Preconditions,
+    author: &Author,
+) -> Result<bool, WriteError> {
+    let row = by_name(db, valid.namespace.as_str(), valid.name.as_str()).await?;
+    let row = row.ok_or(WriteError::NotFound)?;
+    check(&row, preconditions)?;
+    let members = members_of(db, row.game_id).await?;
+    let mut change = row.clone().into_active_model();
+    apply(&mut change, Some(&row), manifest, valid);
+    let wanted = valid.spec.members.as_ref().filter(|wanted| differs(&members, wanted));
+    if !change.is_changed() && wanted.is_none() {
+        return Ok(false);
+    }
+    sign(&mut change, author);
+    change.update(db).await?;
+    if let Some(wanted) = wanted {
+        write_members(db, row.game_id, &members, wanted).await?;
+    }
+    Ok(true)
+}
+
 fn stored(row: &games::Model, members: &[memberships::Model], record: Option<Record>) -> StoredGame {
     let spec = raw_spec(row, members);
     StoredGame { id: GameId(row.game_id.0), manifest: GameManifest::new(game_meta(row), spec), record }
 }
 
-async fn by_name(
+pub(super) async fn by_name(
     db: &impl ConnectionTrait,
     namespace: &str,
     name: &str,
@@ -366,7 +386,10 @@ async fn by_name(
         .await
 }
 
-async fn members_of(db: &impl ConnectionTrait, game: DbUuid) -> Result<Vec<memberships::Model>, DbErr> {
+pub(super) async fn members_of(
+    db: &impl ConnectionTrait,
+    game: DbUuid,
+) -> Result<Vec<memberships::Model>, DbErr> {
     memberships::Entity::find()
         .filter(memberships::Column::GameId.eq(game))
         .order_by_asc(memberships::Column::RaceName)

@@ -13,25 +13,27 @@ use sea_orm::{
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
+use crate::game::manifest::wire::GAME_KIND;
 use crate::game::operation::{Ending, NewOperation};
 use crate::game::record::Record;
 use crate::game::spec::{Deletion, Source};
 use crate::game::{Epoch, GameId, Name, Namespace, OperationId, RaceName, UserId};
 
 use super::convert::to_db;
-use super::entity::{events, games, instance, leases, operation_log, player_mappings, runtime_records};
+use super::entity::{games, instance, leases, operation_log, player_mappings, runtime_records};
+use super::events::{self, About};
 use super::records::{cut, to_row};
 use super::{Store, StoreError};
 
 /// The lease whose epoch fences every write.
-const LEASE: &str = "controller";
+pub(super) const LEASE: &str = "controller";
 
 /// How many writes may wait, and how many go into one transaction.
 const WAITING: usize = 1_024;
 const AT_ONCE: usize = 256;
 
 /// The longest message of an event and cause of an operation that the schema takes, in bytes.
-const SHORT_MESSAGE: usize = 1_024;
+pub(super) const SHORT_MESSAGE: usize = 1_024;
 const MESSAGE: usize = 4_096;
 
 /// Why nothing was recorded; nothing may be done then.
@@ -254,7 +256,13 @@ async fn write_one(db: &impl ConnectionTrait, epoch: Epoch, recording: &Recordin
     runtime_records::Entity::insert(row).on_conflict(replace_record()).exec_without_returning(db).await?;
     write_mappings(db, recording.game, &recording.mappings).await?;
     if let Some(event) = &recording.event {
-        count_event(db, recording, event).await?;
+        let about = About {
+            namespace: recording.namespace.as_str(),
+            kind: GAME_KIND,
+            name: recording.name.as_str(),
+            uid: &recording.game.to_string(),
+        };
+        events::count(db, &about, event).await?;
     }
     if let Some(deletion) = recording.deleted {
         match deletion {
@@ -416,40 +424,4 @@ async fn write_mappings(
             Ok(())
         }
     }
-}
-
-async fn count_event(
-    db: &impl ConnectionTrait,
-    recording: &Recording,
-    event: &RecordedEvent,
-) -> Result<(), DbErr> {
-    use events::{Column, Entity};
-    let now = to_db(jiff::Timestamp::now());
-    let row = events::ActiveModel {
-        namespace: Set(recording.namespace.to_string()),
-        kind: Set("Game".to_owned()),
-        name: Set(recording.name.to_string()),
-        uid: Set(recording.game.to_string()),
-        r#type: Set(if event.warning { "warning" } else { "normal" }.to_owned()),
-        reason: Set(event.reason.clone()),
-        message: Set(cut(&event.message, SHORT_MESSAGE)),
-        count: Set(1),
-        first_at: Set(now),
-        last_at: Set(now),
-        ..Default::default()
-    };
-    let counted = OnConflict::columns([
-        Column::Kind,
-        Column::Namespace,
-        Column::Name,
-        Column::Uid,
-        Column::Type,
-        Column::Reason,
-        Column::Message,
-    ])
-    .value(Column::Count, Expr::col((Entity, Column::Count)).add(1))
-    .update_column(Column::LastAt)
-    .to_owned();
-    Entity::insert(row).on_conflict(counted).exec_without_returning(db).await?;
-    Ok(())
 }

@@ -24,7 +24,7 @@ fn begun(kind: OperationKind, generation: i64) -> (OperationId, NewOperation) {
     (OperationId(uuid::Uuid::new_v4()), new)
 }
 
-fn recording(game: GameId, name: &str) -> Recording {
+pub(crate) fn recording(game: GameId, name: &str) -> Recording {
     let mut record = Record::first_seen(Requests::default());
     record.phase = Phase::EngineUnreachable;
     Recording {
@@ -144,6 +144,72 @@ async fn events_are_core_events_of_the_object_they_are_about() {
     assert_eq!(world.get("/api/v1/events").await.ok(200)["items"].as_array().map(Vec::len), Some(2));
     let other = "/api/v1/namespaces/default/events?fieldSelector=involvedObject.name=other";
     assert_eq!(world.get(other).await.ok(200)["items"], json!([]));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_one_object_a_hundred_events_are_kept_the_latest() {
+    let world = World::new().await;
+    for name in ["andromeda", "orion"] {
+        world.post(GAMES, &game(name)).await.ok(201);
+    }
+    let recorder = recorder(&world).await;
+    let (id, other) = (id_of(&world, "andromeda").await, id_of(&world, "orion").await);
+    let event = |message: String| RecordedEvent { warning: true, reason: "Noise".into(), message };
+    recorder.record(Recording { event: Some(event("0".into())), ..recording(other, "orion") }).await.unwrap();
+    for n in 0..130 {
+        let event = Some(event(format!("message {n}")));
+        recorder.record(Recording { event, ..recording(id, "andromeda") }).await.unwrap();
+    }
+    let path = "/api/v1/namespaces/default/events?fieldSelector=involvedObject.name=";
+    let kept = words(&world.get(&format!("{path}andromeda")).await.ok(200), "/message");
+    assert_eq!((kept.len(), kept[0].as_str(), kept[99].as_str()), (100, "message 30", "message 129"));
+    assert_eq!(words(&world.get(&format!("{path}orion")).await.ok(200), "/message"), ["0"]);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_about_the_controller_are_counted_bounded_and_pruned_by_age() {
+    let world = World::new().await;
+    for n in 0..601 {
+        world.store.controller_event(true, "Frozen", &format!("found {}", n % 120)).await.unwrap();
+    }
+    let path = "/api/v1/events?fieldSelector=involvedObject.kind=Controller";
+    let list = world.get(path).await.ok(200);
+    let items = list["items"].as_array().unwrap();
+    assert_eq!(items.len(), 100);
+    let about = json!({
+        "apiVersion": "gamekeeper.dev/v1", "kind": "Controller", "namespace": "default", "name": "gamekeeper",
+    });
+    assert_eq!(items[99]["involvedObject"], about);
+    // Whatever fell out is counted anew when it comes again.
+    assert_eq!((&items[99]["message"], &items[99]["count"]), (&json!("found 0"), &json!(1)));
+    world.store.controller_event(false, "Unfrozen", "it acts again").await.unwrap();
+    world.store.controller_event(false, "Unfrozen", "it acts again").await.unwrap();
+    let list = world.get(path).await.ok(200);
+    assert_eq!((&list["items"][99]["type"], &list["items"][99]["count"]), (&json!("Normal"), &json!(2)));
+
+    let now = jiff::Timestamp::now();
+    let hour = jiff::SignedDuration::from_hours(1);
+    assert_eq!(world.store.prune_events(now - hour).await.unwrap(), 0);
+    assert_eq!(world.store.prune_events(now + hour).await.unwrap(), 100);
+    assert_eq!(world.get(path).await.ok(200)["items"], json!([]));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_events_than_one_batch_are_pruned_too() {
+    let world = World::new().await;
+    let recorder = recorder(&world).await;
+    for n in 0..11 {
+        for m in 0..100 {
+            let event = RecordedEvent { warning: false, reason: "Noise".into(), message: m.to_string() };
+            let id = GameId(uuid::Uuid::from_u128(n));
+            recorder.record(Recording { event: Some(event), ..recording(id, "a") }).await.unwrap();
+        }
+    }
+    let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    assert_eq!(world.store.prune_events(later).await.unwrap(), 1_100);
     world.end().await;
 }
 

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod asking;
+mod controller;
 mod games;
 mod history;
 mod logs;
+mod orphans;
 mod refusals;
 mod versions;
 mod world;

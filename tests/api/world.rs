@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use gamekeeper::api::auth::{Role, Tokens};
 use gamekeeper::api::{Api, Readiness, ServeError, Tls, kubeconfig, serve};
+use gamekeeper::controller::{Asked, Questions};
 use gamekeeper::game::InstanceId;
+use gamekeeper::game::controller::ControllerStatus;
+use gamekeeper::game::spec::Desired;
+use gamekeeper::reconcile::explain::Explanation;
 use gamekeeper::runtime::docker::{DockerRuntime, Settings};
 use gamekeeper::store::Store;
 use prometheus_client::registry::Registry;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +35,8 @@ pub(crate) struct World {
     pub(crate) token: String,
     pub(crate) store: Store,
     pub(crate) ready: watch::Sender<Readiness>,
+    pub(crate) controller: watch::Sender<ControllerStatus>,
+    questions: Option<Questions>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) server: JoinHandle<Result<(), ServeError>>,
 }
@@ -65,12 +71,14 @@ impl World {
         // Nobody listens there, unless a test does.
         settings.host = Some(format!("unix://{}", path.join("docker.sock").display()));
         let (ready, ready_seen) = watch::channel(Readiness::default());
+        let (controller, controller_seen) = watch::channel(ControllerStatus::default());
+        let (asker, questions) = gamekeeper::controller::questions();
         let api = Api {
             store: store.clone(),
             runtime: Arc::new(DockerRuntime::new(settings).unwrap()),
             ready: ready_seen,
-            controller: watch::channel(Default::default()).1,
-            asker: gamekeeper::controller::questions().0,
+            controller: controller_seen,
+            asker,
             registry: Arc::new(Registry::default()),
             tokens,
         };
@@ -78,7 +86,19 @@ impl World {
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, api, tls, shutdown.clone()));
         let token = token_in(path);
-        Self { directory, instance, address, client, token, store, ready, shutdown, server }
+        Self {
+            directory,
+            instance,
+            address,
+            client,
+            token,
+            store,
+            ready,
+            controller,
+            questions: Some(questions),
+            shutdown,
+            server,
+        }
     }
 
     /// A request with the admin's token.
@@ -111,6 +131,25 @@ impl World {
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         read(self.request(Method::DELETE, path).send().await.unwrap()).await
+    }
+
+    /// Answers every question in the loop's place, and hands on what would be desired.
+    pub(crate) fn answers(&mut self, explanation: Explanation) -> mpsc::UnboundedReceiver<Option<Desired>> {
+        let mut questions = self.questions.take().expect("nobody answers yet");
+        let (told, asked) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(Asked { game: _, instead, reply }) = questions.next().await {
+                let _ = told.send(instead.map(|desired| *desired));
+                let _ = reply.send(explanation.clone());
+            }
+        });
+        asked
+    }
+
+    /// Knows no game, in the loop's place.
+    pub(crate) fn knows_nothing(&mut self) {
+        let mut questions = self.questions.take().expect("nobody answers yet");
+        tokio::spawn(async move { while questions.next().await.is_some() {} });
     }
 
     /// Ends the server, which has to take less than its grace.
@@ -195,4 +234,16 @@ pub(crate) fn version(name: &str) -> Value {
         "metadata": { "name": name },
         "spec": { "image": format!("gamekeeper/reference-engine:{name}") },
     })
+}
+
+/// What the controller would do about a game that starts.
+pub(crate) fn explanation() -> Explanation {
+    serde_json::from_value(json!({
+        "summary": "It would be started.", "phase": "Pending", "reason": "New", "message": "It is new.",
+        "generation": 1, "observedGeneration": 0,
+        "desired": [{ "what": "Status", "is": "Running" }], "observed": [],
+        "steps": [{ "step": "create container for 1.4.2", "cause": "there is none", "changes": true }],
+        "afterwards": [], "disruption": "Start", "waitingOn": [], "failures": 0, "settled": false,
+    }))
+    .unwrap()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ENGINE_VERSIONS, GAMES};
+use super::{CONTROLLERS, ENGINE_VERSIONS, GAMES};
 use crate::game::manifest::{API_VERSION, GROUP};
 
 /// The version of Kubernetes' API whose shapes are spoken.
@@ -67,8 +67,28 @@ pub fn group_resources() -> Value {
                 "verbs": WRITABLE, "shortNames": ["gm"],
             },
             {
+                "name": format!("{}/explain", GAMES.plural), "singularName": "", "kind": "Explanation",
+                "namespaced": true, "verbs": ["get"],
+            },
+            {
+                "name": format!("{}/plan", GAMES.plural), "singularName": "", "kind": "Explanation",
+                "namespaced": true, "verbs": ["create"],
+            },
+            {
                 "name": ENGINE_VERSIONS.plural, "singularName": "engineversion", "kind": ENGINE_VERSIONS.kind,
                 "namespaced": false, "verbs": WRITABLE, "shortNames": ["gmv"],
+            },
+            {
+                "name": CONTROLLERS.plural, "singularName": "controller", "kind": CONTROLLERS.kind,
+                "namespaced": false, "verbs": ["get", "list", "patch"],
+            },
+            {
+                "name": format!("{}/adopt", CONTROLLERS.plural), "singularName": "", "kind": GAMES.kind,
+                "namespaced": false, "verbs": ["create"],
+            },
+            {
+                "name": format!("{}/remove", CONTROLLERS.plural), "singularName": "", "kind": "Status",
+                "namespaced": false, "verbs": ["create"],
             },
             {
                 "name": "operations", "singularName": "operation", "kind": "Operation", "namespaced": true,

@@ -1,15 +1,22 @@
 //! What goes over the wire, in Kubernetes' shapes. Only the API names these types.
 
+mod controller;
 mod discovery;
 mod event;
+mod explanation;
 mod game;
 mod list;
 mod operation;
 mod status;
 mod version;
 
+pub use controller::{
+    ControllerObject, ControllerParts, ControllerPhase, ControllerSpecManifest, ControllerState, OrphanState,
+    RebindManifest, is_ready,
+};
 pub use discovery::{api_groups, api_versions, core_resources, group, group_resources, version};
 pub use event::{Event, ObjectReference};
+pub use explanation::{ExplanationMeta, ExplanationObject};
 pub use game::{EndpointsStatus, GameObject, GameStatus, LastExit, OperationReference};
 pub use list::{List, ListMeta};
 pub use operation::{Operation, OperationMeta, OperationSpec, OperationStatus};
@@ -32,6 +39,9 @@ pub const GAMES: Resource = Resource { group: "gamekeeper.dev", plural: "games",
 /// Engine versions.
 pub const ENGINE_VERSIONS: Resource =
     Resource { group: "gamekeeper.dev", plural: "engineversions", kind: "EngineVersion" };
+/// The whole controller.
+pub const CONTROLLERS: Resource =
+    Resource { group: "gamekeeper.dev", plural: "controllers", kind: crate::game::controller::KIND };
 /// The engines' containers.
 pub const PODS: Resource = Resource { group: "", plural: "pods", kind: "Pod" };
 

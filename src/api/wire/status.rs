@@ -81,12 +81,17 @@ impl Status {
 
     /// The end of a deletion that took place at once.
     pub fn deleted(resource: Resource, name: &str) -> Self {
+        Self::success(resource, name, String::new())
+    }
+
+    /// Something was done about an object, as this sentence says.
+    pub fn success(resource: Resource, name: &str, message: String) -> Self {
         let details = Details {
             name: name.into(),
             group: resource.group.into(),
             kind: resource.plural.into(),
             ..Details::default()
         };
-        Self { status: "Success".into(), ..Self::failure(200, "", String::new(), Some(details)) }
+        Self { status: "Success".into(), ..Self::failure(200, "", message, Some(details)) }
     }
 }
