@@ -121,6 +121,11 @@ impl World {
         keeper.wait().unwrap().code()
     }
 
+    /// The network that its engines are put on.
+    pub(crate) fn network(&self) -> &str {
+        &self.network
+    }
+
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
     }

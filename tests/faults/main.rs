@@ -1,0 +1,17 @@
+//! What must be survived: the real binary against real Docker, with a fault put in at an exact place.
+//!
+//! Each test proves that its fault happened, and compares what Docker was made to do with what a run
+//! without faults needs: a controller that gets there by making everything anew is wrong too.
+//! `docs/faults.md` says which test shows what.
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod ground;
+mod killed;
+mod meddling;
+
+#[path = "../support/meddler.rs"]
+#[allow(unreachable_pub, reason = "shared with other tests")]
+mod meddler;
+#[path = "../e2e/world.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod world;
