@@ -48,9 +48,43 @@ pub(crate) async fn want(world: &World, game: &str, status: &str) {
     world.sql(&format!("UPDATE games SET desired_status = '{status}' WHERE game_id = '{game}'")).await;
 }
 
-/// What the game's events said, oldest first: `Reason: message`.
-pub(crate) async fn told(world: &World, game: &str) -> Vec<String> {
-    let query =
-        format!("SELECT reason || ': ' || message FROM events WHERE uid = '{game}' ORDER BY event_id");
-    world.rows(&query).await.iter().map(|row| sea_orm::sqlx::Row::get(row, 0)).collect()
+/// Waits until the game's events tell of this; gives what was said. The status itself may have moved
+/// on before anybody looks.
+pub(crate) async fn told(world: &World, game: &str, reason: &str) -> String {
+    let query = format!("SELECT message FROM events WHERE uid = '{game}' AND reason = '{reason}'");
+    let mut message = None;
+    world
+        .eventually(&format!("an event {reason}"), async || {
+            message = world.rows(&query).await.first().map(|row| sea_orm::sqlx::Row::get(row, 0));
+            message.is_some()
+        })
+        .await;
+    message.unwrap()
+}
+
+/// A container that somebody else made, removed at the end.
+pub(crate) struct Foreign(pub(crate) String);
+
+impl Foreign {
+    /// Made under this name, and running.
+    pub(crate) fn running(name: &str) -> Self {
+        let environment = ["-e", "GAME_ID=x", "-e", "GAME_STATE_PATH=/tmp/x"];
+        let mut arguments = vec!["run", "-d", "--name", name];
+        arguments.extend(environment);
+        arguments.push("gamekeeper/reference-engine:1.4.1");
+        let made = docker(&arguments);
+        assert_eq!(made.code, 0, "{made:?}");
+        Self(made.stdout.trim().to_owned())
+    }
+
+    /// Its state and life: the same as long as nobody touches it.
+    pub(crate) fn life(&self) -> String {
+        docker(&["inspect", "-f", "{{.Id}} {{.State.Status}} {{.State.StartedAt}}", &self.0]).stdout
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        docker(&["rm", "-f", &self.0]);
+    }
 }

@@ -4,7 +4,7 @@ use sea_orm::sqlx::Row;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::ground::{NOTHING, ONE_START, behind, containers, kill_and_start_again, misbehaving, want};
+use crate::ground::{NOTHING, ONE_START, behind, containers, kill_and_start_again, misbehaving, told, want};
 use crate::meddler::{Action, Call, Counts, Meddler, When};
 use crate::world::{Status, World, docker, inspect};
 
@@ -127,8 +127,8 @@ async fn a_start_that_is_not_healthy_yet_keeps_its_first_deadline() {
         began,
         "the deadline counts from the first start"
     );
-    let status = world.until(&game, "given up", |s| s.failures >= 1).await;
-    assert_eq!(status.reason, "NeverHealthy");
+    let why = told(&world, &game, "NeverHealthy").await;
+    assert!(why.contains("within 4 s"), "{why}");
     assert_eq!(world.operations(&game).await[0], "start failed");
     world.misbehave(&game, &json!({}));
     world.until(&game, "running", is_running).await;

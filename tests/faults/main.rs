@@ -5,13 +5,24 @@
 //! `docs/faults.md` says which test shows what.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod daemon;
+mod engines;
 mod ground;
+mod hands;
+mod identity;
 mod killed;
+mod limbo;
 mod meddling;
+mod names;
+mod observation;
+mod sweep;
 
 #[path = "../support/meddler.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
 mod meddler;
+#[path = "../support/second_docker.rs"]
+#[allow(unreachable_pub, reason = "shared with other tests")]
+mod second_docker;
 #[path = "../e2e/world.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod world;
