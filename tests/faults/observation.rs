@@ -1,7 +1,7 @@
 //! What Docker tells is late, lost, doubled, in the wrong order, or not all of it.
 
 use crate::ground::{ONE_START, behind, containers, want};
-use crate::meddler::{Action, Call, Counts, Meddler, Meddling, When, is};
+use crate::meddler::{Action, Call, Counts, Meddler, Meddling, When};
 use crate::world::{Status, World, container, docker, inspect};
 
 const LIFE: &str = "{{.Id}} {{.State.StartedAt}}";
@@ -29,7 +29,7 @@ async fn a_lost_die_event_is_made_up_for_by_the_relist() {
     let world = behind(&meddler, &["--relist-interval", "1s", "--probe-interval", "10m"]).await;
     let game = world.running("unheard").await;
     let before = meddler.done();
-    let lost = meddler.meddle_with_events(Meddling::Drop(|event| is(event, "die")));
+    let lost = meddler.meddle_with_events(Meddling::Drop(|event| event["Action"] == "die"));
     kill(&game);
     lost.sprung().await;
     world.until(&game, "healed", healed).await;

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::ground::{NOTHING, behind, containers, kill_and_start_again, want};
-use crate::meddler::{Action, Counts, Meddler, When};
+use crate::meddler::{Action, Counts, Meddler, Trap, When};
 use crate::world::World;
 
 /// What the whole life makes Docker do, where the network is there.
@@ -15,13 +15,17 @@ const CHANGES: usize = 8;
 /// The stages of a life, by what is wanted and what is waited for.
 const STAGES: [(&str, &str); 3] = [("running", "running"), ("stopped", "stopped"), ("running", "running")];
 
-/// Lives a life, and dies whenever `dies` says so. Returns what Docker was made to do.
+/// How the operations of a life end.
+const ENDS: [&str; 4] = ["start succeeded", "stop succeeded", "start succeeded", "delete succeeded"];
+
+/// Lives a life, and dies whenever `dies` says so. Returns what Docker was made to do, and how the
+/// operations ended.
 async fn live(
     world: &mut World,
     meddler: &Meddler,
     name: &str,
     mut dies: impl AsyncFnMut(&mut World, &str, &str),
-) -> Counts {
+) -> (Counts, Vec<String>) {
     let before = meddler.done();
     let game = Uuid::new_v4().to_string();
     for (stage, (wanted, phase)) in STAGES.into_iter().enumerate() {
@@ -45,9 +49,7 @@ async fn live(
     assert!(containers(&game).is_empty());
     assert_eq!(world.inits(&game), 1, "{name}: {:?}", world.journal(&game));
     assert!(!world.journal(&game).iter().any(|line| line["event"] == "conflict"), "two engines on one state");
-    let ends = ["start succeeded", "stop succeeded", "start succeeded", "delete succeeded"];
-    assert_eq!(world.operations(&game).await, ends, "{name}");
-    meddler.done() - before
+    (meddler.done() - before, world.operations(&game).await)
 }
 
 /// A world whose network is there.
@@ -57,6 +59,18 @@ async fn warm(meddler: &Meddler) -> World {
     world
 }
 
+/// Waits until the rule has acted or the stage has come to its end. Whether it has acted.
+async fn sprung_in_this_stage(world: &World, trap: &Trap, game: &str, phase: &str) -> bool {
+    loop {
+        let status = world.status(game).await;
+        let reached = status.phase == phase || status.reason == phase;
+        if trap.times() > 0 || reached {
+            return trap.times() > 0;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
 /// One life for each place to die at.
 async fn one_death_at_each_place(action: Action) {
     let meddler = Meddler::before_docker();
@@ -64,19 +78,8 @@ async fn one_death_at_each_place(action: Action) {
     for nth in 1..=CHANGES {
         let trap = meddler.set(When::change().nth(nth), action.clone());
         let mut dead = false;
-        let done = live(&mut world, &meddler, &format!("dies-at-{nth}"), async |world, game, phase| {
-            if dead {
-                return;
-            }
-            // Either the stage ends, or its controller does.
-            let reached = async |world: &World| {
-                let status = world.status(game).await;
-                status.phase == phase || status.reason == phase
-            };
-            while trap.times() == 0 && !reached(world).await {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-            if trap.times() == 1 {
+        let lived = live(&mut world, &meddler, &format!("dies-at-{nth}"), async |world, game, phase| {
+            if !dead && sprung_in_this_stage(world, &trap, game, phase).await {
                 assert!(containers(game).len() <= 1);
                 kill_and_start_again(world, &meddler);
                 dead = true;
@@ -84,7 +87,7 @@ async fn one_death_at_each_place(action: Action) {
         })
         .await;
         assert!(dead, "there was no change number {nth}");
-        assert_eq!(done, LIFE, "killed at change number {nth}");
+        assert_eq!(lived, (LIFE, ENDS.map(str::to_owned).into()), "killed at change number {nth}");
     }
     assert_eq!(world.count("SELECT count(*) FROM operation_log WHERE finished_at IS NULL").await, 0);
 }
@@ -103,10 +106,11 @@ async fn a_controller_killed_after_any_change_gets_to_the_same_end_by_the_same_s
 async fn a_life_without_deaths_is_what_the_others_are_compared_with() {
     let meddler = Meddler::before_docker();
     let mut world = warm(&meddler).await;
-    let done = live(&mut world, &meddler, "undisturbed", async |_, _, _| {}).await;
-    assert_eq!(done, LIFE);
-    assert_eq!(done.creates + done.starts + done.stops + done.removes, CHANGES);
-    assert_eq!(meddler.done() - done, Counts { networks: 1, creates: 1, starts: 1, ..NOTHING });
+    let before = meddler.done();
+    let lived = live(&mut world, &meddler, "undisturbed", async |_, _, _| {}).await;
+    assert_eq!(lived, (LIFE, ENDS.map(str::to_owned).into()));
+    assert_eq!(LIFE.creates + LIFE.starts + LIFE.stops + LIFE.removes, CHANGES);
+    assert_eq!(before, Counts { networks: 1, creates: 1, starts: 1, ..NOTHING });
 }
 
 #[tokio::test]
@@ -114,19 +118,12 @@ async fn controllers_that_are_killed_in_the_middle_of_each_others_recovery_get_t
     let meddler = Meddler::before_docker();
     let mut world = warm(&meddler).await;
     let mut deaths = 0;
-    let done = live(&mut world, &meddler, "never-rests", async |world, game, phase| {
+    let lived = live(&mut world, &meddler, "never-rests", async |world, game, phase| {
         // Each controller of this stage, the one that recovers included, dies before its first
         // change and, since that would lead nowhere, the next one after it.
         for action in [Action::HoldBefore, Action::HoldAfter].into_iter().cycle() {
             let trap = meddler.set(When::change().first(), action);
-            let reached = async |world: &World| {
-                let status = world.status(game).await;
-                status.phase == phase || status.reason == phase
-            };
-            while trap.times() == 0 && !reached(world).await {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-            if trap.times() == 0 {
+            if !sprung_in_this_stage(world, &trap, game, phase).await {
                 return meddler.clear();
             }
             assert!(containers(game).len() <= 1);
@@ -135,5 +132,30 @@ async fn controllers_that_are_killed_in_the_middle_of_each_others_recovery_get_t
         }
     })
     .await;
-    assert_eq!((done, deaths), (LIFE, 2 * CHANGES));
+    assert_eq!((lived, deaths), ((LIFE, ENDS.map(str::to_owned).into()), 2 * CHANGES));
+}
+
+/// One life for each request whose connection ends; nobody dies. Whatever the operations say of it,
+/// what is done is what a life needs.
+async fn one_cut_at_each_place(action: Action) {
+    let meddler = Meddler::before_docker();
+    let mut world = warm(&meddler).await;
+    for nth in 1..=CHANGES {
+        let trap = meddler.set(When::change().nth(nth), action.clone());
+        let (done, ends) = live(&mut world, &meddler, &format!("cut-at-{nth}"), async |_, _, _| {}).await;
+        assert_eq!(trap.times(), 1, "there was no change number {nth}");
+        assert_eq!(done, LIFE, "cut at change number {nth}");
+        assert_eq!(ends.iter().filter(|end| end.ends_with("succeeded")).count(), ENDS.len(), "{ends:?}");
+        meddler.clear();
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_docker_never_got_is_sent_again() {
+    one_cut_at_each_place(Action::DropBefore).await;
+}
+
+#[tokio::test]
+async fn a_request_whose_answer_was_lost_is_looked_after_and_not_sent_again() {
+    one_cut_at_each_place(Action::DropAfter).await;
 }

@@ -30,7 +30,7 @@ use tokio::net::UnixListener;
 use tokio::sync::{oneshot, watch};
 
 pub use call::{Asked, Call, Counts};
-pub use events::{Meddling, is};
+pub use events::Meddling;
 pub use rule::{Action, Trap, When};
 use rule::{Rule, TrapState};
 

@@ -33,11 +33,6 @@ pub enum Meddling {
     Reorder,
 }
 
-/// Whether the event is this action's.
-pub fn is(event: &Value, action: &str) -> bool {
-    event["Action"] == action
-}
-
 /// Docker's stream, as the client gets it.
 pub(super) fn meddled(shared: Arc<Shared>, body: Incoming) -> Body {
     let (sender, receiver) = mpsc::channel(16);
