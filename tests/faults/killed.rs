@@ -74,6 +74,21 @@ async fn a_state_directory_that_was_only_made_is_gone_on_with() {
 }
 
 #[tokio::test]
+async fn a_network_whose_creation_was_not_answered_is_not_made_twice() {
+    let meddler = Meddler::before_docker();
+    let mut world = behind(&meddler, &[]).await;
+    let network = meddler.set(When::call(Call::CreateNetwork), Action::HoldAfter);
+    let game = world.game("network-unheard", "1.4.2").await;
+    network.sprung().await;
+    assert!(containers(&game).is_empty());
+    assert_eq!(docker(&["network", "inspect", world.network()]).code, 0);
+
+    kill_and_start_again(&mut world, &meddler);
+    world.until(&game, "running", is_running).await;
+    assert_eq!((meddler.done(), world.inits(&game)), (FIRST_START, 1));
+}
+
+#[tokio::test]
 async fn a_container_whose_creation_was_not_answered_is_adopted_by_its_labels() {
     let meddler = Meddler::before_docker();
     let mut world = behind(&meddler, &[]).await;

@@ -5,7 +5,6 @@
 //! `docs/faults.md` says which test shows what.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
-mod daemon;
 mod engines;
 mod ground;
 mod hands;
@@ -15,6 +14,7 @@ mod limbo;
 mod meddling;
 mod names;
 mod observation;
+mod own_daemon;
 mod sweep;
 
 #[path = "../support/meddler.rs"]

@@ -159,3 +159,22 @@ async fn a_request_that_docker_never_got_is_sent_again() {
 async fn a_request_whose_answer_was_lost_is_looked_after_and_not_sent_again() {
     one_cut_at_each_place(Action::DropAfter).await;
 }
+
+#[tokio::test]
+async fn a_change_that_docker_fails_at_is_made_at_the_next_attempt() {
+    let meddler = Meddler::before_docker();
+    let mut world = warm(&meddler).await;
+    for nth in 1..=CHANGES {
+        let error = serde_json::json!({ "message": "something is wrong, this time" });
+        let failing = meddler.set(When::change().nth(nth), Action::Respond(500, error));
+        let name = format!("fails-at-{nth}");
+        let (done, ends) = live(&mut world, &meddler, &name, async |_, _, _| {}).await;
+        assert_eq!(failing.times(), 1, "there was no change number {nth}");
+        assert!(ends.iter().any(|end| end.ends_with("failed")), "{name}: {ends:?}");
+        // A container that did not start is made anew; everything else is as often as ever.
+        let anew = usize::from(done.creates > LIFE.creates);
+        let expected = Counts { creates: LIFE.creates + anew, removes: LIFE.removes + anew, ..LIFE };
+        assert!(anew <= 1 && done == expected, "{name}: {done:?}");
+        meddler.clear();
+    }
+}
