@@ -15,6 +15,7 @@ mod meddling;
 mod names;
 mod observation;
 mod own_daemon;
+mod starts;
 mod sweep;
 
 #[path = "../support/meddler.rs"]
