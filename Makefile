@@ -29,10 +29,11 @@ run: ## the demo's games on a controller that stays in the foreground (Ctrl-C en
 
 test: check docker engine-image unit ## everything: format, lints, layering, unit, property and integration tests
 
-check: ## format, lints and layering alone
+check: ## format, lints, layering and the table of faults alone
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	tests/support/layering.sh
+	tests/support/fault-table.sh
 
 unit:
 	@tests/support/run-tests.sh $(NEXTEST)

@@ -8,6 +8,7 @@ use gamekeeper::game::GameId;
 use gamekeeper::runtime::{Runtime, RuntimeEvent};
 
 use crate::cut_socket::CutSocket;
+use crate::meddler::{Meddler, Meddling};
 use crate::world::{World, docker};
 
 /// Reads until this event; gives what came before it.
@@ -77,4 +78,24 @@ async fn a_stream_nobody_reads_any_more_ends_its_task() {
     let with = tasks();
     drop(events);
     crate::world::eventually("the task ends", || async move { (tasks() < with).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_too_slow_for_a_flood_is_told_that_events_were_lost() {
+    let meddler = Meddler::before_docker();
+    let host = meddler.host();
+    let world = World::with(|settings| settings.host = Some(host)).prepared().await;
+    let mut events = world.docker.events();
+    until(&mut events, None, "connected").await;
+    let flood = meddler.meddle_with_events(Meddling::Repeat(4_000));
+    world.created().await;
+    flood.sprung().await;
+    // The slow receiver: many times longer than the flood takes to come in.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    meddler.clear();
+    let before = until(&mut events, None, "overflow").await;
+    assert!(before.len() < 4_000, "nothing was lost");
+    // And the stream goes on.
+    docker(&["rm", &world.container_name()]);
+    until(&mut events, Some(world.game), "destroy").await;
 }

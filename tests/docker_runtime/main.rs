@@ -8,4 +8,6 @@ mod directories;
 mod events;
 mod faults;
 mod life;
+#[path = "../support/meddler.rs"]
+mod meddler;
 mod world;

@@ -14,6 +14,7 @@ mod quiet;
 mod starting;
 mod stopping;
 mod vanished;
+#[allow(dead_code, reason = "shared with the fault tests")]
 mod world;
 
 #[path = "../support/cut_socket.rs"]

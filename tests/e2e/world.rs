@@ -106,6 +106,11 @@ impl World {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
+    /// The process id of the controller.
+    pub(crate) fn keeper_id(&self) -> u32 {
+        self.keeper.as_ref().expect("a controller").id()
+    }
+
     /// The controller is killed as by a power cut.
     pub(crate) fn kill_keeper(&mut self) {
         let mut keeper = self.keeper.take().expect("a controller");
@@ -119,6 +124,11 @@ impl World {
         let pid = keeper.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         keeper.wait().unwrap().code()
+    }
+
+    /// The network that its engines are put on.
+    pub(crate) fn network(&self) -> &str {
+        &self.network
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {

@@ -185,13 +185,14 @@ reap_second() {
     pkill -9 -P "$pid" 2>/dev/null || true
     kill -9 "$pid" 2>/dev/null || true
   done
-  awk -v d="$DATA/" -v e="$DIR/" 'index($2 "/", d) == 1 || index($2 "/", e) == 1 { print $2 }' /proc/mounts | sort -r |
-    while read -r mounted; do umount -l "$mounted" || true; done
-  # The bridges of its networks: those whose id its own database knows.
+  # The bridges of its networks: those whose id its own database knows (which may be on a
+  # file system that is unmounted next).
   for bridge in /sys/class/net/br-*; do
     bridge=${bridge##*/}
     if grep -qas "${bridge#br-}" "$DATA/network/files/local-kv.db"; then ip link del "$bridge" || true; fi
   done
+  awk -v d="$DATA/" -v e="$DIR/" 'index($2 "/", d) == 1 || index($2 "/", e) == 1 { print $2 }' /proc/mounts | sort -r |
+    while read -r mounted; do umount -l "$mounted" || true; done
 }
 
 # Older engines take their identity from one key for the whole machine, newer ones keep it in their data root (and

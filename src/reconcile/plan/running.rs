@@ -28,6 +28,8 @@ impl Round<'_> {
             self.supersede_with(OperationKind::Start, "it should run again");
         }
         if seen.container.is_some() && ours(seen).is_none() {
+            // Whoever answers at the old address is nobody to send a player to.
+            self.no_longer_serving();
             return self.blocked(
                 FOREIGN_CONTAINER,
                 "A container that is not this game's holds its name; it is left alone. Rename or remove it.",

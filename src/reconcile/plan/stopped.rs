@@ -62,6 +62,7 @@ impl Round<'_> {
             return;
         }
         let Some(vacancy) = seen.vacancy() else {
+            self.no_longer_serving();
             return self.blocked(
                 FOREIGN_CONTAINER,
                 "A container that is not this game's holds its name; remove it, and the deletion goes on.",

@@ -77,7 +77,16 @@ impl DockerRuntime {
         let options = StopContainerOptionsBuilder::new().t(seconds).build();
         let deadline = grace + self.settings.deadlines.stop_margin;
         let stopped = within("stop", deadline, self.docker.stop_container(id.as_str(), Some(options))).await;
-        if_there(stopped).map(drop)
+        if if_there(stopped)?.is_none() {
+            return Ok(());
+        }
+        // The answer alone is not believed: stopping again what "runs" for ever would have no pause.
+        let state = if_there(self.describe(id.as_str()).await)?.and_then(|now| now.state);
+        if state.and_then(|state| state.running) == Some(true) {
+            let message = "Docker says that it has stopped the container, and that it still runs";
+            return Err(RuntimeError::Failed(message.into()));
+        }
+        Ok(())
     }
 
     pub(super) async fn remove_container(&self, game: GameId, id: &ContainerId) -> Result<(), RuntimeError> {

@@ -271,6 +271,7 @@ fn a_foreign_container_of_our_name_is_never_touched() {
     world.change(|d| d.status = DesiredStatus::Running);
     world.converge();
     assert_eq!((world.record.phase, world.record.reason.as_str()), (Phase::Blocked, "ForeignContainer"));
+    assert_eq!((&world.record.endpoint, &world.record.endpoints), (&None, &None), "nobody is sent there");
 }
 
 #[test]

@@ -1,0 +1,29 @@
+//! What must be survived: the real binary against real Docker, with a fault put in at an exact place.
+//!
+//! Each test proves that its fault happened, and compares what Docker was made to do with what a run
+//! without faults needs: a controller that gets there by making everything anew is wrong too.
+//! `docs/faults.md` says which test shows what.
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod engines;
+mod ground;
+mod hands;
+mod identity;
+mod killed;
+mod limbo;
+mod meddling;
+mod names;
+mod observation;
+mod own_daemon;
+mod starts;
+mod sweep;
+
+#[path = "../support/meddler.rs"]
+#[allow(unreachable_pub, reason = "shared with other tests")]
+mod meddler;
+#[path = "../support/second_docker.rs"]
+#[allow(unreachable_pub, reason = "shared with other tests")]
+mod second_docker;
+#[path = "../e2e/world.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod world;

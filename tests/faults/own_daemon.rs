@@ -1,0 +1,104 @@
+//! The daemon itself dies, ends, or has no room left. Each test has a dockerd of its own, for which
+//! it needs root.
+
+use std::process::Command;
+
+use crate::ground::{NOTHING, want};
+use crate::meddler::{Counts, Meddler};
+use crate::second_docker::SecondDocker;
+use crate::world::{Status, World, container};
+
+const ENGINE: &str = "gamekeeper/reference-engine:1.4.2";
+const LIFE: &str = "{{.Id}} {{.State.StartedAt}} {{.State.Pid}}";
+
+/// A world on a second daemon, and the meddler between them.
+async fn world_on(second: &SecondDocker) -> (Meddler, World) {
+    second.give(ENGINE);
+    let meddler = Meddler::before(second.socket());
+    let world = crate::ground::behind(&meddler, &["--silence", "1s", "--relist-interval", "1s"]).await;
+    (meddler, world)
+}
+
+fn is_running(status: &Status) -> bool {
+    status.phase == "running"
+}
+
+#[tokio::test]
+async fn engines_that_outlive_their_daemon_are_adopted_and_not_restarted() {
+    let second = SecondDocker::running(&["--live-restore"]);
+    let (meddler, world) = world_on(&second).await;
+    let game = world.running("outlives").await;
+    let (before, life) = (meddler.done(), second.docker(&["inspect", "-f", LIFE, &container(&game)]));
+    let operations = world.operations(&game).await;
+    second.kill();
+    let pid = life.rsplit(' ').next().unwrap();
+    let status = world.until(&game, "unknown", |s| s.phase == "unknown").await;
+    assert_eq!(status.reason, "DockerUnreachable");
+    assert!(std::path::Path::new(&format!("/proc/{pid}")).exists(), "the engine lives");
+    second.start();
+    world.until(&game, "running", is_running).await;
+    assert_eq!(second.docker(&["inspect", "-f", LIFE, &container(&game)]), life);
+    assert_eq!((meddler.done() - before, world.operations(&game).await), (NOTHING, operations));
+    assert_eq!((world.inits(&game), world.status(&game).await.restarts), (1, 0));
+}
+
+#[tokio::test]
+async fn engines_that_their_daemon_took_along_are_healed() {
+    // At its end it stops them; after being killed, this one ends what it finds when it comes back.
+    let second = SecondDocker::running(&[]);
+    let (meddler, world) = world_on(&second).await;
+    let games = [world.running("one").await, world.running("two").await];
+    for (end, round) in [(SecondDocker::stop as fn(&SecondDocker), 1), (SecondDocker::kill, 2)] {
+        let before = meddler.done();
+        end(&second);
+        for game in &games {
+            world.until(game, "unknown", |s| s.phase == "unknown").await;
+        }
+        assert_eq!(meddler.done() - before, NOTHING);
+        second.start();
+        for game in &games {
+            let status = world.until(game, "healed", |s| is_running(s) && s.restarts == round).await;
+            assert!(status.last_exit_code.is_some(), "{status:?}");
+            assert_eq!(world.inits(game), 1);
+        }
+        assert_eq!(meddler.done() - before, Counts { starts: 2, ..NOTHING });
+    }
+}
+
+#[tokio::test]
+async fn on_a_full_disk_nothing_is_deleted_and_a_stop_still_works() {
+    // A file system of its own for the daemon's data; it goes with the daemon.
+    let second = SecondDocker::on(&[], |data| {
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs", data]).status();
+        assert!(mounted.unwrap().success(), "mounting needs root");
+    });
+    let (meddler, world) = world_on(&second).await;
+    let game = world.running("on-board").await;
+    let state = world.state_root().join(&game).join(&game).join("state.json");
+    let kept = std::fs::read(&state).unwrap();
+    let before = meddler.done();
+
+    let filler = format!("{}/filler", second.data());
+    let filled =
+        Command::new("dd").args(["if=/dev/zero", &format!("of={filler}"), "bs=64k"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&filled.stderr).contains("No space left"), "{filled:?}");
+    // What is to be made cannot be: told, with pauses; nothing else is touched for it.
+    let newcomer = world.game("newcomer", "1.4.2").await;
+    let full = |s: &Status| s.failures >= 2 && s.message.contains("no space left");
+    let status = world.until(&newcomer, "told", full).await;
+    assert!(status.next_attempt_at.is_some());
+    let done = meddler.done() - before;
+    assert_eq!((done.removes, done.stops, done.starts), (0, 0, 0), "{status:?}");
+    assert_eq!(world.status(&game).await.phase, "running");
+
+    want(&world, &game, "stopped").await;
+    world.until(&game, "stopped", |s| s.phase == "stopped").await;
+    assert_eq!(std::fs::read(&state).unwrap(), kept);
+    assert!(std::path::Path::new(&filler).exists(), "nobody has made room");
+
+    std::fs::remove_file(&filler).unwrap();
+    world.until(&newcomer, "running", is_running).await;
+    want(&world, &game, "running").await;
+    world.until(&game, "running", is_running).await;
+    assert_eq!((world.inits(&game), world.inits(&newcomer)), (1, 1));
+}
