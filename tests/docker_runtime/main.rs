@@ -7,5 +7,6 @@ mod cut_socket;
 mod directories;
 mod events;
 mod faults;
+mod hardening;
 mod life;
 mod world;
