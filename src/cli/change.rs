@@ -73,7 +73,7 @@ pub(crate) async fn restart(args: RestartArgs, place: &Whereabouts) -> Result<()
             return None;
         }
         let asked = game.number("/spec/restartGeneration").unwrap_or_default();
-        Some(json!({ "restartGeneration": asked + 1 }))
+        Some(json!({ "restartGeneration": asked.saturating_add(1) }))
     };
     change(args.common, place, "restart", more, &Wanted::ready()).await
 }

@@ -14,6 +14,7 @@ use crate::game::spec::{DeletionPolicy, Desired, DesiredStatus, Requests, Source
 use crate::game::{GameId, Name, Namespace};
 
 use super::entity::{engine_versions, games, memberships};
+use super::readable::GameRow;
 
 /// The database's time of ours, to the microsecond that both databases keep.
 pub(super) fn to_db(time: Timestamp) -> DateTime<Utc> {
@@ -114,11 +115,11 @@ pub(super) fn raw_spec(row: &games::Model, members: &[memberships::Model]) -> Ga
     spec
 }
 
-/// A game's row, read once into types. A row whose very identity is nonsense is none.
+/// A game's row, read once into types. `status` is for a row that has no word for it.
 pub(super) fn desired(
-    row: &games::Model,
-    members: &[memberships::Model],
+    GameRow { game: row, members, unreadable }: &GameRow,
     version: Option<VersionEntry>,
+    status: DesiredStatus,
 ) -> Option<Desired> {
     let id = GameId(row.game_id.0);
     let name: Name = name_of(row).parse().ok()?;
@@ -127,6 +128,8 @@ pub(super) fn desired(
         active(members).map(|member| (member.user_id.to_string(), member.race_name.as_str())).collect();
     let valid = columns(row).validate(players.iter().map(|(user, race)| (user.as_str(), *race)));
     let (spec, members) = match valid {
+        // A default in the place of what could not be read is no mistake of its own.
+        _ if !unreadable.is_empty() => (Err(unreadable.clone()), Vec::new()),
         Ok(valid) => (Ok(valid.game), valid.members.unwrap_or_default()),
         Err(problems) => (Err(problems), Vec::new()),
     };
@@ -135,7 +138,7 @@ pub(super) fn desired(
         namespace,
         name,
         generation: row.generation,
-        status: DesiredStatus::from_row(&row.desired_status)?,
+        status: DesiredStatus::from_row(&row.desired_status).unwrap_or(status),
         stop_now: row.stop_now,
         paused: row.paused,
         deletion_policy: DeletionPolicy::from_row(&row.deletion_policy).unwrap_or_default(),

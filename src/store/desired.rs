@@ -8,24 +8,22 @@ use super::db_uuid::DbUuid;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, SqlErr, TransactionTrait,
+    IntoActiveModel, SqlErr, TransactionTrait,
 };
 use uuid::Uuid;
 
 use crate::game::manifest::{GameManifest, GameSpecManifest, TurnsManifest, ValidGame};
 use crate::game::record::Record;
-use crate::game::spec::{Desired, Member, Source, VersionEntry};
+use crate::game::spec::{Desired, DesiredStatus, Member, Source, VersionEntry};
 use crate::game::{GameId, Name, Namespace};
 
 use super::convert::{desired, game_meta, raw_spec, resources_to_db, to_db, version};
 use super::entity::{games, memberships, runtime_records};
-use super::{Store, StoreError, readable, records};
+use super::readable::{self, GameRow};
+use super::{Store, StoreError, records};
 
 /// What keeps a deleted game's row until its engine is gone.
 pub const FINALIZER: &str = "gamekeeper.dev/engine";
-
-/// SQLite allows 32,766 bind parameters; a list of ids stays well below.
-const IDS_AT_ONCE: usize = 5_000;
 
 /// Who writes, for the audit.
 #[derive(Debug, Clone)]
@@ -129,55 +127,39 @@ impl From<DbErr> for WriteError {
 impl Store {
     /// Which row version each game is at: what tells which games to read again.
     pub async fn desired_index(&self) -> Result<HashMap<GameId, i64>, StoreError> {
-        let rows: Vec<(DbUuid, i64)> = games::Entity::find()
-            .select_only()
-            .columns([games::Column::GameId, games::Column::RowVersion])
-            .into_tuple()
-            .all(&self.db)
-            .await?;
+        let rows = readable::index(&self.db).await?;
         Ok(rows.into_iter().map(|(id, version)| (GameId(id.0), version)).collect())
     }
 
     /// The desired state of these games, in a fixed number of queries, with the row version that it
-    /// was read at. A row that cannot be read at all is left out: it is nobody's but its own problem.
+    /// was read at. What cannot be read of a row is its spec's problem, and nobody else's.
     pub async fn desired(&self, ids: &[GameId]) -> Result<Vec<(Desired, i64)>, StoreError> {
         let versions = self.version_entries().await?;
         let mut found = Vec::with_capacity(ids.len());
-        for some in ids.chunks(IDS_AT_ONCE) {
+        for some in ids.chunks(readable::IDS_AT_ONCE) {
             let wanted = some.iter().map(|id| DbUuid(id.0));
             let which = Condition::all().add(games::Column::GameId.is_in(wanted));
-            for (row, own) in self.rows_with_members(which).await? {
-                let entry = versions.get(&row.target_engine_version).cloned();
-                match desired(&row, &own, entry) {
-                    Some(desired) => found.push((desired, row.row_version)),
-                    None => {
-                        tracing::warn!(game_id = %row.game_id, "a row of games cannot be read; it is left out")
-                    }
+            for row in readable::games(&self.db, which).await? {
+                let entry = versions.get(&row.game.target_engine_version).cloned();
+                let id = row.game.game_id;
+                let status = match DesiredStatus::from_row(&row.game.desired_status) {
+                    Some(status) => status,
+                    None => self.last_wish(id).await?,
+                };
+                for problem in &row.unreadable {
+                    tracing::warn!(game_id = %id, column = problem.field, "a column cannot be read");
                 }
+                found.extend(desired(&row, entry, status).map(|desired| (desired, row.game.row_version)));
             }
         }
         Ok(found)
     }
 
-    async fn rows_with_members(
-        &self,
-        which: Condition,
-    ) -> Result<Vec<(games::Model, Vec<memberships::Model>)>, StoreError> {
-        let rows = readable::games(&self.db, which).await?;
-        let mut together = Vec::with_capacity(rows.len());
-        let mut rows = rows.into_iter();
-        loop {
-            let some: Vec<games::Model> = rows.by_ref().take(IDS_AT_ONCE).collect();
-            if some.is_empty() {
-                return Ok(together);
-            }
-            let ids: Vec<Uuid> = some.iter().map(|row| row.game_id.0).collect();
-            let mut members = readable::members(&self.db, &ids).await?;
-            together.extend(some.into_iter().filter_map(|row| {
-                let own = members.remove(&row.game_id.0)?;
-                Some((row, own))
-            }));
-        }
+    /// What was wished of a game whose row has no word for it: what it was last seen to obey.
+    async fn last_wish(&self, game: DbUuid) -> Result<DesiredStatus, StoreError> {
+        let row = runtime_records::Entity::find_by_id(game).one(&self.db).await?;
+        let stopped = row.is_some_and(|row| matches!(row.status.as_str(), "stopping" | "stopped"));
+        Ok(if stopped { DesiredStatus::Stopped } else { DesiredStatus::Running })
     }
 
     pub(super) async fn version_entries(&self) -> Result<HashMap<String, VersionEntry>, StoreError> {
@@ -189,16 +171,15 @@ impl Store {
     pub async fn games(&self, namespace: Option<&str>) -> Result<Vec<StoredGame>, StoreError> {
         let which =
             Condition::all().add_option(namespace.map(|namespace| games::Column::Namespace.eq(namespace)));
-        let rows = self.rows_with_members(which).await?;
+        let rows = readable::games(&self.db, which).await?;
         let mut records = self.records().await?;
-        Ok(rows.iter().map(|(row, own)| stored(row, own, records.remove(&GameId(row.game_id.0)))).collect())
+        Ok(rows.iter().map(|row| stored(row, records.remove(&GameId(row.game.game_id.0)))).collect())
     }
 
     /// One game.
     pub async fn game(&self, namespace: &str, name: &str) -> Result<Option<StoredGame>, StoreError> {
         let Some(row) = by_name(&self.db, namespace, name).await? else { return Ok(None) };
-        let members = members_of(&self.db, row.game_id).await?;
-        let record = runtime_records::Entity::find_by_id(row.game_id).one(&self.db).await?;
+        let record = runtime_records::Entity::find_by_id(row.game.game_id).one(&self.db).await?;
         let record = match record {
             Some(record) => {
                 let operation = self.open_operation(record.operation_id).await?;
@@ -206,7 +187,7 @@ impl Store {
             }
             None => None,
         };
-        Ok(Some(stored(&row, &members, record)))
+        Ok(Some(stored(&row, record)))
     }
 
     /// Makes a game.
@@ -242,13 +223,14 @@ impl Store {
         author: &Author,
     ) -> Result<Written<StoredGame>, WriteError> {
         let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let row = by_name(&transaction, valid.namespace.as_str(), valid.name.as_str())
-            .await?
-            .ok_or(WriteError::NotFound)?;
+        let GameRow { game: row, members, unreadable } =
+            by_name(&transaction, valid.namespace.as_str(), valid.name.as_str())
+                .await?
+                .ok_or(WriteError::NotFound)?;
         check(&row, preconditions)?;
-        let members = members_of(&transaction, row.game_id).await?;
         let mut change = row.clone().into_active_model();
-        apply(&mut change, Some(&row), manifest, valid);
+        // What cannot be read is not what the manifest says, whatever stands in its place here.
+        apply(&mut change, Some(&row).filter(|_| unreadable.is_empty()), manifest, valid);
         let mut changed = change.is_changed();
         if let Some(wanted) = &valid.spec.members {
             changed |= differs(&members, wanted);
@@ -277,7 +259,7 @@ impl Store {
         author: &Author,
     ) -> Result<StoredGame, WriteError> {
         let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let row = by_name(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?;
+        let row = by_name(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?.game;
         check(&row, preconditions)?;
         if row.deletion_requested_at.is_none() {
             let mut change = row.clone().into_active_model();
@@ -296,29 +278,15 @@ impl Store {
     }
 }
 
-fn stored(row: &games::Model, members: &[memberships::Model], record: Option<Record>) -> StoredGame {
-    let spec = raw_spec(row, members);
-    StoredGame { id: GameId(row.game_id.0), manifest: GameManifest::new(game_meta(row), spec), record }
+fn stored(GameRow { game, members, .. }: &GameRow, record: Option<Record>) -> StoredGame {
+    let spec = raw_spec(game, members);
+    StoredGame { id: GameId(game.game_id.0), manifest: GameManifest::new(game_meta(game), spec), record }
 }
 
-async fn by_name(
-    db: &impl ConnectionTrait,
-    namespace: &str,
-    name: &str,
-) -> Result<Option<games::Model>, DbErr> {
-    games::Entity::find()
-        .filter(games::Column::Namespace.eq(namespace))
-        .filter(games::Column::Name.eq(name))
-        .one(db)
-        .await
-}
-
-async fn members_of(db: &impl ConnectionTrait, game: DbUuid) -> Result<Vec<memberships::Model>, DbErr> {
-    memberships::Entity::find()
-        .filter(memberships::Column::GameId.eq(game))
-        .order_by_asc(memberships::Column::RaceName)
-        .all(db)
-        .await
+async fn by_name(db: &impl ConnectionTrait, namespace: &str, name: &str) -> Result<Option<GameRow>, DbErr> {
+    let which =
+        Condition::all().add(games::Column::Namespace.eq(namespace)).add(games::Column::Name.eq(name));
+    Ok(readable::games(db, which).await?.pop())
 }
 
 fn check(row: &games::Model, preconditions: &Preconditions) -> Result<(), Conflict> {
