@@ -6,10 +6,13 @@ mod deletion;
 mod docker_silent;
 mod healing;
 mod hostile;
+mod hostile_image;
+mod hostile_spec;
 mod inputs;
 mod quiet;
 mod starting;
 mod stopping;
+mod unreadable;
 mod world;
 
 #[path = "../support/cut_socket.rs"]
