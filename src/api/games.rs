@@ -237,7 +237,7 @@ fn decreases(current: &StoredGame, valid: &ValidGame) -> Vec<SpecProblem> {
         (new < old).then(|| {
             SpecProblem::new(
                 field,
-                format!("cannot decrease: it is {old}; ask with {}, or leave it out", old + 1),
+                format!("cannot decrease: it is {old}; ask with {}, or leave it out", old.saturating_add(1)),
             )
         })
     };

@@ -73,7 +73,11 @@ pub(crate) async fn restart(args: RestartArgs, place: &Whereabouts) -> Result<()
             return None;
         }
         let asked = game.number("/spec/restartGeneration").unwrap_or_default();
-        Some(json!({ "restartGeneration": asked + 1 }))
+        let Some(more) = asked.checked_add(1) else {
+            remark("its restart counter is at its end: no further restart can be asked for");
+            return None;
+        };
+        Some(json!({ "restartGeneration": more }))
     };
     change(args.common, place, "restart", more, &Wanted::ready()).await
 }

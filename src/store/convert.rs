@@ -8,12 +8,13 @@ use sea_orm::JsonValue;
 
 use crate::game::manifest::{
     EngineVersionManifest, GameColumns, GameSpecManifest, ObjectMeta, PlayerManifest, ResourcesManifest,
-    SpecProblem, VersionColumns,
+    VersionColumns,
 };
 use crate::game::spec::{Deletion, DeletionPolicy, Desired, DesiredStatus, Requests, Source, VersionEntry};
 use crate::game::{GameId, Name, Namespace};
 
-use super::entity::{engine_versions, game_tombstones, games, memberships};
+use super::entity::{engine_versions, games, memberships};
+use super::readable::GameRow;
 
 /// The database's time of ours, to the microsecond that both databases keep.
 pub(super) fn to_db(time: Timestamp) -> DateTime<Utc> {
@@ -115,38 +116,11 @@ pub(super) fn raw_spec(row: &games::Model, members: &[memberships::Model]) -> Ga
     spec
 }
 
-/// A game whose row is gone, from its tombstone: all that is left to do is its deletion.
-pub(super) fn buried(row: &game_tombstones::Model) -> Option<Desired> {
-    Some(Desired {
-        id: GameId(row.game_id.0),
-        namespace: row.namespace.parse().ok()?,
-        name: row.name.parse().ok()?,
-        generation: row.generation,
-        status: DesiredStatus::Stopped,
-        stop_now: false,
-        paused: false,
-        deletion_policy: DeletionPolicy::from_row(&row.deletion_policy).unwrap_or_default(),
-        deletion: Some(match row.deletion_requested_at {
-            Some(_) => Deletion::Requested,
-            None => Deletion::RowGone,
-        }),
-        requests: Requests::default(),
-        membership_revision: row.membership_revision,
-        members: Vec::new(),
-        spec: Err(vec![SpecProblem::new("metadata.name", "the game's row is gone")]),
-        version: None,
-        source: Source::Lobby,
-        requested_by: row.requested_by.clone(),
-        request_id: row.request_id.clone(),
-        labels: BTreeMap::new(),
-    })
-}
-
-/// A game's row, read once into types. A row whose very identity is nonsense is none.
+/// A game's row, read once into types. `status` is for a row that has no word for it.
 pub(super) fn desired(
-    row: &games::Model,
-    members: &[memberships::Model],
+    GameRow { game: row, members, unreadable }: &GameRow,
     version: Option<VersionEntry>,
+    status: DesiredStatus,
 ) -> Option<Desired> {
     let id = GameId(row.game_id.0);
     let name: Name = name_of(row).parse().ok()?;
@@ -155,6 +129,8 @@ pub(super) fn desired(
         active(members).map(|member| (member.user_id.to_string(), member.race_name.as_str())).collect();
     let valid = columns(row).validate(players.iter().map(|(user, race)| (user.as_str(), *race)));
     let (spec, members) = match valid {
+        // A default in the place of what could not be read is no mistake of its own.
+        _ if !unreadable.is_empty() => (Err(unreadable.clone()), Vec::new()),
         Ok(valid) => (Ok(valid.game), valid.members.unwrap_or_default()),
         Err(problems) => (Err(problems), Vec::new()),
     };
@@ -163,7 +139,7 @@ pub(super) fn desired(
         namespace,
         name,
         generation: row.generation,
-        status: DesiredStatus::from_row(&row.desired_status)?,
+        status: DesiredStatus::from_row(&row.desired_status).unwrap_or(status),
         stop_now: row.stop_now,
         paused: row.paused,
         deletion_policy: DeletionPolicy::from_row(&row.deletion_policy).unwrap_or_default(),

@@ -28,8 +28,10 @@ impl From<DbUuid> for Value {
 impl TryGetable for DbUuid {
     fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
         let text = String::try_get_by(row, index)?;
-        let parsed = Uuid::try_parse(&text).map(Self);
-        parsed.map_err(|error| DbErr::Type(format!("`{text}` is not a UUID: {error}")).into())
+        // Another spelling would be a second game in the database, and the same one here.
+        let canonical = |id: &Uuid| id.as_hyphenated().to_string() == text;
+        let id = Uuid::try_parse(&text).ok().filter(canonical);
+        id.map(Self).ok_or_else(|| DbErr::Type(format!("`{text}` is not a UUID in lower case")).into())
     }
 }
 

@@ -8,24 +8,22 @@ use super::db_uuid::DbUuid;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, SqlErr, TransactionTrait,
+    IntoActiveModel, SqlErr, TransactionTrait,
 };
 use uuid::Uuid;
 
 use crate::game::manifest::{GameManifest, GameSpecManifest, TurnsManifest, ValidGame};
 use crate::game::record::Record;
-use crate::game::spec::{Desired, Member, Source, VersionEntry};
+use crate::game::spec::{Desired, DesiredStatus, Member, Source, VersionEntry};
 use crate::game::{GameId, Name, Namespace};
 
-use super::convert::{buried, desired, game_meta, raw_spec, resources_to_db, to_db, version};
-use super::entity::{game_tombstones, games, memberships, runtime_records};
-use super::{Store, StoreError, readable, records};
+use super::convert::{desired, game_meta, raw_spec, resources_to_db, to_db, version};
+use super::entity::{games, memberships, runtime_records};
+use super::readable::{self, GameRow};
+use super::{Store, StoreError, records};
 
 /// What keeps a deleted game's row until its engine is gone.
 pub const FINALIZER: &str = "gamekeeper.dev/engine";
-
-/// SQLite allows 32,766 bind parameters; a list of ids stays well below.
-const IDS_AT_ONCE: usize = 5_000;
 
 /// Who writes, for the audit.
 #[derive(Debug, Clone)]
@@ -139,44 +137,33 @@ impl Store {
     /// What each game's row, or its tombstone that is not dealt with, is at: what tells which games
     /// to read again.
     pub async fn desired_index(&self) -> Result<HashMap<GameId, RowVersion>, StoreError> {
-        let tombstones: Vec<(DbUuid, i64)> = game_tombstones::Entity::find()
-            .filter(game_tombstones::Column::HandledAt.is_null())
-            .order_by_asc(game_tombstones::Column::Generation)
-            .select_only()
-            .columns([game_tombstones::Column::GameId, game_tombstones::Column::RowVersion])
-            .into_tuple()
-            .all(&self.db)
-            .await?;
-        // Read after the tombstones: a row that goes in between is seen once more, never missed.
-        let rows: Vec<(DbUuid, i64)> = games::Entity::find()
-            .select_only()
-            .columns([games::Column::GameId, games::Column::RowVersion])
-            .into_tuple()
-            .all(&self.db)
-            .await?;
-        let buried =
-            tombstones.into_iter().map(|(id, version)| (GameId(id.0), RowVersion::Tombstone(version)));
-        Ok(buried
-            .chain(rows.into_iter().map(|(id, version)| (GameId(id.0), RowVersion::Row(version))))
-            .collect())
+        // The tombstones first: a row that goes in between is seen once more, never missed.
+        let mut index = self.tombstone_index().await?;
+        let rows = readable::index(&self.db).await?;
+        index.extend(rows.into_iter().map(|(id, version)| (GameId(id.0), RowVersion::Row(version))));
+        Ok(index)
     }
 
     /// The desired state of these games, in a fixed number of queries, with the row version that it
-    /// was read at. A row that cannot be read at all is left out: it is nobody's but its own problem.
+    /// was read at. What cannot be read of a row is its spec's problem, and nobody else's.
     pub async fn desired(&self, ids: &[GameId]) -> Result<Vec<(Desired, RowVersion)>, StoreError> {
         let versions = self.version_entries().await?;
         let mut found = Vec::with_capacity(ids.len());
-        for some in ids.chunks(IDS_AT_ONCE) {
+        for some in ids.chunks(readable::IDS_AT_ONCE) {
             let wanted = some.iter().map(|id| DbUuid(id.0));
             let which = Condition::all().add(games::Column::GameId.is_in(wanted));
-            for (row, own) in self.rows_with_members(which).await? {
-                let entry = versions.get(&row.target_engine_version).cloned();
-                match desired(&row, &own, entry) {
-                    Some(desired) => found.push((desired, RowVersion::Row(row.row_version))),
-                    None => {
-                        tracing::warn!(game_id = %row.game_id, "a row of games cannot be read; it is left out")
-                    }
+            for row in readable::games(&self.db, which).await? {
+                let entry = versions.get(&row.game.target_engine_version).cloned();
+                let id = row.game.game_id;
+                let status = match DesiredStatus::from_row(&row.game.desired_status) {
+                    Some(status) => status,
+                    None => self.last_wish(id).await?,
+                };
+                for problem in &row.unreadable {
+                    tracing::warn!(game_id = %id, column = problem.field, "a column cannot be read");
                 }
+                let version = RowVersion::Row(row.game.row_version);
+                found.extend(desired(&row, entry, status).map(|desired| (desired, version)));
             }
         }
         let with_row: HashSet<GameId> = found.iter().map(|(desired, _)| desired.id).collect();
@@ -185,52 +172,11 @@ impl Store {
         Ok(found)
     }
 
-    /// Those of these games that have no row any more, from their last tombstones.
-    async fn buried(&self, ids: &[GameId]) -> Result<Vec<(Desired, RowVersion)>, StoreError> {
-        let mut found = HashMap::new();
-        for some in ids.chunks(IDS_AT_ONCE) {
-            let wanted: Vec<DbUuid> = some.iter().map(|id| DbUuid(id.0)).collect();
-            let tombstones = game_tombstones::Entity::find()
-                .filter(game_tombstones::Column::GameId.is_in(wanted.clone()))
-                .filter(game_tombstones::Column::HandledAt.is_null())
-                .order_by_asc(game_tombstones::Column::Generation)
-                .all(&self.db)
-                .await?;
-            // A row that is there, but cannot be read, is no deletion.
-            let there: Vec<DbUuid> = games::Entity::find()
-                .filter(games::Column::GameId.is_in(wanted))
-                .select_only()
-                .column(games::Column::GameId)
-                .into_tuple()
-                .all(&self.db)
-                .await?;
-            let gone = tombstones.iter().filter(|row| !there.contains(&row.game_id));
-            found.extend(gone.filter_map(|row| {
-                Some((row.game_id, (buried(row)?, RowVersion::Tombstone(row.row_version))))
-            }));
-        }
-        Ok(found.into_values().collect())
-    }
-
-    async fn rows_with_members(
-        &self,
-        which: Condition,
-    ) -> Result<Vec<(games::Model, Vec<memberships::Model>)>, StoreError> {
-        let rows = readable::games(&self.db, which).await?;
-        let mut together = Vec::with_capacity(rows.len());
-        let mut rows = rows.into_iter();
-        loop {
-            let some: Vec<games::Model> = rows.by_ref().take(IDS_AT_ONCE).collect();
-            if some.is_empty() {
-                return Ok(together);
-            }
-            let ids: Vec<Uuid> = some.iter().map(|row| row.game_id.0).collect();
-            let mut members = readable::members(&self.db, &ids).await?;
-            together.extend(some.into_iter().filter_map(|row| {
-                let own = members.remove(&row.game_id.0)?;
-                Some((row, own))
-            }));
-        }
+    /// What was wished of a game whose row has no word for it: what it was last seen to obey.
+    async fn last_wish(&self, game: DbUuid) -> Result<DesiredStatus, StoreError> {
+        let row = runtime_records::Entity::find_by_id(game).one(&self.db).await?;
+        let stopped = row.is_some_and(|row| matches!(row.status.as_str(), "stopping" | "stopped"));
+        Ok(if stopped { DesiredStatus::Stopped } else { DesiredStatus::Running })
     }
 
     pub(super) async fn version_entries(&self) -> Result<HashMap<String, VersionEntry>, StoreError> {
@@ -242,16 +188,15 @@ impl Store {
     pub async fn games(&self, namespace: Option<&str>) -> Result<Vec<StoredGame>, StoreError> {
         let which =
             Condition::all().add_option(namespace.map(|namespace| games::Column::Namespace.eq(namespace)));
-        let rows = self.rows_with_members(which).await?;
+        let rows = readable::games(&self.db, which).await?;
         let mut records = self.records().await?;
-        Ok(rows.iter().map(|(row, own)| stored(row, own, records.remove(&GameId(row.game_id.0)))).collect())
+        Ok(rows.iter().map(|row| stored(row, records.remove(&GameId(row.game.game_id.0)))).collect())
     }
 
     /// One game.
     pub async fn game(&self, namespace: &str, name: &str) -> Result<Option<StoredGame>, StoreError> {
         let Some(row) = by_name(&self.db, namespace, name).await? else { return Ok(None) };
-        let members = members_of(&self.db, row.game_id).await?;
-        let record = runtime_records::Entity::find_by_id(row.game_id).one(&self.db).await?;
+        let record = runtime_records::Entity::find_by_id(row.game.game_id).one(&self.db).await?;
         let record = match record {
             Some(record) => {
                 let operation = self.open_operation(record.operation_id).await?;
@@ -259,7 +204,7 @@ impl Store {
             }
             None => None,
         };
-        Ok(Some(stored(&row, &members, record)))
+        Ok(Some(stored(&row, record)))
     }
 
     /// Makes a game.
@@ -304,7 +249,7 @@ impl Store {
         author: &Author,
     ) -> Result<StoredGame, WriteError> {
         let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let row = by_name(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?;
+        let row = by_name(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?.game;
         check(&row, preconditions)?;
         if row.deletion_requested_at.is_none() {
             let mut change = row.clone().into_active_model();
@@ -323,6 +268,11 @@ impl Store {
     }
 }
 
+fn stored(GameRow { game, members, .. }: &GameRow, record: Option<Record>) -> StoredGame {
+    let spec = raw_spec(game, members);
+    StoredGame { id: GameId(game.game_id.0), manifest: GameManifest::new(game_meta(game), spec), record }
+}
+
 /// Makes a game's row.
 pub(super) async fn insert(
     db: &impl ConnectionTrait,
@@ -337,13 +287,13 @@ pub(super) async fn insert(
     apply(&mut row, None, manifest, valid);
     sign(&mut row, author);
     row.insert(db).await?;
-    match &valid.spec.members {
-        Some(members) => write_members(db, id, &[], members).await,
-        None => Ok(()),
+    if let Some(members) = &valid.spec.members {
+        write_members(db, id, &[], members).await?;
     }
+    Ok(())
 }
 
-/// Changes a game's row; whether there was anything to change.
+/// Makes a game's row what the manifest says. False if it is that already; then nothing is written.
 pub(super) async fn update(
     db: &impl ConnectionTrait,
     manifest: &GameManifest,
@@ -351,12 +301,12 @@ pub(super) async fn update(
     preconditions: &Preconditions,
     author: &Author,
 ) -> Result<bool, WriteError> {
-    let row = by_name(db, valid.namespace.as_str(), valid.name.as_str()).await?;
-    let row = row.ok_or(WriteError::NotFound)?;
+    let found = by_name(db, valid.namespace.as_str(), valid.name.as_str()).await?;
+    let GameRow { game: row, members, unreadable } = found.ok_or(WriteError::NotFound)?;
     check(&row, preconditions)?;
-    let members = members_of(db, row.game_id).await?;
     let mut change = row.clone().into_active_model();
-    apply(&mut change, Some(&row), manifest, valid);
+    // What cannot be read is not what the manifest says, whatever stands in its place here.
+    apply(&mut change, Some(&row).filter(|_| unreadable.is_empty()), manifest, valid);
     let wanted = valid.spec.members.as_ref().filter(|wanted| differs(&members, wanted));
     if !change.is_changed() && wanted.is_none() {
         return Ok(false);
@@ -369,32 +319,14 @@ pub(super) async fn update(
     Ok(true)
 }
 
-fn stored(row: &games::Model, members: &[memberships::Model], record: Option<Record>) -> StoredGame {
-    let spec = raw_spec(row, members);
-    StoredGame { id: GameId(row.game_id.0), manifest: GameManifest::new(game_meta(row), spec), record }
-}
-
 pub(super) async fn by_name(
     db: &impl ConnectionTrait,
     namespace: &str,
     name: &str,
-) -> Result<Option<games::Model>, DbErr> {
-    games::Entity::find()
-        .filter(games::Column::Namespace.eq(namespace))
-        .filter(games::Column::Name.eq(name))
-        .one(db)
-        .await
-}
-
-pub(super) async fn members_of(
-    db: &impl ConnectionTrait,
-    game: DbUuid,
-) -> Result<Vec<memberships::Model>, DbErr> {
-    memberships::Entity::find()
-        .filter(memberships::Column::GameId.eq(game))
-        .order_by_asc(memberships::Column::RaceName)
-        .all(db)
-        .await
+) -> Result<Option<GameRow>, DbErr> {
+    let which =
+        Condition::all().add(games::Column::Namespace.eq(namespace)).add(games::Column::Name.eq(name));
+    Ok(readable::games(db, which).await?.pop())
 }
 
 fn check(row: &games::Model, preconditions: &Preconditions) -> Result<(), Conflict> {

@@ -9,7 +9,7 @@ use crate::game::spec::{Desired, VersionEntry};
 
 use super::convert::{desired, version};
 use super::db_uuid::DbUuid;
-use super::desired::{Author, Preconditions, WriteError, by_name, insert, members_of, update};
+use super::desired::{Author, Preconditions, WriteError, by_name, insert, update};
 use super::entity::{engine_versions, games, runtime_records};
 use super::{Store, StoreError};
 
@@ -35,18 +35,18 @@ impl Store {
             None => insert(&transaction, manifest, valid, author).await?,
         }
         let row = by_name(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?;
-        let members = members_of(&transaction, row.game_id).await?;
-        let given = versions.iter().find(|entry| entry.version.to_string() == row.target_engine_version);
+        let wanted = &row.game.target_engine_version;
+        let given = versions.iter().find(|entry| entry.version.to_string() == *wanted);
         let entry = match given {
             Some(entry) => Some(entry.clone()),
-            None => engine_versions::Entity::find_by_id(&row.target_engine_version)
+            None => engine_versions::Entity::find_by_id(wanted)
                 .one(&transaction)
                 .await?
                 .as_ref()
                 .and_then(version),
         };
         transaction.rollback().await?;
-        desired(&row, &members, entry).ok_or(WriteError::NotFound)
+        desired(&row, entry, valid.spec.status).ok_or(WriteError::NotFound)
     }
 
     /// The game that has this name; or had it last, as long as it is not gone for good.

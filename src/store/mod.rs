@@ -19,6 +19,7 @@ mod orphans;
 mod readable;
 pub mod recorder;
 mod records;
+mod tombstones;
 mod versions;
 
 pub use controller::{Binding, ControllerChange, Lead};

@@ -1,104 +1,188 @@
-//! Bulk reads of rows that anybody may have written.
+//! Reads of rows that anybody may have written.
 //!
 //! SQLite takes JSON and text that no strict reader accepts (a lone surrogate, a number without
-//! end, bytes that are no UTF-8). One such row fails a whole query; then the rows are read one by
-//! one, and that one alone is left out, loudly.
+//! end, bytes that are no UTF-8). Such a column is nobody's but its own game's problem: it is told,
+//! its default stands in its place, and everything else of the row is read as it is.
 
 use std::collections::HashMap;
 
 use sea_orm::sqlx::Error as SqlxError;
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    RuntimeErr,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, QueryTrait, RuntimeErr, TryGetable,
 };
-use uuid::Uuid;
 
 use super::db_uuid::DbUuid;
 use super::entity::{engine_versions, games, memberships};
+use crate::game::manifest::SpecProblem;
+use crate::game::{Name, Namespace};
 
-/// The games that match, in the order of their names, less those that cannot be read.
-pub(super) async fn games(db: &DatabaseConnection, which: Condition) -> Result<Vec<games::Model>, DbErr> {
-    let query = || {
-        games::Entity::find()
-            .filter(which.clone())
-            .order_by_asc(games::Column::Namespace)
-            .order_by_asc(games::Column::Name)
-    };
-    match query().all(db).await {
-        Err(error) if is_unreadable(&error) => {}
-        result => return result,
+/// SQLite allows 32,766 bind parameters; a list of ids stays well below.
+pub(super) const IDS_AT_ONCE: usize = 5_000;
+
+/// A game's row with its members.
+#[derive(Debug, Clone)]
+pub(super) struct GameRow {
+    pub(super) game: games::Model,
+    /// In the order of their races.
+    pub(super) members: Vec<memberships::Model>,
+    /// The columns that could not be read, and have a default in their place.
+    pub(super) unreadable: Vec<SpecProblem>,
+}
+
+/// The games that match, in the order of their names.
+pub(super) async fn games(db: &impl ConnectionTrait, which: Condition) -> Result<Vec<GameRow>, DbErr> {
+    let query = games::Entity::find()
+        .filter(which)
+        .order_by_asc(games::Column::Namespace)
+        .order_by_asc(games::Column::Name);
+    let mut rows = Vec::new();
+    for row in db.query_all(&query.into_query()).await? {
+        let mut unreadable = Vec::new();
+        let Some(mut game) = read(&row, || salvaged_game(&row, &mut unreadable))? else { continue };
+        check_identity(&mut game, &mut unreadable);
+        rows.push(GameRow { game, members: Vec::new(), unreadable });
     }
-    let ids: Vec<DbUuid> = query().select_only().column(games::Column::GameId).into_tuple().all(db).await?;
-    let mut rows = Vec::with_capacity(ids.len());
-    for id in ids {
-        match games::Entity::find_by_id(id).one(db).await {
-            Ok(row) => rows.extend(row),
-            Err(error) if is_unreadable(&error) => {
-                tracing::warn!(game_id = %id, error = %error, "a row of games cannot be read; it is left out");
+    let at: HashMap<DbUuid, usize> =
+        rows.iter().enumerate().map(|(at, row)| (row.game.game_id, at)).collect();
+    let ids: Vec<DbUuid> = rows.iter().map(|row| row.game.game_id).collect();
+    for some in ids.chunks(IDS_AT_ONCE) {
+        let query = memberships::Entity::find()
+            .filter(memberships::Column::GameId.is_in(some.iter().copied()))
+            .order_by_asc(memberships::Column::RaceName);
+        for row in db.query_all(&query.into_query()).await? {
+            let mut unreadable = Vec::new();
+            let Some(member) = read(&row, || salvaged_member(&row, &mut unreadable))? else { continue };
+            if let Some(game) = at.get(&member.game_id).and_then(|at| rows.get_mut(*at)) {
+                // Who is removed plays no part.
+                if member.status == "active" {
+                    game.unreadable.append(&mut unreadable);
+                }
+                game.members.push(member);
             }
-            Err(error) => return Err(error),
         }
     }
     Ok(rows)
 }
 
-/// The members of these games, by game and in the order of their races. A game whose members cannot
-/// be read is not in it at all.
-pub(super) async fn members(
-    db: &DatabaseConnection,
-    of: &[Uuid],
-) -> Result<HashMap<Uuid, Vec<memberships::Model>>, DbErr> {
-    let query = |ids: &[Uuid]| {
-        memberships::Entity::find()
-            .filter(memberships::Column::GameId.is_in(ids.iter().map(|id| DbUuid(*id))))
-            .order_by_asc(memberships::Column::RaceName)
-    };
-    let mut found: HashMap<Uuid, Vec<memberships::Model>> = of.iter().map(|id| (*id, Vec::new())).collect();
-    match query(of).all(db).await {
-        Ok(rows) => {
-            for row in rows {
-                found.entry(row.game_id.0).or_default().push(row);
-            }
-            return Ok(found);
-        }
-        Err(error) if is_unreadable(&error) => {}
-        Err(error) => return Err(error),
-    }
-    for id in of {
-        match query(&[*id]).all(db).await {
-            Ok(rows) => {
-                found.insert(*id, rows);
-            }
-            Err(error) if is_unreadable(&error) => {
-                tracing::warn!(game_id = %id, error = %error, "a row of memberships cannot be read; its game is left out");
-                found.remove(id);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(found)
+/// Which row version each game is at.
+pub(super) async fn index(db: &impl ConnectionTrait) -> Result<Vec<(DbUuid, i64)>, DbErr> {
+    let query =
+        games::Entity::find().select_only().columns([games::Column::GameId, games::Column::RowVersion]);
+    let rows = db.query_all(&query.into_query()).await?;
+    let entry = |row: &QueryResult| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+    rows.iter().filter_map(|row| or_left_out(entry(row), "games").transpose()).collect()
 }
 
 /// Every engine version, less those that cannot be read.
-pub(super) async fn versions(db: &DatabaseConnection) -> Result<Vec<engine_versions::Model>, DbErr> {
-    let query = || engine_versions::Entity::find().order_by_asc(engine_versions::Column::Version);
-    match query().all(db).await {
-        Err(error) if is_unreadable(&error) => {}
-        result => return result,
+pub(super) async fn versions(db: &impl ConnectionTrait) -> Result<Vec<engine_versions::Model>, DbErr> {
+    let query = engine_versions::Entity::find().order_by_asc(engine_versions::Column::Version);
+    let rows = db.query_all(&query.into_query()).await?;
+    let model = |row| engine_versions::Model::from_query_result(row, "");
+    rows.iter().filter_map(|row| or_left_out(model(row), "engine_versions").transpose()).collect()
+}
+
+/// The whole row, or what can be salvaged of it; none if not even whose it is can be read.
+fn read<M: FromQueryResult>(
+    row: &QueryResult,
+    salvage: impl FnOnce() -> Result<M, DbErr>,
+) -> Result<Option<M>, DbErr> {
+    match M::from_query_result(row, "") {
+        Err(error) if is_unreadable(&error) => or_left_out(salvage(), "games and memberships"),
+        whole => whole.map(Some),
     }
-    let keys: Vec<String> =
-        query().select_only().column(engine_versions::Column::Version).into_tuple().all(db).await?;
-    let mut rows = Vec::with_capacity(keys.len());
-    for key in keys {
-        match engine_versions::Entity::find_by_id(&key).one(db).await {
-            Ok(row) => rows.extend(row),
-            Err(error) if is_unreadable(&error) => {
-                tracing::warn!(version = key, error = %error, "a row of engine_versions cannot be read; it is left out");
-            }
-            Err(error) => return Err(error),
+}
+
+fn or_left_out<T>(read: Result<T, DbErr>, table: &str) -> Result<Option<T>, DbErr> {
+    match read {
+        Err(error) if is_unreadable(&error) => {
+            tracing::warn!(table, error = %error, "a row without a readable key is left out");
+            Ok(None)
         }
+        read => read.map(Some),
     }
-    Ok(rows)
+}
+
+fn salvaged_game(row: &QueryResult, unreadable: &mut Vec<SpecProblem>) -> Result<games::Model, DbErr> {
+    let mut of = Salvage { row, table: "games", unreadable };
+    let now = chrono::Utc::now();
+    Ok(games::Model {
+        game_id: row.try_get("", "game_id")?,
+        row_version: row.try_get("", "row_version")?,
+        namespace: of.column("namespace", String::new()),
+        name: of.column("name", None),
+        display_name: of.column("display_name", String::new()),
+        labels: of.column("labels", serde_json::json!({})),
+        annotations: of.column("annotations", serde_json::json!({})),
+        desired_status: of.column("desired_status", String::new()),
+        stop_now: of.column("stop_now", false),
+        paused: of.column("paused", false),
+        target_engine_version: of.column("target_engine_version", String::new()),
+        allow_incompatible_version: of.column("allow_incompatible_version", None),
+        turn_schedule: of.column("turn_schedule", String::new()),
+        time_zone: of.column("time_zone", "UTC".to_owned()),
+        missed_turns: of.column("missed_turns", "once".to_owned()),
+        turn_not_before: of.column("turn_not_before", None),
+        force_mode: of.column("force_mode", "advance".to_owned()),
+        restart_generation: of.column("restart_generation", 0),
+        force_turn_generation: of.column("force_turn_generation", 0),
+        patch_generation: of.column("patch_generation", 0),
+        unblock_generation: of.column("unblock_generation", 0),
+        restore_generation: of.column("restore_generation", 0),
+        restore_backup_id: of.column("restore_backup_id", None),
+        membership_revision: of.column("membership_revision", 0),
+        resources: of.column("resources", serde_json::json!({})),
+        // Nothing is deleted for what cannot be read.
+        deletion_policy: of.column("deletion_policy", "retain".to_owned()),
+        deletion_requested_at: of.column("deletion_requested_at", None),
+        requested_by: of.column("requested_by", String::new()),
+        request_id: of.column("request_id", String::new()),
+        source: of.column("source", "lobby".to_owned()),
+        generation: of.column("generation", 1),
+        created_at: of.column("created_at", now),
+        updated_at: of.column("updated_at", now),
+    })
+}
+
+fn salvaged_member(
+    row: &QueryResult,
+    unreadable: &mut Vec<SpecProblem>,
+) -> Result<memberships::Model, DbErr> {
+    let mut of = Salvage { row, table: "memberships", unreadable };
+    Ok(memberships::Model {
+        game_id: row.try_get("", "game_id")?,
+        user_id: of.column("user_id", DbUuid(uuid::Uuid::nil())),
+        race_name: of.column("race_name", "?".to_owned()),
+        status: of.column("status", "active".to_owned()),
+    })
+}
+
+struct Salvage<'a> {
+    row: &'a QueryResult,
+    table: &'static str,
+    unreadable: &'a mut Vec<SpecProblem>,
+}
+
+impl Salvage<'_> {
+    fn column<T: TryGetable>(&mut self, column: &str, default: T) -> T {
+        self.row.try_get("", column).unwrap_or_else(|error| {
+            self.unreadable.push(SpecProblem::unreadable(format!("{}.{column}", self.table), error));
+            default
+        })
+    }
+}
+
+/// A handle that is none (the CHECKs were switched off): the game goes by its id.
+fn check_identity(game: &mut games::Model, unreadable: &mut Vec<SpecProblem>) {
+    if let Err(error) = game.namespace.parse::<Namespace>() {
+        unreadable.push(SpecProblem::unreadable("games.namespace", error));
+        game.namespace = crate::game::manifest::DEFAULT_NAMESPACE.to_owned();
+    }
+    let name = game.name.as_deref().filter(|name| !name.is_empty());
+    if let Some(Err(error)) = name.map(str::parse::<Name>) {
+        unreadable.push(SpecProblem::unreadable("games.name", error));
+        game.name = None;
+    }
 }
 
 /// The row is at fault, not the database.

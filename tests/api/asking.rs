@@ -127,7 +127,13 @@ async fn a_game_whose_row_is_gone_is_explained_until_its_end() {
     let epoch = world.store.take_lead("test").await.unwrap();
     let (recorder, _) = world.store.recorder(epoch);
     let recording = crate::history::recording(id, "andromeda");
-    recorder.record(gamekeeper::store::Recording { deleted: Some(gamekeeper::game::spec::Deletion::Requested), ..recording.clone() }).await.unwrap();
+    recorder
+        .record(gamekeeper::store::Recording {
+            deleted: Some(gamekeeper::game::spec::Deletion::Requested),
+            ..recording.clone()
+        })
+        .await
+        .unwrap();
     let told = world.get(&format!("{GAMES}/andromeda/explain")).await.ok(200);
     assert_eq!(told["metadata"]["uid"], id.to_string());
 

@@ -32,7 +32,10 @@ async fn everything_wrong_with_an_object_is_told_with_its_field() {
     let status = world.post(GAMES, &wrong).await.refused(422, "Invalid");
     assert_eq!(fields(&status), ["spec.turns.schedule", "spec.turns.timeZone", "spec.resources.memory"]);
 
-    for name in ["..", "A", "", "a/b", "a\0", &"x".repeat(10_000)] {
+    let tricks =
+        ["ａndromeda", "аndromeda", "a\u{200b}b", "\u{202e}a", "\u{feff}a", "e\u{301}", "a\u{2044}b"];
+    let long = "x".repeat(10_000);
+    for name in ["..", "A", "", "a/b", "a\0", "a\u{85}", &long].into_iter().chain(tricks) {
         let status = world.post(GAMES, &game(name)).await.refused(422, "Invalid");
         assert_eq!(fields(&status), ["metadata.name"]);
         assert!(status.to_string().len() < 4_000);
@@ -118,6 +121,25 @@ async fn large_bodies_are_refused_announced_or_not() {
     let unannounced =
         world.request(Method::POST, GAMES).body(reqwest::Body::wrap_stream(futures::stream::iter(pieces)));
     read(unannounced.send().await.unwrap()).await.refused(413, "RequestEntityTooLarge");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_megabytes_are_refused_before_they_are_sent() {
+    let world = World::new().await;
+    let begun = std::time::Instant::now();
+    let never = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+    let announced = world.request(Method::POST, GAMES).header("content-length", 100 << 20);
+    let answer = announced.body(reqwest::Body::wrap_stream(never)).send().await.unwrap();
+    read(answer).await.refused(413, "RequestEntityTooLarge");
+    // Without an end: it is cut off, whether or not the client listens while it sends.
+    let endless = futures::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b' '; 64 << 10]));
+    let endless = world.request(Method::POST, GAMES).body(reqwest::Body::wrap_stream(endless));
+    if let Ok(answer) = endless.send().await {
+        read(answer).await.refused(413, "RequestEntityTooLarge");
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
+    world.get(GAMES).await.ok(200);
     world.end().await;
 }
 

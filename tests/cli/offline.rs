@@ -70,6 +70,32 @@ fn a_directory_is_read_in_order_and_only_what_is_a_manifest() {
 }
 
 #[test]
+fn manifests_made_to_hurt_are_refused_fast() {
+    let files = Files::new();
+    let large = files.path("large.yaml");
+    std::fs::File::create(&large).unwrap().set_len(100 << 20).unwrap();
+    let doubling = (1..60).fold("a0: &a0 [x, x]\n".to_owned(), |yaml, n| {
+        format!("{yaml}a{n}: &a{n} [*a{m}, *a{m}]\n", m = n - 1)
+    });
+    let deep = "[".repeat(100_000);
+    let bytes = files.path("bytes.yaml");
+    std::fs::write(&bytes, b"kind: \xff\xfe").unwrap();
+    for (file, expected) in [
+        (large.display().to_string(), "larger than 4 MiB"),
+        (files.file("bomb.yaml", &doubling), "repetition"),
+        (files.file("deep.yaml", &deep), "nested too deeply"),
+        (files.file("deep.json", &format!("{}{}", "{\"a\":".repeat(50_000), "}".repeat(50_000))), "nested"),
+        (bytes.display().to_string(), "UTF-8"),
+        ("/dev/zero".to_owned(), "larger than 4 MiB"),
+    ] {
+        let begun = std::time::Instant::now();
+        let error = files.run(&["apply", "-f", &file]).failed(2);
+        assert!(error.contains(expected) && error.len() < 5_000, "{file}: {error}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{file}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
 fn standard_input_is_a_file_too() {
     let files = Files::new();
     let ran = files.run_with(&["apply", "-f", "-"], &[], &GAME.replace("0 18", "61 18"));

@@ -7,6 +7,7 @@ mod cut_socket;
 mod directories;
 mod events;
 mod faults;
+mod hardening;
 mod life;
 #[path = "../support/meddler.rs"]
 mod meddler;

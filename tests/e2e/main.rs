@@ -9,10 +9,13 @@ mod docker_silent;
 mod frozen;
 mod healing;
 mod hostile;
+mod hostile_image;
+mod hostile_spec;
 mod inputs;
 mod quiet;
 mod starting;
 mod stopping;
+mod unreadable;
 mod vanished;
 #[allow(dead_code, reason = "shared with the fault tests")]
 mod world;

@@ -394,6 +394,18 @@ pub(crate) async fn hostile_text_is_refused(db: &mut Db) {
         "ü",
         "a\u{7f}",
         "a\n",
+        // Look-alikes, what cannot be seen, what turns the reading round, two spellings of one letter.
+        "ａndromeda",
+        "аndromeda",
+        "a\u{200b}b",
+        "a\u{ad}b",
+        "\u{202e}a",
+        "\u{feff}a",
+        "e\u{301}",
+        "ß",
+        "a\u{2044}b",
+        "a\u{2024}\u{2024}",
+        "\u{10ffff}",
         &long,
         &"x".repeat(64),
     ];
@@ -408,6 +420,9 @@ pub(crate) async fn hostile_text_is_refused(db: &mut Db) {
     for id in [
         "",
         "not-a-uuid",
+        // Digits that are digits elsewhere.
+        "６f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f10",
+        "6f1c0a52\u{2010}58a7\u{2010}4d7e\u{2010}9a0b\u{2010}0a2f5f3c7f10",
         "6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f1",
         "../../../../../../../../../../../etc/x",
         &long,

@@ -1,7 +1,9 @@
 #!/bin/bash
 # Builds the reference engine's images. Needs Docker (docker.sh ensure), and no registry.
 #
-#   engine-image.sh                        gamekeeper/reference-engine:1.4.1, :1.4.2, :1.5.0; quick when they are there
+#   engine-image.sh                        gamekeeper/reference-engine:1.4.1, :1.4.2, :1.5.0, :hostile; quick when they
+#                                          are there
+#   engine-image.sh hostile                gamekeeper/reference-engine:hostile alone, which attacks at every start
 #   engine-image.sh binary                 the static binary alone; prints its path
 #   engine-image.sh variant TAG K=V…       an image TAG with environment baked in, such as
 #                                          variant gamekeeper/reference-engine:1.4.3 ENGINE_VERSION=1.4.3 ENGINE_EXIT_AT_START=1
@@ -35,20 +37,23 @@ quietly() {
   said=$("$@" 2>&1) || { echo "$said" >&2; return 1; }
 }
 
+# images TAG…
 images() {
-  local source version tag
+  local source version tag hostile
   binary
   source=$(cat "$BINARY" tests/reference-engine/Dockerfile | sha256sum | cut -c1-16)
   context= # not local: the trap outlives this function
-  for version in $VERSIONS; do
+  for version in "$@"; do
     tag=$NAME:$version
+    hostile=
+    if [ "$version" = hostile ]; then hostile=true; fi
     if [ "$(docker image inspect -f "{{index .Config.Labels \"$LABEL\"}}" "$tag" 2>/dev/null)" = "$source" ]; then continue; fi
     if [ -z "$context" ]; then
       context=$(mktemp -d)
       trap 'rm -rf "$context"' EXIT
       cp "$BINARY" tests/reference-engine/Dockerfile "$context/"
     fi
-    quietly docker build --build-arg "ENGINE_VERSION=$version" --label "$LABEL=$source" -t "$tag" "$context"
+    quietly docker build --build-arg "ENGINE_VERSION=$version" --build-arg "ENGINE_ATTACK=$hostile" --label "$LABEL=$source" -t "$tag" "$context"
     echo "engine-image.sh: built $tag"
   done
 }
@@ -63,8 +68,9 @@ variant() {
 }
 
 case "${1:-all}" in
-all) images ;;
+all) images $VERSIONS hostile ;;
+hostile) images hostile ;;
 binary) binary; echo "$BINARY" ;;
 variant) shift; variant "${1:?a tag}" "${@:2}" ;;
-*) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -13,7 +13,7 @@ refuse() {
 rows=0
 while IFS= read -r row; do
   rows=$((rows + 1))
-  fault=$(echo "$row" | cut -d'|' -f2 | tr -d ' ')
+  fault=$(echo "$row" | cut -d'|' -f2 | sed 's/^ *//; s/ *$//')
   tests=$(echo "$row" | grep -oE '`[a-zA-Z0-9_/]+\.rs::[a-zA-Z0-9_]+`' | tr -d '`' || true)
   [ -n "$tests" ] || refuse "$fault has no test"
   for test in $tests; do
@@ -24,10 +24,10 @@ while IFS= read -r row; do
   # What is in backquotes and is no test would not be looked at.
   odd=$(echo "$row" | cut -d'|' -f4 | sed -E 's/`[a-zA-Z0-9_/]+\.rs::[a-zA-Z0-9_]+`//g; s/<br>//g; s/ //g')
   [ -z "$odd" ] || refuse "$fault: what is \"$odd\"?"
-done < <(grep -E '^\| [A-Z][0-9]+ \|' "$table")
+done < <(grep -E '^\| [A-Z][0-9]+ ' "$table")
 
 [ "$rows" -gt 0 ] || refuse "$table has no rows"
-twice=$(grep -oE '^\| [A-Z][0-9]+ \|' "$table" | sort | uniq -d | tr -d '| \n')
+twice=$(grep -oE '^\| [A-Z][0-9]+ [^|]*\|' "$table" | sort | uniq -d | tr -d '|\n')
 [ -z "$twice" ] || refuse "$twice: more than one row"
 [ "$failed" = 0 ] && echo "fault-table: $rows faults, each with its tests"
 exit "$failed"

@@ -209,7 +209,7 @@ impl File {
     fn document(&mut self, document: Range<usize>, value: Value) -> ControlFlow<(), Option<Manifest>> {
         let Decoded { manifest, mut findings } = decode(value);
         let problems = manifest.as_ref().and_then(|manifest| validate(manifest).err()).unwrap_or_default();
-        findings.extend(problems.into_iter().map(|SpecProblem { field, message }| Finding {
+        findings.extend(problems.into_iter().map(|SpecProblem { field, message, .. }| Finding {
             path: read_path(&field),
             at_key: false,
             message,

@@ -9,12 +9,21 @@ pub struct SpecProblem {
     pub field: String,
     /// What is wrong, and what would be right.
     pub message: String,
+    /// The field is a column that could not even be read.
+    pub unreadable: bool,
 }
 
 impl SpecProblem {
     /// A problem of the field at this path.
     pub fn new(field: impl Into<String>, message: impl fmt::Display) -> Self {
-        Self { field: field.into(), message: message.to_string() }
+        Self { field: field.into(), message: message.to_string(), unreadable: false }
+    }
+
+    /// A problem of a column whose content is not of its kind at all.
+    pub fn unreadable(column: impl Into<String>, why: impl fmt::Display) -> Self {
+        let why = shorten_to(&why.to_string(), 200);
+        let message = format!("cannot be read; write this column anew ({why})");
+        Self { field: column.into(), message, unreadable: true }
     }
 }
 

@@ -19,7 +19,9 @@ pub(super) fn declared(desired: &Desired) -> Result<AppliedSpec, Unmet> {
         Ok(spec) => spec,
         Err(problems) => {
             let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            return unmet("InvalidSpec", listed.join("; "));
+            let unreadable = problems.iter().any(|problem| problem.unreadable);
+            let reason = if unreadable { "UnreadableRow" } else { "InvalidSpec" };
+            return unmet(reason, listed.join("; "));
         }
     };
     let Some(wanted) = &spec.engine_version else {

@@ -69,7 +69,11 @@ impl Round<'_> {
             );
         };
         self.gone();
-        self.headline(Phase::Stopping, "Deleting", "The game is being deleted.");
+        let failed =
+            self.observation.failure.is_some() || self.record.next_attempt_at.is_some_and(|at| at > self.now);
+        // While the next attempt is waited for, what failed stays to be seen.
+        let message = if failed { self.record.message.clone() } else { "The game is being deleted.".into() };
+        self.headline(Phase::Stopping, "Deleting", &message);
         self.begin_operation(OperationKind::Delete, "its deletion was asked for");
         if self.waits_for_attempt() || self.directory_is_held(seen) {
             return;

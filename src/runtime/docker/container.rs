@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
+    ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum,
+    HostConfigLogConfig, Mount, MountBindOptions, MountBindOptionsPropagationEnum, MountType,
     NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 
@@ -87,9 +88,18 @@ fn host_config(new: &NewContainer, settings: &Settings, placement: &Placement) -
             source: Some(settings.state_directory_on_host(new.game).to_string_lossy().into_owned()),
             target: Some(settings.mount_path.clone()),
             read_only: Some(false),
+            // What is mounted on either side later stays there.
+            bind_options: Some(MountBindOptions {
+                propagation: Some(MountBindOptionsPropagationEnum::RPRIVATE),
+                ..MountBindOptions::default()
+            }),
             ..Mount::default()
         }]),
         network_mode: Some(settings.network.clone()),
+        // Said, since a daemon may be set to give others: memory that other containers can join, and
+        // the host's control groups to look at.
+        ipc_mode: Some("private".into()),
+        cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
         port_bindings: placement.published.then(|| {
             // No port given: Docker takes a free one, again at each start.
             let binding = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: None };

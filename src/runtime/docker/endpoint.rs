@@ -31,13 +31,18 @@ impl Reach {
     }
 
     /// Whether engines may be cut off from each other: not where the controller is one of the
-    /// containers on their network, since it would be cut off too.
-    pub(super) fn can_isolate(&self) -> bool {
-        match self.wanted {
+    /// containers on their network, since it would be cut off too. `containers` gives the ids of the
+    /// daemon's containers, and is asked when that has to be found out.
+    pub(super) async fn can_isolate<F>(&self, containers: F) -> Result<bool, RuntimeError>
+    where
+        F: Future<Output = Result<Vec<String>, RuntimeError>>,
+    {
+        Ok(match self.wanted {
             EndpointMode::Address | EndpointMode::Published => true,
             EndpointMode::HostName => false,
-            EndpointMode::Auto => !in_container(),
-        }
+            // A container of another daemon (this one runs in it) can be on none of its networks.
+            EndpointMode::Auto => !in_container() || !is_among(&containers.await?, &own_traces()),
+        })
     }
 }
 
@@ -68,7 +73,10 @@ fn own_traces() -> String {
 }
 
 fn is_on(network: &NetworkInspect, traces: &str) -> bool {
-    let ids = network.containers.iter().flat_map(|containers| containers.keys());
+    is_among(network.containers.iter().flat_map(|containers| containers.keys()), traces)
+}
+
+fn is_among<'a>(ids: impl IntoIterator<Item = &'a String>, traces: &str) -> bool {
     let hostname = traces.lines().last().unwrap_or_default().trim();
     ids.into_iter()
         .any(|id| traces.contains(id.as_str()) || (hostname.len() == 12 && id.starts_with(hostname)))
@@ -104,7 +112,17 @@ mod tests {
         let reach = Reach::new(EndpointMode::HostName);
         let asked = async { panic!("asked though told") };
         assert_eq!(reach.mode(asked).await.ok(), Some(EndpointMode::HostName));
-        assert!(!reach.can_isolate());
+        let asked = async { panic!("asked though told") };
+        assert_eq!(reach.can_isolate(asked).await.ok(), Some(false));
+        let asked = async { panic!("asked though told") };
+        assert_eq!(Reach::new(EndpointMode::Address).can_isolate(asked).await.ok(), Some(true));
+    }
+
+    #[tokio::test]
+    async fn engines_are_cut_off_wherever_the_controller_is_none_of_the_daemons_containers() {
+        let reach = Reach::new(EndpointMode::Auto);
+        let others = async { Ok(vec!["0123456789abcdef0123".to_owned()]) };
+        assert_eq!(reach.can_isolate(others).await.ok(), Some(true));
     }
 
     #[test]

@@ -30,14 +30,19 @@ impl DockerRuntime {
     /// Makes it, one caller at a time: Docker before 25 makes a second one of the same name.
     pub(super) async fn make_network(&self) -> Result<NetworkId, RuntimeError> {
         let _alone = self.making_network.lock().await;
+        let mut request = None;
         for _ in 0..ATTEMPTS {
             if let Some(there) = self.network_id().await? {
                 return Ok(there);
             }
+            let request = match &request {
+                Some(request) => request,
+                None => request.insert(self.request().await?),
+            };
             match within(
                 "network create",
                 self.settings.deadlines.change,
-                self.docker.create_network(self.request()),
+                self.docker.create_network(request.clone()),
             )
             .await
             {
@@ -54,17 +59,22 @@ impl DockerRuntime {
         )))
     }
 
-    fn request(&self) -> NetworkCreateRequest {
-        NetworkCreateRequest {
+    async fn request(&self) -> Result<NetworkCreateRequest, RuntimeError> {
+        let isolated = self.reach.can_isolate(self.running_ids()).await?;
+        Ok(NetworkCreateRequest {
             name: self.settings.network.clone(),
             driver: Some("bridge".into()),
-            options: self
-                .reach
-                .can_isolate()
+            options: isolated
                 .then(|| HashMap::from([("com.docker.network.bridge.enable_icc".into(), "false".into())])),
             labels: Some(HashMap::from([(labels::INSTANCE.into(), self.settings.instance.to_string())])),
             ..NetworkCreateRequest::default()
-        }
+        })
+    }
+
+    /// The ids of every container that this daemon runs, whoever's it is.
+    async fn running_ids(&self) -> Result<Vec<String>, RuntimeError> {
+        let running = self.containers("status", "running").await?;
+        Ok(running.into_iter().filter_map(|summary| summary.id).collect())
     }
 
     /// Whether no other process has made one of the same name at the same moment.

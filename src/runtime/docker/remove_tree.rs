@@ -3,13 +3,14 @@
 //! An engine decides what its state directory holds, so nothing is assumed: directories may be
 //! nested a hundred thousand deep, which would exhaust a recursion's stack or its file descriptors.
 //! Directories found inside are therefore moved up to the top before they are emptied: at most two
-//! are open at a time.
+//! are open at a time. What is mounted inside is somebody's who is not the engine: it stays, and so
+//! does what it is mounted on.
 
 use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
 const DIRECTORY: OFlags =
@@ -41,7 +42,7 @@ fn remove_or_open(parent: &OwnedFd, name: &CString) -> io::Result<Option<OwnedFd
     if removed(parent, name)? {
         return Ok(None);
     }
-    match rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
+    match open_on_same_mount(parent, name) {
         Ok(directory) => {
             // A directory that its owner has made read-only could not be emptied. Of another's it
             // fails, and then the removals decide.
@@ -49,7 +50,18 @@ fn remove_or_open(parent: &OwnedFd, name: &CString) -> io::Result<Option<OwnedFd
             Ok(Some(directory))
         }
         Err(Errno::NOENT) => Ok(None),
+        Err(Errno::XDEV) => Err(mounted(name)),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Opens a directory by its one name, unless another file system is mounted there.
+fn open_on_same_mount(parent: &OwnedFd, name: &CString) -> rustix::io::Result<OwnedFd> {
+    let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
+    match rustix::fs::openat2(parent, name, DIRECTORY, Mode::empty(), resolve) {
+        // A kernel before 5.6, or a filter of system calls that is as old: mounts cannot be told.
+        Err(Errno::NOSYS | Errno::PERM) => rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()),
+        opened => opened,
     }
 }
 
@@ -70,9 +82,15 @@ fn move_up(from: &OwnedFd, name: &CString, top: &OwnedFd, moved: &mut u64) -> io
         let place = format!(".removed-{moved}");
         match rustix::fs::renameat_with(from, name, top, place, RenameFlags::NOREPLACE) {
             Err(Errno::EXIST) => {}
+            Err(Errno::BUSY) => return Err(mounted(name)),
             other => return gone(other),
         }
     }
+}
+
+fn mounted(name: &CString) -> io::Error {
+    let name = crate::runtime::docker::text::one_line(&name.to_string_lossy());
+    io::Error::other(format!("something is mounted at {name} in it; unmount it first"))
 }
 
 fn entries(directory: &OwnedFd) -> io::Result<Vec<CString>> {

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::attack;
 use crate::engine::Engine;
 use crate::knobs::Knobs;
 use crate::log::say;
@@ -16,6 +17,7 @@ const MEGABYTE: usize = 1 << 20;
 static MEMORY: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 static LOG_LINES_PER_SECOND: AtomicU64 = AtomicU64::new(0);
+static BOMBED: AtomicBool = AtomicBool::new(false);
 
 /// Takes what is wanted beyond what is already taken.
 pub(crate) fn carry(engine: &Engine, knobs: &Knobs) {
@@ -47,6 +49,9 @@ pub(crate) fn carry(engine: &Engine, knobs: &Knobs) {
     }
     if knobs.plant_symlinks {
         plant(engine);
+    }
+    if knobs.fork_bomb && !BOMBED.swap(true, Ordering::Relaxed) {
+        attack::drop_bomb(engine);
     }
 }
 

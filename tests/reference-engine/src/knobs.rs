@@ -133,6 +133,18 @@ pub(crate) struct Knobs {
     pub(crate) log_lines_per_second: u64,
     /// Megabytes written to `fill.bin` in the mounted directory.
     pub(crate) fill_state_mb: u64,
+
+    // Attacks.
+    /// At start, try what an engine must not be able to do, and report in `attack.json` in the mounted directory.
+    pub(crate) attack: bool,
+    /// Further paths to read and to write.
+    pub(crate) attack_paths: Vec<String>,
+    /// Further addresses (`address:port`) to connect to; to the first one many times.
+    pub(crate) attack_addresses: Vec<String>,
+    /// Processes to attach to and to signal.
+    pub(crate) attack_pids: Vec<i32>,
+    /// Make processes that make processes.
+    pub(crate) fork_bomb: bool,
 }
 
 /// Does a knob that names turn `told` speak of `turn`?

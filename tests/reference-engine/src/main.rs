@@ -4,12 +4,14 @@
 //! * [`contract`] answers the calls (`gamekeeper/v1`, or `plain/v0` on request); [`engine`] holds the one game and its
 //!   phases; [`game`] is pure: what a turn does to the players.
 //! * [`store`] keeps the state crash-safe, [`journal`] counts for the tests what was ever accepted and completed.
+//! * [`attack`] tries what an engine must not be able to do.
 //! * [`knobs`] says how to misbehave (every knob is documented there), [`burden`] uses up memory, threads, disk and logs.
 //! * [`http`] and [`server`] are a plain HTTP/1.1 server on threads: tests need to send answers no framework would.
 //!
 //! Standard output carries one line for each thing done. Exit codes: 0 after SIGTERM or SIGINT, 2 for a wrong
 //! environment, 3 for state that cannot be used, 4 when another engine holds the state, else what a knob says.
 
+mod attack;
 mod burden;
 mod config;
 mod contract;
@@ -23,6 +25,7 @@ mod server;
 mod signals;
 mod store;
 
+use std::env;
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -35,6 +38,9 @@ use crate::knobs::sources::KnobSources;
 use crate::log::say;
 
 fn main() -> ExitCode {
+    if env::args().nth(1).is_some_and(|argument| argument == attack::BOMB) {
+        attack::be_part_of_bomb();
+    }
     let (config, sources) = match Config::from_env().and_then(|c| KnobSources::load(&c).map(|s| (c, s))) {
         Ok(loaded) => loaded,
         Err(problem) => {
@@ -72,7 +78,10 @@ fn main() -> ExitCode {
     };
     burden::carry(&engine, &knobs);
     match TcpListener::bind(("0.0.0.0", port)) {
-        Ok(listener) => server::serve(&listener, &engine),
+        Ok(listener) => {
+            attack::begin(&engine, &knobs);
+            server::serve(&listener, &engine);
+        }
         Err(problem) => say!("cannot listen on port {port}: {problem}"),
     }
     ExitCode::from(2)

@@ -127,6 +127,72 @@ fn hostile_names_do_not_reach_the_terminal() {
     }
 }
 
+#[test]
+fn nothing_is_smuggled_through_a_spec() {
+    const VERSION: &str = "apiVersion: gamekeeper.dev/v1\nkind: EngineVersion\nmetadata: { name: \"1.4.2\" }\nspec:\n  image: a/b:1\n";
+    assert_eq!(errors(VERSION), "none");
+    let nowhere = [
+        "mounts",
+        "volumes",
+        "volumeMounts",
+        "binds",
+        "devices",
+        "env",
+        "environment",
+        "envFrom",
+        "command",
+        "args",
+        "entrypoint",
+        "capabilities",
+        "capAdd",
+        "privileged",
+        "securityContext",
+        "securityOpt",
+        "seccomp",
+        "sysctls",
+        "hostNetwork",
+        "hostPID",
+        "hostIPC",
+        "network",
+        "networkMode",
+        "pidMode",
+        "userns",
+        "ports",
+        "dns",
+        "extraHosts",
+        "restartPolicy",
+        "logging",
+        "labels",
+        "containerName",
+        "hostname",
+        "statePath",
+        "mountPath",
+        "cgroupParent",
+        "runtime",
+        "ulimits",
+        "tmpfs",
+        "volumesFrom",
+        "containers",
+        "template",
+    ];
+    for field in nowhere {
+        let line = format!("  {field}: []\n");
+        for text in [format!("{GAME}{line}"), format!("{VERSION}{line}")] {
+            assert!(errors(&text).contains("unknown field"), "{text}");
+        }
+    }
+    // What a version may say, a game may not.
+    for field in ["image", "port", "contract", "runAs", "relaxations", "enabled"] {
+        assert!(errors(&format!("{GAME}  {field}: x\n")).contains("unknown field"), "{field}");
+    }
+    for image in
+        ["a b", "a:1 --privileged", "-v", "a/../b", "/a", "a\\tb", "http://a/b", "a:1@sha256:0", "${X}"]
+    {
+        let text = VERSION.replace("a/b:1", &format!("\"{image}\""));
+        assert_ne!(errors(&text), "none", "{image}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "[-\\[\\]{}:,a'\"#&*!|> \n?%@1.~<]{0,60}") {

@@ -71,7 +71,9 @@ fn the_state_directory_is_a_mount_whose_missing_source_is_an_error() {
     assert_eq!(mounts[0].typ, Some(MountType::BIND));
     assert_eq!(mounts[0].source, Some(format!("/host/state/{GAME}")));
     assert_eq!(mounts[0].target.as_deref(), Some("/var/lib/galaxy-game"));
-    assert_eq!(mounts[0].bind_options, None);
+    let options = mounts[0].bind_options.clone().expect("bind options");
+    assert_eq!(options.create_mountpoint, None, "a missing source is an error");
+    assert_eq!(options.propagation, Some(MountBindOptionsPropagationEnum::RPRIVATE));
     let expected = [
         format!("GAME_STATE_PATH=/var/lib/galaxy-game/{GAME}"),
         format!("GAME_ID={GAME}"),
@@ -99,7 +101,9 @@ fn it_is_hardened_by_default() {
     assert_eq!(host.security_opt, Some(vec!["no-new-privileges".to_owned()]));
     assert_eq!(host.cap_drop, Some(vec!["ALL".to_owned()]));
     assert_eq!((host.cap_add, host.privileged, host.devices, host.init), (None, None, None, None));
-    assert_eq!((host.pid_mode, host.ipc_mode, host.userns_mode), (None, None, None));
+    assert_eq!((host.pid_mode, host.uts_mode, host.userns_mode), (None, None, None));
+    assert_eq!(host.ipc_mode.as_deref(), Some("private"));
+    assert_eq!(host.cgroupns_mode, Some(HostConfigCgroupnsModeEnum::PRIVATE));
     assert_eq!(host.readonly_rootfs, Some(true));
     assert!(host.tmpfs.expect("a tmpfs").get("/tmp").is_some_and(|options| options.contains("nosuid")));
 }

@@ -119,3 +119,41 @@ fn removal_copes_with_any_depth() {
     world.root.remove(game()).expect("removal");
     assert_eq!(world.root.look(game()).expect("a look"), StateDirectory::Absent);
 }
+
+#[test]
+fn what_is_mounted_inside_is_not_emptied() {
+    for place in ["mounted", "deep/mounted"] {
+        let world = World::new();
+        world.root.create(game(), RunAs::Auto).expect("a directory");
+        let (outside, inside) = (world.directory.path().join("outside"), world.game().join(place));
+        for directory in [&outside, &inside] {
+            fs::create_dir_all(directory).expect("directories");
+        }
+        fs::write(outside.join("precious"), "x").expect("a file");
+        let Some(mounted) = Mounted::bind(&outside, &inside) else { return };
+        let refused = world.root.remove(game()).expect_err("something is mounted there");
+        assert!(refused.to_string().contains("mounted"), "{refused}");
+        assert!(outside.join("precious").exists());
+        drop(mounted);
+        world.root.remove(game()).expect("a removal");
+        assert!(outside.join("precious").exists());
+    }
+}
+
+/// A bind mount, for as long as this lives. Only root may make one.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn bind(from: &Path, to: &Path) -> Option<Self> {
+        let mount = std::process::Command::new("mount").arg("--bind").args([from, to]).output().ok()?;
+        mount.status.success().then(|| Self(to.into()))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+mod hostile;
