@@ -97,7 +97,7 @@ impl World {
             .arg("--state-root")
             .arg(self.state_root())
             .args(&self.arguments)
-            .env("RUST_LOG", "gamekeeper=debug")
+            .env("GAMEKEEPER_LOG_LEVEL", "info,gamekeeper=debug")
             .stdin(Stdio::null());
         command
     }
