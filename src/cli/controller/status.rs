@@ -71,7 +71,7 @@ fn text(controller: &Object, now: Timestamp) -> String {
     if !held(controller).is_empty() {
         section(&mut text, "Deletions are held");
         indented(&mut text, &held_deletions(controller, now));
-        text.push_str("    -> `gamekeeper confirm-deletions` if they are meant; else make the games again\n");
+        text.push_str("    -> `gamekeeper confirm-deletions` if they are meant; until then nothing happens to these games\n");
     }
     let orphans = orphans::orphans(controller);
     if !orphans.is_empty() {
