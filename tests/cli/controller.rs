@@ -72,10 +72,10 @@ async fn freezing_says_why_and_unfreezing_says_what_stays() {
     world.run(&["freeze"]).await.failed(2);
     world.run(&["freeze", "--because", " "]).await.failed(2);
     let tried = world.run(&["freeze", "--because", "the disk moves", "--dry-run"]).await.ok();
-    assert_eq!(tried, "controller/gamekeeper frozen (dry run)\n");
+    assert_eq!(tried, "controller/gamekeeper freeze requested (dry run)\n");
     assert!(!world.store.controller_spec().await.unwrap().frozen);
     let done = world.run(&["freeze", "--because", "the disk moves"]).await.ok();
-    assert_eq!(done, "controller/gamekeeper frozen\n");
+    assert_eq!(done, "controller/gamekeeper freeze requested\n");
     assert_eq!(world.store.controller_spec().await.unwrap().frozen_because, "the disk moves");
     let again = world.run(&["freeze", "--because", "the disk moves"]).await.ok();
     assert_eq!(again, "controller/gamekeeper unchanged\n");
@@ -89,6 +89,23 @@ async fn freezing_says_why_and_unfreezing_says_what_stays() {
     assert!(lifted.stderr.contains("it stays frozen (StateRootMissing): It is not there."), "{lifted:?}");
     assert_eq!(lifted.ok(), "controller/gamekeeper\n");
     assert!(!world.store.controller_spec().await.unwrap().frozen);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_is_waited_for_until_the_controller_shows_it() {
+    let world = World::new().await;
+    world.controller.send_replace(active());
+    let freeze = ["freeze", "--because", "x", "--wait"];
+    let early = world.run(&[&freeze[..], &["--timeout", "0s"]].concat()).await;
+    assert_eq!(early.code, 5, "{early:?}");
+    assert!(early.stderr.contains("timed out waiting for controller/gamekeeper: Active"), "{early:?}");
+    let (ran, ()) = tokio::join!(world.run(&freeze), async {
+        world.controller.send_replace(frozen(FreezeReason::FrozenByHand, "", ""));
+    });
+    assert!(ran.ok().ends_with("controller/gamekeeper condition met\n"));
+    world.controller.send_replace(active());
+    world.run(&["unfreeze", "--wait", "-o", "name"]).await.ok();
+    world.run(&["unfreeze", "--wait", "--dry-run"]).await.failed(2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

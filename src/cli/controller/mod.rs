@@ -8,35 +8,39 @@ pub(crate) mod status;
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::client::{Client, Object, Whereabouts, Writing};
 use super::confirm::Assent;
-use super::failure::Failure;
-use super::output::{ChangeFormat, remark, say_change};
+use super::failure::{Exit, Failure};
+use super::output::{ChangeFormat, remark, say, say_change};
 use super::table::{of_rows, or_none, short_span};
+use super::wait::{LONGEST, SHORTEST, WaitOptions};
 
 /// What stands before its name.
 const SHOWN: &str = "controller/gamekeeper";
 
 /// How a change of the controller is made and shown.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Changing {
     /// Have the server check everything, and change nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "wait")]
     dry_run: bool,
     /// Print what was changed, or its name alone
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<ChangeFormat>,
+    #[command(flatten)]
+    wait: WaitOptions,
 }
 
 /// Has the controller touch nothing until `gamekeeper unfreeze`
 ///
 /// It goes on looking, showing and serving the API, and takes every change of desired state; it
 /// acts on none of them. Engines that run go on running, engines that die are not healed. It holds
-/// across restarts of the server.
+/// across restarts of the server. With --wait it is so when the command ends.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
-  gamekeeper freeze --because 'the state disk is being moved'
+  gamekeeper freeze --because 'the state disk is being moved' --wait
   gamekeeper status
   gamekeeper unfreeze")]
 pub(crate) struct FreezeArgs {
@@ -84,7 +88,8 @@ pub(crate) async fn freeze(args: FreezeArgs, place: &Whereabouts) -> Result<(), 
     }
     let client = Client::new(place)?;
     let patch = json!({ "spec": { "frozen": true, "frozenBecause": args.because } });
-    change(&client, &client.controller().await?, patch, args.changing, "frozen").await
+    let controller = client.controller().await?;
+    change(&client, &controller, patch, &args.changing, "freeze requested", by_hand).await
 }
 
 /// Runs `unfreeze`.
@@ -100,7 +105,9 @@ pub(crate) async fn unfreeze(args: UnfreezeArgs, place: &Whereabouts) -> Result<
         ));
         remark(&format!("  -> {}", freeze.text("/wayOut").unwrap_or_default()));
     }
-    change(&client, &controller, json!({ "spec": { "frozen": false } }), args.changing, "unfrozen").await
+    let patch = json!({ "spec": { "frozen": false } });
+    let lifted = |controller: &Object| !by_hand(controller);
+    change(&client, &controller, patch, &args.changing, "unfreeze requested", lifted).await
 }
 
 /// Runs `confirm-deletions`.
@@ -110,24 +117,31 @@ pub(crate) async fn confirm_deletions(
 ) -> Result<(), Failure> {
     let client = Client::new(place)?;
     let controller = client.controller().await?;
-    let held = held(&controller);
+    let games = held(&controller);
     // Never the present moment: what is confirmed is what is shown here, and nothing that came since.
-    let Some(latest) = held.iter().filter_map(|game| game.time("/seenAt")).max() else {
+    let Some(latest) = games.iter().filter_map(|game| game.time("/seenAt")).max() else {
         remark("no deletion is held; there is nothing to confirm");
         return Ok(());
     };
-    let gone = held.iter().filter(|game| game.flag("/removesState").unwrap_or_default()).count();
+    let gone = games.iter().filter(|game| game.flag("/removesState").unwrap_or_default()).count();
     remark(&held_deletions(&controller, Timestamp::now()));
     let state = match gone {
         0 => "the state directories stay".to_owned(),
         gone => format!("{gone} of them with their state, for ever"),
     };
     if !args.changing.dry_run {
-        args.assent.to(&format!("Delete these {} games ({state})?", held.len()))?;
+        args.assent.to(&format!("Delete these {} games ({state})?", games.len()))?;
     }
     let patch = json!({ "spec": { "deletionsConfirmedAt": latest } });
-    let done = format!("{} deletions confirmed", held.len());
-    change(&client, &controller, patch, args.changing, &done).await
+    let done = format!("{} deletions confirmed", games.len());
+    let let_go =
+        |now: &Object| held(now).iter().all(|game| game.time("/seenAt").is_none_or(|seen| seen > latest));
+    change(&client, &controller, patch, &args.changing, &done, let_go).await
+}
+
+/// Whether an operator's word is among what it is frozen for.
+fn by_hand(controller: &Object) -> bool {
+    controller.list("/status/freezes").iter().any(|freeze| freeze["reason"] == "FrozenByHand")
 }
 
 /// The deletions that are held.
@@ -158,13 +172,15 @@ fn held_deletions(controller: &Object, now: Timestamp) -> String {
     )
 }
 
-/// Makes a change, and says what was done; nothing is done to what is so already.
+/// Makes a change, and says what was done; nothing is done to what is so already. Waits, if that is
+/// wished, until the controller shows that it came true.
 async fn change(
     client: &Client,
     before: &Object,
     mut patch: Value,
-    how: Changing,
+    how: &Changing,
     done: &str,
+    came_true: impl Fn(&Object) -> bool,
 ) -> Result<(), Failure> {
     // With the version that was read: what was decided was decided about that.
     patch["metadata"] = json!({ "resourceVersion": before.resource_version() });
@@ -178,5 +194,35 @@ async fn change(
         done
     };
     let done = format!("{done}{}", if how.dry_run { " (dry run)" } else { "" });
-    say_change(how.output, SHOWN, &done, &after)
+    say_change(how.output, SHOWN, &done, &after)?;
+    if how.wait.wait { until(client, came_true, &how.wait, how.output.is_none()).await } else { Ok(()) }
+}
+
+/// Waits until it is so of the controller.
+async fn until(
+    client: &Client,
+    came_true: impl Fn(&Object) -> bool,
+    options: &WaitOptions,
+    loud: bool,
+) -> Result<(), Failure> {
+    let deadline = Instant::now().checked_add(options.timeout);
+    let mut pause = SHORTEST;
+    loop {
+        let phase = match client.controller().await {
+            Ok(now) if came_true(&now) => {
+                return if loud { say(&format!("{SHOWN} condition met")) } else { Ok(()) };
+            }
+            Ok(now) => now.text("/status/phase").unwrap_or("unknown").to_owned(),
+            // A server that was there may come back: it is being restarted, for example.
+            Err(error) if error.is_absence() => error.to_string(),
+            Err(error) => return Err(error.into()),
+        };
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(Failure::new(Exit::TimedOut, format!("timed out waiting for {SHOWN}: {phase}"))
+                .hint("the change is asked for and stays so; `gamekeeper status` shows how far it is"));
+        }
+        let next = Instant::now() + pause;
+        tokio::time::sleep_until(deadline.map_or(next, |deadline| next.min(deadline))).await;
+        pause = (pause * 5 / 4).min(LONGEST);
+    }
 }

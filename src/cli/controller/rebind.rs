@@ -54,8 +54,9 @@ pub(crate) async fn run(args: RebindArgs, place: &Whereabouts) -> Result<(), Fai
         args.assent.to("Do the games belong to what is found, from now on?")?;
     }
     let found = |field: &str| controller.0["status"]["ground"][field].clone();
+    let generation = controller.number("/spec/rebindGeneration").unwrap_or_default() + 1;
     let patch = json!({ "spec": {
-        "rebindGeneration": controller.number("/spec/rebindGeneration").unwrap_or_default() + 1,
+        "rebindGeneration": generation,
         // What is not found is named as that: a merge patch would keep what stood there before.
         "rebind": {
             "dockerEngineId": found("dockerEngineId"),
@@ -63,7 +64,10 @@ pub(crate) async fn run(args: RebindArgs, place: &Whereabouts) -> Result<(), Fai
             "highWater": found("highWater"),
         },
     } });
-    change(&client, &controller, patch, args.changing, "rebind requested").await
+    let taken_up = |now: &Object| {
+        now.number("/status/observedRebindGeneration").is_some_and(|observed| observed >= generation)
+    };
+    change(&client, &controller, patch, &args.changing, "rebind requested", taken_up).await
 }
 
 /// What an operator says by confirming, in plain words; none where a rebind changes nothing.
