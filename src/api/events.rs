@@ -8,6 +8,7 @@ use super::error::ApiError;
 use super::request::{Names, Parameters, number};
 use super::select::ListParameters;
 use super::wire::{Event, List};
+use crate::game::controller;
 use crate::store::EventFilter;
 
 const FIELDS: [&str; 5] = [
@@ -47,11 +48,15 @@ async fn list_some(
     let limit =
         number("limit", parameters.limit.as_deref())?.filter(|limit| *limit > 0).unwrap_or(MOST).min(MOST);
     let required = |field: &str| selection.required(field).map(|value| value.map(str::to_owned));
+    let kind = required("involvedObject.kind")?;
+    // Of an object without namespace, kubectl asks for the empty one.
+    let of_object = required("involvedObject.namespace")?.filter(|namespace| !namespace.is_empty());
     let filter = EventFilter {
-        namespace: namespace.or(required("metadata.namespace")?).or(required("involvedObject.namespace")?),
-        kind: required("involvedObject.kind")?,
+        namespace: namespace.or(required("metadata.namespace")?).or(of_object),
         name: required("involvedObject.name")?,
-        uid: required("involvedObject.uid")?,
+        // There is one controller, and its events are not written down by its uid.
+        uid: required("involvedObject.uid")?.filter(|_| kind.as_deref() != Some(controller::KIND)),
+        kind,
     };
     let version = shared.api.store.desired_seq().await?;
     let found = shared.api.store.find_events(&filter, limit).await?;

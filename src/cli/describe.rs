@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::client::{Client, Kind, Object, Whereabouts};
+use super::events;
 use super::failure::{Failure, Tally};
 use super::get::{self, Asked, asked};
 use super::ops;
@@ -68,11 +69,11 @@ async fn one(client: &Client, target: &Target, namespace: &str) -> Result<String
         Kind::Game => client.operations(address, None, OPERATIONS).await?,
         Kind::EngineVersion => Vec::new(),
     };
-    let events = client.events(address).await?;
-    Ok(text(target.kind, &object, &operations, &events, Timestamp::now()))
+    let happened = client.events(address).await?;
+    Ok(text(target.kind, &object, &operations, &happened, Timestamp::now()))
 }
 
-fn text(kind: Kind, object: &Object, operations: &[Object], events: &[Object], now: Timestamp) -> String {
+fn text(kind: Kind, object: &Object, operations: &[Object], happened: &[Object], now: Timestamp) -> String {
     let mut text = String::new();
     metadata(&mut text, object, now);
     section(&mut text, "Spec", &yaml(&object.0["spec"]));
@@ -83,7 +84,7 @@ fn text(kind: Kind, object: &Object, operations: &[Object], events: &[Object], n
         section(&mut text, "Last log lines", &last_lines(object));
         section(&mut text, "Operations", &table_or_nothing(operations, |some| ops::table(some, false, now)));
     }
-    section(&mut text, "Events", &table_or_nothing(events, |some| event_table(some, now)));
+    section(&mut text, "Events", &table_or_nothing(happened, |some| events::table(some, now, false)));
     text
 }
 
@@ -174,24 +175,6 @@ fn last_lines(object: &Object) -> String {
     let listed = object.list("/status/lastLogLines").iter().filter_map(Value::as_str);
     let lines = object.text("/status/lastLogLines").unwrap_or_default().lines().chain(listed);
     lines.map(|line| format!("{}\n", clean(line))).collect()
-}
-
-fn event_table(events: &[Object], now: Timestamp) -> String {
-    let row = |event: &Object| {
-        let last = event
-            .time("/lastTimestamp")
-            .or(event.time("/eventTime"))
-            .or(event.time("/metadata/creationTimestamp"));
-        let age = last.map(|last| short_span(now.duration_since(last)));
-        let count = event.number("/count").unwrap_or(1);
-        vec![
-            or_none(event.text("/type")),
-            or_none(event.text("/reason")),
-            or_none(age.map(|age| if count > 1 { format!("{age} (x{count})") } else { age }).as_deref()),
-            or_none(event.text("/message")),
-        ]
-    };
-    of_rows(vec!["TYPE", "REASON", "AGE", "MESSAGE"], events.iter().map(row))
 }
 
 fn table_or_nothing(rows: &[Object], table: impl FnOnce(&[Object]) -> String) -> String {

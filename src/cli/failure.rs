@@ -24,6 +24,8 @@ pub enum Exit {
     Unreachable = 6,
     /// The token, or the file system, does not allow it.
     NotAllowed = 7,
+    /// It could not be compared: of `diff`, where 1 says that something differs.
+    NotCompared = 8,
 }
 
 impl From<Exit> for ExitCode {
@@ -63,6 +65,12 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same with another exit code.
+    #[must_use]
+    pub fn exiting(self, exit: Exit) -> Self {
+        Self { exit, ..self }
     }
 
     /// With the details, one a line.

@@ -6,9 +6,14 @@
 mod apply;
 mod change;
 mod client;
+mod confirm;
+mod controller;
 mod delete;
 mod describe;
+mod diff;
 mod doctor;
+mod events;
+mod explain;
 pub mod failure;
 mod files;
 mod get;
@@ -16,8 +21,10 @@ mod logs;
 mod offline;
 mod ops;
 mod output;
+mod plan;
 mod table;
 mod target;
+mod unblock;
 mod wait;
 
 use std::path::PathBuf;
@@ -30,13 +37,14 @@ use failure::{Exit, Failure};
 
 const EXIT_CODES: &str = "Exit codes:
   0  ok
-  1  failed
+  1  failed; of `diff`: something differs; of `status`: the controller does not act
   2  wrong command line, file or manifest; nothing was changed by it
   3  not found
   4  conflict: somebody else changed it, or it is there already
   5  timed out while waiting
   6  no server, or no answer
   7  not allowed
+  8  failed, of `diff`
 
 The server is found by --kubeconfig, GAMEKEEPER_KUBECONFIG, or the kubeconfig in the data directory
 (--data-dir, GAMEKEEPER_DATA_DIR; /var/lib/gamekeeper of root, else ~/.local/share/gamekeeper).
@@ -47,7 +55,8 @@ Begin with:
   gamekeeper apply -f manifests/demo     what should be true
   gamekeeper wait --all                  until it is
   gamekeeper get                         what is
-  gamekeeper describe andromeda          and why";
+  gamekeeper explain andromeda           and why
+  gamekeeper status                      how the controller itself is";
 
 /// Keeps every game's engine running
 ///
@@ -102,13 +111,25 @@ enum Verb {
     Apply(apply::ApplyArgs),
     Get(get::GetArgs),
     Describe(describe::DescribeArgs),
+    Explain(explain::ExplainArgs),
+    Plan(plan::PlanArgs),
+    Diff(diff::DiffArgs),
     Delete(delete::DeleteArgs),
     Wait(wait::WaitArgs),
     Restart(change::RestartArgs),
     Start(change::StartArgs),
     Stop(change::StopArgs),
     Ops(ops::OpsArgs),
+    Events(events::EventsArgs),
     Logs(logs::LogsArgs),
+    Status(controller::status::StatusArgs),
+    Freeze(controller::FreezeArgs),
+    Unfreeze(controller::UnfreezeArgs),
+    ConfirmDeletions(controller::ConfirmDeletionsArgs),
+    Rebind(controller::rebind::RebindArgs),
+    Adopt(controller::orphans::AdoptArgs),
+    Remove(controller::orphans::RemoveArgs),
+    Unblock(unblock::UnblockArgs),
     Doctor(Box<doctor::DoctorArgs>),
     Schema(offline::SchemaArgs),
     Completion(offline::CompletionArgs),
@@ -127,12 +148,24 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Verb::Apply(args) => apply::run(args, &place).await?,
         Verb::Get(args) => get::run(args, &place).await?,
         Verb::Describe(args) => describe::run(args, &place).await?,
+        Verb::Explain(args) => explain::run(args, &place).await?,
+        Verb::Plan(args) => plan::run(args, &place).await?,
+        Verb::Diff(args) => diff::run(args, &place).await?,
         Verb::Delete(args) => delete::run(args, &place).await?,
         Verb::Wait(args) => wait::run(args, &place).await?,
         Verb::Restart(args) => change::restart(args, &place).await?,
         Verb::Start(args) => change::start(args, &place).await?,
         Verb::Stop(args) => change::stop(args, &place).await?,
         Verb::Ops(args) => ops::run(args, &place).await?,
+        Verb::Events(args) => events::run(args, &place).await?,
+        Verb::Status(args) => controller::status::run(args, &place).await?,
+        Verb::Freeze(args) => controller::freeze(args, &place).await?,
+        Verb::Unfreeze(args) => controller::unfreeze(args, &place).await?,
+        Verb::ConfirmDeletions(args) => controller::confirm_deletions(args, &place).await?,
+        Verb::Rebind(args) => controller::rebind::run(args, &place).await?,
+        Verb::Adopt(args) => controller::orphans::adopt(args, &place).await?,
+        Verb::Remove(args) => controller::orphans::remove(args, &place).await?,
+        Verb::Unblock(args) => unblock::run(args, &place).await?,
         Verb::Logs(args) => logs::run(args, &place).await?,
         Verb::Doctor(args) => doctor::run(*args, &place).await?,
         Verb::Schema(args) => offline::schema(&args)?,

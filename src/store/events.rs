@@ -112,7 +112,7 @@ pub(super) async fn count(
     .update_column(Column::LastAt)
     .to_owned();
     Entity::insert(row).on_conflict(counted).exec_without_returning(db).await?;
-    // Found by the unique key, whose first columns these are: never more than one too many.
+    // Found by an index, and never more than one too many.
     let too_many = Entity::find()
         .select_only()
         .column(Column::EventId)

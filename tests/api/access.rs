@@ -147,6 +147,15 @@ async fn kubectl_works_with_the_kubeconfig_as_it_is() {
     assert!(ok && out == "true", "{out}{err}");
     let (ok, out, err) = kubectl(&["delete", "game", "andromeda", "--wait=false"], "").await;
     assert!(ok && out.contains("deleted"), "{out}{err}");
+    let freeze = r#"{"spec":{"frozen":true,"frozenBecause":"the disk moves"}}"#;
+    let (ok, out, err) =
+        kubectl(&["patch", "controller", "gamekeeper", "--type=merge", "-p", freeze], "").await;
+    assert!(ok && out.contains("patched"), "{out}{err}");
+    let (ok, out, err) = kubectl(&["get", "controllers", "-o", "jsonpath={.items[*].spec.frozen}"], "").await;
+    assert!(ok && out == "true", "{out}{err}");
+    world.store.controller_event(true, "Frozen", "by hand").await.unwrap();
+    let (ok, out, err) = kubectl(&["describe", "controller", "gamekeeper"], "").await;
+    assert!(ok && out.contains("the disk moves") && out.contains("by hand"), "{out}{err}");
     let (ok, _, err) = kubectl(&["get", "game", "none"], "").await;
     assert!(!ok && err.contains("NotFound"), "{err}");
     world.end().await;

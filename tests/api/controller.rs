@@ -149,6 +149,8 @@ async fn what_makes_no_sense_is_refused_field_by_field() {
         (json!({ "spec": { "rebind": { "dockerEngineId": "ABCD", "highWater": 7 } } }), "spec.rebind"),
         (json!({ "metadata": { "labels": { "a": "b" } } }), "metadata"),
         (json!({ "kind": "Game" }), "kind"),
+        (json!({ "spec": null }), "spec"),
+        (json!({ "spec": [] }), "spec"),
     ] {
         let status = world.patch(CONTROLLER, &patch).await.refused(422, "Invalid");
         assert!(cause(&status).0.starts_with(field), "{patch} {status:#}");

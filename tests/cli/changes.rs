@@ -151,7 +151,7 @@ async fn a_token_that_is_not_known_and_a_server_that_is_another_are_told_apart()
     assert!(error.contains("does not accept this token"), "{error}");
 
     let other = Files::new();
-    let (_, _shutdown) = serve_in(&other.path("")).await;
+    let _other_server = serve_in(&other.path("")).await;
     let others = std::fs::read_to_string(other.path("kubeconfig")).unwrap();
     let others: serde_json::Value = serde_yaml::from_str(&others).unwrap();
     let server =

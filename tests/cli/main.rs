@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod asking;
 mod changes;
+mod controller;
 mod offline;
+mod orphans;
+mod unblocking;
 mod waiting;
 mod world;

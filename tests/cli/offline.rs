@@ -6,11 +6,35 @@ use crate::world::{Files, GAME, VERSION};
 fn help_teaches_with_examples_and_exit_codes() {
     let files = Files::new();
     let help = files.run(&["--help"]).ok();
-    for expected in ["Exit codes:", "6  no server", "gamekeeper apply -f manifests/demo"] {
+    for expected in
+        ["Exit codes:", "6  no server", "8  failed, of `diff`", "gamekeeper apply -f manifests/demo"]
+    {
         assert!(help.contains(expected), "{help}");
     }
     for verb in [
-        "run", "apply", "get", "describe", "delete", "wait", "restart", "stop", "ops", "logs", "doctor",
+        "run",
+        "apply",
+        "get",
+        "describe",
+        "explain",
+        "plan",
+        "diff",
+        "delete",
+        "wait",
+        "restart",
+        "stop",
+        "ops",
+        "events",
+        "logs",
+        "status",
+        "freeze",
+        "unfreeze",
+        "confirm-deletions",
+        "rebind",
+        "adopt",
+        "remove",
+        "unblock",
+        "doctor",
         "schema",
     ] {
         let help = files.run(&[verb, "--help"]).ok();
@@ -109,9 +133,20 @@ fn standard_input_is_a_file_too() {
 #[test]
 fn without_a_server_it_is_said_where_it_was_looked_for() {
     let files = Files::new();
-    for arguments in
-        [&["get"][..], &["ops", "a"], &["wait", "--all"], &["stop", "a"], &["logs", "a"], &["delete", "a"]]
-    {
+    for arguments in [
+        &["get"][..],
+        &["ops", "a"],
+        &["wait", "--all"],
+        &["stop", "a"],
+        &["logs", "a"],
+        &["delete", "a"],
+        &["explain", "a"],
+        &["events"],
+        &["status"],
+        &["freeze", "--because", "x"],
+        &["rebind"],
+        &["unblock", "a"],
+    ] {
         let error = files.run(arguments).failed(6);
         assert!(
             error.contains("data/kubeconfig") && error.contains("hint: start one with `gamekeeper run`"),
@@ -133,7 +168,10 @@ fn a_schema_is_json_and_knows_its_kinds() {
 #[test]
 fn shells_get_their_completions() {
     for shell in ["bash", "zsh", "fish"] {
-        assert!(Files::new().run(&["completion", shell]).ok().contains("gamekeeper"), "{shell}");
+        let script = Files::new().run(&["completion", shell]).ok();
+        for word in ["explain", "plan", "diff", "events", "confirm-deletions", "unblock", "because"] {
+            assert!(script.contains(word), "{shell} {word}");
+        }
     }
 }
 

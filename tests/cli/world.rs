@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::{io::Write, net::TcpListener};
 
 use gamekeeper::api::{Api, Readiness, Tls, kubeconfig, serve};
+use gamekeeper::controller::{Asked, Questions};
+use gamekeeper::game::controller::ControllerStatus;
 use gamekeeper::game::record::Record;
 use gamekeeper::game::spec::Requests;
 use gamekeeper::game::{Condition, ConditionStatus, ConditionType, InstanceId, Phase};
+use gamekeeper::reconcile::explain::Explanation;
 use gamekeeper::runtime::docker::{DockerRuntime, Settings};
-use gamekeeper::store::recorder::MappingChange;
+use gamekeeper::store::recorder::{MappingChange, RecordedEvent};
 use gamekeeper::store::{Recorder, Recording, Store};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
@@ -114,7 +117,10 @@ impl Ran {
 pub(crate) struct World {
     pub(crate) files: Files,
     pub(crate) store: Store,
+    /// How the whole controller is.
+    pub(crate) controller: watch::Sender<ControllerStatus>,
     recorder: Recorder,
+    questions: Option<Questions>,
     _server: DropGuard,
 }
 
@@ -123,10 +129,11 @@ impl World {
         let files = Files::new();
         let data = files.path("data");
         std::fs::create_dir(&data).unwrap();
-        let (store, server) = serve_in(&data).await;
+        let Served { store, controller, questions, shutdown } = serve_in(&data).await;
         let epoch = store.take_lead("test").await.unwrap();
         let recorder = store.recorder(epoch).0;
-        Self { files, store, recorder, _server: server.drop_guard() }
+        let questions = Some(questions);
+        Self { files, store, controller, recorder, questions, _server: shutdown.drop_guard() }
     }
 
     /// With a version and a game, applied.
@@ -135,6 +142,19 @@ impl World {
         let all = world.files.file("all.yaml", &format!("{GAME}---\n{VERSION}"));
         world.run(&["apply", "-f", &all]).await.ok();
         world
+    }
+
+    /// Answers every question in the loop's place.
+    pub(crate) fn answers(&mut self, explanation: Explanation) {
+        let mut questions = self.questions.take().expect("nobody answers yet");
+        tokio::spawn(async move {
+            while let Some(Asked { game: _, instead, reply }) = questions.next().await {
+                let version =
+                    instead.and_then(|desired| desired.version).map(|entry| entry.image.to_string());
+                let waiting_on = version.into_iter().collect();
+                let _ = reply.send(Explanation { waiting_on, ..explanation.clone() });
+            }
+        });
     }
 
     /// Runs a command while the server goes on.
@@ -148,6 +168,21 @@ impl World {
     /// What a controller would record of the game as it is now.
     pub(crate) async fn record(&self, name: &str, phase: Phase, ready: ConditionStatus) {
         self.recorder.record(self.recording(name, phase, ready).await).await.unwrap();
+    }
+
+    /// What a controller would record of a game that does not go on, with its engine's last words.
+    pub(crate) async fn record_as(&self, name: &str, phase: Phase, reason: &str) {
+        let mut recording = self.recording(name, phase, ConditionStatus::False).await;
+        recording.record.reason = reason.into();
+        recording.record.last_log_lines = Some("out of planets\n".into());
+        self.recorder.record(recording).await.unwrap();
+    }
+
+    /// What a controller would tell of a game.
+    pub(crate) async fn happened(&self, name: &str, reason: &str, message: &str) {
+        let event = RecordedEvent { warning: true, reason: reason.into(), message: message.into() };
+        let recording = self.recording(name, Phase::Running, ConditionStatus::True).await;
+        self.recorder.record(Recording { event: Some(event), ..recording }).await.unwrap();
     }
 
     /// What a controller would record when its deletion is done.
@@ -193,8 +228,16 @@ impl World {
     }
 }
 
-/// The real API with its data in this directory, and what ends it.
-pub(crate) async fn serve_in(data: &Path) -> (Store, CancellationToken) {
+/// A server, and what stands in the controller's place.
+pub(crate) struct Served {
+    pub(crate) store: Store,
+    pub(crate) controller: watch::Sender<ControllerStatus>,
+    pub(crate) questions: Questions,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// The real API with its data in this directory.
+pub(crate) async fn serve_in(data: &Path) -> Served {
     let store = Store::open(&format!("sqlite:{}", data.join("gamekeeper.db").display())).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -202,16 +245,18 @@ pub(crate) async fn serve_in(data: &Path) -> (Store, CancellationToken) {
     let tokens = kubeconfig::ensure(data, address, tls.ca_pem()).unwrap();
     let mut settings = Settings::new(InstanceId(uuid::Uuid::new_v4()), data.join("games"));
     settings.host = Some("unix:///nonexistent".into());
+    let (controller, controller_seen) = watch::channel(ControllerStatus::default());
+    let (asker, questions) = gamekeeper::controller::questions();
     let api = Api {
         store: store.clone(),
         runtime: Arc::new(DockerRuntime::new(settings).unwrap()),
         ready: watch::channel(Readiness::default()).1,
-        controller: tokio::sync::watch::channel(Default::default()).1,
-        asker: gamekeeper::controller::questions().0,
+        controller: controller_seen,
+        asker,
         registry: Arc::new(Registry::default()),
         tokens,
     };
     let shutdown = CancellationToken::new();
     tokio::spawn(serve(listener, api, tls, shutdown.clone()));
-    (store, shutdown)
+    Served { store, controller, questions, shutdown }
 }

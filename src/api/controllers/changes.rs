@@ -28,11 +28,10 @@ pub(super) fn wanted(
     if patched["metadata"] != metadata {
         return Err(problem("metadata", "nothing in it can be changed: there is one controller"));
     }
-    let spec = patched
-        .get("spec")
-        .filter(|spec| !spec.is_null())
-        .cloned()
-        .unwrap_or_else(|| Value::Object(Default::default()));
+    // No spec at all would mean every default: nobody should unfreeze it by that.
+    let Some(spec) = patched.get("spec").filter(|spec| spec.is_object()).cloned() else {
+        return Err(problem("spec", "has to be an object; leave out what should stay as it is"));
+    };
     serde_path_to_error::deserialize(spec).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { "spec".to_owned() } else { format!("spec.{path}") };

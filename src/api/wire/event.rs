@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::game::manifest::API_VERSION;
+use crate::game::manifest::wire::GAME_KIND;
 use crate::store::{ObjectEvent, StoredEvent};
 
 use super::operation::capitalised;
@@ -65,17 +66,19 @@ const COMPONENT: &str = "gamekeeper";
 
 impl From<ObjectEvent> for Event {
     fn from(ObjectEvent { namespace, kind, name, uid, event }: ObjectEvent) -> Self {
+        // Only games are in a namespace; what happens to anything else is told in one all the same.
+        let own = if kind == GAME_KIND { namespace.clone() } else { String::new() };
         let StoredEvent { id, kind: kind_of_event, reason, message, count, first_at, last_at } = event;
         Self {
             api_version: "v1",
             kind: "Event",
             metadata: EventMeta {
                 name: format!("{}.{id}", name.to_ascii_lowercase()),
-                namespace: namespace.clone(),
+                namespace,
                 resource_version: id.to_string(),
                 creation_timestamp: to_the_second(first_at),
             },
-            involved_object: ObjectReference { api_version: API_VERSION, kind, namespace, name, uid },
+            involved_object: ObjectReference { api_version: API_VERSION, kind, namespace: own, name, uid },
             reason,
             message,
             source: Component { component: COMPONENT },

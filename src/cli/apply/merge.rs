@@ -10,7 +10,7 @@ use super::canonical::{canonical, defaults};
 use crate::cli::client::{Kind, Object};
 
 /// Where the manifest that was applied last is kept.
-pub(super) const LAST_APPLIED: &str = "gamekeeper.dev/last-applied-configuration";
+pub(crate) const LAST_APPLIED: &str = "gamekeeper.dev/last-applied-configuration";
 
 /// Absent means unmanaged, also where it was written once: to take away a list of players or a
 /// counter would be a request of its own.

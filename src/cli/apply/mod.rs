@@ -2,9 +2,9 @@
 
 mod canonical;
 mod merge;
+mod send;
 
 use clap::Args;
-use serde_json::Value;
 
 use super::client::{Client, Object, Whereabouts, Writing};
 use super::failure::{Exit, Failure, Tally};
@@ -12,9 +12,8 @@ use super::files::{self, Document, FileOptions};
 use super::output::{ChangeFormat, remark, say_change};
 use super::target::NamespaceOption;
 use super::wait::{self, Awaited, WaitOptions, Wanted};
-
-/// So often a change is computed again when somebody else was faster.
-const ATTEMPTS: usize = 5;
+pub(super) use merge::LAST_APPLIED;
+pub(super) use send::{Outcome, Sent, send};
 
 /// Makes what is there what the manifests say
 ///
@@ -45,37 +44,18 @@ pub(crate) struct ApplyArgs {
     wait: WaitOptions,
 }
 
-/// What became of a manifest.
-enum Outcome {
-    Created,
-    Configured,
-    Unchanged,
-}
-
 /// Runs the command.
 pub(crate) async fn run(args: ApplyArgs, place: &Whereabouts) -> Result<(), Failure> {
-    if args.files.filename.is_empty() {
-        return Err(Failure::usage(
-            "nothing to apply; name a file or directory by -f, or `-f -` for standard input",
-        ));
-    }
-    // A file of which everything is wrong should be told as that, server or no server.
-    let named = args.namespace.named().map(str::to_owned);
-    let known = Client::new(place);
-    let meant =
-        named.or_else(|| known.as_ref().ok().and_then(|client| client.namespace()).map(str::to_owned));
-    let documents = files::read(&args.files, meant.as_deref())?;
-    let client = known?;
-
+    let (client, documents) = read(&args.files, &args.namespace, place)?;
     let how = Writing { from_manifest: true, dry_run: args.dry_run };
     let mut tally = Tally::default();
     let mut awaited = Vec::new();
     for document in &documents {
         let sent = send(&client, document, how).await;
         let absent = matches!(&sent, Err(failure) if failure.exit() == Exit::Unreachable);
-        let told = sent.and_then(|(outcome, object)| {
-            tell(&args, document, &outcome, &object)?;
-            awaited.push(Awaited::new(document.target.clone(), &document.namespace, &object));
+        let told = sent.and_then(|Sent { outcome, before: _, after }| {
+            tell(&args, document, outcome, &after)?;
+            awaited.push(Awaited::new(document.target.clone(), &document.namespace, &after));
             Ok(())
         });
         tally.note(told)?;
@@ -90,7 +70,7 @@ pub(crate) async fn run(args: ApplyArgs, place: &Whereabouts) -> Result<(), Fail
     tally.end()
 }
 
-fn tell(args: &ApplyArgs, document: &Document, outcome: &Outcome, object: &Object) -> Result<(), Failure> {
+fn tell(args: &ApplyArgs, document: &Document, outcome: Outcome, object: &Object) -> Result<(), Failure> {
     if object.is_going() {
         remark(&format!("warning: {} is being deleted; what was changed goes with it", document.target));
     }
@@ -107,54 +87,20 @@ fn tell(args: &ApplyArgs, document: &Document, outcome: &Outcome, object: &Objec
     say_change(args.output, &document.target.to_string(), &done, object)
 }
 
-async fn send(client: &Client, document: &Document, how: Writing) -> Result<(Outcome, Object), Failure> {
-    let Document { target, namespace, written, place } = document;
-    let address = target.address(namespace);
-    let pinned = written["metadata"].get("resourceVersion").is_some_and(|version| !version.is_null());
-    let mut attempt = 1;
-    loop {
-        let sent = match client.find(address).await? {
-            None => {
-                let body = merge::to_create(target.kind, namespace, written);
-                client.create(address, &body, how).await.map(|object| (Outcome::Created, object))
-            }
-            Some(live) => {
-                refuse_another(written, &live).map_err(|failure| failure.of(place))?;
-                match merge::three_way(target.kind, written, &live) {
-                    None => return Ok((Outcome::Unchanged, live)),
-                    Some(patch) => {
-                        client.patch(address, &patch, how).await.map(|object| (Outcome::Configured, object))
-                    }
-                }
-            }
-        };
-        match sent {
-            // It came, went or changed between the question and the change: look again.
-            Err(error) if attempt < ATTEMPTS && !pinned && (error.is_conflict() || error.is_not_found()) => {
-                attempt += 1
-            }
-            Err(error) => return Err(at(document, Failure::from(error))),
-            Ok(done) => return Ok(done),
-        }
+/// The server, and what is to be applied there.
+pub(super) fn read(
+    files: &FileOptions,
+    namespace: &NamespaceOption,
+    place: &Whereabouts,
+) -> Result<(Client, Vec<Document>), Failure> {
+    if files.filename.is_empty() {
+        return Err(Failure::usage(
+            "nothing to apply; name a file or directory by -f, or `-f -` for standard input",
+        ));
     }
-}
-
-/// A manifest that names the identity of an object that is gone is meant for that one.
-fn refuse_another(written: &Value, live: &Object) -> Result<(), Failure> {
-    match written.pointer("/metadata/uid").and_then(Value::as_str) {
-        Some(uid) if Some(uid) != live.text("/metadata/uid") => Err(Failure::new(
-            Exit::Conflict,
-            "metadata.uid: is not that of the object there, which is another one of the same name",
-        )
-        .hint("leave metadata.uid out to change it all the same")),
-        _ => Ok(()),
-    }
-}
-
-/// What the server refuses, at the document's place.
-fn at(document: &Document, failure: Failure) -> Failure {
-    if failure.exit() == Exit::Unreachable {
-        return failure;
-    }
-    failure.of(&document.target).of(&document.place)
+    // A file of which everything is wrong should be told as that, server or no server.
+    let known = Client::new(place);
+    let meant = namespace.named().or(known.as_ref().ok().and_then(Client::namespace)).map(str::to_owned);
+    let documents = files::read(files, meant.as_deref())?;
+    Ok((known?, documents))
 }

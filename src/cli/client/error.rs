@@ -194,7 +194,8 @@ impl From<ClientError> for Failure {
         match (hint, error) {
             (Some(hint), _) => failure.hint(hint),
             (None, ClientError::Refused(refusal))
-                if refusal.code >= 500 && !refusal.request_id.is_empty() =>
+                // 503 says by itself what is away; everything else is the server's fault.
+                if refusal.code >= 500 && refusal.code != 503 && !refusal.request_id.is_empty() =>
             {
                 failure.hint(format!("the server's log says more, under request_id={}", refusal.request_id))
             }

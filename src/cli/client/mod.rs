@@ -7,6 +7,7 @@ pub(crate) mod error;
 mod kind;
 pub(crate) mod kubeconfig;
 mod object;
+mod ways;
 
 use std::time::Duration;
 

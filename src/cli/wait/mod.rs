@@ -17,8 +17,8 @@ use progress::Progress;
 pub(crate) use wanted::Wanted;
 
 /// Between two looks: at first, and when nothing moves.
-const SHORTEST: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_secs(1);
+pub(crate) const SHORTEST: Duration = Duration::from_millis(50);
+pub(crate) const LONGEST: Duration = Duration::from_secs(1);
 
 /// Waits until something is true of games
 ///

@@ -1,0 +1,64 @@
+//! What is asked of the whole controller: how it is, what it would do, and what operators decide.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{Address, Client, ClientError, Object, Writing};
+
+const CONTROLLER: &str = "apis/gamekeeper.dev/v1/controllers/gamekeeper";
+
+impl Client {
+    /// The whole controller.
+    pub(crate) async fn controller(&self) -> Result<Object, ClientError> {
+        self.json(Method::GET, self.url(CONTROLLER, &[]), None).await
+    }
+
+    /// Changes what is wanted of it.
+    pub(crate) async fn change_controller(&self, patch: &Value, how: Writing) -> Result<Object, ClientError> {
+        let url = self.url(CONTROLLER, &how.query());
+        self.json(Method::PATCH, url, Some(("application/merge-patch+json", patch))).await
+    }
+
+    /// Gives a container that belongs to no game one.
+    pub(crate) async fn adopt(&self, body: &Value, how: Writing) -> Result<Object, ClientError> {
+        self.decide("adopt", body, how).await
+    }
+
+    /// Has a container that belongs to no game removed.
+    pub(crate) async fn remove(&self, body: &Value, how: Writing) -> Result<Object, ClientError> {
+        self.decide("remove", body, how).await
+    }
+
+    async fn decide(&self, what: &str, body: &Value, how: Writing) -> Result<Object, ClientError> {
+        let url = self.url(&[CONTROLLER, what].join("/"), &how.query());
+        self.json(Method::POST, url, Some(("application/json", body))).await
+    }
+
+    /// What the controller would do about a game now, and why.
+    pub(crate) async fn explain(&self, game: Address<'_>) -> Result<Object, ClientError> {
+        self.json(Method::GET, self.url(&[&game.path(), "explain"].join("/"), &[]), None).await
+    }
+
+    /// What it would do if this were applied: a game, or a list of it and engine versions.
+    pub(crate) async fn plan(&self, game: Address<'_>, body: &Value) -> Result<Object, ClientError> {
+        let how = Writing { from_manifest: true, dry_run: true };
+        let url = self.url(&[&game.path(), "plan"].join("/"), &how.query());
+        self.json(Method::POST, url, Some(("application/json", body))).await
+    }
+
+    /// The latest events in a namespace, or in all, oldest first.
+    pub(crate) async fn latest_events(
+        &self,
+        namespace: Option<&str>,
+        selector: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<Object>, ClientError> {
+        let path = match namespace {
+            Some(namespace) => ["api/v1/namespaces", namespace, "events"].join("/"),
+            None => "api/v1/events".into(),
+        };
+        let mut query = vec![("limit", limit.to_string())];
+        query.extend(selector.map(|selector| ("fieldSelector", selector)));
+        self.pages(&path, query, Some(limit)).await
+    }
+}

@@ -1,0 +1,228 @@
+//! What concerns the whole controller: `freeze`, `unfreeze`, `confirm-deletions`; and, each in a
+//! file of its own, `rebind`, `adopt`, `remove` and `status`.
+
+pub(crate) mod orphans;
+pub(crate) mod rebind;
+pub(crate) mod status;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::client::{Client, Object, Whereabouts, Writing};
+use super::confirm::Assent;
+use super::failure::{Exit, Failure};
+use super::output::{ChangeFormat, remark, say, say_change};
+use super::table::{of_rows, or_none, short_span};
+use super::wait::{LONGEST, SHORTEST, WaitOptions};
+
+/// What stands before its name.
+const SHOWN: &str = "controller/gamekeeper";
+
+/// How a change of the controller is made and shown.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Changing {
+    /// Have the server check everything, and change nothing
+    #[arg(long, conflicts_with = "wait")]
+    dry_run: bool,
+    /// Print what was changed, or its name alone
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<ChangeFormat>,
+    #[command(flatten)]
+    wait: WaitOptions,
+}
+
+/// Has the controller touch nothing until `gamekeeper unfreeze`
+///
+/// It goes on looking, showing and serving the API, and takes every change of desired state; it
+/// acts on none of them. Engines that run go on running, engines that die are not healed. It holds
+/// across restarts of the server. With --wait it is so when the command ends.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  gamekeeper freeze --because 'the state disk is being moved' --wait
+  gamekeeper status
+  gamekeeper unfreeze")]
+pub(crate) struct FreezeArgs {
+    /// Why, for whoever wonders later
+    #[arg(long, value_name = "TEXT")]
+    because: String,
+    #[command(flatten)]
+    changing: Changing,
+}
+
+/// Lets a controller act again that was frozen by hand
+///
+/// What it freezes for by itself (another Docker Engine, a state root that is not there, a database
+/// put back) is not lifted by this: `gamekeeper status` says what is.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  gamekeeper unfreeze
+  gamekeeper status")]
+pub(crate) struct UnfreezeArgs {
+    #[command(flatten)]
+    changing: Changing,
+}
+
+/// Confirms that many deletions at once are meant
+///
+/// When the deletions asked for within ten minutes pass half of the games, the rest is held: it may
+/// be a mistake. This shows the games that are held, and whether their state goes with them, and
+/// asks. What is asked for after that is not confirmed by it.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  gamekeeper confirm-deletions
+  gamekeeper confirm-deletions --dry-run
+  gamekeeper confirm-deletions --yes")]
+pub(crate) struct ConfirmDeletionsArgs {
+    #[command(flatten)]
+    assent: Assent,
+    #[command(flatten)]
+    changing: Changing,
+}
+
+/// Runs `freeze`.
+pub(crate) async fn freeze(args: FreezeArgs, place: &Whereabouts) -> Result<(), Failure> {
+    if args.because.trim().is_empty() {
+        return Err(Failure::usage("--because has to say why; who finds it frozen later will want to know"));
+    }
+    let client = Client::new(place)?;
+    let patch = json!({ "spec": { "frozen": true, "frozenBecause": args.because } });
+    let controller = client.controller().await?;
+    change(&client, &controller, patch, &args.changing, "freeze requested", by_hand).await
+}
+
+/// Runs `unfreeze`.
+pub(crate) async fn unfreeze(args: UnfreezeArgs, place: &Whereabouts) -> Result<(), Failure> {
+    let client = Client::new(place)?;
+    let controller = client.controller().await?;
+    let own = controller.list("/status/freezes").iter().filter(|freeze| freeze["reason"] != "FrozenByHand");
+    for freeze in own.cloned().map(Object) {
+        remark(&format!(
+            "warning: it stays frozen ({}): {}",
+            freeze.text("/reason").unwrap_or_default(),
+            freeze.text("/message").unwrap_or_default()
+        ));
+        remark(&format!("  -> {}", freeze.text("/wayOut").unwrap_or_default()));
+    }
+    let patch = json!({ "spec": { "frozen": false } });
+    let lifted = |controller: &Object| !by_hand(controller);
+    change(&client, &controller, patch, &args.changing, "unfreeze requested", lifted).await
+}
+
+/// Runs `confirm-deletions`.
+pub(crate) async fn confirm_deletions(
+    args: ConfirmDeletionsArgs,
+    place: &Whereabouts,
+) -> Result<(), Failure> {
+    let client = Client::new(place)?;
+    let controller = client.controller().await?;
+    let games = held(&controller);
+    // Never the present moment: what is confirmed is what is shown here, and nothing that came since.
+    let Some(latest) = games.iter().filter_map(|game| game.time("/seenAt")).max() else {
+        remark("no deletion is held; there is nothing to confirm");
+        return Ok(());
+    };
+    let gone = games.iter().filter(|game| game.flag("/removesState").unwrap_or_default()).count();
+    remark(&held_deletions(&controller, Timestamp::now()));
+    let state = match gone {
+        0 => "the state directories stay".to_owned(),
+        gone => format!("{gone} of them with their state, for ever"),
+    };
+    if !args.changing.dry_run {
+        args.assent.to(&format!("Delete these {} games ({state})?", games.len()))?;
+    }
+    let patch = json!({ "spec": { "deletionsConfirmedAt": latest } });
+    let done = format!("{} deletions confirmed", games.len());
+    let let_go =
+        |now: &Object| held(now).iter().all(|game| game.time("/seenAt").is_none_or(|seen| seen > latest));
+    change(&client, &controller, patch, &args.changing, &done, let_go).await
+}
+
+/// Whether an operator's word is among what it is frozen for.
+fn by_hand(controller: &Object) -> bool {
+    controller.list("/status/freezes").iter().any(|freeze| freeze["reason"] == "FrozenByHand")
+}
+
+/// The deletions that are held.
+fn held(controller: &Object) -> Vec<Object> {
+    controller.list("/status/heldDeletions/games").iter().cloned().map(Object).collect()
+}
+
+/// The deletions that are held, as a table under a sentence.
+fn held_deletions(controller: &Object, now: Timestamp) -> String {
+    let count = |at: &str| controller.number(at).unwrap_or_default();
+    let row = |game: &Object| {
+        let age = game.time("/seenAt").map(|seen| short_span(now.duration_since(seen)));
+        vec![
+            or_none(game.text("/namespace")),
+            or_none(game.text("/name")),
+            if game.flag("/removesState").unwrap_or_default() { "goes, for ever" } else { "stays" }
+                .to_owned(),
+            or_none(age.as_deref()),
+        ]
+    };
+    let games = held(controller);
+    format!(
+        "{} of {} games were to be deleted within ten minutes; these {} are held:\n{}",
+        count("/status/heldDeletions/asked"),
+        count("/status/heldDeletions/known"),
+        games.len(),
+        of_rows(vec!["NAMESPACE", "GAME", "STATE", "ASKED"], games.iter().map(row))
+    )
+}
+
+/// Makes a change, and says what was done; nothing is done to what is so already. Waits, if that is
+/// wished, until the controller shows that it came true.
+async fn change(
+    client: &Client,
+    before: &Object,
+    mut patch: Value,
+    how: &Changing,
+    done: &str,
+    came_true: impl Fn(&Object) -> bool,
+) -> Result<(), Failure> {
+    // With the version that was read: what was decided was decided about that.
+    patch["metadata"] = json!({ "resourceVersion": before.resource_version() });
+    let writing = Writing { from_manifest: false, dry_run: how.dry_run };
+    let after =
+        client.change_controller(&patch, writing).await.map_err(|error| Failure::from(error).of(SHOWN))?;
+    let done = if after.resource_version() == before.resource_version() && after.0["spec"] == before.0["spec"]
+    {
+        "unchanged"
+    } else {
+        done
+    };
+    let done = format!("{done}{}", if how.dry_run { " (dry run)" } else { "" });
+    say_change(how.output, SHOWN, &done, &after)?;
+    if how.wait.wait { until(client, came_true, &how.wait, how.output.is_none()).await } else { Ok(()) }
+}
+
+/// Waits until it is so of the controller.
+async fn until(
+    client: &Client,
+    came_true: impl Fn(&Object) -> bool,
+    options: &WaitOptions,
+    loud: bool,
+) -> Result<(), Failure> {
+    let deadline = Instant::now().checked_add(options.timeout);
+    let mut pause = SHORTEST;
+    loop {
+        let phase = match client.controller().await {
+            Ok(now) if came_true(&now) => {
+                return if loud { say(&format!("{SHOWN} condition met")) } else { Ok(()) };
+            }
+            Ok(now) => now.text("/status/phase").unwrap_or("unknown").to_owned(),
+            // A server that was there may come back: it is being restarted, for example.
+            Err(error) if error.is_absence() => error.to_string(),
+            Err(error) => return Err(error.into()),
+        };
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(Failure::new(Exit::TimedOut, format!("timed out waiting for {SHOWN}: {phase}"))
+                .hint("the change is asked for and stays so; `gamekeeper status` shows how far it is"));
+        }
+        let next = Instant::now() + pause;
+        tokio::time::sleep_until(deadline.map_or(next, |deadline| next.min(deadline))).await;
+        pause = (pause * 5 / 4).min(LONGEST);
+    }
+}
