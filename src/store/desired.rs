@@ -180,8 +180,19 @@ impl Store {
     }
 
     pub(super) async fn version_entries(&self) -> Result<HashMap<String, VersionEntry>, StoreError> {
-        let rows = readable::versions(&self.db).await?;
-        Ok(rows.iter().filter_map(|row| Some((row.version.clone(), version(row)?))).collect())
+        let rows = readable::versions(&self.db, Condition::all()).await?;
+        for row in &rows {
+            for problem in &row.unreadable {
+                let version = &row.version.version;
+                tracing::warn!(
+                    version,
+                    column = problem.field,
+                    "a column cannot be read; nothing starts by it"
+                );
+            }
+        }
+        let whole = rows.iter().filter(|row| row.unreadable.is_empty()).map(|row| &row.version);
+        Ok(whole.filter_map(|row| Some((row.version.clone(), version(row)?))).collect())
     }
 
     /// All games, or those of a namespace, in the order of their names.

@@ -30,6 +30,14 @@ pub(super) struct GameRow {
     pub(super) unreadable: Vec<SpecProblem>,
 }
 
+/// An engine version's row.
+#[derive(Debug, Clone)]
+pub(super) struct VersionRow {
+    pub(super) version: engine_versions::Model,
+    /// As of a game's.
+    pub(super) unreadable: Vec<SpecProblem>,
+}
+
 /// The games that match, in the order of their names.
 pub(super) async fn games(db: &impl ConnectionTrait, which: Condition) -> Result<Vec<GameRow>, DbErr> {
     let query = games::Entity::find()
@@ -74,12 +82,16 @@ pub(super) async fn index(db: &impl ConnectionTrait) -> Result<Vec<(DbUuid, i64)
     rows.iter().filter_map(|row| or_left_out(entry(row), "games").transpose()).collect()
 }
 
-/// Every engine version, less those that cannot be read.
-pub(super) async fn versions(db: &impl ConnectionTrait) -> Result<Vec<engine_versions::Model>, DbErr> {
-    let query = engine_versions::Entity::find().order_by_asc(engine_versions::Column::Version);
-    let rows = db.query_all(&query.into_query()).await?;
-    let model = |row| engine_versions::Model::from_query_result(row, "");
-    rows.iter().filter_map(|row| or_left_out(model(row), "engine_versions").transpose()).collect()
+/// The engine versions that match, in order.
+pub(super) async fn versions(db: &impl ConnectionTrait, which: Condition) -> Result<Vec<VersionRow>, DbErr> {
+    let query = engine_versions::Entity::find().filter(which).order_by_asc(engine_versions::Column::Version);
+    let mut rows = Vec::new();
+    for row in db.query_all(&query.into_query()).await? {
+        let mut unreadable = Vec::new();
+        let version = read(&row, || salvaged_version(&row, &mut unreadable))?;
+        rows.extend(version.map(|version| VersionRow { version, unreadable }));
+    }
+    Ok(rows)
 }
 
 /// The whole row, or what can be salvaged of it; none if not even whose it is can be read.
@@ -88,7 +100,9 @@ fn read<M: FromQueryResult>(
     salvage: impl FnOnce() -> Result<M, DbErr>,
 ) -> Result<Option<M>, DbErr> {
     match M::from_query_result(row, "") {
-        Err(error) if is_unreadable(&error) => or_left_out(salvage(), "games and memberships"),
+        Err(error) if is_unreadable(&error) => {
+            or_left_out(salvage(), "games, memberships or engine_versions")
+        }
         whole => whole.map(Some),
     }
 }
@@ -154,6 +168,32 @@ fn salvaged_member(
         user_id: of.column("user_id", DbUuid(uuid::Uuid::nil())),
         race_name: of.column("race_name", "?".to_owned()),
         status: of.column("status", "active".to_owned()),
+    })
+}
+
+fn salvaged_version(
+    row: &QueryResult,
+    unreadable: &mut Vec<SpecProblem>,
+) -> Result<engine_versions::Model, DbErr> {
+    let mut of = Salvage { row, table: "engine_versions", unreadable };
+    let now = chrono::Utc::now();
+    Ok(engine_versions::Model {
+        version: row.try_get("", "version")?,
+        row_version: row.try_get("", "row_version")?,
+        image_ref: of.column("image_ref", String::new()),
+        enabled: of.column("enabled", false),
+        port: of.column("port", 0),
+        contract: of.column("contract", String::new()),
+        run_as: of.column("run_as", "auto".to_owned()),
+        relaxations: of.column("relaxations", serde_json::json!([])),
+        resources: of.column("resources", serde_json::json!({})),
+        labels: of.column("labels", serde_json::json!({})),
+        annotations: of.column("annotations", serde_json::json!({})),
+        requested_by: of.column("requested_by", String::new()),
+        request_id: of.column("request_id", String::new()),
+        generation: of.column("generation", 1),
+        created_at: of.column("created_at", now),
+        updated_at: of.column("updated_at", now),
     })
 }
 

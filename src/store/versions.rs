@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QuerySelect, TransactionTrait,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, TransactionTrait,
 };
 
 use crate::game::manifest::{EngineVersionManifest, ValidEngineVersion};
@@ -12,6 +12,7 @@ use crate::game::manifest::{EngineVersionManifest, ValidEngineVersion};
 use super::convert::{raw_version, resources_to_db};
 use super::desired::{Author, Conflict, Preconditions, WriteError, Written};
 use super::entity::{engine_versions, games};
+use super::readable::VersionRow;
 use super::{Store, StoreError};
 
 /// An engine version as the API shows it.
@@ -35,14 +36,14 @@ impl Store {
 
     /// Every engine version.
     pub async fn versions(&self) -> Result<Vec<StoredVersion>, StoreError> {
-        let rows = super::readable::versions(&self.db).await?;
-        Ok(rows.iter().map(|row| StoredVersion { manifest: raw_version(row) }).collect())
+        let rows = super::readable::versions(&self.db, Condition::all()).await?;
+        Ok(rows.iter().map(|row| StoredVersion { manifest: raw_version(&row.version) }).collect())
     }
 
     /// One engine version.
     pub async fn version(&self, version: &str) -> Result<Option<StoredVersion>, StoreError> {
-        let row = engine_versions::Entity::find_by_id(version).one(&self.db).await?;
-        Ok(row.map(|row| StoredVersion { manifest: raw_version(&row) }))
+        let row = by_key(&self.db, version).await?;
+        Ok(row.map(|row| StoredVersion { manifest: raw_version(&row.version) }))
     }
 
     /// Registers an engine version.
@@ -74,10 +75,8 @@ impl Store {
     ) -> Result<Written<StoredVersion>, WriteError> {
         let version = valid.entry.version.to_string();
         let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let row = engine_versions::Entity::find_by_id(&version)
-            .one(&transaction)
-            .await?
-            .ok_or(WriteError::NotFound)?;
+        let VersionRow { version: row, unreadable } =
+            by_key(&transaction, &version).await?.ok_or(WriteError::NotFound)?;
         check(&row, preconditions)?;
         if row.image_ref != valid.entry.image.as_str() {
             return Err(WriteError::Refused(format!(
@@ -86,7 +85,8 @@ impl Store {
             )));
         }
         let mut change = row.clone().into_active_model();
-        apply(&mut change, Some(&row), manifest, valid);
+        // What cannot be read is not what the manifest says, whatever stands in its place here.
+        apply(&mut change, Some(&row).filter(|_| unreadable.is_empty()), manifest, valid);
         if !change.is_changed() {
             transaction.rollback().await?;
             return Ok(Written::Unchanged(self.version_written(valid).await?));
@@ -105,10 +105,7 @@ impl Store {
         preconditions: &Preconditions,
     ) -> Result<StoredVersion, WriteError> {
         let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let row = engine_versions::Entity::find_by_id(version)
-            .one(&transaction)
-            .await?
-            .ok_or(WriteError::NotFound)?;
+        let row = by_key(&transaction, version).await?.ok_or(WriteError::NotFound)?.version;
         check(&row, preconditions)?;
         let users = games::Entity::find()
             .filter(games::Column::TargetEngineVersion.eq(version))
@@ -129,6 +126,11 @@ impl Store {
     async fn version_written(&self, valid: &ValidEngineVersion) -> Result<StoredVersion, WriteError> {
         self.version(&valid.entry.version.to_string()).await?.ok_or(WriteError::NotFound)
     }
+}
+
+async fn by_key(db: &impl ConnectionTrait, version: &str) -> Result<Option<VersionRow>, DbErr> {
+    let which = Condition::all().add(engine_versions::Column::Version.eq(version));
+    Ok(super::readable::versions(db, which).await?.pop())
 }
 
 fn check(row: &engine_versions::Model, preconditions: &Preconditions) -> Result<(), Conflict> {

@@ -40,6 +40,31 @@ async fn links_that_an_engine_planted_lead_nowhere_at_removal() {
 }
 
 #[tokio::test]
+async fn a_link_in_the_place_of_the_directory_is_mounted_by_nobody() {
+    let world = World::new().prepared().await;
+    let outside = world.state_root.join("outside");
+    std::fs::create_dir(&outside).expect("a directory");
+    std::fs::set_permissions(&outside, std::fs::Permissions::from_mode(0o777)).expect("a mode");
+    let id = world.created().await;
+    let aside = world.state_root.join("aside");
+    std::fs::rename(world.directory(), &aside).expect("a rename");
+    std::os::unix::fs::symlink(&outside, world.directory()).expect("a link");
+    std::fs::write(outside.join("misbehave.json"), r#"{"earlyFiles": true}"#).expect("a file");
+    let started = world.docker.start(world.game, &id).await;
+    assert!(matches!(started, Err(RuntimeError::StateDirectory { .. })), "{started:?}");
+    world.docker.remove(world.game, &id).await.expect("a removal");
+    let created = world.docker.create(&world.wanted()).await;
+    assert!(matches!(created, Err(RuntimeError::StateDirectory { .. })), "{created:?}");
+    let removed = world.docker.remove_state_directory(world.game).await;
+    assert!(matches!(removed, Err(RuntimeError::StateDirectory { .. })), "{removed:?}");
+    assert_eq!(std::fs::read_dir(&outside).expect("a listing").count(), 1, "no engine was here");
+
+    std::fs::remove_file(world.directory()).expect("the link goes");
+    std::fs::rename(&aside, world.directory()).expect("a rename");
+    world.running().await;
+}
+
+#[tokio::test]
 async fn without_its_directory_nothing_is_made() {
     let world = World::new();
     world.docker.create_network().await.expect("a network");

@@ -108,6 +108,28 @@ async fn a_row_unreadable_from_the_first_is_invalid_until_it_is_corrected() {
 }
 
 #[tokio::test]
+async fn an_unreadable_engine_version_starts_nothing_and_stops_nobody() {
+    let world = World::started().await;
+    let old = world.game("old", "1.4.1").await;
+    world.until(&old, "running", |status| status.phase == "running").await;
+    let before = inspect(&old, LIFE);
+    world.sql(r#"UPDATE engine_versions SET resources = '{"cpu": "\ud800"}' WHERE version = '1.4.1'"#).await;
+    let told = |status: &Status| status.reason == "UnknownEngineVersion";
+    let status = world.until(&old, "told", told).await;
+    assert_eq!((status.phase.as_str(), inspect(&old, LIFE)), ("running", before.clone()));
+    let new = world.game("new", "1.4.1").await;
+    world.until(&new, "invalid", |status| status.phase == "invalid").await;
+    world.running("other").await;
+    let listed = world.ok(&["get", "engineversions"]);
+    assert!(listed.contains("1.4.1") && listed.contains("1.4.2"), "{listed}");
+    let manifest = "apiVersion: gamekeeper.dev/v1\nkind: EngineVersion\nmetadata: { name: \"1.4.1\" }\nspec: { image: \"gamekeeper/reference-engine:1.4.1\" }\n";
+    world.ok(&["apply", "-f", &world.file("version.yaml", manifest)]);
+    world.until(&new, "running", |status| status.phase == "running").await;
+    world.until(&old, "as it was", |status| status.phase == "running" && !told(status)).await;
+    assert_eq!(inspect(&old, LIFE), before);
+}
+
+#[tokio::test]
 async fn rows_past_the_databases_own_checks_hurt_nobody() {
     let world = World::started().await;
     let (running, stopped) = (world.running("running").await, world.running("stopped").await);

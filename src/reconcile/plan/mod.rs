@@ -207,7 +207,7 @@ impl<'a> Round<'a> {
             (FailureClass::Retry, Step::StartContainer(_) | Step::CreateContainer { .. }) => Phase::CrashLoop,
             (FailureClass::Retry, _) => self.was.phase,
         };
-        if let Step::StartContainer(container) = step {
+        if let (FailureClass::Retry, Step::StartContainer(container)) = (class, step) {
             // What would not start is made anew: its network or its port may be gone for good.
             self.record.restart_from = Some(container.clone());
         }

@@ -69,13 +69,16 @@ impl Round<'_> {
             );
         };
         self.gone();
+        if self.directory_is_held(seen) {
+            return;
+        }
         let failed =
             self.observation.failure.is_some() || self.record.next_attempt_at.is_some_and(|at| at > self.now);
         // While the next attempt is waited for, what failed stays to be seen.
         let message = if failed { self.record.message.clone() } else { "The game is being deleted.".into() };
         self.headline(Phase::Stopping, "Deleting", &message);
         self.begin_operation(OperationKind::Delete, "its deletion was asked for");
-        if self.waits_for_attempt() || self.directory_is_held(seen) {
+        if self.waits_for_attempt() {
             return;
         }
         match (self.desired.deletion_policy, seen.state_directory) {

@@ -127,12 +127,14 @@ impl DockerRuntime {
     }
 
     /// Of the containers that mount the game's directory, none but `own` may be alive. Gives `own`
-    /// if it is among them.
+    /// if it is among them. Docker would follow a link in the directory's place, and mount whatever
+    /// it leads to.
     pub(super) async fn check_directory_is_free(
         &self,
         game: GameId,
         own: Option<&ContainerId>,
     ) -> Result<Option<ContainerSummary>, RuntimeError> {
+        self.on_disk(game, "examined", move |state| state.look(game)).await?;
         let directory = self.settings.state_directory_on_host(game).to_string_lossy().into_owned();
         let mut found = None;
         for holder in self.containers("volume", &directory).await? {

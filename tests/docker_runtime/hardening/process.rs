@@ -20,6 +20,8 @@ struct Process {
 impl Process {
     fn of(seen: &Value) -> Option<Self> {
         let at = Path::new("/proc").join(seen["State"]["Pid"].to_string());
+        // Another user's processes are seen, and what they live in is not.
+        std::fs::read_link(at.join("ns/pid")).ok()?;
         let status = std::fs::read_to_string(at.join("status")).ok()?;
         Some(Self { at, status })
     }

@@ -90,8 +90,12 @@ async fn its_own_configuration_holds_what_it_must_and_no_more() {
         let made = Made::of(kind).await;
         let (world, config) = (&made.world, &made.seen["Config"]);
         let own = rustix::process::geteuid().as_raw();
+        let rootless = docker(&["info", "-f", "{{.SecurityOptions}}"]).contains("name=rootless");
         let auto = if own == 0 {
             "10001:10001".into()
+        } else if rootless {
+            // Which is this user, outside.
+            "0:0".into()
         } else {
             format!("{own}:{}", rustix::process::getegid().as_raw())
         };

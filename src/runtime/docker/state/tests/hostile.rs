@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, RenameFlags};
 
@@ -56,6 +57,11 @@ fn while_swapping<T>(one: &Path, other: &Path, work: impl FnOnce() -> T) -> (T, 
                 }
             }
         });
+        // A thread may take longer to begin than the work to end.
+        let begun = Instant::now();
+        while swaps.load(Ordering::Relaxed) == 0 && begun.elapsed() < Duration::from_secs(10) {
+            thread::yield_now();
+        }
         // Whatever becomes of the work, the scope has to end.
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
         stop.store(true, Ordering::Relaxed);
