@@ -13,7 +13,7 @@ use super::forecast::forecast;
 use super::observed::Observation;
 use super::plan::plan;
 use super::policy::Policy;
-use super::step::{Planned, Step};
+use super::step::{Planned, Step, Wait};
 
 /// What a game's plan comes to, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -127,7 +127,9 @@ pub fn explain(
     policy: &Policy,
 ) -> Explanation {
     let planned = plan(desired, record, observation, policy);
-    let all = forecast(desired, record, observation, policy);
+    // What holds it back is said; beside it, what would be done if it did not.
+    let free = Observation { freeze: None, deletion_held: None, ..observation.clone() };
+    let all = forecast(desired, record, &free, policy);
     // The first of them are those of the present plan.
     let afterwards: Vec<&Planned> =
         all.iter().skip(planned.steps.len()).filter(|planned| planned.step.mutates()).collect();
@@ -137,6 +139,10 @@ pub fn explain(
         && observation.freeze.is_none()
         && shown.observed_generation == desired.generation
         && words::is_as_desired(desired, shown);
+    // What goes on in the background is said beside it; a settled game waits for nothing.
+    let waits =
+        planned.waiting_on.iter().filter(|wait| **wait != Wait::Work && !(settled && **wait == Wait::Engine));
+    let backs_off = planned.waiting_on.contains(&Wait::NextAttempt);
     Explanation {
         summary: words::summary(desired, shown, &planned, settled),
         phase: shown.phase,
@@ -150,10 +156,10 @@ pub fn explain(
         steps: planned.steps.iter().map(ShownStep::from).collect(),
         afterwards: afterwards.into_iter().map(ShownStep::from).collect(),
         disruption,
-        waiting_on: planned.waiting_on.iter().map(ToString::to_string).collect(),
+        waiting_on: waits.map(ToString::to_string).collect(),
         working_on: observation.work.as_ref().map(words::work),
         next_look_at: planned.look_again,
-        next_attempt_at: shown.next_attempt_at,
+        next_attempt_at: shown.next_attempt_at.filter(|_| backs_off),
         failures: shown.failures,
         settled,
     }

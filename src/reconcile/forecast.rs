@@ -148,7 +148,7 @@ impl Foreseen {
 
     fn created(&self) -> Container {
         Container {
-            id: ContainerId::new("a-new-container"),
+            id: ContainerId::new("the-new-one"),
             owner: Owner::Game(crate::game::GameId(uuid::Uuid::nil())),
             state: ContainerState::Created,
             image_id: self.record.image_id.clone().unwrap_or_else(|| ImageId::new("")),

@@ -31,7 +31,7 @@ async fn without_ids_they_are_listed() {
     assert!(status.contains("Containers that belong to no game, and are left alone:"), "{status}");
     world.controller.send_replace(ControllerStatus { started: true, ..ControllerStatus::default() });
     assert_eq!(world.run(&["adopt"]).await.stderr, "every container belongs to a game\n");
-    world.run(&["adopt", "--all"]).await.ok();
+    world.run(&["adopt", "--all", "--yes"]).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,15 +44,15 @@ async fn one_or_all_are_adopted() {
     world.run(&["adopt", LOST, OTHER, "--name", "x"]).await.failed(2);
     world.run(&["adopt", "andromeda"]).await.failed(2);
 
-    let done = world.run(&["adopt", LOST, "--name", "andromeda-2"]).await.ok();
+    let done = world.run(&["adopt", LOST, "--name", "andromeda-2", "--yes"]).await.ok();
     assert_eq!(done, "game/andromeda-2 adopted\n");
-    let elsewhere = world.run(&["adopt", OTHER, "-n", "league", "-o", "json"]).await.ok();
+    let elsewhere = world.run(&["adopt", OTHER, "-n", "league", "-o", "json", "--yes"]).await.ok();
     let game: serde_json::Value = serde_json::from_str(&elsewhere).unwrap();
     assert_eq!(
         (game["metadata"]["namespace"].as_str(), game["metadata"]["uid"].as_str()),
         (Some("league"), Some(OTHER))
     );
-    let both = world.run(&["adopt", "33333333-3333-4333-8333-333333333333"]).await.failed(4);
+    let both = world.run(&["adopt", "33333333-3333-4333-8333-333333333333", "--yes"]).await.failed(4);
     assert!(both.contains(LOST), "{both}");
 }
 

@@ -17,6 +17,7 @@ mod starting;
 mod stopping;
 mod unreadable;
 mod vanished;
+mod ways_out;
 #[allow(dead_code, reason = "shared with the fault tests")]
 mod world;
 

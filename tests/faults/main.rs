@@ -14,10 +14,14 @@ mod limbo;
 mod meddling;
 mod names;
 mod observation;
+mod other_docker;
 mod own_daemon;
 mod starts;
 mod sweep;
 
+#[path = "../support/cut_socket.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod cut_socket;
 #[path = "../support/meddler.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
 mod meddler;

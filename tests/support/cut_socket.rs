@@ -85,6 +85,11 @@ impl CutSocket {
         self.tasks.lock().await.spawn(accepting);
     }
 
+    /// Has it lead elsewhere from its next restoration on. Gives where it led before.
+    pub fn lead_to(&mut self, upstream: impl AsRef<Path>) -> PathBuf {
+        std::mem::replace(&mut self.upstream, upstream.as_ref().to_owned())
+    }
+
     /// Connections stay and are accepted, but nothing flows any more, until [`Self::restore`].
     pub fn hang(&self) {
         self.shared.flowing.send_replace(false);

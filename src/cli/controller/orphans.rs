@@ -21,7 +21,7 @@ use crate::game::{GameId, Name};
 #[command(after_long_help = "Examples:
   gamekeeper adopt
   gamekeeper adopt 6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f10
-  gamekeeper adopt 6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f10 --name andromeda-2
+  gamekeeper adopt 6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f10 --name andromeda-2 --yes
   gamekeeper adopt --all --dry-run")]
 pub(crate) struct AdoptArgs {
     /// The games' ids
@@ -35,6 +35,8 @@ pub(crate) struct AdoptArgs {
     name: Option<Name>,
     #[command(flatten)]
     namespace: NamespaceOption,
+    #[command(flatten)]
+    assent: Assent,
     /// Have the server check everything, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -83,6 +85,21 @@ pub(crate) async fn adopt(args: AdoptArgs, place: &Whereabouts) -> Result<(), Fa
     };
     if ids.is_empty() {
         remark("no container belongs to no game; there is nothing to adopt");
+    } else if !args.dry_run {
+        for orphan in orphans.iter().filter(|orphan| ids.iter().any(|id| orphan.text("/gameId") == Some(id)))
+        {
+            remark(&format!(
+                "container {} ({}, {}) goes on as a game that is desired running at version {}",
+                orphan.text("/containerId").map_or("?", short),
+                or_none(orphan.text("/name")),
+                or_none(orphan.text("/state")),
+                or_none(orphan.text("/engineVersion")),
+            ));
+        }
+        args.assent.to(&match ids.len() {
+            1 => "Give it its row back?".to_owned(),
+            many => format!("Give these {many} their rows back?"),
+        })?;
     }
     let how = Writing { from_manifest: false, dry_run: args.dry_run };
     let mut tally = Tally::default();

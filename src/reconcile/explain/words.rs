@@ -61,9 +61,9 @@ pub(super) fn desired(desired: &Desired) -> Vec<Fact> {
         DeletionPolicy::Delete => "its state is removed with it",
     };
     match desired.deletion {
-        Some(Deletion::Requested) => facts.push(fact("status", format!("deleted; {policy}"))),
+        Some(Deletion::Requested) => facts.push(fact("Status", format!("deleted; {policy}"))),
         Some(Deletion::RowGone) => {
-            facts.push(fact("status", format!("its row is gone: deleted after a grace period; {policy}")));
+            facts.push(fact("Status", format!("its row is gone: deleted after a grace period; {policy}")));
         }
         None => {
             let paused = if desired.paused { ", paused" } else { "" };
@@ -71,19 +71,19 @@ pub(super) fn desired(desired: &Desired) -> Vec<Fact> {
                 DesiredStatus::Running => "running",
                 DesiredStatus::Stopped => "stopped",
             };
-            facts.push(fact("status", format!("{status}{paused}")));
+            facts.push(fact("Status", format!("{status}{paused}")));
         }
     }
     match &desired.spec {
         Ok(spec) => {
             let version = spec.engine_version.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
-            facts.push(fact("engine version", version));
-            facts.push(fact("players", desired.members.len().to_string()));
+            facts.push(fact("Engine version", version));
+            facts.push(fact("Players", desired.members.len().to_string()));
         }
         Err(_) if desired.deletion.is_some() => {}
         Err(problems) => {
             let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            facts.push(fact("spec", format!("not valid: {}", listed.join("; "))));
+            facts.push(fact("Spec", format!("not valid: {}", listed.join("; "))));
         }
     }
     facts
@@ -91,13 +91,16 @@ pub(super) fn desired(desired: &Desired) -> Vec<Fact> {
 
 /// What is.
 pub(super) fn observed(record: &Record, observation: &Observation) -> Vec<Fact> {
-    let mut facts = vec![fact("phase", format!("{:?} ({})", record.phase, record.reason))];
+    let mut facts = vec![fact("Status", phase(record.phase))];
     match &observation.runtime {
         RuntimeView::Unknown { why, .. } => facts.push(fact("Docker", format!("cannot be asked: {why}"))),
         RuntimeView::Known(seen) => {
-            facts.push(fact("container", container(seen.container.as_ref())));
+            facts.push(fact("Container", container(seen.container.as_ref())));
             if let Some(said) = engine(seen) {
-                facts.push(fact("engine", said));
+                facts.push(fact("Engine", said));
+                if let EngineView::Said { answer: Answer::Has(state), .. } = &seen.engine {
+                    facts.push(fact("Players", state.players.len().to_string()));
+                }
             }
             if let Looked::At(there) = seen.state_directory {
                 let is = match there {
@@ -105,21 +108,38 @@ pub(super) fn observed(record: &Record, observation: &Observation) -> Vec<Fact> 
                     StateDirectory::Empty => "is there, and empty",
                     StateDirectory::Absent => "is not there",
                 };
-                facts.push(fact("state directory", is));
+                facts.push(fact("State directory", is));
             }
         }
     }
     if let Some(applied) = &record.applied {
-        facts.push(fact("engine version", applied.engine_version.to_string()));
+        facts.push(fact("Engine version", applied.engine_version.to_string()));
     }
     if let Some(turn) = record.current_turn {
-        facts.push(fact("turn", turn.to_string()));
+        facts.push(fact("Turn", turn.to_string()));
     }
     if let Some(exit) = &record.last_exit {
         let code = exit.code.map_or_else(String::new, |code| format!(" with exit code {code}"));
-        facts.push(fact("last exit", format!("{}{code} at {:.0}", exit.reason, exit.at)));
+        facts.push(fact("Last exit", format!("{}{code} at {:.0}", exit.reason, exit.at)));
     }
     facts
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending => "seen, nothing done yet",
+        Phase::Starting => "on its way up",
+        Phase::Running => "running",
+        Phase::Stopping => "on its way down",
+        Phase::Stopped => "stopped",
+        Phase::Finished => "finished",
+        Phase::EngineUnreachable => "running, and not answering",
+        Phase::CrashLoop => "down, between two attempts",
+        Phase::Patching => "between two versions",
+        Phase::Invalid => "not started",
+        Phase::Blocked => "left alone",
+        Phase::Unknown => "unknown",
+    }
 }
 
 fn container(container: Option<&Container>) -> String {
@@ -142,21 +162,23 @@ fn container(container: Option<&Container>) -> String {
 }
 
 fn engine(seen: &Seen) -> Option<String> {
-    let life = seen.container.as_ref()?.life()?;
+    let container = seen.container.as_ref()?;
+    let ContainerState::Running { .. } = container.state else { return None };
+    let life = container.life()?;
     match &seen.engine {
         EngineView::Said { life: answered, answer, failures, .. } if *answered == life => {
             Some(match answer {
                 Answer::Has(state) if state.finished => format!("healthy, at turn {}, finished", state.turn),
                 Answer::Has(state) => format!("healthy, at turn {}", state.turn),
                 Answer::NotInitialised => "healthy, has no game".to_owned(),
-                Answer::Unhealthy(why) => format!("not healthy: {why} ({failures} looks in a row)"),
+                Answer::Unhealthy(why) if *failures > 1 => {
+                    format!("not healthy: {why} ({failures} looks in a row)")
+                }
+                Answer::Unhealthy(why) => format!("not healthy: {why}"),
                 Answer::WrongEngine(why) => format!("the wrong one answers: {why}"),
             })
         }
-        EngineView::Said { .. } | EngineView::NotAsked => {
-            matches!(seen.container.as_ref()?.state, ContainerState::Running { .. })
-                .then(|| "has not been asked in this life".to_owned())
-        }
+        EngineView::Said { .. } | EngineView::NotAsked => Some("has not been asked in this life".to_owned()),
     }
 }
 

@@ -17,7 +17,7 @@ mod running;
 mod stopped;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use jiff::Timestamp;
 

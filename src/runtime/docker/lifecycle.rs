@@ -134,7 +134,7 @@ impl DockerRuntime {
         game: GameId,
         own: Option<&ContainerId>,
     ) -> Result<Option<ContainerSummary>, RuntimeError> {
-        self.on_disk(game, "examined", move |state| state.look(game)).await?;
+        self.on_disk(Some(game), "examined", move |state| state.look(game)).await?;
         let directory = self.settings.state_directory_on_host(game).to_string_lossy().into_owned();
         let mut found = None;
         for holder in self.containers("volume", &directory).await? {

@@ -1,81 +1,35 @@
-//! Twelve situations as people meet them, rendered from answers as the controller gives them.
+//! Twelve situations as people meet them: the planner's own answers, from a model of the world, as
+//! they are read on a terminal.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::game::Phase;
-use crate::reconcile::explain::{Disruption, Explanation, Fact, Guard, ShownStep};
+use crate::game::container::StateDirectory;
+use crate::game::controller::{Freeze, FreezeReason};
+use crate::game::spec::{Deletion, DesiredStatus};
+use crate::reconcile::explain::explain;
+use crate::reconcile::plan::tests::world::{Engines, Looks, World};
+use crate::reconcile::{Policy, Work};
 
-mod left_alone;
-
-const NOW: &str = "2026-11-01T10:00:00Z";
-
-fn now() -> Timestamp {
-    NOW.parse().unwrap()
+/// What the planner says of this world.
+fn explained(world: &World) -> Object {
+    explained_with(world, None)
 }
 
-fn in_seconds(seconds: i64) -> Option<Timestamp> {
-    now().checked_add(jiff::SignedDuration::from_secs(seconds)).ok()
+fn explained_with(world: &World, work: Option<Work>) -> Object {
+    let mut observation = world.observation();
+    observation.work = work;
+    let explanation = explain(&world.desired, &world.record, &observation, &Policy::default());
+    Object(serde_json::to_value(explanation).unwrap())
 }
 
-fn facts(facts: &[(&str, &str)]) -> Vec<Fact> {
-    facts.iter().map(|(what, is)| Fact { what: (*what).into(), is: (*is).into() }).collect()
-}
-
-fn step(step: &str, cause: &str) -> ShownStep {
-    ShownStep { step: step.into(), cause: cause.into(), changes: true }
-}
-
-fn look(step: &str, cause: &str) -> ShownStep {
-    ShownStep { step: step.into(), cause: cause.into(), changes: false }
-}
-
-/// A game that runs and is left in peace.
-fn settled() -> Explanation {
-    Explanation {
-        summary: "The game runs, and nothing is left to do.".into(),
-        phase: Phase::Running,
-        reason: "Running".into(),
-        message: "the engine is healthy".into(),
-        generation: 4,
-        observed_generation: 4,
-        desired: facts(&[("Status", "Running"), ("Engine version", "1.4.2"), ("Image", "engine:1.4.2")]),
-        observed: facts(&[
-            ("Status", "running since 2026-11-01T08:00:00Z"),
-            ("Engine version", "1.4.2"),
-            ("Image", "engine:1.4.2"),
-            ("Container", "c0ffee000000"),
-            ("Turn", "17"),
-        ]),
-        guard: None,
-        steps: Vec::new(),
-        afterwards: Vec::new(),
-        disruption: Disruption::None,
-        waiting_on: Vec::new(),
-        working_on: None,
-        next_look_at: in_seconds(10),
-        next_attempt_at: None,
-        failures: 0,
-        settled: true,
-    }
-}
-
-/// The same game before its first start.
-fn new() -> Explanation {
-    Explanation {
-        phase: Phase::Starting,
-        reason: "Starting".into(),
-        observed: facts(&[("Status", "no container")]),
-        disruption: Disruption::Start,
-        settled: false,
-        ..settled()
-    }
-}
-
-fn operation(op: &str, phase: &str, cause: &str, began: &str, error: Option<(&str, &str)>) -> Object {
+fn operation(world: &World, op: &str, phase: &str, cause: &str, error: Option<(&str, &str)>) -> Object {
+    let began = world.now.checked_sub(jiff::SignedDuration::from_secs(30)).unwrap().to_string();
     Object(json!({
         "metadata": { "name": "0190", "creationTimestamp": began },
-        "spec": { "op": op, "generation": 4, "cause": cause, "source": "controller" },
+        "spec": { "op": op, "generation": 1, "cause": cause, "source": "controller" },
         "status": {
             "phase": phase,
             "errorCode": error.map(|(code, _)| code),
@@ -89,13 +43,10 @@ fn log(lives: bool, lines: &[&str]) -> Option<Log> {
     Some(Log { lines: lines.iter().map(ToString::to_string).collect(), lives })
 }
 
-fn rendered(explanation: Explanation, operations: Vec<Object>, log: Option<Log>) -> String {
-    let explanation = Object(serde_json::to_value(explanation).unwrap());
-    whole(&Known { name: "game/andromeda".into(), explanation, operations, log }, now())
-}
-
 /// Compares with the file of this name beside the other tests of the command line.
-fn expect(name: &str, text: String) {
+fn expect(name: &str, world: &World, explanation: Object, operations: Vec<Object>, log: Option<Log>) {
+    let known = Known { name: "game/andromeda".into(), explanation, operations, log };
+    let text = whole(&known, world.now);
     insta::with_settings!({
         snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/snapshots"),
         prepend_module_to_snapshot => false,
@@ -105,162 +56,147 @@ fn expect(name: &str, text: String) {
 
 #[test]
 fn running_and_settled() {
-    let operations =
-        vec![operation("start", "Succeeded", "the spec says Running", "2026-11-01T08:00:00Z", None)];
-    expect("running", rendered(settled(), operations, log(true, &["turn 17 generated", "saved"])));
+    let world = World::running();
+    let operations = vec![operation(&world, "start", "Succeeded", "it should run", None)];
+    expect("running", &world, explained(&world), operations, log(true, &["turn 17 generated", "saved"]));
 }
 
 #[test]
 fn starting_and_waiting_for_health() {
-    let explanation = Explanation {
-        summary: "The engine was started 4 s ago and does not answer its health check yet.".into(),
-        message: "waiting for the engine to become healthy".into(),
-        observed: facts(&[
-            ("Status", "container runs, not healthy yet"),
-            ("Engine version", "1.4.2"),
-            ("Image", "engine:1.4.2"),
-            ("Container", "c0ffee000000"),
-        ]),
-        steps: vec![look("ask the engine for its health", "it was started and has not answered yet")],
-        afterwards: vec![step("initialise engine with 2 races", "its state directory is empty")],
-        waiting_on: vec!["the engine's health check".into()],
-        next_look_at: in_seconds(1),
-        ..new()
-    };
-    let operations =
-        vec![operation("start", "Running", "the spec says Running", "2026-11-01T09:59:55Z", None)];
-    expect("starting", rendered(explanation, operations, log(true, &["loading maps"])));
+    let mut world = World::new();
+    world.engines = Engines::NeverHealthy;
+    world.converge();
+    world.now = world.now.checked_add(jiff::SignedDuration::from_secs(4)).unwrap();
+    let operations = vec![operation(&world, "start", "Running", "it should run", None)];
+    expect("starting", &world, explained(&world), operations, log(true, &["loading maps"]));
 }
 
 #[test]
 fn pulling_an_image() {
-    let explanation = Explanation {
-        summary: "The image is being fetched; the game starts when it is here.".into(),
-        reason: "PullingImage".into(),
-        message: "engine:1.4.2 is not on this host".into(),
-        afterwards: vec![
-            step("create state directory", "it is not there"),
-            step("create container for 1.4.2", "there is none"),
-            step("start container", "it is to run"),
-            step("initialise engine with 2 races", "its state directory is empty"),
-        ],
-        waiting_on: vec!["image engine:1.4.2".into()],
-        working_on: Some("pulling engine:1.4.2: 23 of 80 MB".into()),
-        next_look_at: None,
-        ..new()
-    };
-    expect("pulling", rendered(explanation, Vec::new(), None));
+    let mut world = World::new();
+    world.image_on_host = false;
+    world.round();
+    let work =
+        Work::Pulling { image: crate::game::ImageRef::new("engine:1.4.2"), progress: "23 of 80 MB".into() };
+    expect("pulling", &world, explained_with(&world, Some(work)), Vec::new(), None);
 }
 
 #[test]
 fn a_crash_loop_with_its_backoff_and_last_words() {
-    let explanation = Explanation {
-        summary: "The engine exited with 1 for the sixth time in a row; it is started again in 16 s.".into(),
-        phase: Phase::CrashLoop,
-        reason: "Exited".into(),
-        message: "the engine exited with 1".into(),
-        observed: facts(&[("Status", "exited with 1"), ("Container", "c0ffee000000")]),
-        waiting_on: vec!["the backoff".into()],
-        next_look_at: in_seconds(16),
-        next_attempt_at: in_seconds(16),
-        failures: 6,
-        afterwards: vec![step("start container c0ffee000000", "it exited with 1")],
-        ..new()
-    };
-    let operations = vec![
-        operation(
-            "heal",
-            "Failed",
-            "the engine exited with 1",
-            "2026-11-01T09:59:44Z",
-            Some(("Exited", "exited with 1")),
-        ),
-        operation(
-            "heal",
-            "Failed",
-            "the engine exited with 1",
-            "2026-11-01T09:59:28Z",
-            Some(("Exited", "exited with 1")),
-        ),
-    ];
+    let mut world = World::running();
+    world.engines = Engines::ExitAtStart;
+    world.kill(1);
+    world.converge();
+    world.later(Duration::from_secs(3));
+    let failed = Some(("Exited", "The engine's process ended with exit code 3."));
+    let operations = vec![operation(&world, "heal", "Failed", "its engine's process ended", failed)];
     let words = log(false, &["panic: out of planets", "\u{1b}[31mat galaxy.rs:42"]);
-    expect("crash-loop", rendered(explanation, operations, words));
+    expect("crash-loop", &world, explained(&world), operations, words);
 }
 
 #[test]
 fn an_engine_that_cannot_be_reached() {
-    let explanation = Explanation {
-        summary: "The engine's process runs but has not answered for 25 s; it is restarted if it stays so."
-            .into(),
-        phase: Phase::EngineUnreachable,
-        reason: "HealthCheckFailing".into(),
-        message: "connection refused".into(),
-        waiting_on: vec!["the engine's health check".into()],
-        steps: vec![look("ask the engine for its health", "3 checks failed in a row")],
-        next_look_at: in_seconds(5),
-        settled: false,
-        ..settled()
-    };
-    expect(
-        "unreachable",
-        rendered(explanation, Vec::new(), log(true, &["accept failed: too many open files"])),
-    );
+    let mut world = World::running();
+    world.engines = Engines::NeverHealthy;
+    for _ in 0..4 {
+        world.later(Duration::from_secs(16));
+    }
+    let words = log(true, &["accept failed: too many open files"]);
+    expect("unreachable", &world, explained(&world), Vec::new(), words);
 }
 
 #[test]
 fn an_invalid_spec_before_the_first_start() {
-    let explanation = Explanation {
-        summary: "Nothing is started: engine version 9.9.9 is not registered.".into(),
-        phase: Phase::Invalid,
-        reason: "UnknownEngineVersion".into(),
-        message: "engine version 9.9.9 is not registered".into(),
-        generation: 1,
-        observed_generation: 1,
-        desired: facts(&[("Status", "Running"), ("Engine version", "9.9.9 (not registered)")]),
-        disruption: Disruption::None,
-        waiting_on: vec!["a corrected spec, or engine version 9.9.9".into()],
-        next_look_at: None,
-        ..new()
-    };
-    let refused = Some(("UnknownEngineVersion", "engine version 9.9.9 is not registered"));
-    let operations =
-        vec![operation("start", "Failed", "the spec says Running", "2026-11-01T09:58:00Z", refused)];
-    expect("invalid", rendered(explanation, operations, None));
+    let mut world = World::new();
+    world.change(|desired| desired.version = None);
+    world.converge();
+    let refused = Some(("UnknownEngineVersion", "Engine version 1.4.2 is not registered."));
+    let operations = vec![operation(&world, "start", "Failed", "the spec asks for it", refused)];
+    expect("invalid", &world, explained(&world), operations, None);
 }
 
 #[test]
 fn an_invalid_new_spec_while_the_engine_goes_on() {
-    let explanation = Explanation {
-        summary: "The engine runs on as it is; the new spec cannot be met: engine version 1.5.0 is disabled."
-            .into(),
-        reason: "SpecInvalid".into(),
-        message: "engine version 1.5.0 is disabled".into(),
-        generation: 5,
-        desired: facts(&[("Status", "Running"), ("Engine version", "1.5.0 (disabled)")]),
-        waiting_on: vec!["a corrected spec".into()],
-        settled: false,
-        ..settled()
-    };
-    expect("invalid-while-running", rendered(explanation, Vec::new(), log(true, &["turn 17 generated"])));
+    let mut world = World::running();
+    world.change(|desired| {
+        desired.version = None;
+        desired.spec.as_mut().unwrap().engine_version = Some("1.4.9".parse().unwrap());
+    });
+    world.converge();
+    expect("invalid-while-running", &world, explained(&world), Vec::new(), log(true, &["turn 17 generated"]));
+}
+
+#[test]
+fn stopped() {
+    let mut world = World::running();
+    world.change(|desired| desired.status = DesiredStatus::Stopped);
+    world.converge();
+    let operations = vec![operation(&world, "stop", "Succeeded", "it should be stopped", None)];
+    expect("stopped", &world, explained(&world), operations, None);
+}
+
+#[test]
+fn a_frozen_controller_after_a_backup_was_put_back() {
+    let mut world = World::running();
+    world.kill(137);
+    world.freeze = Some(Freeze {
+        reason: FreezeReason::DatabaseOlder,
+        message: "The database is older than what happened since: it counts 120, the state root 450.".into(),
+        way_out: "Put the newer database back, or confirm this one with `gamekeeper rebind`.".into(),
+    });
+    world.converge();
+    expect("frozen", &world, explained(&world), Vec::new(), None);
+}
+
+#[test]
+fn blocked_because_its_state_is_missing() {
+    let mut world = World::running();
+    world.state_directory = StateDirectory::Absent;
+    world.looks = Looks::none();
+    world.kill(1);
+    world.converge();
+    world.later(Duration::from_secs(2));
+    let lost = Some(("StateMissing", "its state directory is gone"));
+    let operations = vec![operation(&world, "heal", "Failed", "its engine's process ended", lost)];
+    expect("state-missing", &world, explained(&world), operations, log(false, &["turn 16 generated"]));
+}
+
+#[test]
+fn deletions_are_held() {
+    let mut world = World::running();
+    world.change(|desired| {
+        desired.deletion = Some(Deletion::Requested);
+        desired.deletion_policy = crate::game::DeletionPolicy::Delete;
+    });
+    world.deletion_held = Some("The deletion of 12 of 20 games was asked for within ten minutes.".into());
+    world.converge();
+    expect("deletion-held", &world, explained(&world), Vec::new(), log(true, &["turn 17 generated"]));
+}
+
+#[test]
+fn a_row_that_is_gone_with_its_grace_period_running() {
+    let mut world = World::running();
+    world.change(|desired| desired.deletion = Some(Deletion::RowGone));
+    world.converge();
+    world.now = world.now.checked_add(jiff::SignedDuration::from_secs(15)).unwrap();
+    expect("row-gone", &world, explained(&world), Vec::new(), None);
 }
 
 #[test]
 fn a_plan_of_a_game_is_told_in_few_lines() {
-    let explanation = Explanation {
-        summary: "The engine would be replaced by one with more memory.".into(),
-        disruption: Disruption::Restart,
-        steps: vec![step("stop container c0ffee000000", "its memory limit changes")],
-        afterwards: vec![step("create container for 1.4.2", "there is none")],
-        ..settled()
-    };
-    let object = Object(serde_json::to_value(explanation).unwrap());
+    let mut world = World::running();
+    world.change(|desired| desired.spec.as_mut().unwrap().resources.pids = Some(64));
     assert_eq!(
-        forecast(&object),
-        "  The engine would be replaced by one with more memory.\n\
+        forecast(&explained(&world)),
+        "  andromeda should run. Next: stop container container-1 within 10 s, because it is being replaced.\n\
          \x20 for whoever plays: the engine is away for a moment, and comes back with the same state\n\
-         \x20 1. stop container c0ffee000000\n\
-         \x20    because its memory limit changes\n\
-         \x20 2. create container for 1.4.2\n\
-         \x20    because there is none\n"
+         \x20 1. stop container container-1 within 10 s\n\
+         \x20    because it is being replaced\n\
+         \x20 2. remove container container-1\n\
+         \x20    because it is being replaced\n\
+         \x20 3. create container for 1.4.2\n\
+         \x20    because its engine is not there\n\
+         \x20 4. start container the-new-one\n\
+         \x20    because it is made and not started\n"
     );
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::game::container::{Container, ContainerState, ImageSelector, Owner, StateDirectory};
 use crate::game::controller::Freeze;
-use crate::game::engine::{Answer, EngineState};
+use crate::game::engine::{Answer, EnginePlayer, EngineState};
 use crate::game::operation::{OpenOperation, OperationKind};
 use crate::game::record::{Contents, Endpoints, Life, Record};
 use crate::game::spec::{
@@ -21,40 +21,40 @@ use crate::reconcile::observed::{EngineView, Image, Looked, Observation, Runtime
 use crate::reconcile::plan::{Plan, plan};
 use crate::reconcile::{Policy, Step};
 
-pub(super) const GAME: GameId = GameId(Uuid::from_u128(7));
+pub(crate) const GAME: GameId = GameId(Uuid::from_u128(7));
 
 /// How the engines of this world behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Engines {
+pub(crate) enum Engines {
     Healthy,
     NeverHealthy,
     ExitAtStart,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct World {
-    pub(super) desired: Desired,
-    pub(super) record: Record,
-    pub(super) now: Timestamp,
-    pub(super) container: Option<Container>,
-    pub(super) image_on_host: bool,
-    pub(super) registry_has_it: bool,
-    pub(super) network: Option<NetworkId>,
-    pub(super) state_directory: StateDirectory,
-    pub(super) engines: Engines,
+pub(crate) struct World {
+    pub(crate) desired: Desired,
+    pub(crate) record: Record,
+    pub(crate) now: Timestamp,
+    pub(crate) container: Option<Container>,
+    pub(crate) image_on_host: bool,
+    pub(crate) registry_has_it: bool,
+    pub(crate) network: Option<NetworkId>,
+    pub(crate) state_directory: StateDirectory,
+    pub(crate) engines: Engines,
     /// The engine's game, kept in the state directory.
-    pub(super) turn: Option<i64>,
-    pub(super) docker_answers: bool,
+    pub(crate) turn: Option<i64>,
+    pub(crate) docker_answers: bool,
     /// Everything that was done, printed.
-    pub(super) done: Vec<String>,
-    pub(super) row_deleted: bool,
-    pub(super) looks: Looks,
+    pub(crate) done: Vec<String>,
+    pub(crate) row_deleted: bool,
+    pub(crate) looks: Looks,
     /// What lies in the state directory.
-    pub(super) contents: Contents,
+    pub(crate) contents: Contents,
     /// Another container has the state directory.
-    pub(super) rival: Option<String>,
-    pub(super) freeze: Option<Freeze>,
-    pub(super) deletion_held: Option<String>,
+    pub(crate) rival: Option<String>,
+    pub(crate) freeze: Option<Freeze>,
+    pub(crate) deletion_held: Option<String>,
     engine: EngineView,
     fetched: bool,
     lives: u32,
@@ -63,7 +63,7 @@ pub(super) struct World {
 
 /// What was looked at for the present start.
 #[derive(Debug, Clone)]
-pub(super) struct Looks {
+pub(crate) struct Looks {
     image: Image,
     network: Looked<Option<NetworkId>>,
     state_directory: Looked<StateDirectory>,
@@ -72,7 +72,7 @@ pub(super) struct Looks {
 }
 
 impl Looks {
-    pub(super) fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self {
             image: Image::NotYet,
             network: Looked::NotYet,
@@ -83,7 +83,7 @@ impl Looks {
     }
 }
 
-pub(super) fn desired() -> Desired {
+pub(crate) fn desired() -> Desired {
     let version: crate::game::EngineVersion = "1.4.2".parse().unwrap();
     Desired {
         id: GAME,
@@ -128,7 +128,7 @@ pub(super) fn desired() -> Desired {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             desired: desired(),
             record: Record::first_seen(Requests::default()),
@@ -156,19 +156,19 @@ impl World {
     }
 
     /// A world in which the game runs.
-    pub(super) fn running() -> Self {
+    pub(crate) fn running() -> Self {
         let mut world = Self::new();
         world.converge();
         world.done.clear();
         world
     }
 
-    pub(super) fn change(&mut self, change: impl FnOnce(&mut Desired)) {
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Desired)) {
         change(&mut self.desired);
         self.desired.generation += 1;
     }
 
-    pub(super) fn observation(&self) -> Observation {
+    pub(crate) fn observation(&self) -> Observation {
         let Looks { image, network, state_directory, contents, rival } = self.looks.clone();
         let runtime = if self.docker_answers {
             RuntimeView::Known(Box::new(Seen {
@@ -195,12 +195,12 @@ impl World {
         }
     }
 
-    pub(super) fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> Plan {
         plan(&self.desired, &self.record, &self.observation(), &Policy::default())
     }
 
     /// One round: plans, records, does. Returns the plan.
-    pub(super) fn round(&mut self) -> Plan {
+    pub(crate) fn round(&mut self) -> Plan {
         let planned = self.plan();
         let mut record = planned.record.clone();
         if let Some(open) = &planned.operation.open {
@@ -218,7 +218,7 @@ impl World {
     }
 
     /// Rounds until nothing is left to do now. Panics if that takes more than a few.
-    pub(super) fn converge(&mut self) -> Plan {
+    pub(crate) fn converge(&mut self) -> Plan {
         for _ in 0..25 {
             if self.row_deleted {
                 return self.plan();
@@ -232,13 +232,13 @@ impl World {
     }
 
     /// Lets the time pass that the last plan wanted to pass, and converges again.
-    pub(super) fn later(&mut self, wait: Duration) -> Plan {
+    pub(crate) fn later(&mut self, wait: Duration) -> Plan {
         self.now = after(self.now, wait);
         self.converge()
     }
 
     /// The engine's process ends.
-    pub(super) fn kill(&mut self, code: i64) {
+    pub(crate) fn kill(&mut self, code: i64) {
         let container = self.container.as_mut().expect("a container");
         if let ContainerState::Running { started_at } = &container.state {
             container.state =
@@ -344,6 +344,16 @@ impl World {
         }
     }
 
+    fn players(&self) -> Vec<EnginePlayer> {
+        let player = |member: &Member| EnginePlayer {
+            id: member.user_id.to_string(),
+            race_name: member.race_name.to_string(),
+            planets: 1,
+            population: 1,
+        };
+        self.desired.members.iter().map(player).collect()
+    }
+
     fn answer(&mut self, life: &Life) {
         let answer = match (self.engines, self.turn) {
             (Engines::NeverHealthy | Engines::ExitAtStart, _) => Answer::Unhealthy("503".into()),
@@ -353,7 +363,7 @@ impl World {
                 turn,
                 generating: false,
                 finished: false,
-                players: Vec::new(),
+                players: self.players(),
             }),
         };
         let failures = match &self.engine {
@@ -364,7 +374,7 @@ impl World {
         self.engine = EngineView::Said { life: life.clone(), at: self.now, answer, failures };
     }
 
-    pub(super) fn operation(&self) -> Option<OperationKind> {
+    pub(crate) fn operation(&self) -> Option<OperationKind> {
         self.record.operation.as_ref().map(|operation| operation.kind)
     }
 }
