@@ -1,5 +1,7 @@
 //! Every request that changes something is a place to die at, in turn: start, stop, start, delete.
 
+use std::ops::RangeInclusive;
+
 use uuid::Uuid;
 
 use crate::ground::{NOTHING, behind, containers, kill_and_start_again, want};
@@ -11,6 +13,9 @@ const LIFE: Counts = Counts { networks: 0, creates: 2, starts: 2, stops: 2, remo
 
 /// So many requests that change something are in it.
 const CHANGES: usize = 8;
+
+/// The places to die at, so few in one world that nobody has to confirm the deletions.
+const PLACES: [RangeInclusive<usize>; 2] = [1..=CHANGES / 2, CHANGES / 2 + 1..=CHANGES];
 
 /// The stages of a life, by what is wanted and what is waited for.
 const STAGES: [(&str, &str); 3] = [("running", "running"), ("stopped", "stopped"), ("running", "running")];
@@ -73,9 +78,15 @@ async fn sprung_in_this_stage(world: &World, trap: &Trap, game: &str, phase: &st
 
 /// One life for each place to die at.
 async fn one_death_at_each_place(action: Action) {
+    for places in PLACES {
+        one_death_at_each_of(places, &action).await;
+    }
+}
+
+async fn one_death_at_each_of(places: RangeInclusive<usize>, action: &Action) {
     let meddler = Meddler::before_docker();
     let mut world = warm(&meddler).await;
-    for nth in 1..=CHANGES {
+    for nth in places {
         let trap = meddler.set(When::change().nth(nth), action.clone());
         let mut dead = false;
         let lived = live(&mut world, &meddler, &format!("dies-at-{nth}"), async |world, game, phase| {
@@ -138,9 +149,15 @@ async fn controllers_that_are_killed_in_the_middle_of_each_others_recovery_get_t
 /// One life for each request whose connection ends; nobody dies. Whatever the operations say of it,
 /// what is done is what a life needs.
 async fn one_cut_at_each_place(action: Action) {
+    for places in PLACES {
+        one_cut_at_each_of(places, &action).await;
+    }
+}
+
+async fn one_cut_at_each_of(places: RangeInclusive<usize>, action: &Action) {
     let meddler = Meddler::before_docker();
     let mut world = warm(&meddler).await;
-    for nth in 1..=CHANGES {
+    for nth in places {
         let trap = meddler.set(When::change().nth(nth), action.clone());
         let (done, ends) = live(&mut world, &meddler, &format!("cut-at-{nth}"), async |_, _, _| {}).await;
         assert_eq!(trap.times(), 1, "there was no change number {nth}");
@@ -162,9 +179,15 @@ async fn a_request_whose_answer_was_lost_is_looked_after_and_not_sent_again() {
 
 #[tokio::test]
 async fn a_change_that_docker_fails_at_is_made_at_the_next_attempt() {
+    for places in PLACES {
+        one_error_at_each_of(places).await;
+    }
+}
+
+async fn one_error_at_each_of(places: RangeInclusive<usize>) {
     let meddler = Meddler::before_docker();
     let mut world = warm(&meddler).await;
-    for nth in 1..=CHANGES {
+    for nth in places {
         let error = serde_json::json!({ "message": "something is wrong, this time" });
         let failing = meddler.set(When::change().nth(nth), Action::Respond(500, error));
         let name = format!("fails-at-{nth}");
