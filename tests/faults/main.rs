@@ -20,7 +20,7 @@ mod starts;
 mod sweep;
 
 #[path = "../support/cut_socket.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+#[allow(unreachable_pub, reason = "shared with other tests")]
 mod cut_socket;
 #[path = "../support/meddler.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]

@@ -107,6 +107,7 @@ impl Round<'_> {
         match seen.state_directory {
             Looked::At(StateDirectory::Absent) => {
                 self.state_container(seen);
+                self.no_longer_serving();
                 self.blocked(
                     STATE_MISSING,
                     "The state directory is gone while the engine runs. The engine is left alone, for it may hold the last copy: bring the directory back, or end it with `stop --now` or `delete`.",

@@ -143,6 +143,10 @@ impl Round<'_> {
         }
         self.wait(Wait::Work);
         self.begin_operation(OperationKind::Heal, "its engine is not healthy");
+        // Giving it up waits for nothing; a stop that failed is not repeated without a pause.
+        if self.was.reason == "StopFailed" && self.waits_for_attempt() {
+            return;
+        }
         if self.observation.failure.is_some() {
             return self.look_again(after(self.now, self.policy.backoff_first));
         }
@@ -163,6 +167,7 @@ impl Round<'_> {
         self.truths.holds(C::EngineHealthy, "Healthy", "The engine answers its health check.");
         self.record.engine_health = Some("healthy".into());
         if self.record.initialized_at.is_some() {
+            self.no_longer_serving();
             self.blocked(
                 STATE_MISSING,
                 "The game has been initialised, but its engine says that it has none. Nothing is sent: look at the state directory.",
@@ -232,6 +237,7 @@ impl Round<'_> {
         if let Some(known) = self.record.current_turn.filter(|known| state.turn < *known) {
             let due = after(at, self.policy.probe_interval);
             self.ask_after(life, container, due, "a person may have mended it");
+            self.no_longer_serving();
             return self.blocked(
                 TURN_WENT_BACK,
                 &format!(
