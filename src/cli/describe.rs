@@ -111,7 +111,9 @@ fn status(object: &Object, now: Timestamp) -> String {
         let generation = object.number("/status/operation/generation").unwrap_or_default();
         format!("{kind} for generation {generation}")
     });
-    let entries: [(&str, Option<String>); 19] = [
+    let waiting: Vec<&str> =
+        object.list("/status/waitingOn").iter().filter_map(serde_json::Value::as_str).collect();
+    let entries: [(&str, Option<String>); 20] = [
         ("Phase", object.text("/status/phase").map(str::to_owned)),
         ("Reason", object.text("/status/reason").map(str::to_owned)),
         ("Message", object.text("/status/message").map(str::to_owned)),
@@ -130,6 +132,7 @@ fn status(object: &Object, now: Timestamp) -> String {
         ("Started", ago(object.time("/status/startedAt"), now)),
         ("Stopped", ago(object.time("/status/stoppedAt"), now)),
         ("Restarts", number("/status/restartCount")),
+        ("Waiting on", (!waiting.is_empty()).then(|| waiting.join(", "))),
         ("Next attempt", object.text("/status/nextAttemptAt").map(str::to_owned)),
     ];
     for (name, value) in &entries {

@@ -17,7 +17,7 @@ use super::{Controller, RETRY, SOONEST};
 
 impl Controller {
     pub(super) fn start_due_rounds(&mut self) {
-        if !self.guards.looked {
+        if !self.may_begin() {
             return;
         }
         let now = Instant::now();

@@ -15,6 +15,7 @@ use crate::runtime::{Listed, RuntimeError};
 use crate::store::{Binding, StoreError};
 
 use super::Controller;
+use super::metrics::Metrics;
 use super::work::Workshop;
 
 /// What a look at the ground found, after what was to be bound was bound.
@@ -138,6 +139,7 @@ impl Controller {
         } else if first {
             self.look_at_all();
         }
+        Metrics::show(&self.context.metrics.frozen, freezes.len());
         self.say(|status| {
             status.freezes = freezes;
             status.ground = ground;
@@ -174,6 +176,7 @@ impl Controller {
             }
         }
         let held = self.held_deletions(held);
+        Metrics::show(&self.context.metrics.held_deletions, held.games.len());
         self.say(|status| status.held_deletions = held);
     }
 
@@ -222,6 +225,7 @@ impl Controller {
             );
             self.tell_all(true, "OrphanContainer", &message);
         }
+        Metrics::show(&self.context.metrics.orphans, orphans.len());
         self.guards.orphans.clone_from(&orphans);
         self.say(|status| status.orphans = orphans);
     }

@@ -32,6 +32,9 @@ pub struct Metrics {
     pub(super) relists: Counter,
     pub(super) queue: Gauge,
     pub(super) docker_up: Gauge,
+    pub(super) frozen: Gauge,
+    pub(super) held_deletions: Gauge,
+    pub(super) orphans: Gauge,
     games: Family<PhaseLabels, Gauge>,
     steps: Family<StepLabels, Counter>,
     step_seconds: Family<StepLabels, Histogram>,
@@ -47,6 +50,9 @@ impl Metrics {
             relists: Counter::default(),
             queue: Gauge::default(),
             docker_up: Gauge::default(),
+            frozen: Gauge::default(),
+            held_deletions: Gauge::default(),
+            orphans: Gauge::default(),
             games: Family::default(),
             steps: Family::default(),
             step_seconds: Family::new_with_constructor(histogram),
@@ -59,6 +65,17 @@ impl Metrics {
             "Whether Docker answers (1) or not (0)",
             metrics.docker_up.clone(),
         );
+        registry.register(
+            "gamekeeper_frozen",
+            "Reasons for which the controller touches nothing",
+            metrics.frozen.clone(),
+        );
+        registry.register(
+            "gamekeeper_held_deletions",
+            "Deletions that wait for an operator's word",
+            metrics.held_deletions.clone(),
+        );
+        registry.register("gamekeeper_orphans", "Containers that belong to no game", metrics.orphans.clone());
         registry.register("gamekeeper_games", "Games by phase", metrics.games.clone());
         registry.register("gamekeeper_steps", "Steps taken, by kind and result", metrics.steps.clone());
         registry.register("gamekeeper_step_seconds", "How long steps took", metrics.step_seconds.clone());
@@ -69,6 +86,11 @@ impl Metrics {
         let labels = StepLabels { step: kind(step), result: if ok { "ok" } else { "error" } };
         self.steps.get_or_create(&labels).inc();
         self.step_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Shows how many there are of something.
+    pub(super) fn show(gauge: &Gauge, count: usize) {
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     pub(super) fn moved(&self, from: Option<Phase>, to: Option<Phase>) {

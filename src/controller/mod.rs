@@ -131,6 +131,8 @@ struct Controller {
     guards: Guards,
     /// It is known to be the Docker Engine that the games run on.
     docker_verified: bool,
+    /// The connection to it was interrupted, and nobody has looked since.
+    docker_in_doubt: bool,
     /// Another controller has taken over.
     deposed: bool,
     /// Desired state has been read.
@@ -198,6 +200,7 @@ pub async fn run(
         docker_down: None,
         guards: Guards::default(),
         docker_verified: false,
+        docker_in_doubt: false,
         deposed: false,
         looked: false,
         listing: Running::No,
@@ -207,8 +210,7 @@ pub async fn run(
         controller.games.insert(game, Entry::known(record));
     }
     loop {
-        // Before the ground was looked at, nothing begins.
-        let due = controller.guards.looked.then(|| controller.queue.next_due()).flatten();
+        let due = controller.may_begin().then(|| controller.queue.next_due()).flatten();
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
@@ -255,6 +257,9 @@ impl Controller {
             }
             Trigger::Runtime(RuntimeEvent { game: None, action }) => {
                 tracing::debug!(action, "runtime events may have been lost");
+                // Whoever answers next may be another one: nothing begins before that is known.
+                self.docker_verified = false;
+                self.docker_in_doubt = true;
                 self.relist();
             }
             Trigger::Finished(finished) => match *finished {
@@ -274,7 +279,12 @@ impl Controller {
                 Finished::Desired(result) => self.desired(result),
             },
         }
-        self.context.metrics.queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
+        Metrics::show(&self.context.metrics.queue, self.queue.len());
+    }
+
+    /// Whether rounds may begin: the ground has been looked at, and nothing casts doubt on it.
+    fn may_begin(&self) -> bool {
+        self.guards.looked && !self.docker_in_doubt
     }
 
     fn nudge(&mut self, game: GameId) {

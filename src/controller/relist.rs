@@ -60,6 +60,8 @@ impl Controller {
             (Err(error), _) => self.docker_is_silent(&error),
         }
         tracing::debug!("looked at everything");
+        // What was asked before the interruption says nothing about what came after it.
+        self.docker_in_doubt &= again;
         if again {
             self.relist();
         }

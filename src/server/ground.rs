@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::runtime::{Runtime, RuntimeError};
+use crate::store::Store;
 
 /// Why the controller does not start.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +108,20 @@ pub(super) async fn keep_high_water(runtime: Arc<dyn Runtime>, mut counter: watc
             );
         }
         tokio::time::sleep(NOTE_EVERY).await;
+    }
+}
+
+/// So long are events kept.
+const EVENTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// Forgets events that are old, at the start and every hour.
+pub(super) async fn forget_old_events(store: Store, shutdown: CancellationToken) {
+    let mut hours = tokio::time::interval(Duration::from_secs(3_600));
+    while shutdown.run_until_cancelled(hours.tick()).await.is_some() {
+        let kept_from = jiff::Timestamp::now() - EVENTS_KEPT;
+        if let Err(error) = store.prune_events(kept_from).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "old events could not be forgotten");
+        }
     }
 }
 

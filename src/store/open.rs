@@ -132,3 +132,28 @@ fn restrict(path: &str) {
     // A database that somebody shares on purpose is not ours to close: only ever narrow our own.
     let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
 }
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::sqlx::Row;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_connection_flushes_each_commit() {
+        let directory = tempfile::tempdir().unwrap();
+        let store =
+            Store::open(&format!("sqlite:{}", directory.path().join("x.db").display())).await.unwrap();
+        let pool = store.db.get_sqlite_connection_pool();
+        for _ in 0..CONNECTIONS {
+            let mut connection = pool.acquire().await.unwrap();
+            for (pragma, wanted) in [("synchronous", "2"), ("journal_mode", "wal"), ("foreign_keys", "1")] {
+                let query = sea_orm::sqlx::AssertSqlSafe(format!(
+                    "SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}"
+                ));
+                let row = sea_orm::sqlx::query(query).fetch_one(&mut *connection).await.unwrap();
+                assert_eq!(row.get::<String, _>(0), wanted, "{pragma}");
+            }
+        }
+    }
+}

@@ -127,6 +127,7 @@ async fn a_game_whose_row_is_gone_is_explained_until_its_end() {
     let epoch = world.store.take_lead("test").await.unwrap();
     let (recorder, _) = world.store.recorder(epoch);
     let recording = crate::history::recording(id, "andromeda");
+    world.delete(&format!("{GAMES}/andromeda")).await.ok(200);
     recorder
         .record(gamekeeper::store::Recording {
             deleted: Some(gamekeeper::game::spec::Deletion::Requested),

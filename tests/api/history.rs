@@ -95,6 +95,7 @@ async fn operations_are_told_newest_first_and_outlive_the_game() {
     assert_eq!(shown["status"]["operation"]["kind"], "force_next_turn");
     assert_eq!(shown["status"]["observedRestartGeneration"], 0);
 
+    world.delete(&format!("{GAMES}/andromeda")).await.ok(200);
     let done = Recording {
         close: Some((heal.0, Ending::Succeeded)),
         deleted: Some(gamekeeper::game::spec::Deletion::Requested),

@@ -4,6 +4,7 @@
 mod adoption;
 mod blocked;
 mod counting;
+mod database_away;
 mod deletion;
 mod docker_silent;
 mod frozen;

@@ -118,7 +118,7 @@ async fn what_would_be_done_is_said_before_it_is() {
         let items = plan["items"].as_array().unwrap();
         items
             .iter()
-            .find(|item| item["object"]["name"] == name || item["object"]["metadata"]["name"] == name)
+            .find(|item| item["object"] == format!("game/{name}"))
             .unwrap_or_else(|| panic!("{name}: {plan}"))
     };
     assert_eq!(of("steady")["explanation"]["disruption"], "Restart", "{plan:#}");

@@ -135,6 +135,7 @@ async fn its_own_configuration_holds_what_it_must_and_no_more() {
             "gamekeeper.dev/spec-hash": "abc",
             "gamekeeper.dev/epoch": "7",
             "gamekeeper.dev/port": "8080",
+            "gamekeeper.dev/inputs": "{}",
         });
         made.expect("labels", &Value::Object(labels), &expected);
 
