@@ -293,6 +293,8 @@ CREATE TABLE runtime_records (
     finished_at                     timestamptz,
     last_observed_at                timestamptz,
 
+    -- What it was blocked by when it last was; other headlines may stand over it.
+    blocked_by                      text CHECK (length(blocked_by) <= 128),
     -- What keeps the game from going on now: ["the next attempt", ...]
     waiting_on                      jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(waiting_on) = 'array'),
     -- When the controller first saw that the game is to be deleted; grace and guard count from here.

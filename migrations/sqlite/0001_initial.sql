@@ -321,6 +321,8 @@ CREATE TABLE runtime_records (
     finished_at                     TEXT CHECK (finished_at IS NULL OR datetime(finished_at) IS NOT NULL),
     last_observed_at                TEXT CHECK (last_observed_at IS NULL OR datetime(last_observed_at) IS NOT NULL),
 
+    -- What it was blocked by when it last was; other headlines may stand over it.
+    blocked_by                      TEXT CHECK (length(blocked_by) <= 128),
     -- What keeps the game from going on now: ["the next attempt", ...]
     waiting_on                      TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(waiting_on) AND json_type(waiting_on) = 'array'),
     -- When the controller first saw that the game is to be deleted; grace and guard count from here.

@@ -103,6 +103,7 @@ impl Controller {
             start_slot: self.slots.holds(game),
             pulling: self.pulls.of(game),
             docker_down: self.docker_down.clone(),
+            docker_engine_id: self.docker_known(),
             guards: &self.guards,
         };
         let new = Entry::unknown();
@@ -111,8 +112,14 @@ impl Controller {
         let Some(desired) = instead.map(|desired| Arc::from(*desired)).or(entry.desired()) else { return };
         let mut input = entry.input(desired, around);
         let context = self.context.clone();
+        let mut reply = reply;
         self.workshop.tasks.spawn(async move {
-            if !observe(&context, &mut input).await {
+            // Nobody looks on behalf of someone who no longer listens.
+            let observed = tokio::select! {
+                () = reply.closed() => false,
+                observed = observe(&context, &context.questions, &mut input) => observed,
+            };
+            if !observed {
                 return;
             }
             let observation = input.observation();

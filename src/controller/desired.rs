@@ -45,10 +45,10 @@ impl Controller {
                     health.database_down = None;
                 });
                 // Before any of them begins.
-                self.count_deletions();
                 if self.guards.looked && spec != self.guards.spec {
-                    self.relist();
+                    self.want(spec);
                 }
+                self.count_deletions();
             }
             Err(error) => {
                 let why =

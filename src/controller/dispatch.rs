@@ -26,6 +26,7 @@ impl Controller {
                 start_slot: self.slots.holds(game),
                 pulling: self.pulls.of(game),
                 docker_down: self.docker_down.clone(),
+                docker_engine_id: self.docker_known(),
                 guards: &self.guards,
             };
             let Some(entry) = self.games.get_mut(&game) else { continue };
@@ -108,6 +109,7 @@ impl Controller {
             self.queue.at(game, now + RETRY);
         }
         if ended.newly_silent && self.docker_down.is_none() {
+            self.doubt_docker();
             self.relist();
         }
         self.deposed |= ended.deposed;

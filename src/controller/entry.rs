@@ -43,6 +43,7 @@ pub(super) struct Around<'a> {
     pub(super) start_slot: bool,
     pub(super) pulling: Option<Work>,
     pub(super) docker_down: Option<(Timestamp, String)>,
+    pub(super) docker_engine_id: Option<String>,
     pub(super) guards: &'a Guards,
 }
 
@@ -87,6 +88,7 @@ impl Entry {
     pub(super) fn declare(&mut self, desired: Desired, row_version: RowVersion, now: Timestamp) {
         let requests = desired.requests;
         let deletion = desired.deletion;
+        let is_row = matches!(row_version, RowVersion::Row(_));
         let looked_at_by_a_person =
             self.desired.as_ref().is_some_and(|before| before.requests.unblock < requests.unblock);
         if looked_at_by_a_person {
@@ -102,11 +104,15 @@ impl Entry {
                 record.deletion_seen_at = None;
                 record.observed_requests = requests;
             }
+            // A row that was made anew counts from the beginning again.
+            Some(record) if is_row => record.observed_requests = record.observed_requests.at_most(requests),
             Some(_) => {}
             none => *none = Some(Record::first_seen(requests)),
         }
         if let Some(record) = &mut self.record {
-            record.deletion_seen_at = deletion.map(|_| record.deletion_seen_at.unwrap_or(now));
+            // A time from the future was taken by a wrong clock.
+            let seen = record.deletion_seen_at.filter(|seen| *seen <= now);
+            record.deletion_seen_at = deletion.map(|_| seen.unwrap_or(now));
         }
         self.desired = Some(Arc::new(desired));
     }
@@ -218,7 +224,7 @@ impl Entry {
     /// What a round would begin with, if this were desired.
     pub(super) fn input(&self, desired: Arc<Desired>, around: Around<'_>) -> Input {
         let record = self.record.clone().unwrap_or_else(|| Record::first_seen(desired.requests));
-        let Around { start_slot, pulling, docker_down, guards } = around;
+        let Around { start_slot, pulling, docker_down, docker_engine_id, guards } = around;
         let held = record.deletion_seen_at.filter(|_| desired.deletion.is_some());
         Input {
             work: self.work.as_ref().map(|(_, work)| work.clone()).or(pulling),
@@ -229,6 +235,7 @@ impl Entry {
             record,
             start_slot,
             docker_down,
+            docker_engine_id,
         }
     }
 

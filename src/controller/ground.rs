@@ -1,7 +1,7 @@
 //! What the games stand on, looked at with every relist; and what concerns all of them at once:
 //! freezes, deletions that are held, containers without a game.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 
@@ -9,12 +9,14 @@ use crate::game::GameId;
 use crate::game::controller::{
     ControllerSpec, Freeze, FreezeReason, Ground, HeldDeletion, HeldDeletions, Orphan,
 };
+use crate::reconcile::apply::chain;
 use crate::reconcile::deletions::{Count, Fate};
-use crate::reconcile::ground::{Bind, Found, verdict};
-use crate::runtime::{Listed, RuntimeError};
-use crate::store::{Binding, StoreError};
+use crate::reconcile::ground::{Found, verdict};
+use crate::runtime::Listed;
+use crate::store::StoreError;
 
 use super::Controller;
+use super::entry::Entry;
 use super::metrics::Metrics;
 use super::work::Workshop;
 
@@ -36,6 +38,9 @@ pub(super) struct Guards {
     /// So many deletions that they wait for an operator's word.
     held: Option<Count>,
     orphans: Vec<Orphan>,
+    /// Games that had no row when a container of theirs was last listed: one that is just being
+    /// deleted is among them once, and no orphan.
+    rowless: HashSet<GameId>,
 }
 
 impl Guards {
@@ -49,78 +54,90 @@ impl Guards {
         self.freezes.iter().find(|freeze| freeze.reason == FreezeReason::OtherDocker)
     }
 
-    /// Why a deletion that was first seen then waits, if it does.
+    /// Why a deletion that was first seen then waits, if it does. (How many there are is the
+    /// controller's status; here it would make every one of them a new text for each that comes.)
     pub(super) fn holds(&self, seen: Timestamp) -> Option<String> {
-        let Count { asked, known } = self.held?;
-        let meant = self.spec.deletions_confirmed_at.is_some_and(|confirmed| seen <= confirmed);
+        self.held?;
+        let meant = self.spec.confirms(seen, Timestamp::now());
         (!meant).then(|| {
-            format!(
-                "The deletion of {asked} of {known} games was asked for within ten minutes, which looks like a mistake. Nothing is torn down until an operator says `gamekeeper confirm-deletions`, or the rows come back."
-            )
+            "The deletion of more than half of the games was asked for within ten minutes, which looks like a mistake. Nothing is torn down until an operator says `gamekeeper confirm-deletions`, or the rows come back.".to_owned()
         })
     }
 }
 
 impl Workshop {
-    /// Looks at what the games stand on, and binds what is to be bound. Docker is asked who it is only
-    /// if it may have become another one.
-    pub(super) async fn look_at_ground(&self, ask_docker: bool) -> Result<GroundLook, StoreError> {
-        loop {
+    /// Looks at what the games stand on, and binds what is to be bound. `docker` is who answered, if
+    /// that was asked.
+    pub(super) async fn look_at_ground(&self, docker: Option<&str>) -> Result<GroundLook, StoreError> {
+        let mut unreadable = None;
+        // What is bound is looked at once more; what then still is to be bound waits for the next look.
+        for _ in 0..2 {
             let spec = self.store.controller_spec().await?;
             let instance = self.store.instance().await?;
-            let docker_engine_id = if ask_docker || instance.docker_engine_id.is_none() {
-                self.runtime.identity().await.ok().map(|identity| identity.id)
-            } else {
-                instance.docker_engine_id.clone()
-            };
-            let found = match self.runtime.state_root().await {
-                Ok(look) => Found {
-                    ground: Ground {
-                        docker_engine_id,
-                        state_root: look.sentinel,
-                        high_water: look.high_water,
-                    },
-                    unreadable: None,
-                    locked_by_another: look.locked_by_another,
-                },
-                Err(error) => Found {
-                    ground: Ground { docker_engine_id, ..Ground::default() },
-                    unreadable: Some(crate::reconcile::apply::chain(&error)),
-                    locked_by_another: false,
-                },
-            };
+            let found = self.found(docker.map(str::to_owned), unreadable.take()).await;
             let verdict = verdict(&spec, &instance, &found);
-            let Some(bind) = verdict.bind else {
-                return Ok(GroundLook { spec, freezes: verdict.freezes, ground: found.ground });
-            };
-            tracing::info!(?bind, "binding the database to what is found");
-            if let Err(error) = self.bind(&bind).await? {
-                let unreadable = Found { unreadable: Some(crate::reconcile::apply::chain(&error)), ..found };
-                let freezes = crate::reconcile::ground::verdict(&spec, &instance, &unreadable).freezes;
-                return Ok(GroundLook { spec, freezes, ground: unreadable.ground });
+            let look = GroundLook { spec, freezes: verdict.freezes, ground: found.ground };
+            let Some(binding) = verdict.bind else { return Ok(look) };
+            tracing::info!(?binding, "binding the database to what is found");
+            // The sentinel first: what the database says of it must be true.
+            if binding.state_root
+                && let Err(error) = self.runtime.bind_state_root().await
+            {
+                unreadable = Some(chain(&error));
+                continue;
+            }
+            self.store.bind(&binding).await?;
+            if look.freezes.is_empty() {
+                return Ok(look);
             }
         }
+        let (spec, instance) = (self.store.controller_spec().await?, self.store.instance().await?);
+        let found = self.found(docker.map(str::to_owned), unreadable).await;
+        let freezes = verdict(&spec, &instance, &found).freezes;
+        Ok(GroundLook { spec, freezes, ground: found.ground })
     }
 
-    /// The sentinel first: what the database says of it must be true.
-    async fn bind(&self, bind: &Bind) -> Result<Result<(), RuntimeError>, StoreError> {
-        if bind.state_root
-            && let Err(error) = self.runtime.bind_state_root().await
-        {
-            return Ok(Err(error));
+    async fn found(&self, docker_engine_id: Option<String>, unreadable: Option<String>) -> Found {
+        let look = self.runtime.state_root().await;
+        let unreadable = unreadable.or_else(|| look.as_ref().err().map(|error| chain(error)));
+        let look = look.unwrap_or_default();
+        Found {
+            ground: Ground { docker_engine_id, state_root: look.sentinel, high_water: look.high_water },
+            unreadable,
+            locked_by_another: look.locked_by_another,
         }
-        let Bind { docker_engine_id, state_root, high_water, rebind_generation } = bind.clone();
-        self.store.bind(&Binding { docker_engine_id, state_root, high_water, rebind_generation }).await?;
-        Ok(Ok(()))
     }
 }
 
 impl Controller {
     /// Takes in what a look at the ground found. Freezing and thawing concern every game.
     pub(super) fn stand_on(&mut self, look: GroundLook) {
-        let GroundLook { spec, freezes, ground } = look;
+        let GroundLook { spec, mut freezes, ground } = look;
         let first = !std::mem::replace(&mut self.guards.looked, true);
         self.guards.spec = spec;
+        if ground.docker_engine_id.is_none() {
+            // Nobody said who answers: what was known of that goes on holding.
+            freezes.extend(self.guards.other_docker().cloned());
+        }
+        self.freeze_for(freezes);
+        if first {
+            self.look_at_all();
+        }
+        self.say(|status| status.ground = ground);
+        self.count_deletions();
+    }
+
+    /// What operators want of the controller changed: their freeze holds at once, the rest is looked at.
+    pub(super) fn want(&mut self, spec: ControllerSpec) {
+        let by_hand = crate::reconcile::ground::by_hand(&spec);
+        let others = self.guards.freezes.iter().filter(|freeze| freeze.reason != FreezeReason::FrozenByHand);
+        let freezes = others.cloned().chain(by_hand).collect();
+        self.guards.spec = spec;
+        self.freeze_for(freezes);
+        self.relist();
+    }
+
+    fn freeze_for(&mut self, freezes: Vec<Freeze>) {
         if self.guards.freezes != freezes {
             for freeze in freezes.iter().filter(|freeze| !self.guards.freezes.contains(freeze)) {
                 tracing::error!(reason = %freeze.reason, message = freeze.message, "frozen: nothing is touched");
@@ -135,23 +152,19 @@ impl Controller {
                 self.tell_all(false, "Unfrozen", "The controller acts again.");
             }
             self.guards.freezes.clone_from(&freezes);
-            self.look_at_all();
-        } else if first {
+            // Whoever waits for a place, or has not begun yet, sees it too.
+            self.brake.send_replace(freezes.first().cloned());
             self.look_at_all();
         }
         Metrics::show(&self.context.metrics.frozen, freezes.len());
-        self.say(|status| {
-            status.freezes = freezes;
-            status.ground = ground;
-        });
-        self.count_deletions();
+        self.say(|status| status.freezes = freezes);
     }
 
     /// Counts the deletions that were asked for: if they become too many, they wait.
     pub(super) fn count_deletions(&mut self) {
         let now = Timestamp::now();
-        let fates = self.games.values().map(|entry| entry.fate());
-        let count = Count::of(fates, self.guards.spec.deletions_confirmed_at, now);
+        let fates = self.games.values().map(Entry::fate);
+        let count = Count::of(fates, &self.guards.spec, now);
         let held = count.too_many().then_some(count);
         let before = std::mem::replace(&mut self.guards.held, held);
         if before.is_some() != held.is_some() {
@@ -185,7 +198,7 @@ impl Controller {
         let mut games: Vec<HeldDeletion> = self
             .games
             .values()
-            .filter_map(|entry| entry.held_deletion())
+            .filter_map(Entry::held_deletion)
             .filter(|game| self.guards.holds(game.seen_at).is_some())
             .collect();
         games.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
@@ -197,11 +210,13 @@ impl Controller {
         if !self.looked {
             return;
         }
-        let has_game =
-            |listed: &&Listed| self.games.get(&listed.game).is_some_and(|entry| entry.is_desired());
+        let has_game = |listed: &Listed| self.games.get(&listed.game).is_some_and(Entry::is_desired);
+        let rowless =
+            containers.iter().filter(|listed| !has_game(listed)).map(|listed| listed.game).collect();
+        let before = std::mem::replace(&mut self.guards.rowless, rowless);
         let mut orphans: Vec<Orphan> = containers
             .iter()
-            .filter(|listed| !has_game(listed))
+            .filter(|listed| self.guards.rowless.contains(&listed.game) && before.contains(&listed.game))
             .map(|listed| Orphan {
                 game_id: listed.game,
                 container_id: listed.id.clone(),
@@ -211,9 +226,8 @@ impl Controller {
             })
             .collect();
         orphans.sort_by_key(|orphan| orphan.game_id);
-        let known: HashMap<GameId, ()> =
-            self.guards.orphans.iter().map(|known| (known.game_id, ())).collect();
-        for new in orphans.iter().filter(|orphan| !known.contains_key(&orphan.game_id)) {
+        let known: HashSet<GameId> = self.guards.orphans.iter().map(|known| known.game_id).collect();
+        for new in orphans.iter().filter(|orphan| !known.contains(&orphan.game_id)) {
             tracing::warn!(game_id = %new.game_id, container = new.container_id.short(), "a container of ours has no game; it is left alone");
             let message = format!(
                 "Container {} of game {} ({}) has neither a row nor a tombstone. It is left alone: `gamekeeper adopt {}` gives it its row back, `gamekeeper remove {}` takes the container away.",
@@ -249,7 +263,7 @@ impl Controller {
     }
 }
 
-impl super::entry::Entry {
+impl Entry {
     /// What its deletion counts for.
     fn fate(&self) -> Fate {
         let record = self.record.as_ref();

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::EngineClient;
-use crate::game::controller::ControllerStatus;
+use crate::game::controller::{ControllerStatus, Freeze};
 use crate::game::{Epoch, GameId};
 use crate::reconcile::Policy;
 use crate::runtime::{Runtime, RuntimeEvent};
@@ -104,6 +104,9 @@ pub struct Parts {
     pub metrics: Metrics,
 }
 
+/// So many questions are answered at a time; they take no place from the games' rounds.
+const QUESTIONS: usize = 4;
+
 /// No timer is shorter: what is due at once is said so, and a plan that is always due must not spin.
 const SOONEST: Duration = Duration::from_millis(5);
 
@@ -129,16 +132,26 @@ struct Controller {
     docker_down: Option<(Timestamp, String)>,
     /// What concerns all games.
     guards: Guards,
-    /// It is known to be the Docker Engine that the games run on.
-    docker_verified: bool,
-    /// The connection to it was interrupted, and nobody has looked since.
-    docker_in_doubt: bool,
+    docker: Trust,
+    /// Counts what cast doubt on it: a look that began before says nothing about what came after.
+    doubts: u64,
+    /// Why nothing may be touched, for those who wait beside the loop.
+    brake: watch::Sender<Option<Freeze>>,
     /// Another controller has taken over.
     deposed: bool,
     /// Desired state has been read.
     looked: bool,
     listing: Running,
     looking: Running,
+}
+
+/// Whether it is beyond doubt who answers as Docker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Trust {
+    /// It has to be asked who it is, before anything it says is believed.
+    Doubtful,
+    /// It is this Docker Engine.
+    Verified(String),
 }
 
 /// Something that runs at most once at a time, and once more if it was asked for meanwhile.
@@ -177,6 +190,7 @@ pub async fn run(
     let tasks = TaskTracker::new();
     let Parts { store, recorder, epoch, runtime, engines, policy, limits, relist_every, metrics } = parts;
     let mut triggers = triggers::triggers(&store, &*runtime, relist_every, ends, questions.0);
+    let brake = watch::Sender::new(None);
     let workshop = Workshop {
         runtime: runtime.clone(),
         engines,
@@ -186,10 +200,20 @@ pub async fn run(
         pulls: Arc::new(Semaphore::new(limits.pulls.max(1))),
         stops: Arc::new(Semaphore::new(limits.stops.max(1))),
         engine_calls: Arc::new(Semaphore::new(limits.engine_calls.max(1))),
+        brake: brake.subscribe(),
     };
     let rounds = Semaphore::new(limits.rounds.max(1));
     let mut controller = Controller {
-        context: Arc::new(Context { runtime, recorder, policy, epoch, metrics, rounds }),
+        context: Arc::new(Context {
+            runtime,
+            recorder,
+            policy,
+            epoch,
+            metrics,
+            rounds,
+            questions: Semaphore::new(QUESTIONS),
+            brake: brake.subscribe(),
+        }),
         workshop,
         games: HashMap::new(),
         versions: HashMap::new(),
@@ -199,8 +223,9 @@ pub async fn run(
         health,
         docker_down: None,
         guards: Guards::default(),
-        docker_verified: false,
-        docker_in_doubt: false,
+        docker: Trust::Doubtful,
+        doubts: 0,
+        brake,
         deposed: false,
         looked: false,
         listing: Running::No,
@@ -228,6 +253,7 @@ pub async fn run(
     }
     // Rounds that still wait for their turn end without having done anything.
     controller.context.rounds.close();
+    controller.context.questions.close();
     // What has begun comes to its end; its results are on record or will be looked at again.
     drop(triggers);
     controller.pulls.abort_all();
@@ -258,8 +284,7 @@ impl Controller {
             Trigger::Runtime(RuntimeEvent { game: None, action }) => {
                 tracing::debug!(action, "runtime events may have been lost");
                 // Whoever answers next may be another one: nothing begins before that is known.
-                self.docker_verified = false;
-                self.docker_in_doubt = true;
+                self.doubt_docker();
                 self.relist();
             }
             Trigger::Finished(finished) => match *finished {
@@ -284,7 +309,13 @@ impl Controller {
 
     /// Whether rounds may begin: the ground has been looked at, and nothing casts doubt on it.
     fn may_begin(&self) -> bool {
-        self.guards.looked && !self.docker_in_doubt
+        self.guards.looked && (matches!(self.docker, Trust::Verified(_)) || self.docker_down.is_some())
+    }
+
+    /// Whoever answers next may be another one.
+    fn doubt_docker(&mut self) {
+        self.doubts += 1;
+        self.docker = Trust::Doubtful;
     }
 
     fn nudge(&mut self, game: GameId) {

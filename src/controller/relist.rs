@@ -13,19 +13,27 @@ use crate::runtime::{Listed, RuntimeError};
 
 use super::facts::News;
 use super::work::Everything;
-use super::{ASK_AGAIN, Controller, Running};
+use super::{ASK_AGAIN, Controller, Running, Trust};
 
 impl Controller {
     pub(super) fn relist(&mut self) {
         if self.listing.ask() {
             self.context.metrics.relists.inc();
-            self.workshop.list(Duration::ZERO, !self.docker_verified);
+            self.workshop.list(Duration::ZERO, self.docker_known(), self.doubts);
+        }
+    }
+
+    /// Who answers, if that is beyond doubt.
+    pub(super) fn docker_known(&self) -> Option<String> {
+        match &self.docker {
+            Trust::Verified(id) => Some(id.clone()),
+            Trust::Doubtful => None,
         }
     }
 
     pub(super) fn listed(&mut self, everything: Everything) {
         let again = self.listing.end();
-        let Everything { ground, containers, directories } = everything;
+        let Everything { docker, doubts, ground, containers, directories } = everything;
         let ground_known = ground.is_ok();
         match ground {
             Ok(look) => {
@@ -39,43 +47,51 @@ impl Controller {
                 self.say(|status| status.database_down = Some(why));
             }
         }
-        match (containers, self.guards.other_docker().cloned()) {
-            (Ok(_), Some(freeze)) => self.another_docker(&freeze),
-            (Ok(_), None) if !ground_known && !self.docker_verified => self.list_again(),
-            (Ok(containers), None) => {
-                self.docker_verified = true;
-                let was_down = self.docker_down.take().is_some();
-                if was_down {
-                    tracing::info!("Docker answers again");
-                    self.tell_all(false, "DockerAnswers", "Docker answers again.");
-                }
-                self.context.metrics.docker_up.set(1);
-                self.say(|health| {
-                    health.started = true;
-                    health.docker_down = None;
-                });
-                self.compare(&containers, directories.as_ref(), was_down);
-                self.report_orphans(&containers);
+        let other = self.guards.other_docker().cloned();
+        let beyond_doubt = docker.filter(|_| doubts == self.doubts);
+        match (containers, beyond_doubt, other) {
+            (Err(error), ..) => self.docker_is_silent(&error),
+            (Ok(_), _, Some(freeze)) => self.another_docker(&freeze),
+            // Something came between: what was listed may be somebody else's.
+            (Ok(_), None, None) => {}
+            (Ok(_), Some(_), None) if !ground_known && self.docker_known().is_none() => {}
+            (Ok(containers), Some(id), None) => {
+                self.docker = Trust::Verified(id);
+                self.docker_answers(&containers, directories.as_ref());
             }
-            (Err(error), _) => self.docker_is_silent(&error),
         }
         tracing::debug!("looked at everything");
-        // What was asked before the interruption says nothing about what came after it.
-        self.docker_in_doubt &= again;
         if again {
             self.relist();
+        } else if self.docker_known().is_none() && self.listing == Running::No {
+            self.list_again();
         }
+    }
+
+    fn docker_answers(&mut self, containers: &[Listed], directories: Option<&HashSet<GameId>>) {
+        let was_down = self.docker_down.take().is_some();
+        if was_down {
+            tracing::info!("Docker answers again");
+            self.tell_all(false, "DockerAnswers", "Docker answers again.");
+        }
+        self.context.metrics.docker_up.set(1);
+        self.say(|health| {
+            health.started = true;
+            health.docker_down = None;
+        });
+        self.compare(containers, directories, was_down);
+        self.report_orphans(containers);
     }
 
     /// Another Docker Engine answers: the one that the games run on does not.
     fn another_docker(&mut self, freeze: &Freeze) {
-        self.docker_verified = false;
+        self.doubt_docker();
         self.docker_down.get_or_insert_with(|| (Timestamp::now(), freeze.message.clone()));
         self.say(|status| status.started = true);
     }
 
     fn list_again(&mut self) {
-        self.workshop.list(ASK_AGAIN, true);
+        self.workshop.list(ASK_AGAIN, None, self.doubts);
         self.listing = Running::Yes;
     }
 
@@ -91,7 +107,7 @@ impl Controller {
         let mut stale = Vec::new();
         for (game, entry) in self.games.iter().filter(|(_, entry)| entry.is_desired()) {
             let agrees = entry.facts.agree_with(*game, listed.get(game).copied());
-            if was_down || entry.waits_for_person() {
+            if was_down || (entry.waits_for_person() && self.guards.freeze().is_none()) {
                 stale.push((*game, News::EverythingStale));
             } else if entry.silent_since().is_none() && !agrees {
                 // (About a silent one Docker is asked again by its own retry.)
@@ -133,8 +149,6 @@ impl Controller {
             health.started = true;
             health.docker_down = Some(why.clone());
         });
-        // Whoever answers next may be another one.
-        self.docker_verified = false;
-        self.list_again();
+        self.doubt_docker();
     }
 }

@@ -20,6 +20,7 @@ use crate::reconcile::{FailureClass, Observation, Policy, Step, Wait, Work, plan
 use crate::runtime::{Runtime, RuntimeError};
 use crate::store::recorder::{MappingChange, RecordError, RecordedEvent};
 use crate::store::{Recorder, Recording};
+use tokio::sync::{Semaphore, watch};
 
 use super::facts::Facts;
 use super::metrics::Metrics;
@@ -35,7 +36,11 @@ pub(super) struct Context {
     pub(super) epoch: Epoch,
     pub(super) metrics: Metrics,
     /// Rounds that may ask Docker at the same time.
-    pub(super) rounds: tokio::sync::Semaphore,
+    pub(super) rounds: Semaphore,
+    /// Questions that may ask Docker at the same time.
+    pub(super) questions: Semaphore,
+    /// Why nothing may be touched, if so.
+    pub(super) brake: watch::Receiver<Option<Freeze>>,
 }
 
 /// What one round begins with.
@@ -47,6 +52,8 @@ pub(super) struct Input {
     pub(super) start_slot: bool,
     /// Docker is known not to answer anybody, since then.
     pub(super) docker_down: Option<(Timestamp, String)>,
+    /// Who answers as Docker, if that is beyond doubt.
+    pub(super) docker_engine_id: Option<String>,
     /// Why nothing may be touched, if so.
     pub(super) freeze: Option<Freeze>,
     /// Why its deletion waits, if it does.
@@ -106,8 +113,12 @@ impl Output {
 
 pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     let desired = input.desired.clone();
-    if !observe(context, &mut input).await {
+    if !observe(context, &context.rounds, &mut input).await {
         return Output::new(input);
+    }
+    if input.freeze.is_none() {
+        // It may have waited a while for its place.
+        input.freeze = context.brake.borrow().clone();
     }
     let observation = input.observation();
     let planned = plan(&desired, &input.record, &observation, &context.policy);
@@ -132,16 +143,33 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
 }
 
 /// Asks Docker about what is stale. False if the controller is ending.
-pub(super) async fn observe(context: &Context, input: &mut Input) -> bool {
+pub(super) async fn observe(context: &Context, places: &Semaphore, input: &mut Input) -> bool {
     if let Some(down) = &input.docker_down {
         input.facts.container = None;
         input.facts.silent = Some(down.clone());
         return true;
     }
     // Docker is asked by few at a time, however many games there are.
-    let Ok(_turn) = context.rounds.acquire().await else { return false };
+    let Ok(_turn) = places.acquire().await else { return false };
+    let knew = input.record.container.is_some();
     inspect(context, &input.desired, &input.record, &mut input.facts).await;
+    if knew
+        && input.facts.container == Some(None)
+        && let Err(why) = same_docker(context, input.docker_engine_id.as_deref()).await
+    {
+        input.facts.container = None;
+        input.facts.silent.get_or_insert((Timestamp::now(), why));
+    }
     true
+}
+
+/// A container that vanished may still be there: at another Docker Engine than the one that answers now.
+async fn same_docker(context: &Context, expected: Option<&str>) -> Result<(), String> {
+    match context.runtime.identity().await {
+        Ok(found) if expected.is_none_or(|expected| expected == found.id) => Ok(()),
+        Ok(found) => Err(format!("another Docker Engine answers ({})", found.id)),
+        Err(error) => Err(apply::chain(&error)),
+    }
 }
 
 async fn inspect(context: &Context, desired: &Desired, record: &Record, facts: &mut Facts) {
@@ -274,6 +302,11 @@ async fn act(context: &Context, desired: &Desired, plan: &Plan, output: &mut Out
     let subject = Subject { game: desired.id, name: desired.name.clone(), epoch: context.epoch };
     for planned in &plan.steps {
         let step = &planned.step;
+        if step.mutates() && context.brake.borrow().is_some() {
+            // Frozen since it was planned: the next round says so.
+            output.progressed = true;
+            return;
+        }
         if step.mutates() {
             tracing::info!(step = %step, cause = planned.cause, "step");
         } else {

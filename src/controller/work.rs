@@ -7,12 +7,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::{EngineClient, Target};
-use crate::game::controller::ControllerSpec;
+use crate::game::controller::{ControllerSpec, Freeze};
 use crate::game::record::Life;
 use crate::game::spec::Desired;
 use crate::game::{ContainerId, GameId, ImageRef, RaceName};
@@ -49,6 +49,10 @@ impl std::fmt::Debug for Output {
 /// What a look at everything found.
 #[derive(Debug)]
 pub(super) struct Everything {
+    /// Who answers as Docker, if it said so.
+    pub(super) docker: Option<String>,
+    /// What had cast doubt on that when the look began.
+    pub(super) doubts: u64,
     pub(super) ground: Result<GroundLook, StoreError>,
     pub(super) containers: Result<Vec<Listed>, RuntimeError>,
     /// The games that have a state directory; none if that cannot be told.
@@ -79,6 +83,8 @@ pub(super) struct Workshop {
     pub(super) pulls: Arc<Semaphore>,
     pub(super) stops: Arc<Semaphore>,
     pub(super) engine_calls: Arc<Semaphore>,
+    /// Why nothing may be touched, if so.
+    pub(super) brake: watch::Receiver<Option<Freeze>>,
 }
 
 impl Workshop {
@@ -103,6 +109,10 @@ impl Workshop {
         let this = self.clone();
         self.spawn(async move {
             let _place = this.stops.acquire().await;
+            if this.brake.borrow().is_some() {
+                // Frozen while it waited for its place.
+                return Finished::Work(game, number, News::ContainerStale);
+            }
             let news = match this.runtime.stop(game, &container, grace).await {
                 Ok(()) => News::ContainerStale,
                 Err(error) => counted(&step, &error),
@@ -148,15 +158,23 @@ impl Workshop {
     }
 
     /// Looks at everything, after a pause: what the games stand on, and every container. Docker is
-    /// asked who it is, before anything it says is believed, if it may have become another one.
-    pub(super) fn list(&self, wait: std::time::Duration, verify: bool) {
+    /// asked who it is, before anything it says is believed, unless that is beyond doubt.
+    pub(super) fn list(&self, wait: std::time::Duration, known: Option<String>, doubts: u64) {
         let this = self.clone();
         self.spawn(async move {
             tokio::time::sleep(wait).await;
-            let ground = this.look_at_ground(verify).await;
-            let containers = this.runtime.list().await;
+            let docker = match known {
+                Some(id) => Ok(id),
+                None => this.runtime.identity().await.map(|identity| identity.id),
+            };
+            let ground = this.look_at_ground(docker.as_deref().ok()).await;
             let directories = this.runtime.state_directories().await.ok();
-            Finished::Listed(Box::new(Everything { ground, containers, directories }))
+            let (docker, containers) = match docker {
+                Ok(id) => (Some(id), this.runtime.list().await),
+                // Who does not say who it is, is not asked anything else.
+                Err(error) => (None, Err(error)),
+            };
+            Finished::Listed(Box::new(Everything { docker, doubts, ground, containers, directories }))
         });
     }
 

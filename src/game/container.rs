@@ -107,6 +107,8 @@ pub enum ImageSelector {
 /// Where the state directory of a game stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateDirectory {
+    /// It is there, and the engine's own place in it is not empty: a game.
+    WithGame,
     /// It is there, with something in it.
     Present,
     /// It is there, with nothing in it.

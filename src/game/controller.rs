@@ -59,6 +59,27 @@ pub struct Instance {
     pub observed_rebind_generation: i64,
 }
 
+/// What is to be bound to the database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// The games run on this Docker Engine.
+    pub docker_engine_id: Option<String>,
+    /// The state root, which has this instance's sentinel.
+    pub state_root: bool,
+    /// The database goes on counting from here.
+    pub high_water: Option<i64>,
+    /// The confirmation that this comes from.
+    pub rebind_generation: Option<i64>,
+}
+
+impl ControllerSpec {
+    /// Whether an operator has said that a deletion that was first seen then is meant. A word from
+    /// the future is none: the clock was wrong when it was given.
+    pub fn confirms(&self, seen: Timestamp, now: Timestamp) -> bool {
+        self.deletions_confirmed_at.is_some_and(|confirmed| seen <= confirmed && confirmed <= now)
+    }
+}
+
 /// Why the controller touches nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum FreezeReason {

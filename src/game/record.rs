@@ -177,6 +177,9 @@ pub struct Record {
     pub last_log_lines: Option<String>,
     /// The container a restart takes away; set with the request's observation.
     pub restart_from: Option<ContainerId>,
+    /// What it was blocked by when it last was, until it runs, is stopped or is invalid: other
+    /// headlines may stand over it.
+    pub blocked_by: Option<String>,
     /// What keeps the game from going on, in words; what passes in a moment is not listed.
     pub waiting_on: Vec<String>,
     /// The truths in detail.
@@ -225,6 +228,7 @@ impl Record {
             last_exit: None,
             last_log_lines: None,
             restart_from: None,
+            blocked_by: None,
             waiting_on: Vec::new(),
             conditions: Vec::new(),
             operation: None,

@@ -79,6 +79,21 @@ pub struct Requests {
     pub unblock: i64,
 }
 
+impl Requests {
+    /// None of them further than these.
+    #[must_use]
+    pub fn at_most(self, most: Self) -> Self {
+        let Self { restart, force_turn, patch, restore, unblock } = self;
+        Self {
+            restart: restart.min(most.restart),
+            force_turn: force_turn.min(most.force_turn),
+            patch: patch.min(most.patch),
+            restore: restore.min(most.restore),
+            unblock: unblock.min(most.unblock),
+        }
+    }
+}
+
 /// The specification of a game, validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GameSpec {

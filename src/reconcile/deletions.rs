@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::backoff::after;
+use crate::game::controller::ControllerSpec;
 
 /// Deletions asked for within this time belong together.
 pub const WINDOW: Duration = Duration::from_secs(600);
@@ -33,10 +34,10 @@ pub struct Count {
 }
 
 impl Count {
-    /// Counts all games. Deletions seen up to `confirmed` are meant, and count as none; those that
-    /// are not done count however old they are, so that what is held stays held.
-    pub fn of(fates: impl Iterator<Item = Fate>, confirmed: Option<Timestamp>, now: Timestamp) -> Self {
-        let meant = |seen: Timestamp| confirmed.is_some_and(|confirmed| seen <= confirmed);
+    /// Counts all games. Deletions that an operator has confirmed count as none; those that are not
+    /// done count however old they are, so that what is held stays held.
+    pub fn of(fates: impl Iterator<Item = Fate>, spec: &ControllerSpec, now: Timestamp) -> Self {
+        let meant = |seen: Timestamp| spec.confirms(seen, now);
         let mut count = Self::default();
         for fate in fates {
             match fate {
@@ -73,7 +74,8 @@ mod tests {
         let fates = std::iter::repeat_n(Fate::Stays, stay)
             .chain(std::iter::repeat_n(Fate::Going(at(100)), going))
             .chain(std::iter::repeat_n(Fate::Gone(at(100)), gone));
-        Count::of(fates, confirmed.map(at), at(now))
+        let spec = ControllerSpec { deletions_confirmed_at: confirmed.map(at), ..ControllerSpec::default() };
+        Count::of(fates, &spec, at(now))
     }
 
     #[test]
@@ -96,5 +98,7 @@ mod tests {
         assert!(count(5, 10, 0, None, 1_000_000).too_many());
         assert!(!count(5, 10, 0, Some(100), 1_000_000).too_many());
         assert!(count(5, 10, 0, Some(99), 1_000_000).too_many());
+        // A word from the future was given by a wrong clock.
+        assert!(count(5, 10, 0, Some(2_000_000), 1_000_000).too_many());
     }
 }

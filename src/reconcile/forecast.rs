@@ -104,7 +104,7 @@ impl Foreseen {
             Step::LookAtNetwork | Step::CreateNetwork => self.seen.network = Looked::At(Some(self.network())),
             Step::LookAtStateDirectory => {
                 let has_state = self.record.init_intent_at.is_some();
-                let there = if has_state { StateDirectory::Present } else { StateDirectory::Absent };
+                let there = if has_state { StateDirectory::WithGame } else { StateDirectory::Absent };
                 self.seen.state_directory = Looked::At(there);
             }
             Step::LookAtContents => {

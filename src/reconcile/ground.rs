@@ -2,7 +2,7 @@
 //! root, and the database itself. If not, the whole controller touches nothing.
 
 use crate::game::InstanceId;
-use crate::game::controller::{ControllerSpec, Freeze, FreezeReason as Reason, Ground, Instance};
+use crate::game::controller::{Binding, ControllerSpec, Freeze, FreezeReason as Reason, Ground, Instance};
 
 /// What was found, and who else is there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,20 +21,7 @@ pub struct Verdict {
     /// Why nothing may be touched; empty if it may.
     pub freezes: Vec<Freeze>,
     /// What is to be bound: at a first start, or because an operator confirmed it.
-    pub bind: Option<Bind>,
-}
-
-/// What is to be bound.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Bind {
-    /// The games run on this Docker Engine.
-    pub docker_engine_id: Option<String>,
-    /// The state root gets this instance's sentinel.
-    pub state_root: bool,
-    /// The database goes on counting from here.
-    pub high_water: Option<i64>,
-    /// The confirmation that this comes from.
-    pub rebind_generation: Option<i64>,
+    pub bind: Option<Binding>,
 }
 
 const REBIND: &str = "If this is a deliberate move, confirm it with `gamekeeper rebind`.";
@@ -42,7 +29,7 @@ const REBIND: &str = "If this is a deliberate move, confirm it with `gamekeeper 
 /// Compares what is found with what should be.
 pub fn verdict(spec: &ControllerSpec, instance: &Instance, found: &Found) -> Verdict {
     let mut freezes = Vec::new();
-    let mut bind = Bind::default();
+    let mut bind = Binding::default();
     // A confirmation counts once, and only for what it names.
     let asked = spec.rebind_generation > instance.observed_rebind_generation;
     let confirmed = |named: bool| asked && named;
@@ -64,10 +51,13 @@ pub fn verdict(spec: &ControllerSpec, instance: &Instance, found: &Found) -> Ver
     }
     let named_root = confirmed(spec.rebind.state_root == found.ground.state_root);
     match state_root(instance, found) {
-        StateRoot::Ours => {}
+        StateRoot::Ours => bind.state_root = !instance.state_root_bound,
         StateRoot::Fresh => bind.state_root = true,
-        StateRoot::Wrong(_) if named_root => bind.state_root = true,
-        StateRoot::Wrong(why) => freezes.push(why),
+        // A confirmation makes another root ours; it mends none, and drives nobody out of it.
+        StateRoot::Wrong(why) => match why.reason {
+            Reason::StateRootMissing | Reason::StateRootOfAnother if named_root => bind.state_root = true,
+            _ => freezes.push(why),
+        },
     }
     let kept = found.ground.high_water.filter(|_| found.ground.state_root == Some(own(instance.id)));
     if let Some(kept) = kept.filter(|kept| *kept > instance.high_water) {
@@ -84,19 +74,24 @@ pub fn verdict(spec: &ControllerSpec, instance: &Instance, found: &Found) -> Ver
             ));
         }
     }
-    if spec.frozen {
-        let why = if spec.frozen_because.is_empty() { "no reason was given" } else { &spec.frozen_because };
-        freezes.push(freeze(
-            Reason::FrozenByHand,
-            format!("An operator has frozen the controller: {why}."),
-            "`gamekeeper unfreeze` lets it act again.".into(),
-        ));
-    }
+    freezes.extend(by_hand(spec));
     if asked && freezes.iter().all(|freeze| freeze.reason == Reason::FrozenByHand) {
         bind.rebind_generation = Some(spec.rebind_generation);
     }
-    let bind = (bind != Bind::default()).then_some(bind);
+    let bind = (bind != Binding::default()).then_some(bind);
     Verdict { freezes, bind }
+}
+
+/// The freeze that an operator asked for.
+pub fn by_hand(spec: &ControllerSpec) -> Option<Freeze> {
+    let why = if spec.frozen_because.is_empty() { "no reason was given" } else { &spec.frozen_because };
+    spec.frozen.then(|| {
+        freeze(
+            Reason::FrozenByHand,
+            format!("An operator has frozen the controller: {why}."),
+            "`gamekeeper unfreeze` lets it act again.".into(),
+        )
+    })
 }
 
 enum StateRoot {
@@ -185,7 +180,7 @@ mod tests {
         let empty =
             Found { ground: Ground { state_root: None, high_water: None, ..found().ground }, ..found() };
         let verdict = verdict(&ControllerSpec::default(), &fresh, &empty);
-        let bind = Bind { docker_engine_id: Some("A".into()), state_root: true, ..Bind::default() };
+        let bind = Binding { docker_engine_id: Some("A".into()), state_root: true, ..Binding::default() };
         assert_eq!(verdict, Verdict { freezes: Vec::new(), bind: Some(bind) });
     }
 
@@ -208,6 +203,20 @@ mod tests {
         // A silent Docker is no other one, and a database that is ahead has only not been noted yet.
         assert_eq!(with(|found| found.ground.docker_engine_id = None), []);
         assert_eq!(with(|found| found.ground.high_water = Some(9)), []);
+    }
+
+    #[test]
+    fn a_confirmation_mends_no_disk_and_drives_nobody_out() {
+        let spec = ControllerSpec { rebind_generation: 1, rebind: found().ground, ..Default::default() };
+        for change in [
+            |found: &mut Found| found.unreadable = Some("EROFS".into()),
+            |found: &mut Found| found.locked_by_another = true,
+        ] {
+            let mut found = found();
+            change(&mut found);
+            let verdict = verdict(&spec, &instance(), &found);
+            assert_eq!((verdict.freezes.len(), verdict.bind), (1, None));
+        }
     }
 
     #[test]

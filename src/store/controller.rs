@@ -5,7 +5,7 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, IntoActiveModel, TransactionTrait,
 };
 
-use crate::game::controller::{ControllerSpec, Ground, Instance};
+use crate::game::controller::{Binding, ControllerSpec, Ground, Instance};
 use crate::game::{Epoch, InstanceId};
 
 use super::convert::{from_db, to_db};
@@ -107,19 +107,6 @@ impl Store {
         change.exec(&self.db).await?;
         Ok(())
     }
-}
-
-/// What is to be bound.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Binding {
-    /// To this Docker Engine.
-    pub docker_engine_id: Option<String>,
-    /// To the state root, which has its sentinel now.
-    pub state_root: bool,
-    /// The counter goes on from here.
-    pub high_water: Option<i64>,
-    /// The confirmation that came true with it.
-    pub rebind_generation: Option<i64>,
 }
 
 /// A leadership.

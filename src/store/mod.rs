@@ -22,7 +22,7 @@ mod records;
 mod tombstones;
 mod versions;
 
-pub use controller::{Binding, ControllerChange, Lead};
+pub use controller::{ControllerChange, Lead};
 pub use desired::{Author, Conflict, Preconditions, RowVersion, StoredGame, WriteError, Written};
 pub use examine::Examined;
 pub use open::OpenError;

@@ -20,7 +20,9 @@ use crate::game::spec::{Deletion, Source};
 use crate::game::{Epoch, GameId, Name, Namespace, OperationId, RaceName, UserId};
 
 use super::convert::to_db;
-use super::entity::{games, instance, leases, operation_log, player_mappings, runtime_records};
+use super::entity::{
+    game_tombstones, games, instance, leases, operation_log, player_mappings, runtime_records,
+};
 use super::events::{self, About};
 use super::records::{cut, to_row};
 use super::{Store, StoreError};
@@ -275,13 +277,18 @@ async fn write_one(db: &impl ConnectionTrait, epoch: Epoch, recording: &Recordin
             }
             Deletion::RowGone => {}
         }
-        let now = to_db(jiff::Timestamp::now());
-        db.execute_raw(sea_orm::Statement::from_sql_and_values(
-            db.get_database_backend(),
-            "UPDATE game_tombstones SET handled_at = ? WHERE game_id = ? AND handled_at IS NULL",
-            [now.into(), DbUuid(recording.game.0).into()],
-        ))
-        .await?;
+        // A tombstone that is newer than what was decided about has a grace of its own.
+        let up_to = match deletion {
+            Deletion::Requested => i64::MAX,
+            Deletion::RowGone => recording.record.observed_generation,
+        };
+        game_tombstones::Entity::update_many()
+            .col_expr(game_tombstones::Column::HandledAt, Expr::value(to_db(jiff::Timestamp::now())))
+            .filter(game_tombstones::Column::GameId.eq(DbUuid(recording.game.0)))
+            .filter(game_tombstones::Column::HandledAt.is_null())
+            .filter(game_tombstones::Column::Generation.lte(up_to))
+            .exec(db)
+            .await?;
     }
     Ok(())
 }

@@ -149,3 +149,18 @@ async fn a_container_without_row_or_tombstone_is_reported_and_left_alone() {
     docker(&["kill", &container(&game)]);
     world.until(&game, "healed", |status| status.phase == "running" && status.restarts == 1).await;
 }
+
+#[tokio::test]
+async fn a_row_that_is_made_anew_can_be_asked_again() {
+    let world = World::started().await;
+    let game = world.running("again").await;
+    world.ok(&["restart", "again", "--wait"]);
+    world.ok(&["restart", "again", "--wait"]);
+    // Its counters begin anew with it.
+    world.sql(&format!("BEGIN; DELETE FROM games WHERE game_id = '{game}'; COMMIT")).await;
+    world.game_with_id(&game, "again", "1.4.2").await;
+    world.until(&game, "running", |status| status.phase == "running" && status.reason == "Running").await;
+    let life = inspect(&game, "{{.Id}}");
+    world.ok(&["restart", "again", "--wait"]);
+    assert_ne!(inspect(&game, "{{.Id}}"), life);
+}

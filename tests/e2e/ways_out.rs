@@ -53,6 +53,16 @@ async fn an_orphan_is_removed_and_its_state_stays() {
     assert!(world.state_root().join(&game).join(&game).is_dir());
     world.eventually("it is no orphan any more", async || !world.ok(&["status"]).contains(&game)).await;
     assert_eq!(inspect(&other, "{{.Id}} {{.State.StartedAt}}"), life);
+    // The same game made again, without players, and deleted again, by SQL.
+    world
+        .sql(&format!(
+            "INSERT INTO games (game_id, name, desired_status) VALUES ('{game}', 'again', 'stopped')"
+        ))
+        .await;
+    world.until(&game, "seen", |status| status.phase == "stopped" && status.reason == "Stopped").await;
+    world.sql(&format!("UPDATE games SET deletion_requested_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now') WHERE game_id = '{game}'")).await;
+    let rows = format!("SELECT count(*) FROM games WHERE game_id = '{game}'");
+    world.eventually("its row is gone", async || world.count(&rows).await == 0).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! From a patched object to what is changed: each wish is checked against what is found now.
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{conflict, invalid};
@@ -44,11 +43,10 @@ pub(super) fn changes(
     old: &ControllerSpec,
     new: &ControllerSpecManifest,
     status: &ControllerStatus,
-    now: Timestamp,
 ) -> Result<Vec<ControllerChange>, ApiError> {
     let mut changes = Vec::new();
     changes.extend(freeze(old, new).map_err(|problem| invalid(vec![problem]))?);
-    changes.extend(confirmation(old, new, status, now)?);
+    changes.extend(confirmation(old, new, status)?);
     changes.extend(rebind(old, new, status)?);
     Ok(changes)
 }
@@ -76,7 +74,6 @@ fn confirmation(
     old: &ControllerSpec,
     new: &ControllerSpecManifest,
     status: &ControllerStatus,
-    now: Timestamp,
 ) -> Result<Option<ControllerChange>, ApiError> {
     let problem =
         |message: String| Err(invalid(vec![SpecProblem::new("spec.deletionsConfirmedAt", message)]));
@@ -89,13 +86,9 @@ fn confirmation(
         (_, Some(after)) => match status.held_deletions.games.iter().map(|game| game.seen_at).max() {
             None => Err(conflict("no deletion is held now, so there is nothing to confirm".into())),
             // Later than what is held means deletions that nobody can have been shown.
-            Some(latest)
-                if after > latest.max(old.deletions_confirmed_at.unwrap_or(latest)) || after > now =>
-            {
-                problem(format!(
-                    "has to be the seenAt of a deletion that is held; the latest of them is {latest}"
-                ))
-            }
+            Some(latest) if after > latest.max(old.deletions_confirmed_at.unwrap_or(latest)) => problem(
+                format!("has to be the seenAt of a deletion that is held; the latest of them is {latest}"),
+            ),
             Some(_) => Ok(Some(ControllerChange::ConfirmDeletions(after))),
         },
         (None, None) => Ok(None),

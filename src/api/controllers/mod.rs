@@ -62,7 +62,7 @@ pub(super) async fn patch(
             return Err(refused(Conflict::Replaced.into()));
         }
         let wanted = changes::wanted(&object, patch.apply(&object)?).map_err(invalid)?;
-        let changes = changes::changes(&old, &wanted, &status(&shared), jiff::Timestamp::now())?;
+        let changes = changes::changes(&old, &wanted, &status(&shared))?;
         if changes.is_empty() {
             return Ok(Json(object));
         }

@@ -85,13 +85,8 @@ pub(in crate::api) async fn remove(
     let orphan = orphan(&shared, game_id)?;
     let path = shared.api.runtime.state_path(game_id);
     if !write.dry_run {
-        // A tombstone needs a name that is one; nobody asks for it by that.
-        let name: Name = match orphan.name.parse() {
-            Ok(name) => name,
-            Err(_) => parsed("gameId", &game_id.to_string())?,
-        };
         let namespace: Namespace = parsed("gameId", DEFAULT_NAMESPACE)?;
-        match shared.api.store.bury_game(game_id, &namespace, &name, &write.author).await {
+        match shared.api.store.bury_game(game_id, &namespace, &write.author).await {
             Ok(()) => {
                 tracing::warn!(%game_id, who = %write.author.requested_by, "an operator has a container removed");
             }

@@ -214,6 +214,7 @@ impl From<Record> for GameStatus {
             last_exit,
             last_log_lines,
             restart_from: _,
+            blocked_by: _,
             waiting_on,
             conditions,
             operation,

@@ -104,7 +104,7 @@ pub(super) fn observed(record: &Record, observation: &Observation) -> Vec<Fact> 
             }
             if let Looked::At(there) = seen.state_directory {
                 let is = match there {
-                    StateDirectory::Present => "is there",
+                    StateDirectory::WithGame | StateDirectory::Present => "is there",
                     StateDirectory::Empty => "is there, and empty",
                     StateDirectory::Absent => "is not there",
                 };

@@ -83,6 +83,7 @@ impl Round<'_> {
         let known =
             self.was.phase == Phase::Blocked && self.was.reason == reason && self.was.operation.is_none();
         self.headline(Phase::Blocked, reason, message);
+        self.record.blocked_by = Some(reason.to_owned());
         if known {
             self.plan.operation = OperationChange::default();
         } else {
@@ -98,7 +99,7 @@ impl Round<'_> {
         });
         let on_purpose = match self.desired.deletion {
             Some(Deletion::Requested) => self.observation.deletion_held.is_none(),
-            Some(Deletion::RowGone) => false,
+            Some(Deletion::RowGone) => self.observation.deletion_held.is_none() && !self.is_in_grace(),
             None => self.desired.status == DesiredStatus::Stopped && self.desired.stop_now,
         };
         if !alive || on_purpose || !self.has_state() {
@@ -118,7 +119,8 @@ impl Round<'_> {
                 self.step(Step::LookAtStateDirectory, "it was gone");
                 true
             }
-            Looked::At(StateDirectory::Present | StateDirectory::Empty) | Looked::NotYet => false,
+            Looked::At(StateDirectory::WithGame | StateDirectory::Present | StateDirectory::Empty)
+            | Looked::NotYet => false,
         }
     }
 
@@ -127,7 +129,7 @@ impl Round<'_> {
         let gone = match seen.state_directory {
             Looked::At(StateDirectory::Absent) => self.has_state(),
             Looked::At(StateDirectory::Empty) => self.record.initialized_at.is_some(),
-            Looked::At(StateDirectory::Present) | Looked::NotYet => false,
+            Looked::At(StateDirectory::WithGame | StateDirectory::Present) | Looked::NotYet => false,
         };
         if gone {
             self.blocked(
@@ -170,10 +172,9 @@ impl Round<'_> {
         }
         self.record.observed_requests.unblock = self.desired.requests.unblock;
         self.forget_failures();
-        if self.was.phase != Phase::Blocked {
-            return;
-        }
-        match self.was.reason.as_str() {
+        // Whatever the headline says by now: a freeze, a silence, a crash may stand over it.
+        let Some(reason) = self.record.blocked_by.take() else { return };
+        match reason.as_str() {
             TURN_WENT_BACK => {
                 // What the engine has is another history of the game.
                 self.record.current_turn = None;

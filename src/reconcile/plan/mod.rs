@@ -128,6 +128,11 @@ impl<'a> Round<'a> {
         record.observed_generation = desired.generation;
         record.observed_membership_revision = desired.membership_revision;
         let now = observation.now;
+        // A time further ahead than any wait is long is from before a clock jumped back.
+        record.next_attempt_at =
+            record.next_attempt_at.filter(|at| *at <= after(now, policy.backoff_longest));
+        record.start_began_at = record.start_began_at.map(|began| began.min(now));
+        record.healthy_since = record.healthy_since.map(|since| since.min(now));
         // What is to be deleted counts from when that was first seen.
         record.deletion_seen_at = desired.deletion.map(|_| was.deletion_seen_at.unwrap_or(now));
         Self {
@@ -309,8 +314,17 @@ impl<'a> Round<'a> {
                 self.truths.fails(C::Ready, &self.record.reason, self.record.message.clone());
             }
         }
+        let looks =
+            !self.plan.steps.is_empty() && self.plan.steps.iter().all(|planned| !planned.step.mutates());
+        if self.record.phase == Phase::Blocked && self.was.phase == Phase::Blocked && looks {
+            // Looking whether it is mended changes nothing of what is waited for.
+            self.wait(Wait::Person);
+        }
         let lasting = self.plan.waiting_on.iter().filter(|wait| wait.lasts());
         self.record.waiting_on = lasting.map(ToString::to_string).collect();
+        if matches!(self.record.phase, Phase::Running | Phase::Finished | Phase::Stopped | Phase::Invalid) {
+            self.record.blocked_by = None;
+        }
         let generation = self.record.observed_generation;
         self.truths.write(&mut self.record.conditions, generation, self.now);
         if self.plan.operation.close.is_some() {

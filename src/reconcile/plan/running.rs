@@ -1,6 +1,6 @@
 //! The way up: from nothing, from a container that does not run, from one that must be replaced.
 
-use crate::game::container::{Container, ContainerState, ImageSelector};
+use crate::game::container::{Container, ContainerState, ImageSelector, StateDirectory};
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::record::{AppliedSpec, Exit, Life};
 use crate::game::{ConditionType as C, NetworkId, Phase};
@@ -281,6 +281,10 @@ impl Round<'_> {
         }
         if self.lacks_its_state(seen) || self.directory_is_held(seen) {
             return;
+        }
+        if self.record.applied.is_none() && seen.state_directory == Looked::At(StateDirectory::WithGame) {
+            // A game is there that no record speaks of: as if its initialisation had been sent.
+            self.record.init_intent_at = Some(self.record.init_intent_at.unwrap_or(self.now));
         }
         let cause = if self.is_healing() { "its engine is not there" } else { "it should run" };
         self.begin_start(cause);

@@ -85,7 +85,10 @@ impl Round<'_> {
             (DeletionPolicy::Delete, Looked::NotYet) => {
                 self.step(Step::LookAtStateDirectory, "its deletion policy is Delete");
             }
-            (DeletionPolicy::Delete, Looked::At(StateDirectory::Present | StateDirectory::Empty)) => {
+            (
+                DeletionPolicy::Delete,
+                Looked::At(StateDirectory::WithGame | StateDirectory::Present | StateDirectory::Empty),
+            ) => {
                 self.step(Step::RemoveStateDirectory(vacancy), "its deletion policy is Delete");
             }
             (DeletionPolicy::Delete, Looked::At(StateDirectory::Absent)) | (DeletionPolicy::Retain, _) => {
@@ -94,11 +97,20 @@ impl Round<'_> {
         }
     }
 
+    fn grace_ends(&self) -> jiff::Timestamp {
+        after(self.record.deletion_seen_at.unwrap_or(self.now), self.policy.deletion_grace)
+    }
+
+    /// Its row vanished a short while ago. (A clock that jumped back must not make that last for ever.)
+    pub(super) fn is_in_grace(&self) -> bool {
+        let ends = self.grace_ends();
+        self.now < ends && ends <= after(self.now, self.policy.deletion_grace)
+    }
+
     /// The row vanished a short while ago: nothing is torn down yet.
     fn row_may_come_back(&mut self) -> bool {
-        let begins = after(self.record.deletion_seen_at.unwrap_or(self.now), self.policy.deletion_grace);
-        // A clock that jumped back must not put it off for ever.
-        let waits = self.now < begins && begins <= after(self.now, self.policy.deletion_grace);
+        let waits = self.is_in_grace();
+        let begins = self.grace_ends();
         if waits {
             let phase = self.record.phase;
             let message = format!(

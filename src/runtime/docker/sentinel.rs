@@ -61,7 +61,13 @@ impl StateRoot {
     pub(super) fn keep_high_water(&self, high_water: i64) -> io::Result<()> {
         let root = self.open()?;
         self.check(&root)?;
-        replace(&open_beneath(&root, DIRECTORY)?, HIGH_WATER, &high_water.to_string())
+        let own = open_beneath(&root, DIRECTORY)?;
+        // It never goes back: that is what it is for.
+        let kept = read(&own, HIGH_WATER)?.and_then(|text| text.parse::<i64>().ok());
+        if kept.is_some_and(|kept| kept >= high_water) {
+            return Ok(());
+        }
+        replace(&own, HIGH_WATER, &high_water.to_string())
     }
 
     /// That this handle leads to this instance's state root: asked before anything is made or

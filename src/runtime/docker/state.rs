@@ -66,15 +66,24 @@ impl StateRoot {
 
     pub(super) fn look(&self, game: GameId) -> io::Result<StateDirectory> {
         let root = match self.open() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(StateDirectory::Absent),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.instance.is_none() => {
+                return Ok(StateDirectory::Absent);
+            }
             root => root?,
         };
+        self.check(&root)?;
         match rustix::fs::statat(&root, game.to_string(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => {
-                // Whose content only its owner may see has one, as far as anybody else can tell.
-                let opened = open_beneath(&root, &game.to_string());
-                let empty = opened.and_then(|directory| contents::is_empty(&directory)).unwrap_or(false);
-                Ok(if empty { StateDirectory::Empty } else { StateDirectory::Present })
+                let name = game.to_string();
+                let empty = |directory: io::Result<OwnedFd>| directory.and_then(|it| contents::is_empty(&it));
+                let directory = open_beneath(&root, &name);
+                let place = directory.as_ref().ok().map(|directory| open_beneath(directory, &name));
+                Ok(match (empty(directory), place.map(empty)) {
+                    (Ok(true), _) => StateDirectory::Empty,
+                    (Ok(false), Some(Ok(false))) => StateDirectory::WithGame,
+                    // Whose content only its owner may see has one, as far as anybody else can tell.
+                    _ => StateDirectory::Present,
+                })
             }
             Ok(_) => Err(not_a_directory()),
             Err(Errno::NOENT) => Ok(StateDirectory::Absent),
@@ -137,8 +146,10 @@ impl StateRoot {
 
     /// Every directory in it that a game's could be.
     pub(super) fn games(&self) -> io::Result<HashSet<GameId>> {
+        let root = self.open()?;
+        self.check(&root)?;
         let mut games = HashSet::new();
-        for entry in Dir::read_from(self.open()?)? {
+        for entry in Dir::read_from(root)? {
             let entry = entry?;
             let is_directory = matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
             let game: Option<GameId> = entry.file_name().to_str().ok().and_then(|name| name.parse().ok());
@@ -148,7 +159,9 @@ impl StateRoot {
     }
 
     pub(super) fn open_game(&self, game: GameId) -> io::Result<Option<OwnedFd>> {
-        match self.open().and_then(|root| open_beneath(&root, &game.to_string())) {
+        let root = self.open()?;
+        self.check(&root)?;
+        match open_beneath(&root, &game.to_string()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             directory => directory.map(Some),
         }

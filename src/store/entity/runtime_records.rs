@@ -37,6 +37,7 @@ pub struct Model {
     pub finished_at: Option<DateTimeUtc>,
     pub last_observed_at: Option<DateTimeUtc>,
     pub operation_id: Option<DbUuid>,
+    pub blocked_by: Option<String>,
     pub waiting_on: Json,
     pub deletion_seen_at: Option<DateTimeUtc>,
     pub start_began_at: Option<DateTimeUtc>,

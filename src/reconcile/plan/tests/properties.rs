@@ -81,6 +81,7 @@ prop_compose! {
         world.rival = rival.then(|| "somebody-elses".to_owned());
         if lost { world.record = Record::first_seen(Requests::default()); }
         world.record.reason = reason.to_owned();
+        world.record.blocked_by = Some(reason.to_owned());
         world.record.phase = Phase::ALL[phase];
         world.record.failures = failures;
         world.record.last_exit = exit_life.map(|life| Exit {

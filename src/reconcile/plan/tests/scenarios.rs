@@ -380,3 +380,80 @@ fn a_container_being_removed_is_waited_for() {
     let planned = world.converge();
     assert!(world.done.is_empty() && planned.look_again.is_some());
 }
+
+#[test]
+fn unblocking_works_whatever_headline_stands_over_the_block() {
+    let mut world = World::running();
+    world.record.current_turn = Some(5);
+    world.later(Duration::from_secs(20));
+    assert_eq!(world.record.reason, "TurnWentBack");
+    world.docker_answers = false;
+    world.later(Duration::from_secs(20));
+    assert_eq!(world.record.phase, Phase::Unknown);
+    world.docker_answers = true;
+    world.change(|d| d.requests.unblock = 1);
+    world.converge();
+    assert_eq!((world.record.phase, world.record.current_turn), (Phase::Running, Some(0)));
+    assert_eq!(world.record.timeline, 2, "another history of the game");
+}
+
+#[test]
+fn an_unblocked_game_whose_image_is_another_one_now_takes_it() {
+    let mut world = World::running();
+    world.record.phase = Phase::Blocked;
+    world.record.blocked_by = Some("PinnedImageGone".into());
+    world.record.image_id = Some(ImageId::new("sha256:gone"));
+    world.container = None;
+    world.record.container = None;
+    world.looks = Looks::none();
+    world.change(|d| d.requests.unblock = 1);
+    world.converge();
+    assert_eq!(
+        (world.record.phase, world.record.image_id.as_ref()),
+        (Phase::Running, Some(&ImageId::new("sha256:1")))
+    );
+}
+
+#[test]
+fn a_row_and_a_state_that_are_both_gone_end_after_the_grace() {
+    let mut world = World::running();
+    world.state_directory = StateDirectory::Absent;
+    world.looks = Looks::seeing(StateDirectory::Absent);
+    world.change(|d| d.deletion = Some(Deletion::RowGone));
+    world.converge();
+    assert_eq!(world.record.reason, "StateMissing");
+    assert!(world.done.is_empty());
+    world.later(Duration::from_secs(61));
+    assert!(world.row_deleted && world.container.is_none());
+}
+
+#[test]
+fn a_clock_that_jumps_back_after_an_init_was_sent_puts_nothing_off_for_ever() {
+    let mut world = World::new();
+    world.engines = Engines::NeverHealthy;
+    world.converge();
+    world.record.init_intent_at = Some(world.now);
+    let ahead = world.now.checked_add(jiff::SignedDuration::from_hours(10)).unwrap();
+    world.record.next_attempt_at = Some(ahead);
+    world.record.start_began_at = Some(ahead);
+    world.engines = Engines::Healthy;
+    world.later(Duration::from_secs(2));
+    assert_eq!(world.record.phase, Phase::Running, "{}", world.record.reason);
+}
+
+#[test]
+fn a_game_that_no_record_speaks_of_is_never_initialised_over() {
+    let mut world = World::new();
+    world.state_directory = StateDirectory::WithGame;
+    world.contents = crate::game::record::Contents::new("a game of old");
+    world.converge();
+    assert!(!world.done.iter().any(|step| step.starts_with("initialise")), "{:?}", world.done);
+    assert_eq!((world.record.phase, world.record.reason.as_str()), (Phase::Blocked, "PartialInit"));
+    // Its engine has it after all: it is taken as it is.
+    let mut world = World::new();
+    world.state_directory = StateDirectory::WithGame;
+    world.contents = crate::game::record::Contents::new("a game of old");
+    world.turn = Some(7);
+    world.converge();
+    assert_eq!((world.record.phase, world.record.current_turn), (Phase::Running, Some(7)));
+}

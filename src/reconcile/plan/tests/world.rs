@@ -72,6 +72,11 @@ pub(crate) struct Looks {
 }
 
 impl Looks {
+    /// The state directory was looked at.
+    pub(crate) fn seeing(state_directory: StateDirectory) -> Self {
+        Self { state_directory: Looked::At(state_directory), ..Self::none() }
+    }
+
     pub(crate) fn none() -> Self {
         Self {
             image: Image::NotYet,
