@@ -13,6 +13,7 @@ mod ground;
 mod metrics;
 mod pulls;
 mod queue;
+mod recording;
 mod relist;
 mod round;
 mod slots;

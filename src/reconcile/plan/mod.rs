@@ -14,6 +14,7 @@ mod blocked;
 mod engine;
 mod inputs;
 mod running;
+mod starting;
 mod stopped;
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! The way up: from nothing, from a container that does not run, from one that must be replaced.
+//! Desired running: which inputs, which container, and what is replaced. (How one is made and
+//! started is `starting`, what a live one says `engine`.)
 
-use crate::game::container::{Container, ContainerState, ImageSelector, StateDirectory};
+use crate::game::container::{Container, ContainerState};
 use crate::game::operation::{Ending, OperationKind};
-use crate::game::record::{AppliedSpec, Exit, Life};
-use crate::game::{ConditionType as C, NetworkId, Phase};
+use crate::game::record::{AppliedSpec, Life};
+use crate::game::{ConditionType as C, Phase};
 use crate::reconcile::backoff::after;
-use crate::reconcile::observed::{Image, Looked, Seen, Work};
-use crate::reconcile::policy::PullPolicy;
-use crate::reconcile::step::{Step, Wait};
+use crate::reconcile::observed::{Seen, Work};
+use crate::reconcile::step::Wait;
 
-use super::blocked::{FOREIGN_CONTAINER, PINNED_IMAGE_GONE};
+use super::blocked::FOREIGN_CONTAINER;
 use super::inputs::{Unmet, declared, may_begin};
-use super::{Mappings, Round, ours};
+use super::{Round, ours};
 
 /// How soon a container in somebody else's hands is looked at again.
 const SETTLING: std::time::Duration = std::time::Duration::from_secs(1);
@@ -217,7 +217,7 @@ impl Round<'_> {
     }
 
     /// Takes away a container that a new one is to follow.
-    fn replace(&mut self, seen: &Seen, cause: &str) {
+    pub(super) fn replace(&mut self, seen: &Seen, cause: &str) {
         if self.waits_for_attempt() {
             return;
         }
@@ -228,240 +228,5 @@ impl Round<'_> {
             self.headline(Phase::Starting, "Replacing", "The old container is being taken away.");
         }
         self.remove_by_steps(seen, cause);
-    }
-
-    /// No container: make one, once everything that it needs is there.
-    fn nothing_there(&mut self, seen: &Seen, target: &AppliedSpec) {
-        let Some(vacancy) = seen.vacancy() else { return };
-        self.truths.fails(C::ContainerRunning, "NoContainer", "No container of this game is there.");
-        if let Some(lost) = self.record.container.take() {
-            let life = self
-                .record
-                .container_started_at
-                .take()
-                .map(|started_at| Life { container: lost, started_at });
-            self.count_exit(
-                life,
-                None,
-                false,
-                "Removed",
-                "The container vanished without Gamekeeper removing it.",
-            );
-        }
-        self.record.restart_from = None;
-        self.no_longer_serving();
-        if self.waits_for_attempt() {
-            return;
-        }
-        let selector = match (&self.record.image_id, self.has_state()) {
-            (Some(id), true) => ImageSelector::Pinned(id.clone()),
-            _ => ImageSelector::Reference(target.image.clone()),
-        };
-        let (found, fetched) = match &seen.image {
-            Image::At { selector: looked_for, found, fetched } if *looked_for == selector => {
-                (found.clone(), *fetched)
-            }
-            _ => {
-                self.step(Step::LookAtImage(selector.clone()), "a container needs it");
-                (None, false)
-            }
-        };
-        if seen.network == Looked::NotYet {
-            self.step(Step::LookAtNetwork, "a container needs it");
-        }
-        if seen.state_directory == Looked::NotYet {
-            self.step(Step::LookAtStateDirectory, "a container mounts it");
-        }
-        if !self.plan.steps.is_empty() {
-            if let Some(Work::Pulling { image, .. }) = self.working() {
-                // Looking again is no reason to let go of it.
-                self.wait(Wait::Pull(image.clone()));
-            }
-            return;
-        }
-        if self.lacks_its_state(seen) || self.directory_is_held(seen) {
-            return;
-        }
-        if self.record.applied.is_none() && seen.state_directory == Looked::At(StateDirectory::WithGame) {
-            // A game is there that no record speaks of: as if its initialisation had been sent.
-            self.record.init_intent_at = Some(self.record.init_intent_at.unwrap_or(self.now));
-        }
-        let cause = if self.is_healing() { "its engine is not there" } else { "it should run" };
-        self.begin_start(cause);
-        let fetch_first = self.policy.pull == PullPolicy::Always
-            && !fetched
-            && matches!(selector, ImageSelector::Reference(_));
-        let Some(image) = found.filter(|_| !fetch_first) else {
-            return self.fetch(target, &selector, fetched);
-        };
-        self.truths.holds(C::ImageReady, "Present", "The image is on the host.");
-        if !self.holds_start_slot() {
-            return;
-        }
-        if !self.has_state() {
-            // Also where somebody made it: the engine's user must own it.
-            self.step(Step::CreateStateDirectory(target.run_as), "the game has no state yet");
-        }
-        if seen.network == Looked::At(None) {
-            self.step(Step::CreateNetwork, "it is not there");
-        }
-        self.record.applied = Some(target.clone());
-        self.record.image_id = Some(image.clone());
-        self.plan.mappings = Some(Mappings::Mint);
-        self.headline(Phase::Starting, "CreatingContainer", "The engine's container is being made.");
-        let create =
-            Step::CreateContainer { vacancy, inputs: target.clone(), image: ImageSelector::Pinned(image) };
-        self.step(create, cause);
-    }
-
-    /// The image is not there: fetch it.
-    fn fetch(&mut self, target: &AppliedSpec, selector: &ImageSelector, fetched: bool) {
-        if fetched && matches!(selector, ImageSelector::Pinned(_)) {
-            let message = format!(
-                "The image this game runs is gone, and {} is a different one now. Bring the old image back, or take the new one with `unblock`.",
-                target.image
-            );
-            self.truths.fails(C::ImageReady, PINNED_IMAGE_GONE, message.clone());
-            return self.blocked(PINNED_IMAGE_GONE, &message);
-        }
-        let message = match self.working() {
-            Some(Work::Pulling { image, progress }) if *image == target.image => {
-                format!("Image {} is being fetched: {progress}", target.image)
-            }
-            _ => {
-                self.step(Step::PullImage(target.image.clone()), "it is not on the host");
-                format!("Image {} is being fetched.", target.image)
-            }
-        };
-        self.truths.fails(C::ImageReady, "Pulling", message.clone());
-        self.headline(Phase::Starting, "PullingImage", &message);
-        self.wait(Wait::Pull(target.image.clone()));
-    }
-
-    /// Made, not started: start it if it is what is wanted.
-    fn created(&mut self, seen: &Seen, container: &Container, target: &AppliedSpec) {
-        self.truths.fails(C::ContainerRunning, "Created", "The container has not been started yet.");
-        if self.waits_for_attempt() {
-            return;
-        }
-        let Some(network) = self.may_start(seen) else { return };
-        self.begin_start("its container is not started");
-        // Docker fills in the network's id at the first start only.
-        let elsewhere = container.network_id.is_some() && container.network_id != network;
-        let fits = self.record.applied.as_ref() == Some(target)
-            && self.record.image_id.as_ref() == Some(&container.image_id)
-            && network.is_some()
-            && !elsewhere;
-        if !fits {
-            self.replace(seen, "it does not match what is wanted");
-            // Counted: what never fits must not be made and removed without a pause.
-            return self.count_failure();
-        }
-        self.start_again(container, "it is made and not started");
-    }
-
-    /// Its process ended: once counted, start it again as it is, or anew if it lost its network.
-    fn exited(&mut self, seen: &Seen, container: &Container, life: Life, code: i64, out_of_memory: bool) {
-        let known = self.record.last_exit.as_ref().and_then(|exit| exit.life.as_ref());
-        if known != Some(&life) {
-            // 137 without Docker's flag: killed by a signal that memory pressure sends too.
-            let probably = if out_of_memory {
-                ", out of memory"
-            } else if code == 137 {
-                ", killed"
-            } else {
-                ""
-            };
-            let message = format!("The engine's process ended with exit code {code}{probably}.");
-            self.count_exit(Some(life), Some(code), out_of_memory, "Exited", &message);
-        } else if let Some(exit) = self.record.last_exit.as_mut() {
-            exit.code = exit.code.or(Some(code));
-        }
-        if self.record.last_log_lines.is_none() {
-            self.record.last_log_lines.clone_from(&seen.log_tail);
-        }
-        self.record.container = Some(container.id.clone());
-        self.no_longer_serving();
-        self.truths.fails(C::ContainerRunning, "Exited", "The engine's process is not running.");
-        if self.waits_for_attempt() {
-            return;
-        }
-        let Some(network) = self.may_start(seen) else { return };
-        self.begin_start("its engine's process ended");
-        if network.is_none() || container.network_id != network {
-            return self.replace(seen, "it has lost its place on the network");
-        }
-        self.start_again(container, "its process ended");
-    }
-
-    /// What a start of a container that is there depends on: the network as it is now, the state
-    /// directory, and nobody else on it. None while something of that is not so, or not known.
-    fn may_start(&mut self, seen: &Seen) -> Option<Option<NetworkId>> {
-        if seen.state_directory == Looked::NotYet {
-            self.step(Step::LookAtStateDirectory, "the container mounts it");
-        }
-        let Looked::At(network) = &seen.network else {
-            self.step(Step::LookAtNetwork, "the container must be on it");
-            return None;
-        };
-        let looks = !self.plan.steps.is_empty();
-        if looks || self.lacks_its_state(seen) || self.directory_is_held(seen) {
-            return None;
-        }
-        Some(network.clone())
-    }
-
-    fn start_again(&mut self, container: &Container, cause: &str) {
-        if !self.holds_start_slot() {
-            return;
-        }
-        self.record.container = Some(container.id.clone());
-        self.record.start_began_at = Some(self.now);
-        self.headline(Phase::Starting, "StartingContainer", "The engine's container is being started.");
-        self.step(Step::StartContainer(container.id.clone()), cause);
-    }
-
-    /// Counts the end of a life, once.
-    pub(super) fn count_exit(
-        &mut self,
-        life: Option<Life>,
-        code: Option<i64>,
-        out_of_memory: bool,
-        reason: &str,
-        message: &str,
-    ) {
-        self.record.last_exit =
-            Some(Exit { life, code, out_of_memory, reason: reason.to_owned(), at: self.now });
-        self.record.last_log_lines = None;
-        self.record.restart_count = self.record.restart_count.saturating_add(1);
-        self.record.start_began_at = None;
-        self.record.healthy_since = None;
-        self.count_failure();
-        self.headline(Phase::CrashLoop, reason, message);
-        self.truths.fails(C::EngineHealthy, reason, message);
-        self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
-    }
-
-    /// What was down by wish is started; what was up, or failed to come up, is healed.
-    fn is_healing(&self) -> bool {
-        let was_down =
-            matches!(self.was.phase, Phase::Pending | Phase::Stopped | Phase::Stopping | Phase::Invalid);
-        self.record.initialized_at.is_some() && !was_down
-    }
-
-    pub(super) fn begin_start(&mut self, cause: &str) {
-        let kind = if self.is_healing() { OperationKind::Heal } else { OperationKind::Start };
-        self.begin_operation(kind, cause);
-        if !matches!(self.record.phase, Phase::Starting) {
-            self.headline(Phase::Starting, "Starting", "The engine is being started.");
-        }
-    }
-
-    fn holds_start_slot(&mut self) -> bool {
-        self.plan.uses_start_slot = true;
-        if !self.observation.start_slot {
-            self.wait(Wait::StartSlot);
-        }
-        self.observation.start_slot
     }
 }
