@@ -1,7 +1,7 @@
 //! From what should be and what is to the next steps.
 //!
 //! [`plan`](plan::plan) is a pure function; the modules beside it (`observed`, `step`, `backoff`,
-//! `operations`, `conditions`, `schedule`) are pure too: no I/O, no clock, no randomness, no
+//! `operations`, `conditions`, `schedule`, `turns`) are pure too: no I/O, no clock, no randomness, no
 //! logging, no async. Only [`apply`] touches the world, and it decides nothing.
 
 pub mod apply;
@@ -17,6 +17,7 @@ pub mod plan;
 pub mod policy;
 pub mod schedule;
 pub mod step;
+pub mod turns;
 
 pub use observed::{EngineView, Failure, FailureClass, Image, Looked, Observation, RuntimeView, Seen, Work};
 pub use plan::{Plan, plan};
