@@ -1,8 +1,8 @@
 //! From what should be and what is to the next steps.
 //!
 //! [`plan`](plan::plan) is a pure function; the modules beside it (`observed`, `step`, `backoff`,
-//! `operations`, `conditions`) are pure too: no I/O, no clock, no randomness, no logging, no async.
-//! Only [`apply`] touches the world, and it decides nothing.
+//! `operations`, `conditions`, `schedule`, `turns`) are pure too: no I/O, no clock, no randomness, no
+//! logging, no async. Only [`apply`] touches the world, and it decides nothing.
 
 pub mod apply;
 pub mod backoff;
@@ -15,7 +15,9 @@ pub mod observed;
 pub mod operations;
 pub mod plan;
 pub mod policy;
+pub mod schedule;
 pub mod step;
+pub mod turns;
 
 pub use observed::{EngineView, Failure, FailureClass, Image, Looked, Observation, RuntimeView, Seen, Work};
 pub use plan::{Plan, plan};
