@@ -485,6 +485,8 @@ CREATE TABLE lobby_outbox (
     occurred_at     timestamptz NOT NULL,
     payload         jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(payload) = 'object'),
     attempts        bigint NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    -- How many of the attempts the lobby refused; a lobby that is away refuses nothing.
+    refusals        bigint NOT NULL DEFAULT 0 CHECK (refusals >= 0),
     next_attempt_at timestamptz,
     last_error      text CHECK (length(last_error) <= 1024),
     delivered_at    timestamptz,

@@ -238,6 +238,7 @@ async fn write_down(
             reason: told.reason.clone(),
             message: told.message.clone(),
         }),
+        lobby: Vec::new(),
         deleted,
         counts,
     };

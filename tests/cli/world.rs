@@ -222,6 +222,7 @@ impl World {
             request_id: "r-1".into(),
             mappings: MappingChange::Keep,
             event: None,
+            lobby: Vec::new(),
             deleted: None,
             counts: true,
         }

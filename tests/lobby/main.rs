@@ -1,0 +1,10 @@
+//! What the lobby is told, against a lobby that misbehaves, on a real SQLite file.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod delivery;
+mod documents;
+mod kept;
+mod outbox;
+mod receiver;
+mod world;
