@@ -4,6 +4,7 @@
 
 mod delivery;
 mod documents;
+mod independent;
 mod kept;
 mod outbox;
 mod receiver;

@@ -55,15 +55,15 @@ impl LobbyEvent {
     /// The words of all types, with the schemas of their payloads.
     pub fn schemas() -> Vec<(&'static str, Schema)> {
         vec![
-            ("status-changed", schemars::schema_for!(Numbered<StatusChanged>)),
-            ("snapshot", schemars::schema_for!(Numbered<Snapshot>)),
-            ("start-failed", schemars::schema_for!(Numbered<StartFailed>)),
-            ("spec-invalid", schemars::schema_for!(Numbered<SpecInvalid>)),
-            ("slot-skipped", schemars::schema_for!(Numbered<SlotSkipped>)),
-            ("players-changed", schemars::schema_for!(Numbered<PlayersChanged>)),
-            ("operation-finished", schemars::schema_for!(Numbered<OperationFinished>)),
-            ("rolled-back", schemars::schema_for!(Numbered<RolledBack>)),
-            ("deleted", schemars::schema_for!(Numbered<Deleted>)),
+            ("status-changed", schema::<StatusChanged>("The game's status changed.")),
+            ("snapshot", schema::<Snapshot>("What the engine said of its game.")),
+            ("start-failed", schema::<StartFailed>("A start failed; it is tried again.")),
+            ("spec-invalid", schema::<SpecInvalid>("The spec cannot be met; told once for each generation.")),
+            ("slot-skipped", schema::<SlotSkipped>("There is no turn for a slot of the schedule.")),
+            ("players-changed", schema::<PlayersChanged>("Who plays, or as which player, changed.")),
+            ("operation-finished", schema::<OperationFinished>("An operation ended.")),
+            ("rolled-back", schema::<RolledBack>("The game is at an older state or version again.")),
+            ("deleted", schema::<Deleted>("The game is deleted; its last event, unless it is made again.")),
         ]
     }
 
@@ -95,4 +95,11 @@ impl LobbyEvent {
             Ok(_) | Err(_) => Map::new(),
         }
     }
+}
+
+/// The schema of a payload as it is written.
+fn schema<T: JsonSchema>(told: &str) -> Schema {
+    let mut schema = schemars::schema_for!(Numbered<T>);
+    schema.insert("description".into(), told.into());
+    schema
 }
