@@ -8,4 +8,5 @@ mod independent;
 mod kept;
 mod outbox;
 mod receiver;
+mod walkthrough;
 mod world;

@@ -98,6 +98,10 @@ impl World {
         self.recorder = recorder;
     }
 
+    pub(crate) async fn record(&self, recording: Recording) {
+        self.recorder.record(recording).await.unwrap();
+    }
+
     pub(crate) async fn records(&self, game: GameId, lobby: Vec<LobbyEvent>) {
         self.records_at(game, lobby, jiff::Timestamp::now()).await;
     }
@@ -121,7 +125,7 @@ impl World {
             deleted: None,
             counts: true,
         };
-        self.recorder.record(recording).await.unwrap();
+        self.record(recording).await;
     }
 
     /// So many events of a game.
