@@ -497,7 +497,8 @@ CREATE TABLE lobby_outbox (
     UNIQUE (game_id, seq)
 );
 
-CREATE INDEX lobby_outbox_due ON lobby_outbox (next_attempt_at, game_id, seq)
+-- Of each game the oldest open event, and how much there is, are read from this index alone.
+CREATE INDEX lobby_outbox_open ON lobby_outbox (game_id, seq, next_attempt_at, occurred_at)
     WHERE delivered_at IS NULL AND acked_at IS NULL AND set_aside_at IS NULL;
 CREATE INDEX lobby_outbox_by_age ON lobby_outbox (occurred_at);
 

@@ -7,6 +7,7 @@ mod documents;
 mod independent;
 mod kept;
 mod outbox;
+mod process;
 mod receiver;
 mod walkthrough;
 mod world;

@@ -114,7 +114,7 @@ impl Store {
     pub async fn outbox_depth(&self) -> Result<Depth, StoreError> {
         let (count, oldest): (i64, Option<sea_orm::prelude::DateTimeUtc>) = Entity::find()
             .select_only()
-            .column_as(Column::EventId.count(), "count")
+            .column_as(Column::Seq.count(), "count")
             .column_as(Column::OccurredAt.min(), "oldest")
             .filter(open())
             .into_tuple()
