@@ -37,7 +37,9 @@ pub enum PushError {
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// There is no client for this lobby.
-    #[error("no connection to the lobby can be prepared")]
+    #[error(
+        "no connection to the lobby can be prepared; for https the system's certificates are needed (the package ca-certificates, or a file that SSL_CERT_FILE names)"
+    )]
     Client(#[source] reqwest::Error),
 }
 

@@ -188,6 +188,25 @@ async fn a_deliverer_that_is_killed_goes_on_under_the_same_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_and_not_marked_is_told_again_under_the_same_id() {
+    let mut world = World::new().await;
+    world.deadline = Duration::from_secs(60);
+    world.lobby.answers(|_| Answer::Slow(Duration::from_secs(60)));
+    world.tells(game(1), 2).await;
+    world.deliver();
+    world.until("the lobby has it", async || world.lobby.received().len() == 1).await;
+    world.kill_delivery().await;
+    assert_eq!(world.find(OutboxState::Pending).await.len(), 2, "nothing was marked");
+    world.lobby.answers(|_| Answer::Status(204));
+    world.deliver();
+    world.told().await;
+    let received = world.lobby.received();
+    assert_eq!(received.iter().map(|event| event.seq()).collect::<Vec<_>>(), [1, 1, 2]);
+    assert_eq!((received[0].id(), &received[0].text), (received[1].id(), &received[1].text));
+    world.end_delivery().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deliverer_ends_soon_though_the_lobby_hangs() {
     let mut world = World::new().await;
     world.deadline = Duration::from_secs(60);

@@ -1,7 +1,13 @@
 //! The real process: it tells the lobby what the table holds, Docker or not, and ends soon.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum_server::tls_rustls::RustlsConfig;
+use gamekeeper::store::outbox::OutboxState;
 
 use crate::receiver::Answer;
 use crate::world::{World, game, in_order};
@@ -69,4 +75,37 @@ async fn a_lobby_whose_deliveries_could_not_be_signed_is_refused_at_the_start() 
         assert_eq!(ran.status.code(), Some(code), "{told}");
         assert!(told.contains(expected) && !told.contains("hunter2"), "{told}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_https_only_a_lobby_with_a_certificate_that_the_system_trusts_is_told() {
+    let world = World::new().await;
+    world.tells(game(1), 1).await;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let (trusted, other) = (world.directory.path().join("ca.pem"), world.directory.path().join("other.pem"));
+    std::fs::write(&trusted, cert.pem()).unwrap();
+    let stranger = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(&other, stranger.cert.pem()).unwrap();
+    let tls = RustlsConfig::from_pem(cert.pem().into(), signing_key.serialize_pem().into()).await.unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    let lobby = Router::new().fallback(|| async { StatusCode::NO_CONTENT });
+    tokio::spawn(axum_server::from_tcp_rustls(listener, tls).unwrap().serve(lobby.into_make_service()));
+
+    let secret = world.secret().display().to_string();
+    let start = |certificates: &Path| {
+        let pushed = ["--lobby-url", &url, "--lobby-secret-file", &secret];
+        Keeper(command(&world).args(pushed).env("SSL_CERT_FILE", certificates).spawn().unwrap())
+    };
+    let distrusting = start(&other);
+    world.until("it was tried", async || !world.find(OutboxState::Retrying).await.is_empty()).await;
+    let failing = world.find(OutboxState::Retrying).await;
+    assert!(failing[0].last_error.as_ref().unwrap().contains("certificate"), "{failing:?}");
+    drop(distrusting);
+    let _trusting = start(&trusted);
+    world.told().await;
+    assert_eq!(world.find(OutboxState::Delivered).await.len(), 1);
 }
