@@ -7,6 +7,7 @@
 mod check;
 mod defaults;
 mod file;
+mod lobby;
 mod settings;
 mod value;
 
@@ -23,8 +24,11 @@ use crate::reconcile::Policy;
 use crate::runtime::docker;
 
 pub use defaults::default_data_dir;
+pub use lobby::{LobbyConfig, LobbyUrl};
 pub use settings::Settings;
-pub use value::{Count, Cpu, DatabaseUrl, EndpointMode, LogDriver, LogFormat, Memory, PullPolicy, Span};
+pub use value::{
+    Count, Cpu, DatabaseUrl, EndpointMode, LobbyMode, LogDriver, LogFormat, Memory, PullPolicy, Span,
+};
 
 /// Why the settings cannot be used. The message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +126,8 @@ pub struct Config {
     pub backoff_longest: Duration,
     /// Health without a break that makes earlier failures forgotten.
     pub forget_failures_after: Duration,
+    /// How and where the lobby is told.
+    pub lobby: LobbyConfig,
     /// In which form logs are written.
     pub log_format: LogFormat,
     /// What is logged: a level, or directives as `info,gamekeeper::controller=debug`.

@@ -8,6 +8,7 @@ pub mod config;
 pub mod controller;
 pub mod engine;
 pub mod game;
+pub mod lobby;
 pub mod reconcile;
 pub mod runtime;
 pub mod server;

@@ -5,6 +5,7 @@
 //! process waits to be told to end.
 
 mod ground;
+mod lobby;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use crate::game::InstanceId;
 use crate::game::controller::ControllerStatus;
 use crate::runtime::docker::DockerRuntime;
 use crate::store::Store;
+use lobby::Lobby;
 
 /// How long rounds that hang in Docker may keep the recorder open.
 const LAST_WRITES: Duration = Duration::from_secs(5);
@@ -47,15 +49,16 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let _lock = ground::lock(&config.data_dir)?;
     ground::state_root(&config.state_root)?;
 
-    let store = Store::open(url).await?;
+    let store = Store::open(url).await?.telling_the_lobby(lobby::is_told(&config.lobby));
     let instance = store.instance().await?;
+    let mut registry = Registry::default();
+    let lobby = Lobby::prepare(&config.lobby, instance.id, &mut registry)?;
     let runtime = Arc::new(DockerRuntime::new(config.docker(instance.id))?);
     let epoch = store.take_lead(&ground::holder()).await?;
     let (recorder, writer) = store.recorder(epoch);
     tracing::info!(instance = %instance.id, epoch = epoch.0, "leading");
     tokio::spawn(ground::keep_high_water(runtime.clone(), recorder.high_water()));
 
-    let mut registry = Registry::default();
     let metrics = Metrics::new(&mut registry);
     let registry = Arc::new(registry);
     let (health_sender, health) = watch::channel(ControllerStatus::default());
@@ -79,6 +82,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         tokio::spawn(api::serve_metrics(listener, registry, shutdown.clone()));
     }
     tokio::spawn(ground::forget_old_events(store.clone(), shutdown.clone()));
+    let telling = lobby.start(&store, &shutdown);
     let last_word = store.clone();
     let parts = Parts {
         store,
@@ -107,6 +111,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if !serving.is_finished() && tokio::time::timeout(LAST_REQUESTS, serving).await.is_err() {
         tracing::warn!("some requests did not end in time");
     }
+    // It ends soon by itself, whatever the lobby does.
+    telling.await?;
     // The recorder's last sender went with the controller: what was asked for is written.
     if tokio::time::timeout(LAST_WRITES, writer).await.is_err() {
         tracing::warn!("some rounds did not end in time; the next start looks at their games again");

@@ -67,6 +67,7 @@ promises! {
     an_operation_is_closed_once,
     a_slot_and_a_number_give_one_turn,
     the_longest_event_fits_its_index,
+    the_lobby_s_page_can_be_followed,
     the_database_has_an_identity_and_a_version,
 }
 

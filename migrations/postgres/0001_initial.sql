@@ -487,6 +487,8 @@ CREATE TABLE lobby_outbox (
     occurred_at     timestamptz NOT NULL,
     payload         jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(payload) = 'object'),
     attempts        bigint NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    -- How many of the attempts the lobby refused; a lobby that is away refuses nothing.
+    refusals        bigint NOT NULL DEFAULT 0 CHECK (refusals >= 0),
     next_attempt_at timestamptz,
     last_error      text CHECK (length(last_error) <= 1024),
     delivered_at    timestamptz,
@@ -497,7 +499,8 @@ CREATE TABLE lobby_outbox (
     UNIQUE (game_id, seq)
 );
 
-CREATE INDEX lobby_outbox_due ON lobby_outbox (next_attempt_at, game_id, seq)
+-- Of each game the oldest open event, and how much there is, are read from this index alone.
+CREATE INDEX lobby_outbox_open ON lobby_outbox (game_id, seq, next_attempt_at, occurred_at)
     WHERE delivered_at IS NULL AND acked_at IS NULL AND set_aside_at IS NULL;
 CREATE INDEX lobby_outbox_by_age ON lobby_outbox (occurred_at);
 

@@ -522,6 +522,8 @@ CREATE TABLE lobby_outbox (
     occurred_at     TEXT NOT NULL CHECK (datetime(occurred_at) IS NOT NULL),
     payload         TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(payload) AND json_type(payload) = 'object'),
     attempts        INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    -- How many of the attempts the lobby refused; a lobby that is away refuses nothing.
+    refusals        INTEGER NOT NULL DEFAULT 0 CHECK (refusals >= 0),
     next_attempt_at TEXT CHECK (next_attempt_at IS NULL OR datetime(next_attempt_at) IS NOT NULL),
     last_error      TEXT CHECK (length(last_error) <= 1024),
     delivered_at    TEXT CHECK (delivered_at IS NULL OR datetime(delivered_at) IS NOT NULL),
@@ -532,7 +534,8 @@ CREATE TABLE lobby_outbox (
     UNIQUE (game_id, seq)
 ) STRICT;
 
-CREATE INDEX lobby_outbox_due ON lobby_outbox (next_attempt_at, game_id, seq)
+-- Of each game the oldest open event, and how much there is, are read from this index alone.
+CREATE INDEX lobby_outbox_open ON lobby_outbox (game_id, seq, next_attempt_at, occurred_at)
     WHERE delivered_at IS NULL AND acked_at IS NULL AND set_aside_at IS NULL;
 CREATE INDEX lobby_outbox_by_age ON lobby_outbox (occurred_at);
 

@@ -160,8 +160,8 @@ impl Caller {
     /// Whether the caller's role allows this method on this path.
     pub(super) fn may(&self, method: &Method, path: &str) -> Result<(), ApiError> {
         let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        // Of what is ours, games alone are in a namespace.
-        let games = path.starts_with("/apis/gamekeeper.dev/v1/namespaces/");
+        // Of what is in a namespace, games alone are the lobby's to write.
+        let games = of_namespace(path).is_some_and(|(_, kind)| kind == "games");
         let allowed = match self.role {
             Role::Admin | Role::Operator => true,
             Role::Lobby => reads || games,
@@ -177,6 +177,12 @@ impl Caller {
         };
         Err(ApiError::Forbidden(format!("{role}; use the token of an operator")))
     }
+}
+
+/// The namespace of something that is in one, and the plural of its kind.
+fn of_namespace(path: &str) -> Option<(&str, &str)> {
+    let mut parts = path.strip_prefix("/apis/gamekeeper.dev/v1/namespaces/")?.split('/');
+    Some((parts.next()?, parts.next()?))
 }
 
 /// A plan is asked for by sending a manifest, and changes nothing.
@@ -248,6 +254,12 @@ mod tests {
         assert!(may(Role::Viewer, Method::POST, &plan) && !may(Role::Viewer, Method::PUT, &plan));
         let named_plan = "/apis/gamekeeper.dev/v1/namespaces/default/games/plan";
         assert!(!may(Role::Viewer, Method::POST, named_plan));
+        let outbox = "/apis/gamekeeper.dev/v1/namespaces/games/outbox";
+        assert!(may(Role::Lobby, Method::GET, outbox) && may(Role::Viewer, Method::GET, outbox));
+        for verb in ["retry", "skip", "replay"].map(|verb| format!("{outbox}/{verb}")) {
+            assert!(may(Role::Operator, Method::POST, &verb) && may(Role::Admin, Method::POST, &verb));
+            assert!(!may(Role::Lobby, Method::POST, &verb) && !may(Role::Viewer, Method::POST, &verb));
+        }
     }
 
     #[test]

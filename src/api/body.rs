@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -79,6 +80,12 @@ impl RawBody {
         };
         let object = parsed.map_err(|problem| self.unreadable(&problem))?;
         if object.is_object() { Ok(object) } else { Err(not_an_object()) }
+    }
+
+    /// What is asked for in the body of something that is no object of its own.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        serde_path_to_error::deserialize(self.object()?)
+            .map_err(|error| ApiError::BadRequest(format!("the body is not what is asked for here: {error}")))
     }
 
     /// The merge patch in the body.

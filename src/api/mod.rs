@@ -20,6 +20,7 @@ pub mod kubeconfig;
 mod listen;
 mod logs;
 mod operations;
+mod outbox;
 mod preview;
 mod refusal;
 mod request;

@@ -5,7 +5,9 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{Shared, asking, controllers, events, front, games, health, logs, operations, versions, wire};
+use super::{
+    Shared, asking, controllers, events, front, games, health, logs, operations, outbox, versions, wire,
+};
 
 /// Every path, behind what every request passes.
 pub(super) fn router(shared: Shared) -> Router {
@@ -55,6 +57,11 @@ fn group() -> Router<Shared> {
         )
         .route("/operations", get(operations::list_all))
         .route("/namespaces/{namespace}/operations", get(operations::list))
+        .route("/outbox", get(outbox::list_all))
+        .route("/namespaces/{namespace}/outbox", get(outbox::list))
+        .route("/namespaces/{namespace}/outbox/retry", post(outbox::retry))
+        .route("/namespaces/{namespace}/outbox/skip", post(outbox::skip))
+        .route("/namespaces/{namespace}/outbox/replay", post(outbox::replay))
 }
 
 fn core() -> Router<Shared> {

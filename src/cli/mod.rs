@@ -20,6 +20,7 @@ mod get;
 mod logs;
 mod offline;
 mod ops;
+mod outbox;
 mod output;
 mod plan;
 mod table;
@@ -122,6 +123,7 @@ enum Verb {
     Ops(ops::OpsArgs),
     Events(events::EventsArgs),
     Logs(logs::LogsArgs),
+    Outbox(outbox::OutboxArgs),
     Status(controller::status::StatusArgs),
     Freeze(controller::FreezeArgs),
     Unfreeze(controller::UnfreezeArgs),
@@ -167,6 +169,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Verb::Remove(args) => controller::orphans::remove(args, &place).await?,
         Verb::Unblock(args) => unblock::run(args, &place).await?,
         Verb::Logs(args) => logs::run(args, &place).await?,
+        Verb::Outbox(args) => outbox::run(args, &place).await?,
         Verb::Doctor(args) => doctor::run(*args, &place).await?,
         Verb::Schema(args) => offline::schema(&args)?,
         Verb::Completion(args) => offline::completion(&args)?,

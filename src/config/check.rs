@@ -54,6 +54,9 @@ impl Config {
                 "is shorter than --backoff-first; make it at least as long".into(),
             ));
         }
+        if let Some(problem) = self.lobby.problem() {
+            return Some(problem);
+        }
         let words = ["off", "error", "warn", "info", "debug", "trace"];
         let alone = !self.log_level.contains(['=', ',', '[']);
         if alone && !words.contains(&self.log_level.to_ascii_lowercase().as_str()) {

@@ -30,7 +30,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Settings, ConfigError> {
         ConfigError::File { place: at(line, column), message: told(&error.to_string()) }
     })?;
     let directory = path.parent().unwrap_or(Path::new(""));
-    for place in [&mut settings.data_dir, &mut settings.state_root].into_iter().flatten() {
+    let places = [&mut settings.data_dir, &mut settings.state_root, &mut settings.lobby_secret_file];
+    for place in places.into_iter().flatten() {
         *place = directory.join(&place);
     }
     Ok(settings)

@@ -7,7 +7,10 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 
-use super::value::{Count, Cpu, DatabaseUrl, EndpointMode, LogDriver, LogFormat, Memory, PullPolicy, Span};
+use super::lobby::{LobbyConfig, LobbyUrl};
+use super::value::{
+    Count, Cpu, DatabaseUrl, EndpointMode, LobbyMode, LogDriver, LogFormat, Memory, PullPolicy, Span,
+};
 use super::{Config, ConfigError, default_data_dir, file};
 use crate::game::Resources;
 use crate::reconcile::Policy;
@@ -112,6 +115,21 @@ settings! {
     /// How long an engine has to be healthy for its failures to be forgotten [default: 10m]
     forget_failures_after: Span, "GAMEKEEPER_FORGET_FAILURES_AFTER", "Times and thresholds", "TIME";
 
+    /// How the lobby is told [default: push with --lobby-url, else off]
+    lobby_mode: LobbyMode, "GAMEKEEPER_LOBBY_MODE", "Lobby", "MODE";
+    /// Where events are pushed to: https://HOST/PATH, or http://HOST/PATH
+    lobby_url: LobbyUrl, "GAMEKEEPER_LOBBY_URL", "Lobby", "URL";
+    /// A file with the secret that signs what is pushed; two lines while it is changed over
+    lobby_secret_file: PathBuf, "GAMEKEEPER_LOBBY_SECRET_FILE", "Lobby", "FILE";
+    /// How often the lobby may refuse an event until it is set aside [default: 20]
+    lobby_give_up_after: Count, "GAMEKEEPER_LOBBY_GIVE_UP_AFTER", "Lobby", "N";
+    /// How long the lobby may take to answer [default: 15s]
+    lobby_deadline: Span, "GAMEKEEPER_LOBBY_DEADLINE", "Lobby", "TIME";
+    /// How long events are kept that the lobby has, to be told again [default: 168h]
+    lobby_keep_delivered: Span, "GAMEKEEPER_LOBBY_KEEP_DELIVERED", "Lobby", "TIME";
+    /// How long events are kept that the lobby does not have; their end is told [default: 720h]
+    lobby_keep_undelivered: Span, "GAMEKEEPER_LOBBY_KEEP_UNDELIVERED", "Lobby", "TIME";
+
     /// In which form logs are written to standard error [default: text]
     log_format: LogFormat, "GAMEKEEPER_LOG_FORMAT", "Logs", "FORMAT";
     /// What is logged: error, warn, info, debug, trace, or directives as in info,gamekeeper=debug [default: info]
@@ -185,6 +203,22 @@ impl Settings {
             backoff_first: span(self.backoff_first, policy.backoff_first),
             backoff_longest: span(self.backoff_longest, policy.backoff_longest),
             forget_failures_after: span(self.forget_failures_after, policy.forget_failures_after),
+            lobby: LobbyConfig {
+                mode: match (self.lobby_mode, &self.lobby_url) {
+                    (Some(mode), _) => mode,
+                    (None, Some(_)) => LobbyMode::Push,
+                    (None, None) => LobbyMode::Off,
+                },
+                url: self.lobby_url,
+                secret_file: self
+                    .lobby_secret_file
+                    .map(|path| absolute("--lobby-secret-file", path))
+                    .transpose()?,
+                give_up_after: number(self.lobby_give_up_after, 20),
+                deadline: span(self.lobby_deadline, Duration::from_secs(15)),
+                keep_delivered: span(self.lobby_keep_delivered, Duration::from_secs(7 * 24 * 3_600)),
+                keep_undelivered: span(self.lobby_keep_undelivered, Duration::from_secs(30 * 24 * 3_600)),
+            },
             log_format: self.log_format.unwrap_or_default(),
             log_level: self.log_level.unwrap_or_else(|| "info".into()),
             data_dir,

@@ -123,3 +123,24 @@ fn a_database_s_password_is_not_shown() {
         assert!(bad.parse::<DatabaseUrl>().is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_lobby_is_pushed_to_when_it_is_named_and_only_with_a_signature() {
+    let mode = |arguments: &[&str]| resolved(flags(arguments)).map(|config| config.lobby.mode);
+    let pushed = ["--lobby-url", "https://lobby.example/hooks/t0ken", "--lobby-secret-file", "/s"];
+    assert_eq!(mode(&[]), Ok(LobbyMode::Off));
+    assert_eq!(mode(&["--lobby-mode", "pull"]), Ok(LobbyMode::Pull));
+    assert_eq!(mode(&pushed), Ok(LobbyMode::Push));
+    assert_eq!(mode(&[&pushed[..], &["--lobby-mode", "off"]].concat()), Ok(LobbyMode::Off));
+    let config = resolved(flags(&pushed)).unwrap();
+    assert!(!format!("{config:?}").contains("t0ken"));
+    let error = mode(&pushed[..2]).unwrap_err();
+    assert!(error.starts_with("--lobby-secret-file: what is pushed is signed"), "{error}");
+    let error = mode(&["--lobby-mode", "push"]).unwrap_err();
+    assert!(error.starts_with("--lobby-mode: push needs to know where to"), "{error}");
+    for bad in ["", "lobby", "ftp://x/", "https://", "https://a:b@x/", "https://x/#y", "unix:/x"] {
+        assert!(bad.parse::<LobbyUrl>().is_err(), "{bad}");
+    }
+    let settings = file("lobby-secret-file: secret\n").unwrap();
+    assert_eq!(settings.lobby_secret_file.as_deref(), Some(Path::new("/etc/secret")));
+}

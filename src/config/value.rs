@@ -240,6 +240,19 @@ impl From<PullPolicy> for reconcile::PullPolicy {
     }
 }
 
+/// How the lobby is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LobbyMode {
+    /// Each event is sent to --lobby-url.
+    Push,
+    /// Events are written, and the lobby reads the table or the API.
+    Pull,
+    /// Nothing is written.
+    #[default]
+    Off,
+}
+
 /// In which form logs are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -252,7 +265,7 @@ pub enum LogFormat {
 }
 
 /// Reads a scalar as its text would be read from a flag.
-fn from_text<'de, D, T>(deserializer: D, expected: &'static str) -> Result<T, D::Error>
+pub(super) fn from_text<'de, D, T>(deserializer: D, expected: &'static str) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: FromStr<Err = String>,

@@ -70,6 +70,7 @@ pub(super) async fn write_down(
             reason: told.reason.clone(),
             message: told.message.clone(),
         }),
+        lobby: Vec::new(),
         deleted,
         counts,
     };

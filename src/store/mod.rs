@@ -16,6 +16,7 @@ mod forecast;
 mod open;
 mod operations;
 mod orphans;
+pub mod outbox;
 mod readable;
 pub mod recorder;
 mod records;
@@ -29,6 +30,7 @@ pub use open::OpenError;
 pub use operations::{
     EventFilter, GameOperation, ObjectEvent, OperationFilter, StoredEvent, StoredOperation,
 };
+pub use outbox::NewLobbyEvent;
 pub use recorder::{Recorder, Recording};
 pub use versions::StoredVersion;
 
@@ -48,11 +50,15 @@ pub struct Store {
     db: DatabaseConnection,
     /// Rung after our own writes of desired state, so that they are seen at once.
     desired_written: Arc<Notify>,
+    /// Rung when there is something to deliver to the lobby.
+    outbox_written: Arc<Notify>,
+    /// Whether there is anybody to read the outbox.
+    tells_lobby: bool,
 }
 
 impl Store {
     fn new(db: DatabaseConnection) -> Self {
-        Self { db, desired_written: Arc::new(Notify::new()) }
+        Self { db, desired_written: Arc::default(), outbox_written: Arc::default(), tells_lobby: false }
     }
 
     /// How every transaction that will write begins: on SQLite a transaction that turns from

@@ -24,6 +24,7 @@ use super::entity::{
     game_tombstones, games, instance, leases, operation_log, player_mappings, runtime_records,
 };
 use super::events::{self, About};
+use super::outbox::{self, NewLobbyEvent};
 use super::records::{cut, to_row};
 use super::{Store, StoreError};
 
@@ -77,6 +78,8 @@ pub struct Recording {
     pub mappings: MappingChange,
     /// What there is to tell.
     pub event: Option<RecordedEvent>,
+    /// What the lobby is told, in this order.
+    pub lobby: Vec<NewLobbyEvent>,
     /// The deletion is done: what is left of its row goes too.
     pub deleted: Option<Deletion>,
     /// It tells of something that was done, so the high-water counter moves. What a frozen
@@ -179,13 +182,27 @@ impl Store {
         }
         for recording in recordings {
             write_one(&transaction, epoch, recording).await.map_err(RecordError::Database)?;
+            if self.tells_lobby {
+                tell_lobby(&transaction, recording).await.map_err(RecordError::Database)?;
+            }
         }
         let counts = recordings.iter().any(|recording| recording.counts);
         let high_water =
             if counts { Some(count_up(&transaction).await.map_err(RecordError::Database)?) } else { None };
         transaction.commit().await.map_err(RecordError::Database)?;
+        if self.tells_lobby && recordings.iter().any(|recording| !recording.lobby.is_empty()) {
+            self.outbox_written.notify_one();
+        }
         Ok(high_water)
     }
+}
+
+async fn tell_lobby(db: &impl ConnectionTrait, recording: &Recording) -> Result<(), DbErr> {
+    let timeline = recording.record.timeline;
+    for NewLobbyEvent { kind, occurred_at, payload } in &recording.lobby {
+        outbox::append(db, recording.game, timeline, kind, *occurred_at, payload.clone()).await?;
+    }
+    Ok(())
 }
 
 /// Moves the high-water counter.

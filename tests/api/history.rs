@@ -39,6 +39,7 @@ pub(crate) fn recording(game: GameId, name: &str) -> Recording {
         request_id: "r-1".into(),
         mappings: MappingChange::Keep,
         event: None,
+        lobby: Vec::new(),
         deleted: None,
         counts: true,
     }

@@ -9,6 +9,7 @@ mod games;
 mod history;
 mod logs;
 mod orphans;
+mod outbox;
 mod refusals;
 mod versions;
 mod world;

@@ -8,6 +8,7 @@ mod changes;
 mod controller;
 mod offline;
 mod orphans;
+mod outbox;
 mod unblocking;
 mod waiting;
 mod world;

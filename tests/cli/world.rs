@@ -194,7 +194,7 @@ impl World {
             .unwrap();
     }
 
-    async fn recording(&self, name: &str, phase: Phase, ready: ConditionStatus) -> Recording {
+    pub(crate) async fn recording(&self, name: &str, phase: Phase, ready: ConditionStatus) -> Recording {
         let game = self.store.game("default", name).await.unwrap().unwrap();
         let generation = game.manifest.metadata.generation.unwrap();
         let mut record = Record::first_seen(Requests::default());
@@ -222,6 +222,7 @@ impl World {
             request_id: "r-1".into(),
             mappings: MappingChange::Keep,
             event: None,
+            lobby: Vec::new(),
             deleted: None,
             counts: true,
         }

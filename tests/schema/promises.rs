@@ -716,3 +716,14 @@ pub(crate) async fn the_database_has_an_identity_and_a_version(db: &mut Db) {
     db.refused(&format!("INSERT INTO instance (id, instance_id) VALUES (2, '{GAME}')"), "").await;
     db.refused("INSERT INTO schema_info (id, version, min_binary) VALUES (2, 1, '')", "").await;
 }
+
+/// What `docs/lobby.md` tells a lobby's developer to write is taken by either dialect.
+pub(crate) async fn the_lobby_s_page_can_be_followed(db: &mut Db) {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/lobby.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut blocks = page.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).peekable();
+    assert!(blocks.peek().is_some());
+    for block in blocks {
+        db.run(block).await;
+    }
+}

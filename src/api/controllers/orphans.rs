@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::{conflict, invalid, status, the_one};
 use crate::api::Shared;
@@ -47,7 +46,7 @@ pub(in crate::api) async fn adopt(
     body: RawBody,
 ) -> Result<(StatusCode, Json<GameObject>), ApiError> {
     the_one(&controller)?;
-    let Adoption { game_id, namespace, name } = read(&body)?;
+    let Adoption { game_id, namespace, name } = body.read()?;
     let orphan = orphan(&shared, game_id)?;
     let namespace: Namespace = parsed("namespace", namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE))?;
     let name: Name = match name {
@@ -81,7 +80,7 @@ pub(in crate::api) async fn remove(
     body: RawBody,
 ) -> Result<Json<Status>, ApiError> {
     the_one(&controller)?;
-    let Removal { game_id } = read(&body)?;
+    let Removal { game_id } = body.read()?;
     let orphan = orphan(&shared, game_id)?;
     let path = shared.api.runtime.state_path(game_id);
     if !write.dry_run {
@@ -103,11 +102,6 @@ pub(in crate::api) async fn remove(
         orphan.container_id
     );
     Ok(Json(Status::success(CONTROLLERS, &game_id.to_string(), message)))
-}
-
-fn read<T: DeserializeOwned>(body: &RawBody) -> Result<T, ApiError> {
-    serde_path_to_error::deserialize(body.object()?)
-        .map_err(|error| ApiError::BadRequest(format!("the body is not what is asked for here: {error}")))
 }
 
 /// The container that belongs to no game, and names this one.

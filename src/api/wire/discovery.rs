@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CONTROLLERS, ENGINE_VERSIONS, GAMES};
+use super::{CONTROLLERS, ENGINE_VERSIONS, GAMES, OUTBOX};
 use crate::game::manifest::{API_VERSION, GROUP};
 
 /// The version of Kubernetes' API whose shapes are spoken.
@@ -93,6 +93,22 @@ pub fn group_resources() -> Value {
             {
                 "name": "operations", "singularName": "operation", "kind": "Operation", "namespaced": true,
                 "verbs": ["list"],
+            },
+            {
+                "name": OUTBOX.plural, "singularName": "outboxevent", "kind": OUTBOX.kind, "namespaced": true,
+                "verbs": ["list"],
+            },
+            {
+                "name": format!("{}/retry", OUTBOX.plural), "singularName": "", "kind": "Status",
+                "namespaced": true, "verbs": ["create"],
+            },
+            {
+                "name": format!("{}/skip", OUTBOX.plural), "singularName": "", "kind": "Status",
+                "namespaced": true, "verbs": ["create"],
+            },
+            {
+                "name": format!("{}/replay", OUTBOX.plural), "singularName": "", "kind": "Status",
+                "namespaced": true, "verbs": ["create"],
             },
         ],
     })

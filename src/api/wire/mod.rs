@@ -7,6 +7,7 @@ mod explanation;
 mod game;
 mod list;
 mod operation;
+mod outbox;
 mod status;
 mod version;
 
@@ -20,6 +21,7 @@ pub use explanation::{ExplanationMeta, ExplanationObject};
 pub use game::{EndpointsStatus, GameObject, GameStatus, LastExit, OperationReference};
 pub use list::{List, ListMeta};
 pub use operation::{Operation, OperationMeta, OperationSpec, OperationStatus};
+pub use outbox::OutboxEventObject;
 pub use status::{Cause, Details, Status};
 pub use version::EngineVersionObject;
 
@@ -42,6 +44,8 @@ pub const ENGINE_VERSIONS: Resource =
 /// The whole controller.
 pub const CONTROLLERS: Resource =
     Resource { group: "gamekeeper.dev", plural: "controllers", kind: crate::game::controller::KIND };
+/// What the lobby is told.
+pub const OUTBOX: Resource = Resource { group: "gamekeeper.dev", plural: "outbox", kind: "OutboxEvent" };
 /// The engines' containers.
 pub const PODS: Resource = Resource { group: "", plural: "pods", kind: "Pod" };
 

@@ -61,4 +61,35 @@ impl Client {
         query.extend(selector.map(|selector| ("fieldSelector", selector)));
         self.pages(&path, query, Some(limit)).await
     }
+
+    /// What the lobby is told, oldest first.
+    pub(crate) async fn outbox(
+        &self,
+        namespace: Option<&str>,
+        selector: &str,
+        limit: usize,
+    ) -> Result<Vec<Object>, ClientError> {
+        let query = vec![("limit", limit.to_string()), ("fieldSelector", selector.to_owned())];
+        self.pages(&outbox(namespace), query, Some(limit)).await
+    }
+
+    /// Has events told again (`retry`, `replay`), or not at all (`skip`).
+    pub(crate) async fn change_outbox(
+        &self,
+        namespace: &str,
+        verb: &str,
+        body: &Value,
+        how: Writing,
+    ) -> Result<Object, ClientError> {
+        let url = self.url(&[&outbox(Some(namespace)), verb].join("/"), &how.query());
+        self.json(Method::POST, url, Some(("application/json", body))).await
+    }
+}
+
+fn outbox(namespace: Option<&str>) -> String {
+    let root = "apis/gamekeeper.dev/v1";
+    match namespace {
+        Some(namespace) => [root, "namespaces", namespace, "outbox"].join("/"),
+        None => [root, "outbox"].join("/"),
+    }
 }

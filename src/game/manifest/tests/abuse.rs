@@ -1,6 +1,6 @@
 //! Hostile texts are refused, and fast.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
 
@@ -29,11 +29,10 @@ fn refused_fast(what: &str, text: &str) {
 
 #[test]
 fn a_huge_text_is_refused() {
-    let begun = Instant::now();
     let huge = "a".repeat(100 << 20);
-    let built = begun.elapsed();
+    let begun = busy();
     refused_fast("100 MiB", &huge);
-    assert!(begun.elapsed() < built + Duration::from_secs(1));
+    assert!(busy() - begun < Duration::from_secs(1));
 }
 
 #[test]

@@ -1,0 +1,13 @@
+//! What the lobby is told, against a lobby that misbehaves, on a real SQLite file.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod delivery;
+mod documents;
+mod independent;
+mod kept;
+mod outbox;
+mod process;
+mod receiver;
+mod walkthrough;
+mod world;
