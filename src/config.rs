@@ -24,11 +24,9 @@ use crate::reconcile::Policy;
 use crate::runtime::docker;
 
 pub use defaults::default_data_dir;
-pub use lobby::{LobbyConfig, LobbyUrl};
+pub use lobby::{LobbyConfig, LobbyMode, LobbyUrl};
 pub use settings::Settings;
-pub use value::{
-    Count, Cpu, DatabaseUrl, EndpointMode, LobbyMode, LogDriver, LogFormat, Memory, PullPolicy, Span,
-};
+pub use value::{Count, Cpu, DatabaseUrl, EndpointMode, LogDriver, LogFormat, Memory, PullPolicy, Span};
 
 /// Why the settings cannot be used. The message says what to do.
 #[derive(Debug, thiserror::Error)]

@@ -5,9 +5,21 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Deserializer};
 
-use super::LobbyMode;
+/// How the lobby is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LobbyMode {
+    /// Each event is sent to --lobby-url.
+    Push,
+    /// Events are written, and the lobby reads the table or the API.
+    Pull,
+    /// Nothing is written.
+    #[default]
+    Off,
+}
 
 /// How and where the lobby is told.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 
-use super::lobby::{LobbyConfig, LobbyUrl};
-use super::value::{
-    Count, Cpu, DatabaseUrl, EndpointMode, LobbyMode, LogDriver, LogFormat, Memory, PullPolicy, Span,
-};
+use super::lobby::{LobbyConfig, LobbyMode, LobbyUrl};
+use super::value::{Count, Cpu, DatabaseUrl, EndpointMode, LogDriver, LogFormat, Memory, PullPolicy, Span};
 use super::{Config, ConfigError, default_data_dir, file};
 use crate::game::Resources;
 use crate::reconcile::Policy;

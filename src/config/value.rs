@@ -240,19 +240,6 @@ impl From<PullPolicy> for reconcile::PullPolicy {
     }
 }
 
-/// How the lobby is told.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LobbyMode {
-    /// Each event is sent to --lobby-url.
-    Push,
-    /// Events are written, and the lobby reads the table or the API.
-    Pull,
-    /// Nothing is written.
-    #[default]
-    Off,
-}
-
 /// In which form logs are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]

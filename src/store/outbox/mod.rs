@@ -2,15 +2,17 @@
 //! records what it tells of.
 //!
 //! An event is open until it is delivered, acknowledged by a lobby that reads the table itself, or
-//! set aside. [`deliver`] is what the deliverer asks, [`operate`] what operators ask, [`prune`] what
-//! keeps the table small.
+//! set aside. [`deliver`] is what the deliverer asks, [`list`] and [`operate`] what people ask, [`prune`]
+//! what keeps the table small.
 
 mod deliver;
+mod list;
 mod operate;
 mod prune;
 
 pub use deliver::{Due, Failed};
-pub use operate::{OutboxChange, OutboxEvent, OutboxFilter, OutboxRefusal, OutboxState};
+pub use list::{OutboxEvent, OutboxFilter, OutboxState};
+pub use operate::{OutboxChange, OutboxRefusal};
 pub use prune::{Depth, Pruned, Retention};
 
 use std::collections::HashMap;
