@@ -110,6 +110,10 @@ pub struct Config {
     pub stop_grace: Duration,
     /// From a row's vanishing to the deletion of its game.
     pub deletion_grace: Duration,
+    /// How long a turn may take.
+    pub turn_deadline: Duration,
+    /// How long a stop waits for a turn in flight.
+    pub stop_turn_wait: Duration,
     /// Between two looks at a healthy engine.
     pub probe_interval: Duration,
     /// Between two looks at an engine that was healthy and now fails.
@@ -140,6 +144,8 @@ impl Config {
             start_deadline: self.start_deadline,
             stop_grace: self.stop_grace,
             deletion_grace: self.deletion_grace,
+            turn_deadline: self.turn_deadline,
+            stop_turn_wait: self.stop_turn_wait,
             probe_interval: self.probe_interval,
             failing_probe_interval: self.failing_probe_interval,
             unreachable_after: self.unreachable_after,

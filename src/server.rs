@@ -89,7 +89,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         recorder,
         epoch,
         runtime,
-        engines: EngineClient::new(Deadlines::default()),
+        engines: EngineClient::new(Deadlines { turn: config.turn_deadline, ..Deadlines::default() }),
         policy: config.policy(),
         limits: Limits { starts: config.max_starts, pulls: config.max_pulls, ..Limits::default() },
         relist_every: config.relist_interval,

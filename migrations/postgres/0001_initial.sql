@@ -279,6 +279,10 @@ CREATE TABLE runtime_records (
     next_turn_at                    timestamptz,
     -- Slots up to here are decided.
     slot_cursor                     timestamptz,
+    -- The schedule and zone that the cursor belongs to: another one begins at the time it is seen.
+    scheduled_by                    text CHECK (length(scheduled_by) <= 512),
+    -- A turn in flight has until then to end before the engine is stopped all the same.
+    turn_wait_until                 timestamptz,
 
     -- Milestones. init_intent_at is set before the engine is asked to initialise, initialized_at after it said it has.
     init_intent_at                  timestamptz,

@@ -307,6 +307,10 @@ CREATE TABLE runtime_records (
     next_turn_at                    TEXT CHECK (next_turn_at IS NULL OR datetime(next_turn_at) IS NOT NULL),
     -- Slots up to here are decided.
     slot_cursor                     TEXT CHECK (slot_cursor IS NULL OR datetime(slot_cursor) IS NOT NULL),
+    -- The schedule and zone that the cursor belongs to: another one begins at the time it is seen.
+    scheduled_by                    TEXT CHECK (length(scheduled_by) <= 512),
+    -- A turn in flight has until then to end before the engine is stopped all the same.
+    turn_wait_until                 TEXT CHECK (turn_wait_until IS NULL OR datetime(turn_wait_until) IS NOT NULL),
 
     -- Milestones. init_intent_at is set before the engine is asked to initialise, initialized_at after it said it has.
     init_intent_at                  TEXT CHECK (init_intent_at IS NULL OR datetime(init_intent_at) IS NOT NULL),

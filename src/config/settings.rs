@@ -98,6 +98,10 @@ settings! {
     stop_grace: Span, "GAMEKEEPER_STOP_GRACE", "Times and thresholds", "TIME";
     /// From the vanishing of a game's row to the game's deletion [default: 60s]
     deletion_grace: Span, "GAMEKEEPER_DELETION_GRACE", "Times and thresholds", "TIME";
+    /// How long an engine may take to generate a turn [default: 10m]
+    turn_deadline: Span, "GAMEKEEPER_TURN_DEADLINE", "Times and thresholds", "TIME";
+    /// How long a stop waits for a turn that is being generated [default: 30s]
+    stop_turn_wait: Span, "GAMEKEEPER_STOP_TURN_WAIT", "Times and thresholds", "TIME";
     /// Between two looks at a healthy engine [default: 15s]
     probe_interval: Span, "GAMEKEEPER_PROBE_INTERVAL", "Times and thresholds", "TIME";
     /// Between two looks at an engine that fails [default: 2s]
@@ -194,6 +198,8 @@ impl Settings {
             start_deadline: span(self.start_deadline, policy.start_deadline),
             stop_grace: span(self.stop_grace, policy.stop_grace),
             deletion_grace: span(self.deletion_grace, policy.deletion_grace),
+            turn_deadline: span(self.turn_deadline, policy.turn_deadline),
+            stop_turn_wait: span(self.stop_turn_wait, policy.stop_turn_wait),
             probe_interval: span(self.probe_interval, policy.probe_interval),
             failing_probe_interval: span(self.failing_probe_interval, policy.failing_probe_interval),
             unreachable_after: number(self.unreachable_after, policy.unreachable_after),

@@ -57,6 +57,11 @@ impl Controller {
                 let number = entry.begin_work(Work::Probing(life.clone()));
                 self.workshop.probe(target, number, life);
             }
+            Background::Turn(life, endpoint, from) => {
+                let Some(target) = entry.target(endpoint) else { return self.retry(game) };
+                let number = entry.begin_work(Work::Generating(life.clone()));
+                self.workshop.turn(target, number, step, life, from);
+            }
             Background::Initialise(life, endpoint, races) => {
                 let Some(target) = entry.target(endpoint) else { return self.retry(game) };
                 let number = entry.begin_work(Work::Initialising(life));

@@ -123,6 +123,7 @@ fn kind(step: &Step) -> &'static str {
         Step::RemoveContainer(_) => "remove_container",
         Step::ProbeEngine { .. } => "probe_engine",
         Step::InitialiseEngine { .. } => "initialise_engine",
+        Step::GenerateTurn { .. } => "generate_turn",
         Step::RemoveStateDirectory(_) => "remove_state_directory",
         Step::FinishDeletion(_) => "finish_deletion",
     }

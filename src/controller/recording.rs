@@ -31,7 +31,7 @@ pub(super) async fn write_down(
     let new_id = || OperationId(Uuid::now_v7());
     let close = operation.close.clone().and_then(|ending| Some((was.operation.as_ref()?.id, ending)));
     let open = operation.open.clone().map(|new| (new_id(), new));
-    let refused = operation.refused.clone().map(|(new, ending)| (new_id(), new, ending));
+    let at_once = operation.at_once.iter().cloned().map(|(new, ending)| (new_id(), new, ending)).collect();
     if let Some((id, new)) = &open {
         let open =
             crate::game::operation::OpenOperation { id: *id, kind: new.kind, generation: new.generation };
@@ -40,6 +40,8 @@ pub(super) async fn write_down(
     if record == *was
         && operation.is_empty()
         && plan.mappings == Mappings::Keep
+        && plan.ledger.is_empty()
+        && plan.slots.is_empty()
         && plan.event.is_none()
         && deleted.is_none()
         && !acts
@@ -61,7 +63,7 @@ pub(super) async fn write_down(
         record: record.clone(),
         close,
         open,
-        refused,
+        at_once,
         requested_by: desired.requested_by.clone(),
         request_id: desired.request_id.clone(),
         mappings: mappings(desired, &plan.mappings),
@@ -71,6 +73,8 @@ pub(super) async fn write_down(
             message: told.message.clone(),
         }),
         lobby: Vec::new(),
+        ledger: plan.ledger.clone(),
+        slots: plan.slots.clone(),
         deleted,
         counts,
     };

@@ -143,6 +143,22 @@ impl Workshop {
         });
     }
 
+    pub(super) fn turn(&self, target: Target, number: u64, step: Step, life: Life, from: i64) {
+        let this = self.clone();
+        self.spawn(async move {
+            let _place = this.engine_calls.acquire().await;
+            let news = match this.engines.turn(&target, from).await {
+                Ok(answer) => News::Said(life, Timestamp::now(), answer),
+                // What it did is found out by asking.
+                Err(error) => {
+                    tracing::warn!(error = %error, from, "a turn was not answered as it should be");
+                    News::EngineStale(Some(apply::engine_failure(&step, &error)))
+                }
+            };
+            Finished::Work(target.game, number, news)
+        });
+    }
+
     pub(super) fn pull(&self, image: ImageRef, progress: Arc<std::sync::Mutex<PullProgress>>) -> AbortHandle {
         let this = self.clone();
         self.spawn(async move {

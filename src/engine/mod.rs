@@ -9,7 +9,7 @@ mod answers;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
@@ -31,11 +31,13 @@ pub struct Deadlines {
     pub probe: Duration,
     /// For its initialisation.
     pub init: Duration,
+    /// For a turn.
+    pub turn: Duration,
 }
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self { probe: Duration::from_secs(2), init: Duration::from_secs(60) }
+        Self { probe: Duration::from_secs(2), init: Duration::from_secs(60), turn: Duration::from_secs(600) }
     }
 }
 
@@ -132,6 +134,19 @@ impl EngineClient {
         Err(EngineError::Refused { endpoint: target.endpoint.clone(), status, body: answers::shorten(&body) })
     }
 
+    /// Has the engine go from this turn to the next one. The answer is its state then; a refusal or
+    /// no answer says nothing about what it did.
+    pub async fn turn(&self, target: &Target, from: i64) -> Result<Answer, EngineError> {
+        let precondition = format!("\"{from}\"");
+        let request = Request::builder().method(Method::PUT).header(IF_MATCH, precondition);
+        let (status, body) =
+            self.send(target, request, "/api/v1/admin/turn", None, self.deadlines.turn).await?;
+        if status.is_success() {
+            return Ok(answers::status(target, StatusCode::OK, &body));
+        }
+        Err(EngineError::Refused { endpoint: target.endpoint.clone(), status, body: answers::shorten(&body) })
+    }
+
     async fn call(
         &self,
         target: &Target,
@@ -140,9 +155,20 @@ impl EngineClient {
         body: Option<Bytes>,
         deadline: Duration,
     ) -> Result<(StatusCode, Bytes), EngineError> {
+        self.send(target, Request::builder().method(method), path, body, deadline).await
+    }
+
+    async fn send(
+        &self,
+        target: &Target,
+        request: http::request::Builder,
+        path: &str,
+        body: Option<Bytes>,
+        deadline: Duration,
+    ) -> Result<(StatusCode, Bytes), EngineError> {
         let endpoint = || target.endpoint.clone();
         let no_answer = |why: String| EngineError::NoAnswer { endpoint: endpoint(), why };
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", target.endpoint));
+        let mut request = request.uri(format!("http://{}{path}", target.endpoint));
         if let Some(token) = target.token.as_ref().filter(|_| target.contract == Contract::GamekeeperV1) {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
         }

@@ -13,6 +13,7 @@ pub mod record;
 pub mod resources;
 pub mod spec;
 pub mod status;
+pub mod turn;
 pub mod version;
 
 pub use id::{

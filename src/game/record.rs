@@ -8,6 +8,7 @@ use super::operation::OpenOperation;
 use super::resources::Resources;
 use super::spec::{Contract, Relaxation, Requests, RunAs};
 use super::status::{Condition, Phase};
+use super::turn::OpenTurn;
 use super::version::EngineVersion;
 
 /// The declared inputs a container was built from; healing uses it, and only a difference here
@@ -147,6 +148,16 @@ pub struct Record {
     pub current_turn: Option<i64>,
     /// Which history of the game this is.
     pub timeline: i64,
+    /// The turn that is not done, if one was opened.
+    pub turn: Option<OpenTurn>,
+    /// Slots up to here are decided.
+    pub slot_cursor: Option<Timestamp>,
+    /// The next slot.
+    pub next_turn_at: Option<Timestamp>,
+    /// Schedule and zone that the cursor belongs to.
+    pub scheduled_by: Option<String>,
+    /// A turn in flight has until then to end before the engine is stopped all the same.
+    pub turn_wait_until: Option<Timestamp>,
     /// Initialisation has been decided; set before the request is sent.
     pub init_intent_at: Option<Timestamp>,
     /// What was in the state directory when initialisation was decided; none before that.
@@ -213,6 +224,11 @@ impl Record {
             engine_health: None,
             current_turn: None,
             timeline: 1,
+            turn: None,
+            slot_cursor: None,
+            next_turn_at: None,
+            scheduled_by: None,
+            turn_wait_until: None,
             init_intent_at: None,
             init_baseline: None,
             initialized_at: None,

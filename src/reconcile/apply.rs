@@ -61,6 +61,8 @@ pub enum Background {
     Probe(Life, String),
     /// Initialise an engine.
     Initialise(Life, String, Vec<RaceName>),
+    /// Have an engine generate the turn after this one.
+    Turn(Life, String, i64),
 }
 
 /// Takes one step.
@@ -98,6 +100,9 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
         }
         Step::InitialiseEngine { life, endpoint, races } => {
             Effect::Begin(Background::Initialise(life.clone(), endpoint.clone(), races.clone()))
+        }
+        Step::GenerateTurn { life, endpoint, from } => {
+            Effect::Begin(Background::Turn(life.clone(), endpoint.clone(), *from))
         }
         Step::RemoveStateDirectory(_) => {
             runtime.remove_state_directory(game).await?;
@@ -182,14 +187,15 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
 /// What to do about an engine's error: the next attempt begins with asking it.
 pub fn engine_failure(step: &Step, error: &EngineError) -> Failure {
     let reason = match error {
-        EngineError::NoAnswer { .. } => "InitNotAnswered",
-        EngineError::TimedOut { .. } => "InitTimedOut",
-        EngineError::TooLarge { .. } | EngineError::Refused { .. } => "InitRefused",
+        EngineError::NoAnswer { .. } => "NotAnswered",
+        EngineError::TimedOut { .. } => "TimedOut",
+        EngineError::TooLarge { .. } | EngineError::Refused { .. } => "Refused",
     };
+    let what = if matches!(step, Step::GenerateTurn { .. }) { "Turn" } else { "Init" };
     Failure {
         step: step.clone(),
         class: FailureClass::Retry,
-        reason: reason.to_owned(),
+        reason: format!("{what}{reason}"),
         message: chain(error),
     }
 }

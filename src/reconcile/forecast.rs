@@ -79,6 +79,7 @@ impl Foreseen {
             Some(Work::Pulling { image, .. }) => self.fetched(ImageSelector::Reference(image)),
             Some(Work::Probing(life)) => self.answers(&life),
             Some(Work::Initialising(life)) => self.has_its_game(&life),
+            Some(Work::Generating(life)) => self.generates(&life),
             None if planned.waiting_on.contains(&Wait::StartSlot) && !self.around.start_slot => {
                 self.around.start_slot = true;
             }
@@ -122,6 +123,7 @@ impl Foreseen {
             }
             Step::ProbeEngine { life, .. } => self.answers(life),
             Step::InitialiseEngine { life, .. } => self.has_its_game(life),
+            Step::GenerateTurn { life, .. } => self.generates(life),
             Step::RemoveStateDirectory(_) => self.seen.state_directory = Looked::At(StateDirectory::Absent),
             Step::FinishDeletion(_) => {}
         }
@@ -197,6 +199,11 @@ impl Foreseen {
         let finished = self.record.finished_at.is_some();
         let state = EngineState { game_id: None, turn, generating: false, finished, players: Vec::new() };
         self.say(life, Answer::Has(state));
+    }
+
+    fn generates(&mut self, life: &Life) {
+        self.record.current_turn = self.record.current_turn.map(|turn| turn + 1);
+        self.has_its_game(life);
     }
 
     fn say(&mut self, life: &Life, answer: Answer) {

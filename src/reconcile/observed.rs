@@ -127,6 +127,8 @@ pub enum Work {
     Probing(Life),
     /// The engine is being initialised.
     Initialising(Life),
+    /// The engine generates a turn.
+    Generating(Life),
 }
 
 /// A step that failed.

@@ -9,14 +9,14 @@ pub struct OperationChange {
     pub close: Option<Ending>,
     /// The one that begins.
     pub open: Option<NewOperation>,
-    /// One that ends as it begins: asked for, and refused.
-    pub refused: Option<(NewOperation, Ending)>,
+    /// Those that end as they begin: asked for and refused, or done as they are decided.
+    pub at_once: Vec<(NewOperation, Ending)>,
 }
 
 impl OperationChange {
     /// Nothing changes.
     pub fn is_empty(&self) -> bool {
-        self.close.is_none() && self.open.is_none() && self.refused.is_none()
+        self.close.is_none() && self.open.is_none() && self.at_once.is_empty()
     }
 
     /// Makes sure that an operation of this kind is open, superseding one that leads elsewhere.
@@ -36,7 +36,7 @@ impl OperationChange {
     /// Ends what is open, if anything is.
     pub fn end(&mut self, open: Option<&OpenOperation>, ending: Ending) {
         if let Some(begun) = self.open.take() {
-            self.refused = Some((begun, ending));
+            self.at_once.push((begun, ending));
         } else if open.is_some() && self.close.is_none() {
             self.close = Some(ending);
         }

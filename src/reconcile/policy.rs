@@ -28,6 +28,10 @@ pub struct Policy {
     pub forget_failures_after: Duration,
     /// From a row's vanishing to the deletion of its game; the row may come back meanwhile.
     pub deletion_grace: Duration,
+    /// How long a turn may take.
+    pub turn_deadline: Duration,
+    /// How long a stop waits for a turn in flight.
+    pub stop_turn_wait: Duration,
     /// When images are fetched.
     pub pull: PullPolicy,
 }
@@ -46,6 +50,8 @@ impl Default for Policy {
             backoff_longest: Duration::from_secs(300),
             forget_failures_after: Duration::from_secs(600),
             deletion_grace: Duration::from_secs(60),
+            turn_deadline: Duration::from_secs(600),
+            stop_turn_wait: Duration::from_secs(30),
             pull: PullPolicy::IfNotPresent,
         }
     }

@@ -68,6 +68,15 @@ pub enum Step {
         /// Who plays.
         races: Vec<RaceName>,
     },
+    /// Have the engine go from this turn to the next one, in the background.
+    GenerateTurn {
+        /// Which life of which container.
+        life: Life,
+        /// Where it is reached.
+        endpoint: String,
+        /// The turn it is at.
+        from: i64,
+    },
     /// Remove the state directory with everything in it.
     RemoveStateDirectory(Vacancy),
     /// Delete the game's row: its deletion is done.
@@ -92,6 +101,7 @@ impl Step {
             | Self::StopContainer { .. }
             | Self::RemoveContainer(_)
             | Self::InitialiseEngine { .. }
+            | Self::GenerateTurn { .. }
             | Self::RemoveStateDirectory(_)
             | Self::FinishDeletion(_) => true,
         }
@@ -120,6 +130,7 @@ impl fmt::Display for Step {
             Self::RemoveContainer(dead) => write!(f, "remove container {}", dead.container().short()),
             Self::ProbeEngine { .. } => f.write_str("probe engine"),
             Self::InitialiseEngine { races, .. } => write!(f, "initialise engine with {} races", races.len()),
+            Self::GenerateTurn { from, .. } => write!(f, "generate turn {}", from + 1),
             Self::RemoveStateDirectory(_) => f.write_str("remove state directory"),
             Self::FinishDeletion(_) => f.write_str("delete row"),
         }

@@ -21,6 +21,7 @@ mod readable;
 pub mod recorder;
 mod records;
 mod tombstones;
+mod turns;
 mod versions;
 
 pub use controller::{ControllerChange, Lead};

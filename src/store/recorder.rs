@@ -17,6 +17,7 @@ use crate::game::manifest::wire::GAME_KIND;
 use crate::game::operation::{Ending, NewOperation};
 use crate::game::record::Record;
 use crate::game::spec::{Deletion, Source};
+use crate::game::turn::{DecidedSlot, LedgerEntry};
 use crate::game::{Epoch, GameId, Name, Namespace, OperationId, RaceName, UserId};
 
 use super::convert::to_db;
@@ -26,7 +27,7 @@ use super::entity::{
 use super::events::{self, About};
 use super::outbox::{self, NewLobbyEvent};
 use super::records::{cut, to_row};
-use super::{Store, StoreError};
+use super::{Store, StoreError, turns};
 
 /// The lease whose epoch fences every write.
 pub(super) const LEASE: &str = "controller";
@@ -69,7 +70,7 @@ pub struct Recording {
     /// The operation that begins.
     pub open: Option<(OperationId, NewOperation)>,
     /// One that ends as it begins.
-    pub refused: Option<(OperationId, NewOperation, Ending)>,
+    pub at_once: Vec<(OperationId, NewOperation, Ending)>,
     /// The user behind the present spec.
     pub requested_by: String,
     /// The request behind the present spec.
@@ -80,6 +81,10 @@ pub struct Recording {
     pub event: Option<RecordedEvent>,
     /// What the lobby is told, in this order.
     pub lobby: Vec<NewLobbyEvent>,
+    /// What became of turns.
+    pub ledger: Vec<LedgerEntry>,
+    /// What was decided about slots.
+    pub slots: Vec<DecidedSlot>,
     /// The deletion is done: what is left of its row goes too.
     pub deleted: Option<Deletion>,
     /// It tells of something that was done, so the high-water counter moves. What a frozen
@@ -262,7 +267,7 @@ async fn write_one(db: &impl ConnectionTrait, epoch: Epoch, recording: &Recordin
     if let Some((id, new)) = &recording.open {
         open(db, epoch, *id, new, None, recording).await?;
     }
-    if let Some((id, new, ending)) = &recording.refused {
+    for (id, new, ending) in &recording.at_once {
         open(db, epoch, *id, new, Some(ending), recording).await?;
     }
     let row = to_row(
@@ -274,6 +279,7 @@ async fn write_one(db: &impl ConnectionTrait, epoch: Epoch, recording: &Recordin
     );
     runtime_records::Entity::insert(row).on_conflict(replace_record()).exec_without_returning(db).await?;
     write_mappings(db, recording.game, &recording.mappings).await?;
+    turns::write(db, recording).await?;
     if let Some(event) = &recording.event {
         let about = About {
             namespace: recording.namespace.as_str(),

@@ -27,12 +27,15 @@ impl Store {
             .await?;
         let open: HashMap<_, _> =
             open.iter().filter_map(|row| Some((row.operation_id, to_open(row)?))).collect();
+        let mut turns = self.open_turns().await?;
         let rows = runtime_records::Entity::find().all(&self.db).await?;
         Ok(rows
             .iter()
             .map(|row| {
                 let operation = row.operation_id.and_then(|id| open.get(&id).cloned());
-                (GameId(row.game_id.0), from_row(row, operation))
+                let game = GameId(row.game_id.0);
+                let turn = turns.remove(&(game, row.timeline));
+                (game, Record { turn, ..from_row(row, operation) })
             })
             .collect())
     }
@@ -105,6 +108,11 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         engine_health: Some(row.engine_health.clone()).filter(|health| health != "unknown"),
         current_turn: row.current_turn,
         timeline: row.timeline,
+        turn: None,
+        slot_cursor: row.slot_cursor.map(from_db),
+        next_turn_at: row.next_turn_at.map(from_db),
+        scheduled_by: row.scheduled_by.clone(),
+        turn_wait_until: row.turn_wait_until.map(from_db),
         init_intent_at: row.init_intent_at.map(from_db),
         init_baseline: row.init_baseline.clone().map(Contents::new),
         initialized_at: row.initialized_at.map(from_db),
@@ -155,6 +163,11 @@ pub(super) fn to_row(
         engine_health,
         current_turn,
         timeline,
+        turn: _,
+        slot_cursor,
+        next_turn_at,
+        scheduled_by,
+        turn_wait_until,
         init_intent_at,
         init_baseline,
         initialized_at,
@@ -203,6 +216,10 @@ pub(super) fn to_row(
         engine_health: Set(engine_health.clone().unwrap_or_else(|| "unknown".to_owned())),
         current_turn: Set(*current_turn),
         timeline: Set(*timeline),
+        slot_cursor: time(slot_cursor),
+        next_turn_at: time(next_turn_at),
+        scheduled_by: Set(scheduled_by.clone()),
+        turn_wait_until: time(turn_wait_until),
         init_intent_at: time(init_intent_at),
         init_baseline: Set(init_baseline.as_ref().map(|contents| contents.as_str().to_owned())),
         initialized_at: time(initialized_at),

@@ -16,6 +16,7 @@ mod inputs;
 mod quiet;
 mod starting;
 mod stopping;
+mod turns;
 mod unreadable;
 mod vanished;
 mod ways_out;

@@ -124,6 +124,10 @@ pub struct GameStatus {
     /// The last lines of that life's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_log_lines: Option<String>,
+    /// When the next turn is due by the schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub next_turn_at: Option<Timestamp>,
     /// What keeps the game from going on now, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waiting_on: Vec<String>,
@@ -199,6 +203,11 @@ impl From<Record> for GameStatus {
             engine_health,
             current_turn,
             timeline,
+            turn: _,
+            slot_cursor: _,
+            next_turn_at,
+            scheduled_by: _,
+            turn_wait_until: _,
             init_intent_at,
             init_baseline: _,
             initialized_at,
@@ -250,6 +259,7 @@ impl From<Record> for GameStatus {
             next_attempt_at,
             last_exit: last_exit.map(LastExit::from),
             last_log_lines,
+            next_turn_at,
             waiting_on,
             observed_restart_generation: restart,
             operation: operation.map(OperationReference::from),

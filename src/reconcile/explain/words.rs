@@ -188,6 +188,7 @@ pub(super) fn work(work: &Work) -> String {
         Work::Pulling { image, progress } => format!("fetching image {image}: {progress}"),
         Work::Stopping(container) => format!("stopping container {}", container.short()),
         Work::Probing(_) => "asking the engine how it is".to_owned(),
+        Work::Generating(_) => "the engine generates a turn".to_owned(),
         Work::Initialising(_) => "giving the engine its game".to_owned(),
     }
 }

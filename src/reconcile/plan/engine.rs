@@ -94,6 +94,16 @@ impl Round<'_> {
             self.look_again(deadline);
             return self.ask_after(life, container, after(at, pause), "it is not healthy yet");
         }
+        if self.is_busy_with_a_turn(life) && container.reachable_at.is_some() {
+            // Its silence does not count while it generates a turn.
+            self.ready = self.was.phase == Phase::Running;
+            return self.ask_after(
+                life,
+                container,
+                after(at, self.policy.failing_probe_interval),
+                "it generates a turn",
+            );
+        }
         if failures >= self.policy.restart_after || container.reachable_at.is_none() {
             let message = format!("The engine's process lives, but {failures} looks in a row failed: {why}");
             return self.give_up(life, container, "Unreachable", &message);
@@ -116,7 +126,7 @@ impl Round<'_> {
         );
     }
 
-    fn ask_after(&mut self, life: &Life, container: &Container, due: Timestamp, cause: &str) {
+    pub(super) fn ask_after(&mut self, life: &Life, container: &Container, due: Timestamp, cause: &str) {
         let asking = self.working().is_some();
         // A clock that jumped back must not put the next look off for ever.
         let due = due.min(after(self.now, self.policy.probe_interval.max(self.policy.start_deadline)));
@@ -131,7 +141,7 @@ impl Round<'_> {
     }
 
     /// This process gets no more chances. On record before it is stopped, so that it counts once.
-    fn give_up(&mut self, life: &Life, container: &Container, reason: &str, message: &str) {
+    pub(super) fn give_up(&mut self, life: &Life, container: &Container, reason: &str, message: &str) {
         self.no_longer_serving();
         self.count_exit(Some(life.clone()), None, false, reason, message);
         self.remove_process(container);
@@ -262,12 +272,6 @@ impl Round<'_> {
         self.record.current_turn = Some(state.turn);
         self.record.endpoint.clone_from(&container.reachable_at);
         self.record.endpoints = Some(container.endpoints.clone());
-        self.record.paused_at = match (self.desired.paused, state.generating) {
-            // Acknowledged once no turn is in flight.
-            (true, false) => Some(self.record.paused_at.unwrap_or(self.now)),
-            (true, true) => self.record.paused_at,
-            (false, _) => None,
-        };
         if first_health {
             self.record.started_at = Some(self.now);
             self.plan.mappings = Some(Mappings::Adopt(state.players.clone()));
@@ -279,9 +283,13 @@ impl Round<'_> {
             self.headline(Phase::Running, "Running", "The engine is healthy and has its game.");
         }
         self.ready = true;
-        self.end_operation(Ending::Succeeded);
+        if self.record.turn.is_none() || !self.has_turn_operation() {
+            self.end_operation(Ending::Succeeded);
+        }
         self.forget_old_failures(healthy_since);
         self.ask_after(life, container, after(at, self.policy.probe_interval), "it is time to look again");
+        let started = first_health && self.was.stopped_at > self.was.started_at;
+        self.turns(life, container, state, started);
     }
 
     fn forget_old_failures(&mut self, healthy_since: Timestamp) {

@@ -16,6 +16,7 @@ mod inputs;
 mod running;
 mod starting;
 mod stopped;
+mod turns;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -28,6 +29,7 @@ use crate::game::engine::EnginePlayer;
 use crate::game::operation::{Ending, NewOperation, OperationKind};
 use crate::game::record::Record;
 use crate::game::spec::{Desired, DesiredStatus, Source};
+use crate::game::turn::{DecidedSlot, LedgerEntry};
 use crate::game::{ConditionType as C, EngineVersion, Phase};
 
 use super::backoff::{after, next_attempt};
@@ -58,6 +60,10 @@ pub struct Plan {
     pub operation: OperationChange,
     /// What becomes of the player mappings.
     pub mappings: Mappings,
+    /// What becomes of turns.
+    pub ledger: Vec<LedgerEntry>,
+    /// What was decided about slots.
+    pub slots: Vec<DecidedSlot>,
     /// What there is to tell, if the headline changed.
     pub event: Option<Told>,
 }
@@ -121,6 +127,8 @@ struct Parts {
     uses_start_slot: bool,
     operation: OperationChange,
     mappings: Option<Mappings>,
+    ledger: Vec<LedgerEntry>,
+    slots: Vec<DecidedSlot>,
 }
 
 impl<'a> Round<'a> {
@@ -222,6 +230,10 @@ impl<'a> Round<'a> {
             Step::InitialiseEngine { .. } => self.truths.fails(C::Initialized, reason, message.clone()),
             _ => {}
         }
+        if let Step::GenerateTurn { .. } = step {
+            // It was on record as sent; what came of it is asked.
+            return;
+        }
         if !matches!(step, Step::InitialiseEngine { .. }) {
             // A sending was counted before it was sent.
             self.count_failure();
@@ -277,16 +289,23 @@ impl<'a> Round<'a> {
     }
 
     fn begin_operation(&mut self, kind: OperationKind, cause: &str) {
-        let source = if kind == OperationKind::Heal { Source::Controller } else { self.desired.source };
-        let wanted = NewOperation {
+        let wanted = self.new_operation(kind, cause);
+        self.plan.operation.ensure(self.was.operation.as_ref(), wanted);
+    }
+
+    fn new_operation(&self, kind: OperationKind, cause: &str) -> NewOperation {
+        NewOperation {
             kind,
             cause: cause.to_owned(),
-            source,
+            source: match kind {
+                OperationKind::Heal => Source::Controller,
+                OperationKind::Turn => Source::Schedule,
+                _ => self.desired.source,
+            },
             generation: self.desired.generation,
             from_version: self.was.applied.as_ref().map(|applied| applied.engine_version.clone()),
             to_version: self.target_version(),
-        };
-        self.plan.operation.ensure(self.was.operation.as_ref(), wanted);
+        }
     }
 
     fn end_operation(&mut self, ending: Ending) {
@@ -353,6 +372,8 @@ impl<'a> Round<'a> {
             record: self.record,
             operation: self.plan.operation,
             mappings: self.plan.mappings.unwrap_or(Mappings::Keep),
+            ledger: self.plan.ledger,
+            slots: self.plan.slots,
             event,
         }
     }

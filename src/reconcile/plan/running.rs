@@ -188,6 +188,12 @@ impl Round<'_> {
     /// A restart that was asked for, or declared inputs that changed, begin here: on record, once.
     fn take_up_restart(&mut self, seen: &Seen, target: &AppliedSpec) {
         let container = ours(seen).map(|container| container.id.clone());
+        let asked = self.desired.requests.restart > self.record.observed_requests.restart;
+        let drifted = self.record.applied.as_ref().is_some_and(|applied| applied != target);
+        if (asked || drifted) && matches!(self.working(), Some(Work::Generating(_))) {
+            // It waits for the turn in flight; no other one begins in the round that sees its end.
+            return;
+        }
         if self.desired.requests.restart > self.record.observed_requests.restart {
             self.record.observed_requests.restart = self.desired.requests.restart;
             self.forget_failures();

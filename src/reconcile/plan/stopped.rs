@@ -20,7 +20,15 @@ impl Round<'_> {
     /// Desired stopped: no engine, the state stays.
     pub(super) fn stop(&mut self, seen: &Seen) {
         self.consume_requests();
+        self.refuse_forced_if_down();
         self.state_spec_validity();
+        if self.waits_for_turn(seen) {
+            return self.headline(
+                Phase::Stopping,
+                "WaitingForTurn",
+                "A turn in flight gets time to end before the engine is stopped.",
+            );
+        }
         if !self.take_down(seen, OperationKind::Stop, "it should be stopped") {
             return;
         }
@@ -57,6 +65,13 @@ impl Round<'_> {
         }
         if deletion == Deletion::RowGone && self.row_may_come_back() {
             return;
+        }
+        if self.waits_for_turn(seen) {
+            return self.headline(
+                Phase::Stopping,
+                "WaitingForTurn",
+                "A turn in flight gets time to end before the game is deleted.",
+            );
         }
         if !self.take_down(seen, OperationKind::Delete, "its deletion was asked for") {
             return;

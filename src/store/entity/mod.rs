@@ -20,3 +20,5 @@ pub mod outbox_positions;
 pub mod player_mappings;
 pub mod runtime_records;
 pub mod schema_info;
+pub mod turn_slots;
+pub mod turns;

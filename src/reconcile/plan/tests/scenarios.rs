@@ -69,7 +69,7 @@ fn a_spoilt_spec_is_told_once_and_its_operation_ends_as_it_begins() {
     let mut world = World::new();
     world.change(|d| d.members.clear());
     let first = world.round();
-    let (refused, ending) = first.operation.refused.expect("an operation on record");
+    let (refused, ending) = first.operation.at_once.first().cloned().expect("an operation on record");
     assert_eq!(refused.kind, OperationKind::Start);
     assert!(matches!(ending, Ending::Failed { code, .. } if code == "NoActiveMembers"));
     let second = world.round();

@@ -334,6 +334,11 @@ impl World {
                 self.looks.contents = Looked::NotYet;
                 self.engine = EngineView::NotAsked;
             }
+            Step::GenerateTurn { from, .. } => {
+                assert_eq!(self.turn, Some(*from), "a turn that does not follow");
+                self.turn = Some(from + 1);
+                self.engine = EngineView::NotAsked;
+            }
             Step::RemoveStateDirectory(_) => {
                 assert_eq!(
                     self.desired.deletion_policy,
