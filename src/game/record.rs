@@ -150,6 +150,8 @@ pub struct Record {
     pub timeline: i64,
     /// The turn that is not done, if one was opened.
     pub turn: Option<OpenTurn>,
+    /// The latest slot that has a turn in the ledger: no schedule fires it again.
+    pub last_slot: Option<Timestamp>,
     /// Slots up to here are decided.
     pub slot_cursor: Option<Timestamp>,
     /// The next slot.
@@ -225,6 +227,7 @@ impl Record {
             current_turn: None,
             timeline: 1,
             turn: None,
+            last_slot: None,
             slot_cursor: None,
             next_turn_at: None,
             scheduled_by: None,

@@ -28,6 +28,7 @@ impl Store {
         let open: HashMap<_, _> =
             open.iter().filter_map(|row| Some((row.operation_id, to_open(row)?))).collect();
         let mut turns = self.open_turns().await?;
+        let slots = self.last_slots().await?;
         let rows = runtime_records::Entity::find().all(&self.db).await?;
         Ok(rows
             .iter()
@@ -35,7 +36,8 @@ impl Store {
                 let operation = row.operation_id.and_then(|id| open.get(&id).cloned());
                 let game = GameId(row.game_id.0);
                 let turn = turns.remove(&(game, row.timeline));
-                (game, Record { turn, ..from_row(row, operation) })
+                let last_slot = slots.get(&(game, row.timeline)).copied();
+                (game, Record { turn, last_slot, ..from_row(row, operation) })
             })
             .collect())
     }
@@ -109,6 +111,7 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         current_turn: row.current_turn,
         timeline: row.timeline,
         turn: None,
+        last_slot: None,
         slot_cursor: row.slot_cursor.map(from_db),
         next_turn_at: row.next_turn_at.map(from_db),
         scheduled_by: row.scheduled_by.clone(),
@@ -164,6 +167,7 @@ pub(super) fn to_row(
         current_turn,
         timeline,
         turn: _,
+        last_slot: _,
         slot_cursor,
         next_turn_at,
         scheduled_by,

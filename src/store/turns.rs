@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::game::record::Life;
 use crate::game::turn::{DecidedSlot, LedgerEntry, OpenTurn, TurnCause, TurnEnd, TurnState};
@@ -28,6 +28,24 @@ impl Store {
             .all(&self.db)
             .await?;
         Ok(rows.iter().filter_map(|row| Some(((GameId(row.game_id.0), row.timeline), open(row)?))).collect())
+    }
+
+    /// The latest slot that has a turn, by game and timeline.
+    pub(super) async fn last_slots(&self) -> Result<HashMap<(GameId, i64), jiff::Timestamp>, StoreError> {
+        let rows: Vec<(DbUuid, i64, Option<sea_orm::prelude::DateTimeUtc>)> = turns::Entity::find()
+            .filter(turns::Column::Slot.is_not_null())
+            .select_only()
+            .columns([turns::Column::GameId, turns::Column::Timeline])
+            .column_as(turns::Column::Slot.max(), "slot")
+            .group_by(turns::Column::GameId)
+            .group_by(turns::Column::Timeline)
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        let entry = |(game, timeline, slot): (DbUuid, i64, Option<sea_orm::prelude::DateTimeUtc>)| {
+            Some(((GameId(game.0), timeline), from_db(slot?)))
+        };
+        Ok(rows.into_iter().filter_map(entry).collect())
     }
 }
 

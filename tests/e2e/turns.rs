@@ -197,3 +197,30 @@ async fn a_stop_lets_the_turn_in_flight_end() {
     assert_eq!(done(&world, &game), [1]);
     assert_eq!(ledger(&world, &game).await, ["1 forced done"]);
 }
+
+#[tokio::test]
+async fn a_slot_that_a_forced_turn_took_does_not_fire_under_another_schedule() {
+    let world = World::started().await;
+    let game = world.running("changed").await;
+    // The next slot is some seconds ahead; a forced turn takes its place.
+    set(&world, &game, "turn_schedule = '*/10 * * * * *'").await;
+    world
+        .eventually("the schedule is taken up", async || {
+            world.count(&format!("SELECT count(*) FROM runtime_records WHERE game_id = '{game}' AND next_turn_at IS NOT NULL")).await == 1
+        })
+        .await;
+    set(&world, &game, "force_turn_generation = 1").await;
+    until_turn(&world, &game, 1).await;
+    let taken = format!(
+        "SELECT count(*) FROM turns WHERE game_id = '{game}' AND cause = 'forced' AND slot IS NOT NULL"
+    );
+    assert_eq!(world.count(&taken).await, 1, "the fault did not happen");
+    // The same slots, and more of them, by another schedule.
+    set(&world, &game, "turn_schedule = '*/5 * * * * *'").await;
+    until_turn(&world, &game, 4).await;
+    assert!(contiguous(&done(&world, &game)));
+    let twice = format!(
+        "SELECT count(*) - count(DISTINCT slot) FROM turns WHERE game_id = '{game}' AND slot IS NOT NULL"
+    );
+    assert_eq!(world.count(&twice).await, 0);
+}

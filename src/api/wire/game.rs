@@ -204,6 +204,7 @@ impl From<Record> for GameStatus {
             current_turn,
             timeline,
             turn: _,
+            last_slot: _,
             slot_cursor: _,
             next_turn_at,
             scheduled_by: _,

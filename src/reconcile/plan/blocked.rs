@@ -179,6 +179,8 @@ impl Round<'_> {
                 // What the engine has is another history of the game.
                 self.record.current_turn = None;
                 self.record.timeline += 1;
+                self.record.turn = None;
+                self.record.last_slot = None;
             }
             PARTIAL_INIT => {
                 // What lies there is harmless: as if nothing had been sent yet.

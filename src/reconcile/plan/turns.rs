@@ -76,7 +76,11 @@ impl Round<'_> {
     ) {
         let Ok(spec) = &self.desired.spec else { return };
         let forced = self.desired.requests.force_turn > self.record.observed_requests.force_turn;
-        let look = Look { now: self.now, cursor: self.record.slot_cursor, situation, forced, taken: &[] };
+        // Ahead of the cursor only after a forced turn took a slot of a schedule that then changed, or
+        // after a clock had jumped.
+        let cursor = self.record.slot_cursor;
+        let ahead = self.record.last_slot.filter(|slot| cursor.is_none_or(|cursor| *slot > cursor));
+        let look = Look { now: self.now, cursor, situation, forced, taken: ahead.as_slice() };
         let Ok(Decision { open, decided, deferred: _, request, cursor, reset_from: _, next_turn, look_at }) =
             decide(&spec.turns, &look)
         else {
@@ -262,6 +266,7 @@ impl Round<'_> {
         };
         self.begin_operation(kind, why);
         turn.attempts = turn.attempts.saturating_add(1);
+        self.record.last_slot = self.record.last_slot.max(turn.slot);
         turn.state = TurnState::Dispatched { life: life.clone(), at: self.now };
         self.record.turn = Some(turn.clone());
         self.plan.ledger.push(LedgerEntry { turn, end: None });
