@@ -17,13 +17,13 @@ const WAITING: usize = 64;
 
 /// A question.
 #[derive(Debug)]
-pub(super) struct Question {
+pub struct Question {
     /// Which game.
-    pub(super) game: GameId,
+    pub game: GameId,
     /// What should be instead of what its row says; none: what its row says.
-    pub(super) instead: Option<Box<Desired>>,
-    /// To whom.
-    pub(super) reply: oneshot::Sender<Explanation>,
+    pub instead: Option<Box<Desired>>,
+    /// To whom the answer goes; dropped, it says that the game is not known.
+    pub reply: oneshot::Sender<Explanation>,
 }
 
 /// Why there is no answer.
@@ -45,22 +45,10 @@ pub struct Asker(mpsc::Sender<Question>);
 #[derive(Debug)]
 pub struct Questions(pub(super) mpsc::Receiver<Question>);
 
-/// A question as it is put to whoever answers in the loop's place.
-#[derive(Debug)]
-pub struct Asked {
-    /// Which game.
-    pub game: GameId,
-    /// What should be instead of what its row says; none: what its row says.
-    pub instead: Option<Box<Desired>>,
-    /// To whom the answer goes; dropped, it says that the game is not known.
-    pub reply: oneshot::Sender<Explanation>,
-}
-
 impl Questions {
     /// The next question; none when nobody can ask any more.
-    pub async fn next(&mut self) -> Option<Asked> {
-        let Question { game, instead, reply } = self.0.recv().await?;
-        Some(Asked { game, instead, reply })
+    pub async fn next(&mut self) -> Option<Question> {
+        self.0.recv().await
     }
 }
 

@@ -20,7 +20,7 @@ mod slots;
 mod triggers;
 mod work;
 
-pub use ask::{Asked, Asker, NoAnswer, Questions, questions};
+pub use ask::{Asker, NoAnswer, Question, Questions, questions};
 pub use metrics::Metrics;
 
 use std::collections::HashMap;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gamekeeper::api::auth::{Role, Tokens};
 use gamekeeper::api::{Api, Readiness, ServeError, Tls, kubeconfig, serve};
-use gamekeeper::controller::{Asked, Questions};
+use gamekeeper::controller::{Question, Questions};
 use gamekeeper::game::InstanceId;
 use gamekeeper::game::controller::ControllerStatus;
 use gamekeeper::game::spec::Desired;
@@ -138,7 +138,7 @@ impl World {
         let mut questions = self.questions.take().expect("nobody answers yet");
         let (told, asked) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            while let Some(Asked { game: _, instead, reply }) = questions.next().await {
+            while let Some(Question { game: _, instead, reply }) = questions.next().await {
                 let _ = told.send(instead.map(|desired| *desired));
                 let _ = reply.send(explanation.clone());
             }

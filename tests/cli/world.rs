@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::{io::Write, net::TcpListener};
 
 use gamekeeper::api::{Api, Readiness, Tls, kubeconfig, serve};
-use gamekeeper::controller::{Asked, Questions};
+use gamekeeper::controller::{Question, Questions};
 use gamekeeper::game::controller::ControllerStatus;
 use gamekeeper::game::record::Record;
 use gamekeeper::game::spec::Requests;
@@ -148,7 +148,7 @@ impl World {
     pub(crate) fn answers(&mut self, explanation: Explanation) {
         let mut questions = self.questions.take().expect("nobody answers yet");
         tokio::spawn(async move {
-            while let Some(Asked { game: _, instead, reply }) = questions.next().await {
+            while let Some(Question { game: _, instead, reply }) = questions.next().await {
                 let version =
                     instead.and_then(|desired| desired.version).map(|entry| entry.image.to_string());
                 let waiting_on = version.into_iter().collect();

@@ -279,14 +279,14 @@ impl Round<'_> {
     pub(super) fn refuse_forced(&mut self, why: &str) {
         self.record.observed_requests.force_turn = self.desired.requests.force_turn;
         let new = self.new_operation(OperationKind::ForceNextTurn, "it was asked for");
-        let ending = Ending::Failed { code: "Refused".into(), message: format!("No turn: {why}.") };
+        let ending = Ending::Failed { code: "Refused".into(), message: why.to_owned() };
         self.plan.operation.at_once.push((new, ending));
     }
 
     /// A turn asked for while the game is stopped is not kept for later.
     pub(super) fn refuse_forced_if_down(&mut self) {
         if self.desired.requests.force_turn > self.record.observed_requests.force_turn {
-            self.refuse_forced("the game is stopped");
+            self.refuse_forced("No turn can be forced: the game is stopped.");
         }
     }
 
