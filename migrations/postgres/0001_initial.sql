@@ -278,6 +278,8 @@ CREATE TABLE runtime_records (
     timeline                        bigint NOT NULL DEFAULT 1 CHECK (timeline >= 1),
     next_turn_at                    timestamptz,
     -- Slots up to here are decided.
+    -- When what its engine says was last kept in runtime_health_snapshots.
+    reported_at                     timestamptz,
     slot_cursor                     timestamptz,
     -- The schedule and zone that the cursor belongs to: another one begins at the time it is seen.
     scheduled_by                    text CHECK (length(scheduled_by) <= 512),

@@ -306,6 +306,8 @@ CREATE TABLE runtime_records (
     timeline                        INTEGER NOT NULL DEFAULT 1 CHECK (timeline >= 1),
     next_turn_at                    TEXT CHECK (next_turn_at IS NULL OR datetime(next_turn_at) IS NOT NULL),
     -- Slots up to here are decided.
+    -- When what its engine says was last kept in runtime_health_snapshots.
+    reported_at                     TEXT CHECK (reported_at IS NULL OR datetime(reported_at) IS NOT NULL),
     slot_cursor                     TEXT CHECK (slot_cursor IS NULL OR datetime(slot_cursor) IS NOT NULL),
     -- The schedule and zone that the cursor belongs to: another one begins at the time it is seen.
     scheduled_by                    TEXT CHECK (length(scheduled_by) <= 512),

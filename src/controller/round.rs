@@ -126,8 +126,8 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     output.silent = output.facts.silent.is_some();
     context.metrics.rounds.inc();
 
-    let counts = observation.freeze.is_none();
-    match write_down(context, &desired, &output.record, &planned, None, counts).await {
+    let freeze = observation.freeze.as_ref().map(|freeze| freeze.reason);
+    match write_down(context, &desired, &output.record, &planned, None, freeze).await {
         Ok(record) => output.record = record,
         Err(error) => {
             output.not_recorded = Some(error);
@@ -291,7 +291,7 @@ async fn take_in(
                 reason: "Deleted".into(),
                 message: "The game was deleted.".into(),
             });
-            match write_down(context, desired, &output.record, &last, desired.deletion, true).await {
+            match write_down(context, desired, &output.record, &last, desired.deletion, None).await {
                 Ok(record) => {
                     output.record = record;
                     output.deleted = true;

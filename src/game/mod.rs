@@ -9,6 +9,7 @@ pub mod engine;
 pub mod id;
 pub mod manifest;
 pub mod operation;
+pub mod player;
 pub mod record;
 pub mod resources;
 pub mod spec;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{ContainerId, ImageId, ImageRef};
 use super::operation::OpenOperation;
+use super::player::{Mapping, Standing};
 use super::resources::Resources;
 use super::spec::{Contract, Relaxation, Requests, RunAs};
 use super::status::{Condition, Phase};
@@ -148,6 +149,12 @@ pub struct Record {
     pub current_turn: Option<i64>,
     /// Which history of the game this is.
     pub timeline: i64,
+    /// Which player of the engine each user is, by user; there are none without an engine.
+    pub players: Vec<Mapping>,
+    /// How each user does, by user.
+    pub standings: Vec<Standing>,
+    /// When what the engine says was last kept.
+    pub reported_at: Option<Timestamp>,
     /// The turn that is not done, if one was opened.
     pub turn: Option<OpenTurn>,
     /// The latest slot that has a turn in the ledger: no schedule fires it again.
@@ -226,6 +233,9 @@ impl Record {
             engine_health: None,
             current_turn: None,
             timeline: 1,
+            players: Vec::new(),
+            standings: Vec::new(),
+            reported_at: None,
             turn: None,
             last_slot: None,
             slot_cursor: None,

@@ -13,9 +13,11 @@ mod hostile;
 mod hostile_image;
 mod hostile_spec;
 mod inputs;
+mod players;
 mod quiet;
 mod starting;
 mod stopping;
+mod telling;
 mod turns;
 mod unreadable;
 mod vanished;
@@ -26,3 +28,9 @@ mod world;
 #[path = "../support/cut_socket.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
 mod cut_socket;
+
+#[path = "../support/lobby.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod receiver;
+#[path = "../support/understood.rs"]
+mod understood;

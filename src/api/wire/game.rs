@@ -203,6 +203,9 @@ impl From<Record> for GameStatus {
             engine_health,
             current_turn,
             timeline,
+            players: _,
+            standings: _,
+            reported_at: _,
             turn: _,
             last_slot: _,
             slot_cursor: _,
@@ -281,7 +284,7 @@ impl From<Exit> for LastExit {
 }
 
 impl From<OpenOperation> for OperationReference {
-    fn from(OpenOperation { id, kind, generation }: OpenOperation) -> Self {
+    fn from(OpenOperation { id, kind, generation, requested_by: _, request_id: _ }: OpenOperation) -> Self {
         Self { id: id.to_string(), kind: kind.as_row().to_owned(), generation }
     }
 }

@@ -13,8 +13,8 @@ use crate::reconcile::backoff::{after, next_attempt};
 use crate::reconcile::observed::{EngineView, Looked, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
 
+use super::Round;
 use super::blocked::{PARTIAL_INIT, STATE_MISSING, TURN_WENT_BACK};
-use super::{Mappings, Round};
 
 /// The first looks at a starting engine follow each other quickly, then ever slower: a tenth of
 /// the time it has taken so far, within these bounds.
@@ -79,7 +79,6 @@ impl Round<'_> {
     /// Not healthy: before its first health the start's deadline counts, after it the failed looks.
     fn unhealthy(&mut self, life: &Life, container: &Container, at: Timestamp, why: &str, failures: u32) {
         self.truths.fails(C::EngineHealthy, "Unhealthy", why);
-        self.record.engine_health = Some("unhealthy".into());
         if let Some(began) = self.record.start_began_at {
             let deadline = after(began, self.policy.start_deadline);
             if self.now >= deadline {
@@ -104,6 +103,8 @@ impl Round<'_> {
                 "it generates a turn",
             );
         }
+        self.record.engine_health = Some("unhealthy".into());
+        self.keep_illness(at, life, why);
         if failures >= self.policy.restart_after || container.reachable_at.is_none() {
             let message = format!("The engine's process lives, but {failures} looks in a row failed: {why}");
             return self.give_up(life, container, "Unreachable", &message);
@@ -274,7 +275,6 @@ impl Round<'_> {
         self.record.endpoints = Some(container.endpoints.clone());
         if first_health {
             self.record.started_at = Some(self.now);
-            self.plan.mappings = Some(Mappings::Adopt(state.players.clone()));
         }
         if state.finished {
             self.record.finished_at = Some(self.record.finished_at.unwrap_or(self.now));
@@ -282,6 +282,8 @@ impl Round<'_> {
         } else {
             self.headline(Phase::Running, "Running", "The engine is healthy and has its game.");
         }
+        self.take_in_players(state);
+        self.keep_report(at, life, state);
         self.ready = true;
         if self.record.turn.is_none() || !self.has_turn_operation() {
             self.end_operation(Ending::Succeeded);

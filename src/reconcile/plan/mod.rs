@@ -13,6 +13,7 @@
 mod blocked;
 mod engine;
 mod inputs;
+mod players;
 mod running;
 mod starting;
 mod stopped;
@@ -25,8 +26,8 @@ use jiff::Timestamp;
 
 use crate::game::container::{Container, Owner};
 use crate::game::controller::FreezeReason;
-use crate::game::engine::EnginePlayer;
 use crate::game::operation::{Ending, NewOperation, OperationKind};
+use crate::game::player::Report;
 use crate::game::record::Record;
 use crate::game::spec::{Desired, DesiredStatus, Source};
 use crate::game::turn::{DecidedSlot, LedgerEntry};
@@ -58,27 +59,14 @@ pub struct Plan {
     pub record: Record,
     /// What begins and ends with it.
     pub operation: OperationChange,
-    /// What becomes of the player mappings.
-    pub mappings: Mappings,
+    /// What the engine reported, if that is to be kept.
+    pub report: Option<Report>,
     /// What becomes of turns.
     pub ledger: Vec<LedgerEntry>,
     /// What was decided about slots.
     pub slots: Vec<DecidedSlot>,
     /// What there is to tell, if the headline changed.
     pub event: Option<Told>,
-}
-
-/// What becomes of a game's player mappings.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Mappings {
-    /// They stay.
-    Keep,
-    /// One for each active member, with an id derived from game and user.
-    Mint,
-    /// The engine's own ids take the place of the derived ones.
-    Adopt(Vec<EnginePlayer>),
-    /// The game has no engine: there are none.
-    Drop,
 }
 
 /// An event to be told, worded for an operator.
@@ -126,7 +114,7 @@ struct Parts {
     look_again: Option<Timestamp>,
     uses_start_slot: bool,
     operation: OperationChange,
-    mappings: Option<Mappings>,
+    report: Option<Report>,
     ledger: Vec<LedgerEntry>,
     slots: Vec<DecidedSlot>,
 }
@@ -294,14 +282,24 @@ impl<'a> Round<'a> {
     }
 
     fn new_operation(&self, kind: OperationKind, cause: &str) -> NewOperation {
+        let source = match kind {
+            OperationKind::Heal => Source::Controller,
+            OperationKind::Turn => Source::Schedule,
+            _ => self.desired.source,
+        };
+        // What the controller begins by itself nobody asked for.
+        let (requested_by, request_id) = match source {
+            Source::Controller | Source::Schedule => (String::new(), String::new()),
+            Source::Lobby | Source::Operator | Source::Manifest => {
+                (self.desired.requested_by.clone(), self.desired.request_id.clone())
+            }
+        };
         NewOperation {
             kind,
             cause: cause.to_owned(),
-            source: match kind {
-                OperationKind::Heal => Source::Controller,
-                OperationKind::Turn => Source::Schedule,
-                _ => self.desired.source,
-            },
+            source,
+            requested_by,
+            request_id,
             generation: self.desired.generation,
             from_version: self.was.applied.as_ref().map(|applied| applied.engine_version.clone()),
             to_version: self.target_version(),
@@ -371,7 +369,7 @@ impl<'a> Round<'a> {
             uses_start_slot: self.plan.uses_start_slot,
             record: self.record,
             operation: self.plan.operation,
-            mappings: self.plan.mappings.unwrap_or(Mappings::Keep),
+            report: self.plan.report,
             ledger: self.plan.ledger,
             slots: self.plan.slots,
             event,

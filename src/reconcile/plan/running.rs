@@ -38,6 +38,7 @@ impl Round<'_> {
         if !self.adopt(seen) {
             return;
         }
+        self.refuse_removed();
         let target = match self.target() {
             Ok(target) => target,
             Err(unmet) => return self.invalid(seen, &unmet),

@@ -11,7 +11,7 @@ use crate::reconcile::observed::{Looked, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
 
 use super::blocked::FOREIGN_CONTAINER;
-use super::{DELETIONS_HELD, Mappings, Round, ours};
+use super::{DELETIONS_HELD, Round, ours};
 
 /// How soon a container that Docker is removing is looked at again.
 const SETTLING: Duration = Duration::from_millis(500);
@@ -193,9 +193,7 @@ impl Round<'_> {
         self.record.container_started_at = None;
         self.record.restart_from = None;
         self.record.start_began_at = None;
-        if self.was.phase != Phase::Stopped {
-            self.plan.mappings = Some(Mappings::Drop);
-        }
+        self.record.players.clear();
         self.truths.fails(C::ContainerRunning, "NoContainer", "No container of this game runs.");
         self.truths.fails(C::EngineHealthy, "NoContainer", "No engine runs.");
     }

@@ -18,6 +18,8 @@ pub mod memberships;
 pub mod operation_log;
 pub mod outbox_positions;
 pub mod player_mappings;
+pub mod player_stats;
+pub mod runtime_health_snapshots;
 pub mod runtime_records;
 pub mod schema_info;
 pub mod turn_slots;

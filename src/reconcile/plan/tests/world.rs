@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::game::container::{Container, ContainerState, ImageSelector, Owner, StateDirectory};
 use crate::game::controller::Freeze;
 use crate::game::engine::{Answer, EnginePlayer, EngineState};
-use crate::game::operation::{OpenOperation, OperationKind};
+use crate::game::operation::OperationKind;
 use crate::game::record::{Contents, Endpoints, Life, Record};
 use crate::game::spec::{
     Contract, DeletionPolicy, Desired, DesiredStatus, ForceMode, GameSpec, Member, MissedTurns, Requests,
@@ -45,6 +45,10 @@ pub(crate) struct World {
     /// The engine's game, kept in the state directory.
     pub(crate) turn: Option<i64>,
     pub(crate) docker_answers: bool,
+    /// How many planets each player has.
+    pub(crate) planets: i64,
+    /// Its engine was given its game before these members came.
+    pub(crate) silent_about_new_members: bool,
     /// Everything that was done, printed.
     pub(crate) done: Vec<String>,
     pub(crate) row_deleted: bool,
@@ -145,6 +149,8 @@ impl World {
             state_directory: StateDirectory::Absent,
             engines: Engines::Healthy,
             turn: None,
+            planets: 1,
+            silent_about_new_members: false,
             docker_answers: true,
             done: Vec::new(),
             row_deleted: false,
@@ -210,7 +216,7 @@ impl World {
         let mut record = planned.record.clone();
         if let Some(open) = &planned.operation.open {
             let id = OperationId(Uuid::from_u128(9));
-            record.operation = Some(OpenOperation { id, kind: open.kind, generation: open.generation });
+            record.operation = Some(open.opened(id));
         }
         self.record = record;
         for planned in &planned.steps {
@@ -358,10 +364,11 @@ impl World {
         let player = |member: &Member| EnginePlayer {
             id: member.user_id.to_string(),
             race_name: member.race_name.to_string(),
-            planets: 1,
+            planets: self.planets,
             population: 1,
         };
-        self.desired.members.iter().map(player).collect()
+        let known = if self.silent_about_new_members { 1 } else { self.desired.members.len() };
+        self.desired.members.iter().take(known).map(player).collect()
     }
 
     fn answer(&mut self, life: &Life) {
