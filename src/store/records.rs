@@ -28,16 +28,19 @@ impl Store {
         let open: HashMap<_, _> =
             open.iter().filter_map(|row| Some((row.operation_id, to_open(row)?))).collect();
         let mut turns = self.open_turns().await?;
-        let slots = self.last_slots().await?;
+        let taken = self.taken_slots().await?;
+        let mut deferred = self.deferred_slots().await?;
         let rows = runtime_records::Entity::find().all(&self.db).await?;
         Ok(rows
             .iter()
             .map(|row| {
                 let operation = row.operation_id.and_then(|id| open.get(&id).cloned());
                 let game = GameId(row.game_id.0);
-                let turn = turns.remove(&(game, row.timeline));
-                let last_slot = slots.get(&(game, row.timeline)).copied();
-                (game, Record { turn, last_slot, ..from_row(row, operation) })
+                let of = (game, row.timeline);
+                let turn = turns.remove(&of);
+                let deferred = deferred.remove(&of).unwrap_or_default();
+                let taken = taken.get(&of).copied().into_iter().collect();
+                (game, Record { turn, taken, deferred, ..from_row(row, operation) })
             })
             .collect())
     }
@@ -111,7 +114,8 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         current_turn: row.current_turn,
         timeline: row.timeline,
         turn: None,
-        last_slot: None,
+        taken: Vec::new(),
+        deferred: Vec::new(),
         slot_cursor: row.slot_cursor.map(from_db),
         next_turn_at: row.next_turn_at.map(from_db),
         scheduled_by: row.scheduled_by.clone(),
@@ -167,7 +171,8 @@ pub(super) fn to_row(
         current_turn,
         timeline,
         turn: _,
-        last_slot: _,
+        taken: _,
+        deferred: _,
         slot_cursor,
         next_turn_at,
         scheduled_by,

@@ -17,7 +17,7 @@ use crate::game::spec::{
 };
 use crate::game::{ContainerId, GameId, ImageId, ImageRef, NetworkId, OperationId, Resources, UserId};
 use crate::reconcile::backoff::after;
-use crate::reconcile::observed::{EngineView, Image, Looked, Observation, RuntimeView, Seen};
+use crate::reconcile::observed::{EngineView, Image, Looked, Observation, Reached, RuntimeView, Seen};
 use crate::reconcile::plan::{Plan, plan};
 use crate::reconcile::{Policy, Step};
 
@@ -45,6 +45,8 @@ pub(crate) struct World {
     /// The engine's game, kept in the state directory.
     pub(crate) turn: Option<i64>,
     pub(crate) docker_answers: bool,
+    /// While Docker is silent, the engine can be reached all the same: since when it is.
+    pub(crate) reached_since: Option<Timestamp>,
     /// Everything that was done, printed.
     pub(crate) done: Vec<String>,
     pub(crate) row_deleted: bool,
@@ -146,6 +148,7 @@ impl World {
             engines: Engines::Healthy,
             turn: None,
             docker_answers: true,
+            reached_since: None,
             done: Vec::new(),
             row_deleted: false,
             looks: Looks::none(),
@@ -187,7 +190,8 @@ impl World {
                 engine: self.engine.clone(),
             }))
         } else {
-            RuntimeView::Unknown { since: Timestamp::UNIX_EPOCH, why: "no answer".into() }
+            let since = self.reached_since.unwrap_or(Timestamp::UNIX_EPOCH);
+            RuntimeView::Unknown { since, why: "no answer".into(), engine: self.reached() }
         };
         Observation {
             now: self.now,
@@ -198,6 +202,12 @@ impl World {
             freeze: self.freeze.clone(),
             deletion_held: self.deletion_held.clone(),
         }
+    }
+
+    fn reached(&self) -> Option<Reached> {
+        let container = self.container.as_ref().filter(|_| self.reached_since.is_some())?;
+        let endpoint = container.reachable_at.clone()?;
+        Some(Reached { life: container.life()?, endpoint, said: self.engine.clone() })
     }
 
     pub(crate) fn plan(&self) -> Plan {
