@@ -183,7 +183,7 @@ impl<'a> Round<'a> {
                 (None, DesiredStatus::Running) => self.run(seen),
             }
         }
-        self.hold_turns();
+        self.hold_turns(true);
     }
 
     /// Failures on the way up say nothing about the way down, and the other way round; those of a

@@ -26,6 +26,10 @@ use super::{Round, ours};
 /// How soon an engine is asked again that generates a turn nobody waits for here.
 const GENERATING_PROBE: std::time::Duration = std::time::Duration::from_millis(500);
 
+/// So often a turn is sent that is not done at its deadline, though the engine says each time that
+/// it is idle: a controller that was away for long is no reason to replace a process.
+const ATTEMPTS: u32 = 3;
+
 const AGAIN: &str = "it was sent before, and the engine says that it was not generated";
 
 /// An engine that has its game, as its turns need it.
@@ -123,10 +127,12 @@ impl Round<'_> {
                     // The call has the same deadline, by a clock that does not jump.
                     return self.wait(Wait::Work);
                 }
-                if self.now >= deadline {
+                if self.now >= deadline && (engine.state.generating || turn.attempts >= ATTEMPTS) {
                     return self.overdue(turn, engine);
                 }
-                self.look_again(deadline);
+                if self.now < deadline {
+                    self.look_again(deadline);
+                }
                 self.ask_or_send(turn, sent, engine);
             }
         }

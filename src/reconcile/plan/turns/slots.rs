@@ -52,17 +52,17 @@ impl Round<'_> {
         Some(format!("{} {}", turns.schedule.as_deref().unwrap_or_default(), turns.time_zone))
     }
 
-    /// Slots pass while the engine cannot be asked for a turn: they wait, and why is told.
-    pub(in super::super) fn hold_turns(&mut self) {
+    /// Slots pass while the engine cannot be asked for a turn: they wait, and why is told. While
+    /// Docker is silent, nothing begins or ends by it.
+    pub(in super::super) fn hold_turns(&mut self, docker: bool) {
         let runs = self.desired.status == DesiredStatus::Running && self.desired.deletion.is_none();
         if self.slots_seen || !runs || self.record.slot_cursor.is_none() {
             return;
         }
-        if self.record.phase == Phase::Unknown && self.starts_from_a_stop() {
-            // It has not been started yet, and cannot be now.
+        if !docker && (self.starts_from_a_stop() || self.record.finished_at.is_some()) {
             return;
         }
-        let resumes = self.pause_or_resume(false);
+        let resumes = docker && self.pause_or_resume(false);
         let generates = self.record.phase == Phase::Running
             && self.record.life().is_some_and(|life| self.is_busy_with_a_turn(&life));
         let otherwise = if generates { Situation::TurnOpen } else { why_held(self.record.phase) };
@@ -161,7 +161,9 @@ fn stands_for(row: &SlotFate, slot: Timestamp) -> bool {
 /// Why a turn does not begin, in words that stay the same while it is so.
 fn why_held(phase: Phase) -> Situation<'static> {
     let (reason, message) = match phase {
-        Phase::Pending | Phase::Starting => ("EngineStarting", "The engine was being started."),
+        Phase::Pending | Phase::Starting | Phase::Stopped => {
+            ("EngineStarting", "The engine was being started.")
+        }
         Phase::CrashLoop => ("EngineDown", "The engine's process was down."),
         Phase::Running | Phase::Finished | Phase::EngineUnreachable => {
             ("EngineUnreachable", "The engine did not answer.")
@@ -172,7 +174,7 @@ fn why_held(phase: Phase) -> Situation<'static> {
         Phase::Blocked => ("Blocked", "The game waited for a person."),
         Phase::Patching => ("Patching", "The engine's version was being changed."),
         Phase::Invalid => ("Invalid", "The spec could not be met, and nothing ran."),
-        Phase::Stopping | Phase::Stopped => ("EngineStopping", "The engine was being stopped."),
+        Phase::Stopping => ("EngineStopping", "The engine was being stopped."),
     };
     Situation::Held { reason, message }
 }
