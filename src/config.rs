@@ -101,6 +101,10 @@ pub struct Config {
     pub max_starts: usize,
     /// How many images are pulled at once.
     pub max_pulls: usize,
+    /// How many games are patched at once.
+    pub max_disruptions: usize,
+    /// On how many games a change to one version may fail until it is halted.
+    pub max_failures: u32,
     /// Between two looks at everything.
     pub relist_interval: Duration,
     /// How long Docker may be silent before anything is shown as unknown.

@@ -90,6 +90,11 @@ settings! {
     /// How many images are pulled at once [default: 3]
     max_pulls: Count, "GAMEKEEPER_MAX_PULLS", "Docker", "N";
 
+    /// How many games are patched at once [default: 3]
+    max_disruptions: Count, "GAMEKEEPER_MAX_DISRUPTIONS", "Docker", "N";
+    /// On how many games a change to one version may fail until it is halted [default: 3]
+    max_failures: Count, "GAMEKEEPER_MAX_FAILURES", "Docker", "N";
+
     /// Between two looks at everything, in case a change went unnoticed [default: 30s]
     relist_interval: Span, "GAMEKEEPER_RELIST_INTERVAL", "Times and thresholds", "TIME";
     /// How long Docker may be silent before games are shown as Unknown [default: 5s]
@@ -205,6 +210,8 @@ impl Settings {
             engine_log_max_files: number(self.engine_log_max_files, 3),
             max_starts: number(self.max_starts, 8) as usize,
             max_pulls: number(self.max_pulls, 3) as usize,
+            max_disruptions: number(self.max_disruptions, 3) as usize,
+            max_failures: number(self.max_failures, 3),
             relist_interval: span(self.relist_interval, Duration::from_secs(30)),
             silence: span(self.silence, policy.silence),
             start_deadline: span(self.start_deadline, policy.start_deadline),

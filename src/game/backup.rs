@@ -7,8 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::GameId;
 use super::id::InvalidId;
-use super::{GameId, ImageId};
+use super::patch::Build;
 
 /// The longest name, in bytes: what the database takes as `restore_backup_id`.
 const LONGEST: usize = 128;
@@ -102,10 +103,8 @@ pub struct NewBackup {
     pub reason: BackupReason,
     /// The turn that the state is at, if it is known.
     pub turn: Option<i64>,
-    /// The version that ran on it last.
-    pub engine_version: Option<String>,
-    /// The image that ran on it last.
-    pub image_id: Option<ImageId>,
+    /// What ran on it last.
+    pub build: Option<Build>,
 }
 
 /// A kept copy.
@@ -122,10 +121,8 @@ pub struct Backup {
     pub reason: BackupReason,
     /// The turn that the state was at.
     pub turn: Option<i64>,
-    /// The version that had run on it last.
-    pub engine_version: Option<String>,
-    /// The image that had run on it last.
-    pub image_id: Option<ImageId>,
+    /// What had run on it last.
+    pub build: Option<Build>,
     /// Regular files in it.
     pub files: u64,
     /// Bytes in them.
@@ -177,8 +174,7 @@ mod tests {
             taken_at: Timestamp::from_second(at).expect("a time"),
             reason: BackupReason::Demand,
             turn: None,
-            engine_version: None,
-            image_id: None,
+            build: None,
             files: 0,
             bytes: 0,
             left_out: 0,

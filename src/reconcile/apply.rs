@@ -11,7 +11,10 @@ use crate::engine::EngineError;
 use crate::game::container::{ImageSelector, StateDirectory};
 use crate::game::record::{AppliedSpec, Contents, Life};
 use crate::game::spec::Contract;
-use crate::game::{ContainerId, Epoch, GameId, ImageId, ImageRef, Name, NetworkId, RaceName};
+use crate::game::{
+    Backup, BackupId, ContainerId, Epoch, GameId, ImageId, ImageRef, Name, NetworkId, NewBackup, RaceName,
+    RestoreId,
+};
 use crate::runtime::{NewContainer, PullFailure, Runtime, RuntimeError};
 
 use super::observed::{Failure, FailureClass};
@@ -34,6 +37,10 @@ pub struct Subject {
 pub enum Effect {
     /// The image that was looked for.
     Image(ImageSelector, Option<ImageId>),
+    /// The image of the version to come.
+    NextImage(ImageRef, Option<ImageId>),
+    /// The kept copy that was looked for.
+    Backup(BackupId, Option<Backup>),
     /// The network.
     Network(Option<NetworkId>),
     /// The state directory.
@@ -63,6 +70,10 @@ pub enum Background {
     Initialise(Life, String, Vec<RaceName>),
     /// Have an engine generate the turn after this one.
     Turn(Life, String, i64),
+    /// Take a copy of the state.
+    BackUp(NewBackup),
+    /// Put a kept copy back, under this name.
+    PutBack(BackupId, RestoreId),
 }
 
 /// Takes one step.
@@ -70,6 +81,14 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
     let game = subject.game;
     Ok(match step {
         Step::LookAtImage(selector) => Effect::Image(selector.clone(), runtime.image(selector).await?),
+        Step::LookAtNextImage(image) => {
+            let selector = ImageSelector::Reference(image.clone());
+            Effect::NextImage(image.clone(), runtime.image(&selector).await?)
+        }
+        Step::LookAtBackup(id) => {
+            let found = runtime.backups(game).await?.into_iter().find(|copy| copy.id == *id);
+            Effect::Backup(id.clone(), found)
+        }
         Step::LookAtNetwork => Effect::Network(runtime.network().await?),
         Step::LookAtStateDirectory => Effect::StateDirectory(runtime.state_directory(game).await?),
         Step::LookAtContents => Effect::Contents(runtime.contents(game).await?),
@@ -103,6 +122,10 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
         }
         Step::GenerateTurn { life, endpoint, from } => {
             Effect::Begin(Background::Turn(life.clone(), endpoint.clone(), *from))
+        }
+        Step::BackUp(new) => Effect::Begin(Background::BackUp(new.clone())),
+        Step::PutBack { vacancy: _, backup, restore } => {
+            Effect::Begin(Background::PutBack(backup.clone(), restore.clone()))
         }
         Step::RemoveStateDirectory(_) => {
             runtime.remove_state_directory(game).await?;

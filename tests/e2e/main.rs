@@ -14,6 +14,7 @@ mod hostile;
 mod hostile_image;
 mod hostile_spec;
 mod inputs;
+mod patching;
 mod players;
 mod quiet;
 mod starting;

@@ -22,11 +22,13 @@ use gamekeeper::game::container::{
 use gamekeeper::game::controller::ControllerStatus;
 use gamekeeper::game::record::{Contents, Endpoints};
 use gamekeeper::game::spec::RunAs;
-use gamekeeper::game::{ContainerId, GameId, ImageId, ImageRef, NetworkId};
+use gamekeeper::game::{
+    Backup, BackupId, ContainerId, GameId, ImageId, ImageRef, NetworkId, NewBackup, RestoreId,
+};
 use gamekeeper::reconcile::Policy;
 use gamekeeper::runtime::{
-    Listed, LogOptions, NewContainer, PullProgress, Runtime, RuntimeError, RuntimeEvent, RuntimeIdentity,
-    StateRootLook,
+    CopyProgress, Listed, LogOptions, NewContainer, PullProgress, Runtime, RuntimeError, RuntimeEvent,
+    RuntimeIdentity, StateRootLook,
 };
 use gamekeeper::store::Store;
 use http::{Method, Request, Response, StatusCode};
@@ -366,6 +368,32 @@ impl Runtime for Containers {
     async fn keep_high_water(&self, high_water: i64) -> Result<(), RuntimeError> {
         self.high_water.store(high_water, Ordering::SeqCst);
         Ok(())
+    }
+
+    async fn back_up(
+        &self,
+        _: &NewBackup,
+        _: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<Backup, RuntimeError> {
+        untouched("back up")
+    }
+
+    async fn backups(&self, _: GameId) -> Result<Vec<Backup>, RuntimeError> {
+        Ok(Vec::new())
+    }
+
+    async fn remove_backup(&self, _: GameId, _: &BackupId) -> Result<(), RuntimeError> {
+        untouched("remove backup")
+    }
+
+    async fn put_back(
+        &self,
+        _: GameId,
+        _: &BackupId,
+        _: &RestoreId,
+        _: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<Backup, RuntimeError> {
+        untouched("put back")
     }
 
     async fn remove_state_directory(&self, _: GameId) -> Result<(), RuntimeError> {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::game::container::Container;
 use crate::game::engine::{Answer, EngineState};
 use crate::game::operation::{Ending, OperationKind};
+use crate::game::patch::PatchStage;
 use crate::game::record::{AppliedSpec, Contents, Life};
 use crate::game::{ConditionType as C, ContainerId, Phase};
 use crate::reconcile::backoff::{after, next_attempt};
@@ -151,6 +152,9 @@ impl Round<'_> {
     pub(super) fn give_up(&mut self, life: &Life, reason: &str, message: &str) {
         self.no_longer_serving();
         self.count_exit(Some(life.clone()), None, false, reason, message);
+        if self.record.put_back.is_some() {
+            return self.goes_back_now();
+        }
         self.remove_process(&life.container);
     }
 
@@ -183,6 +187,10 @@ impl Round<'_> {
     ) {
         self.truths.holds(C::EngineHealthy, "Healthy", "The engine answers its health check.");
         self.record.engine_health = Some("healthy".into());
+        if self.patch_stage() == Some(PatchStage::Trying) {
+            self.fail_patch("StateUnreadable", "The new engine says that it has no game.");
+            return self.goes_back_now();
+        }
         if self.record.initialized_at.is_some() {
             self.no_longer_serving();
             self.blocked(
@@ -261,6 +269,9 @@ impl Round<'_> {
     /// Healthy, with its game.
     fn serving(&mut self, life: &Life, container: &Container, at: Timestamp, state: &EngineState) {
         self.truths.holds(C::EngineHealthy, "Healthy", "The engine answers its health check.");
+        if !self.accepts_new_engine(state) {
+            return self.goes_back_now();
+        }
         if let Some(known) = self.record.current_turn.filter(|known| state.turn < *known) {
             let due = after(at, self.policy.probe_interval);
             self.ask_after(life, container.reachable_at.as_deref(), due, "a person may have mended it");
@@ -313,6 +324,7 @@ impl Round<'_> {
         );
         if let Some(endpoint) = container.reachable_at.as_deref() {
             self.turns(Serving { life, endpoint, state, replaceable: true });
+            self.ends_probation(state);
         }
     }
 

@@ -29,6 +29,9 @@ impl Round<'_> {
                 "Removed",
                 "The container vanished without Gamekeeper removing it.",
             );
+            if self.record.put_back.is_some() {
+                return self.goes_back_now();
+            }
         }
         self.record.restart_from = None;
         self.no_longer_serving();
@@ -98,6 +101,9 @@ impl Round<'_> {
 
     /// The image is not there: fetch it.
     fn fetch(&mut self, target: &AppliedSpec, selector: &ImageSelector, fetched: bool) {
+        if self.lost_its_new_image() {
+            return;
+        }
         if fetched && matches!(selector, ImageSelector::Pinned(_)) {
             let message = format!(
                 "The image this game runs is gone, and {} is a different one now. Bring the old image back, or take the new one with `unblock`.",
@@ -139,6 +145,9 @@ impl Round<'_> {
             // Counted: what never fits must not be made and removed without a pause.
             return self.count_failure();
         }
+        if self.copies_state_first(seen) {
+            return;
+        }
         self.start_again(container, "it is made and not started");
     }
 
@@ -172,6 +181,9 @@ impl Round<'_> {
         self.record.container = Some(container.id.clone());
         self.no_longer_serving();
         self.truths.fails(C::ContainerRunning, "Exited", "The engine's process is not running.");
+        if self.record.put_back.is_some() {
+            return self.goes_back_now();
+        }
         if self.waits_for_attempt() {
             return;
         }
@@ -229,6 +241,7 @@ impl Round<'_> {
         self.headline(Phase::CrashLoop, reason, message);
         self.truths.fails(C::EngineHealthy, reason, message);
         self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
+        self.patch_suffers(reason, message);
     }
 
     /// What was down by wish is started; what was up, or failed to come up, is healed.

@@ -109,6 +109,9 @@ impl Round<'_> {
 
     /// A turn is open, and the engine is not there yet.
     fn go_on_with(&mut self, turn: OpenTurn, engine: Serving<'_>) {
+        if self.fails_its_first_turn(&turn, engine.life) {
+            return self.goes_back_now();
+        }
         match &turn.state {
             TurnState::Pending => self.send(turn, engine, "it was open"),
             TurnState::Dispatched { life: sent_to, .. } | TurnState::Failed { life: sent_to, .. }
@@ -170,7 +173,12 @@ impl Round<'_> {
             turn.number,
             self.policy.turn_deadline.as_secs()
         );
+        let on_probation = self.was_sent_on_probation(&turn);
         self.fail(turn, engine.life, "TurnOverdue", &message);
+        if on_probation && engine.replaceable {
+            self.fail_patch("TurnOverdue", &message);
+            return self.goes_back_now();
+        }
         self.give_up_on(engine, "TurnOverdue", &message);
     }
 

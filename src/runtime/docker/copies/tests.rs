@@ -79,8 +79,7 @@ fn new(id: &str) -> NewBackup {
         taken_at: jiff::Timestamp::from_second(1_800_000_000).expect("a time"),
         reason: BackupReason::Patch,
         turn: Some(17),
-        engine_version: Some("1.4.2".into()),
-        image_id: None,
+        build: None,
     }
 }
 
@@ -155,7 +154,7 @@ fn a_copy_is_byte_for_byte_with_owners_modes_times_and_second_names() {
     assert_eq!((of("latest").nlink(), of("latest").ino()), (2, of("turns/0001").ino()));
     assert!(of("holes").blocks() < 64, "holes stay holes: {} blocks", of("holes").blocks());
     assert_eq!((backup.files, backup.bytes), (5, 5 + 1_500_000 + 8 + (4 << 20)));
-    assert_eq!((backup.turn, backup.engine_version.as_deref()), (Some(17), Some("1.4.2")));
+    assert_eq!((backup.turn, backup.reason), (Some(17), BackupReason::Patch));
     assert_eq!(world.root.backups(game()).expect("a list"), [backup]);
     let mode = world.own(BACKUPS).join("b-1").metadata().expect("metadata").mode();
     assert_eq!(mode & 0o777, 0o700, "nobody else sees it");
