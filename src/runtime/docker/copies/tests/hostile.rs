@@ -100,11 +100,7 @@ fn a_link_in_the_place_of_anything_of_ours_is_refused() {
 
 #[test]
 fn a_directory_that_is_swapped_for_a_link_while_it_is_copied_is_never_followed() {
-    let world = World::in_memory();
-    let outside = outside(&world);
-    furnish_swapped(&world.state());
-    let (one, other) = (world.state().join("x"), world.state().join("y"));
-    symlink(&outside, &other).expect("a link");
+    let Swapped { world, outside, one, other } = Swapped::new();
     let before = tree(&outside);
     let swap = || rustix::fs::renameat_with(CWD, &one, CWD, &other, RenameFlags::EXCHANGE).is_ok();
     let (from, to) =
@@ -134,11 +130,7 @@ fn a_directory_that_is_swapped_for_a_link_while_it_is_copied_is_never_followed()
 
 #[test]
 fn a_directory_that_is_swapped_for_a_link_at_any_moment_of_a_copy_is_never_followed() {
-    let world = World::in_memory();
-    let outside = outside(&world);
-    furnish_swapped(&world.state());
-    let (one, other) = (world.state().join("x"), world.state().join("y"));
-    symlink(&outside, &other).expect("a link");
+    let Swapped { world, outside, one, other } = Swapped::new();
     let before = tree(&outside);
     let mut refused = 0;
     for changes in 0.. {
@@ -165,12 +157,27 @@ fn open(path: &Path) -> OwnedFd {
     fs::File::open(path).expect("it is there").into()
 }
 
-fn furnish_swapped(state: &Path) {
-    fs::create_dir_all(state.join("x/deep")).expect("directories");
-    for number in 0..20 {
-        fs::write(state.join(format!("x/{number}")), "inside").expect("a file");
+/// A directory in a state, and a link that leads out of it, which change places.
+struct Swapped {
+    world: World,
+    outside: PathBuf,
+    one: PathBuf,
+    other: PathBuf,
+}
+
+impl Swapped {
+    fn new() -> Self {
+        let world = World::in_memory();
+        let outside = outside(&world);
+        let (one, other) = (world.state().join("x"), world.state().join("y"));
+        fs::create_dir_all(one.join("deep")).expect("directories");
+        for number in 0..20 {
+            fs::write(one.join(number.to_string()), "inside").expect("a file");
+        }
+        fs::write(one.join("precious"), "not this one").expect("a file");
+        symlink(&outside, &other).expect("a link");
+        Self { world, outside, one, other }
     }
-    fs::write(state.join("x/precious"), "not this one").expect("a file");
 }
 
 #[test]
