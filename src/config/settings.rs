@@ -71,6 +71,8 @@ settings! {
     endpoint_mode: EndpointMode, "GAMEKEEPER_ENDPOINT_MODE", "Docker", "MODE";
     /// When a registry is asked for an image [default: if-not-present]
     pull_policy: PullPolicy, "GAMEKEEPER_PULL_POLICY", "Docker", "POLICY";
+    /// A file with credentials for registries, as `docker login` writes it; asked before Docker's own
+    registry_auth_file: PathBuf, "GAMEKEEPER_REGISTRY_AUTH_FILE", "Docker", "FILE";
     /// Where an engine finds its state directory [default: /var/lib/galaxy-game]
     mount_path: String, "GAMEKEEPER_MOUNT_PATH", "Docker", "PATH";
     /// CPU time of an engine where neither game nor version sets one [default: no limit]
@@ -199,6 +201,10 @@ impl Settings {
             network: self.network.unwrap_or_else(|| "gamekeeper".into()),
             endpoint_mode: self.endpoint_mode.unwrap_or_default(),
             pull_policy: self.pull_policy.unwrap_or_default(),
+            registry_auth_file: self
+                .registry_auth_file
+                .map(|path| absolute("--registry-auth-file", path))
+                .transpose()?,
             mount_path: self.mount_path.unwrap_or_else(|| "/var/lib/galaxy-game".into()),
             default_resources: Resources {
                 cpu_millis: self.default_cpu.map(|cpu| cpu.0),

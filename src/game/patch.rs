@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::backup::{BackupId, RestoreId};
-use super::id::{ImageId, ImageRef};
+use super::id::{BackupId, ImageId, ImageRef, RestoreId};
+
 use super::record::AppliedSpec;
 use super::version::EngineVersion;
 

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::backup::BackupId;
-use super::id::{GameId, ImageRef, Name, Namespace, RaceName, UserId};
+use super::id::{BackupId, GameId, ImageRef, Name, Namespace, RaceName, UserId};
 use super::manifest::SpecProblem;
 use super::resources::Resources;
 use super::version::{EngineVersion, VersionWish};

@@ -17,7 +17,7 @@ use crate::game::{
 };
 use crate::runtime::{NewContainer, PullFailure, Runtime, RuntimeError};
 
-use super::observed::{Failure, FailureClass};
+use super::observed::{Failure, FailureClass, Pace};
 use super::plan::DIRECTORY_IN_USE;
 use super::step::Step;
 
@@ -185,10 +185,12 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
             FailureClass::Retry,
             match kind {
                 PullFailure::NotFound => "ImageNotFound",
-                PullFailure::Unauthorized => "ImageUnauthorized",
-                PullFailure::RateLimited => "ImageRateLimited",
+                PullFailure::Unauthorized => "RegistryUnauthorized",
+                PullFailure::RateLimited => "RateLimited",
                 PullFailure::Unreachable => "RegistryUnreachable",
+                PullFailure::DiskFull => "DiskFull",
                 PullFailure::Forbidden => "ImageNotPresent",
+                PullFailure::Other => "PullFailed",
             },
         ),
         RuntimeError::Failed(_) => (
@@ -207,7 +209,24 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
         Step::PullImage(image) => format!("Image {image} could not be fetched: {}", chain(error)),
         _ => chain(error),
     };
-    Failure { step: step.clone(), class, reason: reason.to_owned(), message }
+    Failure { step: step.clone(), class, pace: pace(error), reason: reason.to_owned(), message }
+}
+
+/// How soon another attempt makes sense: what a person has to mend is not mended within a second,
+/// and a registry that counts requests counts these too.
+fn pace(error: &RuntimeError) -> Pace {
+    match error {
+        RuntimeError::Pull { kind, .. } => match kind {
+            PullFailure::Unreachable | PullFailure::Other => Pace::Usual,
+            PullFailure::NotFound
+            | PullFailure::Unauthorized
+            | PullFailure::DiskFull
+            | PullFailure::Forbidden => Pace::Slow,
+            PullFailure::RateLimited => Pace::Slowest,
+        },
+        RuntimeError::NoRoom { .. } => Pace::Slow,
+        _ => Pace::Usual,
+    }
 }
 
 /// What to do about an engine's error: the next attempt begins with asking it.
@@ -221,6 +240,7 @@ pub fn engine_failure(step: &Step, error: &EngineError) -> Failure {
     Failure {
         step: step.clone(),
         class: FailureClass::Retry,
+        pace: Pace::Usual,
         reason: format!("{what}{reason}"),
         message: chain(error),
     }

@@ -173,10 +173,23 @@ pub struct Failure {
     pub step: Step,
     /// What to do about it.
     pub class: FailureClass,
+    /// How soon another attempt makes sense.
+    pub pace: Pace,
     /// One CamelCase word for machines.
     pub reason: String,
     /// A sentence for people.
     pub message: String,
+}
+
+/// How soon what failed is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// At once, and then after pauses that double.
+    Usual,
+    /// After a fifth of the longest pause, and then after pauses that double.
+    Slow,
+    /// After the longest pause, each time.
+    Slowest,
 }
 
 /// What to do about a failure.

@@ -37,9 +37,9 @@ use crate::game::turn::{DecidedSlot, LedgerEntry, OpenTurn, TurnState};
 use crate::game::version::VersionWish;
 use crate::game::{ConditionType as C, EngineVersion, Phase};
 
-use super::backoff::{after, next_attempt};
+use super::backoff::{after, paced_attempt};
 use super::conditions::{Truths, shortened};
-use super::observed::{Failure, FailureClass, Observation, RuntimeView, Seen, Work};
+use super::observed::{Failure, FailureClass, Observation, Pace, RuntimeView, Seen, Work};
 use super::operations::OperationChange;
 use super::policy::Policy;
 use super::step::{Planned, Step, Wait};
@@ -227,9 +227,9 @@ impl<'a> Round<'a> {
 
     /// Writes down what a failed step means for the attempt that it belonged to.
     fn absorb_failure(&mut self) {
-        let Some(Failure { step, class, reason, message }) = &self.observation.failure else { return };
+        let Some(Failure { step, class, pace, reason, message }) = &self.observation.failure else { return };
         if let Step::PullImage(image) = step
-            && self.delay_patch(image, reason, message)
+            && self.delay_patch(image, *pace, reason, message)
         {
             return;
         }
@@ -261,7 +261,7 @@ impl<'a> Round<'a> {
         }
         if !matches!(step, Step::InitialiseEngine { .. }) {
             // A sending was counted before it was sent.
-            self.count_failure();
+            self.count_failure_at(*pace);
         }
         self.record.start_began_at = None;
         self.headline(phase, reason, message);
@@ -269,8 +269,12 @@ impl<'a> Round<'a> {
     }
 
     fn count_failure(&mut self) {
+        self.count_failure_at(Pace::Usual);
+    }
+
+    fn count_failure_at(&mut self, pace: Pace) {
         self.record.failures = self.record.failures.saturating_add(1);
-        self.record.next_attempt_at = Some(next_attempt(self.record.failures, self.now, self.policy));
+        self.record.next_attempt_at = Some(paced_attempt(self.record.failures, pace, self.now, self.policy));
     }
 
     /// Whether the next attempt is not due yet; then there is nothing to do but wait for it.

@@ -16,8 +16,8 @@ use crate::game::record::{AppliedSpec, Life};
 use crate::game::turn::{OpenTurn, TurnState};
 use crate::game::version::VersionWish;
 use crate::game::{BackupId, ImageId, ImageRef};
-use crate::reconcile::backoff::{after, next_attempt};
-use crate::reconcile::observed::{Image, Seen, Work};
+use crate::reconcile::backoff::{after, paced_attempt};
+use crate::reconcile::observed::{Image, Pace, Seen, Work};
 use crate::reconcile::policy::PullPolicy;
 use crate::reconcile::step::{Step, Wait};
 
@@ -223,7 +223,7 @@ impl Round<'_> {
 
     /// The image of the version to come could not be fetched: the old engine goes on, and it is tried
     /// again later. True if it was that one.
-    pub(super) fn delay_patch(&mut self, image: &ImageRef, reason: &str, message: &str) -> bool {
+    pub(super) fn delay_patch(&mut self, image: &ImageRef, pace: Pace, reason: &str, message: &str) -> bool {
         let old = self.record.applied.as_ref().is_some_and(|applied| applied.image != *image);
         let Some(entry) = self.desired.version.as_ref().filter(|entry| entry.image == *image) else {
             return false;
@@ -237,7 +237,7 @@ impl Round<'_> {
             version: entry.version.clone(),
             failures,
             // The first attempt after a failure is not at once: nothing is down meanwhile.
-            next_attempt_at: next_attempt(failures.saturating_add(1), self.now, self.policy),
+            next_attempt_at: paced_attempt(failures.saturating_add(1), pace, self.now, self.policy),
             reason: reason.to_owned(),
             message: message.to_owned(),
         });

@@ -1,15 +1,21 @@
 //! From no process to one: making the container, fetching its image, starting what is there.
 
+use std::time::Duration;
+
 use crate::game::container::{Container, ImageSelector, StateDirectory};
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::record::{AppliedSpec, Exit, Life};
 use crate::game::{ConditionType as C, NetworkId, Phase};
+use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{Image, Looked, Seen, Work};
 use crate::reconcile::policy::PullPolicy;
 use crate::reconcile::step::{Step, Wait};
 
 use super::Round;
 use super::blocked::PINNED_IMAGE_GONE;
+
+/// So often is shown how far a pull is.
+const SHOWN_EVERY: Duration = Duration::from_secs(3);
 
 impl Round<'_> {
     /// No container: make one, once everything that it needs is there.
@@ -124,6 +130,8 @@ impl Round<'_> {
         self.truths.fails(C::ImageReady, "Pulling", message.clone());
         self.headline(Phase::Starting, "PullingImage", &message);
         self.wait(Wait::Pull(target.image.clone()));
+        // Only to show how far it is; its end brings a round of its own.
+        self.look_again(after(self.now, SHOWN_EVERY));
     }
 
     /// Made, not started: start it if it is what is wanted.

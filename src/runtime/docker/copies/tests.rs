@@ -244,7 +244,7 @@ fn what_comes_into_the_place_meanwhile_is_not_overwritten() {
     let mut met = 0;
     for changes in 0..500 {
         let restore = format!("r-{changes}");
-        let (_, died) = effects::death::after(changes, || world.put_back("b-1", &restore));
+        let (_, died) = effects::interruption::death_after(changes, || world.put_back("b-1", &restore));
         if died && !world.state().exists() {
             fs::create_dir(world.state()).expect("a directory");
             fs::write(world.state().join("precious"), "x").expect("a file");
