@@ -34,11 +34,13 @@ pub(crate) async fn until_turn(world: &World, game: &str, wanted: i64) {
     world.eventually(&format!("turn {wanted}"), async || turn(world, game).await >= wanted).await;
 }
 
-/// Waits until the engine is in the middle of generating a turn.
+/// The engine is in the middle of generating a turn.
+pub(crate) fn generates(world: &World, game: &str) -> bool {
+    world.journal(game).last().is_some_and(|line| line["event"] == "turn-accepted")
+}
+
 pub(crate) async fn until_generating(world: &World, game: &str) {
-    world
-        .eventually("a turn is being generated", async || accepted(world, game) > done(world, game).len())
-        .await;
+    world.eventually("a turn is being generated", async || generates(world, game)).await;
 }
 
 /// What a lobby does to the game's row.

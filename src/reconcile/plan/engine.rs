@@ -59,6 +59,8 @@ impl Round<'_> {
 
     fn ask(&mut self, life: &Life, container: &Container, cause: &str) {
         self.wait(Wait::Engine);
+        // Whether slots wait or fire is decided with what it says.
+        self.slots_seen = true;
         if self.record.healthy_since.is_none() && self.record.phase != Phase::EngineUnreachable {
             self.begin_start("its engine is not healthy yet");
             self.headline(

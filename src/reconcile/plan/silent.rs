@@ -71,8 +71,11 @@ impl Round<'_> {
                     | Answer::WrongEngine(_) => (after(*at, self.policy.failing_probe_interval), None),
                 }
             }
-            // What it said before says nothing about who answers there now.
-            EngineView::Said { .. } | EngineView::NotAsked => (self.now, None),
+            // What it said before says nothing about who answers there now. Slots wait for its answer.
+            EngineView::Said { .. } | EngineView::NotAsked => {
+                self.slots_seen = true;
+                (self.now, None)
+            }
         };
         self.ask_after(life, Some(endpoint), due, "Docker is silent, but the engine may answer");
         let Some(state) = state.filter(|state| self.record.current_turn.is_none_or(|at| state.turn >= at))
