@@ -82,3 +82,30 @@ async fn two_hundred_missed_slots_are_none_where_they_are_skipped() {
     assert_eq!(ledger(&world, &game).await, ["1 forced done"]);
     assert_eq!(done(&world, &game), [1]);
 }
+
+#[tokio::test]
+async fn a_slot_that_has_a_turn_is_passed_over_and_holds_up_nothing() {
+    let mut world = World::started().await;
+    let game = world.running("deja-vu").await;
+    for number in [1, 2] {
+        set(&world, &game, &format!("force_turn_generation = {number}")).await;
+        until_turn(&world, &game, number).await;
+    }
+    // As if a clock had been ahead for a while, and the turns of some of the next seconds had come
+    // then. The controller knows the latest of them; the database knows them all.
+    world.kill_keeper();
+    let now = jiff::Timestamp::now();
+    for (number, seconds) in [(1, 4), (2, 7)] {
+        let slot = (now + jiff::SignedDuration::from_secs(seconds)).strftime("%Y-%m-%dT%H:%M:%S+00:00");
+        world
+            .sql(&format!("UPDATE turns SET slot = '{slot}' WHERE game_id = '{game}' AND number = {number}"))
+            .await;
+    }
+    set(&world, &game, "turn_schedule = '* * * * * *'").await;
+    world.start();
+    until_turn(&world, &game, 10).await;
+    assert!(world.log().contains("a slot has a turn already"), "the fault did not happen");
+    assert_contiguous(&world, &game);
+    assert_eq!(crate::ledger::slots_twice(&world, &game).await, 0);
+    assert_eq!(world.status(&game).await.phase, "running");
+}
