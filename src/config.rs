@@ -100,6 +100,10 @@ pub struct Config {
     pub max_starts: usize,
     /// How many images are pulled at once.
     pub max_pulls: usize,
+    /// Engines asked at once.
+    pub max_engine_calls: usize,
+    /// Turns generated at once.
+    pub max_turns: usize,
     /// Between two looks at everything.
     pub relist_interval: Duration,
     /// How long Docker may be silent before anything is shown as unknown.

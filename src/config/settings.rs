@@ -87,6 +87,10 @@ settings! {
     max_starts: Count, "GAMEKEEPER_MAX_STARTS", "Docker", "N";
     /// How many images are pulled at once [default: 3]
     max_pulls: Count, "GAMEKEEPER_MAX_PULLS", "Docker", "N";
+    /// How many engines are asked how they are at once [default: 256]
+    max_engine_calls: Count, "GAMEKEEPER_MAX_ENGINE_CALLS", "Docker", "N";
+    /// How many engines generate a turn at once [default: 512]
+    max_turns: Count, "GAMEKEEPER_MAX_TURNS", "Docker", "N";
 
     /// Between two looks at everything, in case a change went unnoticed [default: 30s]
     relist_interval: Span, "GAMEKEEPER_RELIST_INTERVAL", "Times and thresholds", "TIME";
@@ -193,6 +197,8 @@ impl Settings {
             engine_log_max_files: number(self.engine_log_max_files, 3),
             max_starts: number(self.max_starts, 8) as usize,
             max_pulls: number(self.max_pulls, 3) as usize,
+            max_engine_calls: number(self.max_engine_calls, 256) as usize,
+            max_turns: number(self.max_turns, 512) as usize,
             relist_interval: span(self.relist_interval, Duration::from_secs(30)),
             silence: span(self.silence, policy.silence),
             start_deadline: span(self.start_deadline, policy.start_deadline),
