@@ -100,6 +100,8 @@ pub struct Config {
     pub max_starts: usize,
     /// How many images are pulled at once.
     pub max_pulls: usize,
+    /// How long slots' fates are kept.
+    pub slots_kept: Duration,
     /// Engines asked at once.
     pub max_engine_calls: usize,
     /// Turns generated at once.

@@ -81,7 +81,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(listener) = metrics_listener {
         tokio::spawn(api::serve_metrics(listener, registry, shutdown.clone()));
     }
-    tokio::spawn(ground::forget_old_events(store.clone(), shutdown.clone()));
+    tokio::spawn(ground::forget_what_is_old(store.clone(), config.slots_kept, shutdown.clone()));
     let telling = lobby.start(&store, &shutdown);
     let last_word = store.clone();
     let parts = Parts {

@@ -106,6 +106,8 @@ settings! {
     turn_deadline: Span, "GAMEKEEPER_TURN_DEADLINE", "Times and thresholds", "TIME";
     /// How long a stop waits for a turn that is being generated [default: 30s]
     stop_turn_wait: Span, "GAMEKEEPER_STOP_TURN_WAIT", "Times and thresholds", "TIME";
+    /// How long it is kept what was decided about each slot of a schedule [default: 720h]
+    slots_kept: Span, "GAMEKEEPER_SLOTS_KEPT", "Times and thresholds", "TIME";
     /// Between two looks at a healthy engine [default: 15s]
     probe_interval: Span, "GAMEKEEPER_PROBE_INTERVAL", "Times and thresholds", "TIME";
     /// Between two looks at an engine that fails [default: 2s]
@@ -199,6 +201,7 @@ impl Settings {
             max_pulls: number(self.max_pulls, 3) as usize,
             max_engine_calls: number(self.max_engine_calls, 256) as usize,
             max_turns: number(self.max_turns, 512) as usize,
+            slots_kept: span(self.slots_kept, Duration::from_secs(30 * 24 * 3_600)),
             relist_interval: span(self.relist_interval, Duration::from_secs(30)),
             silence: span(self.silence, policy.silence),
             start_deadline: span(self.start_deadline, policy.start_deadline),

@@ -114,13 +114,17 @@ pub(super) async fn keep_high_water(runtime: Arc<dyn Runtime>, mut counter: watc
 /// So long are events kept.
 const EVENTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// Forgets events that are old, at the start and every hour.
-pub(super) async fn forget_old_events(store: Store, shutdown: CancellationToken) {
+/// Forgets events that are old, and what was decided about slots longer ago than that is kept, at
+/// the start and every hour.
+pub(super) async fn forget_what_is_old(store: Store, slots_kept: Duration, shutdown: CancellationToken) {
     let mut hours = tokio::time::interval(Duration::from_secs(3_600));
     while shutdown.run_until_cancelled(hours.tick()).await.is_some() {
         let kept_from = jiff::Timestamp::now() - EVENTS_KEPT;
         if let Err(error) = store.prune_events(kept_from).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "old events could not be forgotten");
+        }
+        if let Err(error) = store.prune_slots(jiff::Timestamp::now() - slots_kept).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "old slots could not be forgotten");
         }
     }
 }

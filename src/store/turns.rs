@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
 };
 
 use crate::game::record::Life;
@@ -23,10 +24,42 @@ use super::{Store, StoreError};
 const MESSAGE: usize = 4_096;
 const SLOT_MESSAGE: usize = 1_024;
 
+/// So many rows are forgotten in one transaction, so that nobody who wants to write waits for long.
+const AT_ONCE: u64 = 500;
+
 /// What the database calls a slot that waits.
 const DEFERRED: &str = "deferred";
 
 impl Store {
+    /// Forgets what was decided about slots before this time; says of how many. What still waits
+    /// stays.
+    ///
+    /// # Errors
+    /// The database failed; what was forgotten until then stays forgotten.
+    pub async fn prune_slots(&self, older_than: Timestamp) -> Result<u64, StoreError> {
+        use turn_slots::Column as C;
+        let mut forgotten = 0;
+        loop {
+            let some = turn_slots::Entity::find()
+                .select_only()
+                .columns([C::GameId, C::Timeline, C::Slot])
+                .filter(C::DecidedAt.lt(to_db(older_than)))
+                .filter(C::Decision.ne(DEFERRED))
+                .order_by_asc(C::DecidedAt)
+                .limit(AT_ONCE);
+            let key = [C::GameId, C::Timeline, C::Slot].map(Expr::col);
+            let gone = turn_slots::Entity::delete_many()
+                .filter(Expr::tuple(key).in_subquery(some.into_query()))
+                .exec(&self.db)
+                .await?
+                .rows_affected;
+            forgotten += gone;
+            if gone < AT_ONCE {
+                return Ok(forgotten);
+            }
+        }
+    }
+
     /// The turns that are not done, by game and timeline.
     pub(super) async fn open_turns(&self) -> Result<HashMap<(GameId, i64), OpenTurn>, StoreError> {
         let rows = turns::Entity::find()

@@ -22,5 +22,10 @@ async fn two_hundred_games_that_are_due_in_the_same_second_are_asked_at_once_and
     assert_eq!(crowd.count(all).await, 200);
     let closed = "SELECT count(*) FROM operation_log WHERE op = 'turn' AND status = 'succeeded' AND source = 'schedule' AND requested_by = ''";
     assert_eq!(crowd.count(closed).await, 200);
+    // What was decided is kept for a while; what waits is not forgotten.
+    crowd.sql("UPDATE turn_slots SET decision = 'deferred' WHERE rowid IN (SELECT rowid FROM turn_slots LIMIT 3)").await;
+    let hour = jiff::SignedDuration::from_hours(1);
+    assert_eq!(crowd.store.prune_slots(jiff::Timestamp::now() - hour).await.unwrap(), 0);
+    assert_eq!(crowd.store.prune_slots(jiff::Timestamp::now() + hour).await.unwrap(), 197);
     crowd.end().await;
 }

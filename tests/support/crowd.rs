@@ -44,6 +44,7 @@ use uuid::Uuid;
 /// Games that run.
 pub struct Crowd {
     pub games: Vec<GameId>,
+    pub store: Store,
     engine: Arc<Engine>,
     directory: tempfile::TempDir,
     shutdown: CancellationToken,
@@ -84,7 +85,7 @@ impl Crowd {
         let (recorder, _) = store.recorder(epoch);
         let (_asker, questions) = controller::questions();
         let parts = Parts {
-            store,
+            store: store.clone(),
             recorder,
             epoch,
             runtime: Arc::new(runtime),
@@ -103,7 +104,7 @@ impl Crowd {
                 controller::run(parts, questions, health, shutdown).await.expect("a controller");
             }
         });
-        let crowd = Self { games, engine, directory, shutdown, running };
+        let crowd = Self { games, store, engine, directory, shutdown, running };
         crowd.declare().await;
         crowd.until("all run", "SELECT count(*) FROM runtime_records WHERE status = 'running'").await;
         crowd
