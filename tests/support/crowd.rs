@@ -111,15 +111,19 @@ impl Crowd {
     }
 
     async fn declare(&self) {
-        let mut sql = "BEGIN IMMEDIATE; INSERT INTO engine_versions (version, image_ref) VALUES ('1.4.2', 'engine:1.4.2');".to_owned();
-        for game in &self.games {
-            sql.push_str(&format!(
-                "INSERT INTO games (game_id, desired_status, target_engine_version) VALUES ('{game}', 'running', '1.4.2');
-                 INSERT INTO memberships (game_id, user_id, race_name) VALUES ('{game}', '{game}', 'Terrans');"
-            ));
-        }
-        sql.push_str("COMMIT");
-        self.sql(&sql).await;
+        // In few statements: what is measured is not how many can be prepared at a time.
+        let count = self.games.len();
+        let id = "printf('00000000-0000-0000-0000-%012x', n)";
+        self.sql(&format!(
+            "BEGIN IMMEDIATE;
+             INSERT INTO engine_versions (version, image_ref) VALUES ('1.4.2', 'engine:1.4.2');
+             WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
+             INSERT INTO games (game_id, desired_status, target_engine_version)
+             SELECT {id}, 'running', '1.4.2' FROM numbers;
+             INSERT INTO memberships (game_id, user_id, race_name) SELECT game_id, game_id, 'Terrans' FROM games;
+             COMMIT"
+        ))
+        .await;
     }
 
     /// Gives all of them a turn in the same second, some seconds ahead, and waits until they know.
@@ -152,9 +156,29 @@ impl Crowd {
             if counted == all {
                 return;
             }
-            assert!(began.elapsed() < Duration::from_secs(120), "not so: {what}: {counted} of {all}");
+            if began.elapsed() > Duration::from_secs(60) {
+                panic!("not so: {what}: {counted} of {all}; {}", self.state().await);
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Where they stand, in a line.
+    async fn state(&self) -> String {
+        let tables = [
+            "runtime_records GROUP BY status, reason",
+            "turns GROUP BY state, attempts, error_code",
+            "turn_slots GROUP BY decision, reason",
+        ];
+        let mut state = Vec::new();
+        for table in tables {
+            let (_, columns) = table.split_once(" GROUP BY ").expect("columns");
+            let query = format!("SELECT count(*) || ' ' || concat_ws(' ', {columns}) FROM {table}");
+            let rows = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(&mut self.connection().await).await;
+            let rows: Vec<String> = rows.expect("rows").iter().map(|row| row.get(0)).collect();
+            state.push(format!("{table}: {}", rows.join(", ")));
+        }
+        state.join("; ")
     }
 
     async fn connection(&self) -> sqlx::SqliteConnection {

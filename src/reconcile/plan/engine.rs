@@ -305,14 +305,12 @@ impl Round<'_> {
             self.end_operation(Ending::Succeeded);
         }
         self.forget_old_failures(healthy_since);
-        self.ask_after(
-            life,
-            container.reachable_at.as_deref(),
-            after(at, self.policy.probe_interval),
-            "it is time to look again",
-        );
-        if let Some(endpoint) = container.reachable_at.as_deref() {
-            self.turns(Serving { life, endpoint, state, replaceable: true });
+        let Some(endpoint) = container.reachable_at.as_deref() else { return };
+        self.turns(Serving { life, endpoint, state, replaceable: true });
+        if self.plan.steps.is_empty() {
+            // One call at a time: what is asked beside a turn may be answered after it, with the old number.
+            let due = after(at, self.policy.probe_interval);
+            self.ask_after(life, Some(endpoint), due, "it is time to look again");
         }
     }
 
