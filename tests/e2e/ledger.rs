@@ -4,7 +4,7 @@ use sea_orm::sqlx::Row;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::world::World;
+use crate::world::{World, container, docker};
 
 /// The numbers that the engine's journal says were generated, in order.
 pub(crate) fn done(world: &World, game: &str) -> Vec<i64> {
@@ -90,4 +90,14 @@ pub(crate) async fn running_badly(world: &World, name: &str, how: &Value) -> Str
 /// A game that runs, each of whose turns takes so long, in milliseconds.
 pub(crate) async fn running_slowly(world: &World, name: &str, takes: u64) -> String {
     running_badly(world, name, &json!({ "slowTurnMs": takes })).await
+}
+
+/// Its engine is killed in the middle of its first turn, which is there all the same, once.
+pub(crate) async fn killed_in_the_middle_of_its_first_turn(world: &World, game: &str) {
+    set(world, game, "force_turn_generation = 1").await;
+    until_generating(world, game).await;
+    docker(&["kill", &container(game)]);
+    until_turn(world, game, 1).await;
+    assert_eq!(done(world, game), [1]);
+    assert_eq!(ledger(world, game).await, ["1 forced done"]);
 }

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use crate::ledger::{
-    accepted, assert_contiguous, done, ledger, running_badly, running_slowly, set, slots_twice, turn,
-    until_generating, until_paused, until_turn,
+    accepted, assert_contiguous, done, killed_in_the_middle_of_its_first_turn, ledger, running_badly,
+    running_slowly, set, slots_twice, turn, until_generating, until_paused, until_turn,
 };
-use crate::world::{World, container, docker, inspect};
+use crate::world::{World, inspect};
 
 #[tokio::test]
 async fn a_schedule_of_every_second_keeps_its_slots() {
@@ -69,12 +69,7 @@ async fn a_forced_turn_happens_once_and_is_refused_when_stopped() {
 async fn an_engine_killed_in_the_middle_of_a_turn_generates_it_once() {
     let world = World::started().await;
     let game = running_slowly(&world, "slow", 1_500).await;
-    set(&world, &game, "force_turn_generation = 1").await;
-    until_generating(&world, &game).await;
-    docker(&["kill", &container(&game)]);
-    until_turn(&world, &game, 1).await;
-    assert_eq!(done(&world, &game), [1]);
-    assert_eq!(ledger(&world, &game).await, ["1 forced done"]);
+    killed_in_the_middle_of_its_first_turn(&world, &game).await;
     assert_eq!(world.status(&game).await.restarts, 1, "the fault did not happen");
 }
 

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::cut_socket::CutSocket;
 use crate::ledger::{
-    accepted, assert_contiguous, done, generates, ledger, running_badly, running_slowly, set, slots,
-    slots_twice, turn, until_generating, until_turn,
+    accepted, assert_contiguous, done, generates, killed_in_the_middle_of_its_first_turn, ledger,
+    running_badly, running_slowly, set, slots, slots_twice, turn, until_generating, until_turn,
 };
 use crate::world::{World, container, docker, inspect};
 
@@ -310,10 +310,5 @@ async fn an_engine_of_the_old_contract_gets_an_unsettled_turn_again_from_a_new_p
 
     // Killed in the middle of it: the new process is asked first.
     let game = running_slowly(&world, "killed", 1_000).await;
-    set(&world, &game, "force_turn_generation = 1").await;
-    until_generating(&world, &game).await;
-    docker(&["kill", &container(&game)]);
-    until_turn(&world, &game, 1).await;
-    assert_eq!(done(&world, &game), [1]);
-    assert_eq!(ledger(&world, &game).await, ["1 forced done"]);
+    killed_in_the_middle_of_its_first_turn(&world, &game).await;
 }
