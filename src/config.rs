@@ -107,6 +107,10 @@ pub struct Config {
     pub max_disruptions: usize,
     /// On how many games a change to one version may fail until it is halted.
     pub max_failures: u32,
+    /// Engines asked at once.
+    pub max_engine_calls: usize,
+    /// Turns generated at once.
+    pub max_turns: usize,
     /// Between two looks at everything.
     pub relist_interval: Duration,
     /// How long Docker may be silent before anything is shown as unknown.

@@ -96,6 +96,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             pulls: config.max_pulls,
             disruptions: config.max_disruptions,
             patch_failures: config.max_failures,
+            engine_calls: config.max_engine_calls,
+            turns: config.max_turns,
             ..Limits::default()
         },
         relist_every: config.relist_interval,

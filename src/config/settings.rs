@@ -91,6 +91,10 @@ settings! {
     max_starts: Count, "GAMEKEEPER_MAX_STARTS", "Docker", "N";
     /// How many images are pulled at once [default: 3]
     max_pulls: Count, "GAMEKEEPER_MAX_PULLS", "Docker", "N";
+    /// How many engines are asked how they are at once [default: 256]
+    max_engine_calls: Count, "GAMEKEEPER_MAX_ENGINE_CALLS", "Docker", "N";
+    /// How many engines generate a turn at once [default: 512]
+    max_turns: Count, "GAMEKEEPER_MAX_TURNS", "Docker", "N";
 
     /// How many games are patched at once [default: 3]
     max_disruptions: Count, "GAMEKEEPER_MAX_DISRUPTIONS", "Docker", "N";
@@ -218,6 +222,8 @@ impl Settings {
             max_pulls: number(self.max_pulls, 3) as usize,
             max_disruptions: number(self.max_disruptions, 3) as usize,
             max_failures: number(self.max_failures, 3),
+            max_engine_calls: number(self.max_engine_calls, 256) as usize,
+            max_turns: number(self.max_turns, 512) as usize,
             relist_interval: span(self.relist_interval, Duration::from_secs(30)),
             silence: span(self.silence, policy.silence),
             start_deadline: span(self.start_deadline, policy.start_deadline),

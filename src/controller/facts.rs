@@ -168,10 +168,10 @@ impl Facts {
     }
 
     /// Where its engine was last seen alive.
-    fn reached(&self) -> Option<Reached> {
+    fn reached(&self) -> Option<Box<Reached>> {
         let container = self.alive.as_ref()?;
         let endpoint = container.reachable_at.clone()?;
-        Some(Reached { life: container.life()?, endpoint, said: self.engine.clone() })
+        Some(Box::new(Reached { life: container.life()?, endpoint, said: self.engine.clone() }))
     }
 
     fn next_image_view(&self) -> Image {

@@ -65,8 +65,10 @@ pub struct Limits {
     pub pulls: usize,
     /// Containers being stopped.
     pub stops: usize,
-    /// Calls to engines.
+    /// Short calls to engines: how are you, here is your game.
     pub engine_calls: usize,
+    /// Turns being generated. They may take long: the short calls have places of their own.
+    pub turns: usize,
     /// Rounds that ask Docker.
     pub rounds: usize,
     /// Games that are patched.
@@ -82,6 +84,7 @@ impl Default for Limits {
             pulls: 3,
             stops: 16,
             engine_calls: 256,
+            turns: 512,
             rounds: 64,
             disruptions: 3,
             patch_failures: 3,
@@ -224,6 +227,7 @@ pub async fn run(
         pulls: Arc::new(Semaphore::new(limits.pulls.max(1))),
         stops: Arc::new(Semaphore::new(limits.stops.max(1))),
         engine_calls: Arc::new(Semaphore::new(limits.engine_calls.max(1))),
+        turns: Arc::new(Semaphore::new(limits.turns.max(1))),
         brake: brake.subscribe(),
     };
     let rounds = Semaphore::new(limits.rounds.max(1));

@@ -84,6 +84,7 @@ pub(super) struct Workshop {
     pub(super) pulls: Arc<Semaphore>,
     pub(super) stops: Arc<Semaphore>,
     pub(super) engine_calls: Arc<Semaphore>,
+    pub(super) turns: Arc<Semaphore>,
     /// Why nothing may be touched, if so.
     pub(super) brake: watch::Receiver<Option<Freeze>>,
 }
@@ -147,7 +148,11 @@ impl Workshop {
     pub(super) fn turn(&self, target: Target, number: u64, step: Step, life: Life, from: i64) {
         let this = self.clone();
         self.spawn(async move {
-            let _place = this.engine_calls.acquire().await;
+            let _place = this.turns.acquire().await;
+            if this.brake.borrow().is_some() {
+                // Frozen while it waited for its place.
+                return Finished::Work(target.game, number, News::EngineStale(None));
+            }
             let news = match this.engines.turn(&target, from).await {
                 Ok(answer) => News::Said(life, Timestamp::now(), answer),
                 // What it did is found out by asking.

@@ -47,7 +47,7 @@ pub enum RuntimeView {
         /// Why not, in words.
         why: String,
         /// The game's engine, where it was last seen alive; not what a container could be touched by.
-        engine: Option<Reached>,
+        engine: Option<Box<Reached>>,
     },
     /// It answered.
     Known(Box<Seen>),

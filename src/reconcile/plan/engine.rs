@@ -60,6 +60,8 @@ impl Round<'_> {
 
     fn ask(&mut self, life: &Life, container: &Container, cause: &str) {
         self.wait(Wait::Engine);
+        // Whether slots wait or fire is decided with what it says.
+        self.slots_seen = true;
         if self.record.healthy_since.is_none() && self.record.phase != Phase::EngineUnreachable {
             self.begin_start("its engine is not healthy yet");
             self.headline(
@@ -316,15 +318,13 @@ impl Round<'_> {
             self.end_operation(Ending::Succeeded);
         }
         self.forget_old_failures(healthy_since);
-        self.ask_after(
-            life,
-            container.reachable_at.as_deref(),
-            after(at, self.policy.probe_interval),
-            "it is time to look again",
-        );
-        if let Some(endpoint) = container.reachable_at.as_deref() {
-            self.turns(Serving { life, endpoint, state, replaceable: true });
-            self.ends_probation(state);
+        let Some(endpoint) = container.reachable_at.as_deref() else { return };
+        self.turns(Serving { life, endpoint, state, replaceable: true });
+        self.ends_probation(state);
+        if self.plan.steps.is_empty() {
+            // One call at a time: what is asked beside a turn may be answered after it, with the old number.
+            let due = after(at, self.policy.probe_interval);
+            self.ask_after(life, Some(endpoint), due, "it is time to look again");
         }
     }
 

@@ -106,7 +106,7 @@ pub fn plan(desired: &Desired, record: &Record, observation: &Observation, polic
     match (&observation.freeze, &observation.runtime) {
         (Some(freeze), runtime) => round.frozen(freeze, runtime),
         (None, RuntimeView::Unknown { since, why, engine }) => {
-            round.unknown(*since, why, engine.as_ref());
+            round.unknown(*since, why, engine.as_deref());
         }
         (None, RuntimeView::Known(seen)) => round.known(seen),
     }

@@ -55,7 +55,13 @@ impl Round<'_> {
         }
         let in_flight = ended || engine.state.generating || self.record.turn.is_some();
         let otherwise = if in_flight { Situation::TurnOpen } else { Situation::Ready };
-        self.look_at_slots(self.situation(resumes, otherwise), Some(engine));
+        let situation = self.situation(resumes, otherwise);
+        if situation == Situation::Ready && self.working().is_some() {
+            // An engine gets one call at a time. The end of this one brings the look.
+            self.slots_seen = true;
+            return self.wait(Wait::Work);
+        }
+        self.look_at_slots(situation, Some(engine));
         self.state_turns();
     }
 
@@ -201,6 +207,7 @@ impl Round<'_> {
     /// On record as sent, then sent.
     fn send(&mut self, mut turn: OpenTurn, engine: Serving<'_>, why: &str) {
         if self.working().is_some() {
+            // It stays open, and is sent once that has ended.
             return self.wait(Wait::Work);
         }
         let kind = match turn.cause {

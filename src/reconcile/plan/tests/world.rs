@@ -281,10 +281,10 @@ impl World {
         }
     }
 
-    fn reached(&self) -> Option<Reached> {
+    fn reached(&self) -> Option<Box<Reached>> {
         let container = self.container.as_ref().filter(|_| self.reached_since.is_some())?;
         let endpoint = container.reachable_at.clone()?;
-        Some(Reached { life: container.life()?, endpoint, said: self.engine.clone() })
+        Some(Box::new(Reached { life: container.life()?, endpoint, said: self.engine.clone() }))
     }
 
     pub(crate) fn plan(&self) -> Plan {
