@@ -15,6 +15,7 @@ pub mod spec;
 pub mod status;
 pub mod turn;
 pub mod version;
+pub mod wall_time;
 
 pub use id::{
     ContainerId, Epoch, GameId, ImageId, ImageRef, InstanceId, Name, Namespace, NetworkId, OperationId,

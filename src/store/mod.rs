@@ -13,10 +13,14 @@ mod events;
 mod examine;
 mod feed;
 mod forecast;
+mod ledger;
+mod lookup;
+mod moment;
 mod open;
 mod operations;
 mod orphans;
 pub mod outbox;
+mod players;
 mod readable;
 pub mod recorder;
 mod records;
@@ -27,11 +31,15 @@ mod versions;
 pub use controller::{ControllerChange, Lead};
 pub use desired::{Author, Conflict, Preconditions, RowVersion, StoredGame, WriteError, Written};
 pub use examine::Examined;
+pub use ledger::{SlotFilter, StoredSlot, StoredTurn, TurnFilter};
+pub use lookup::GameFilter;
+pub use moment::{SpecThen, StoredChange, StoredMoment, StoredSnapshot};
 pub use open::OpenError;
 pub use operations::{
     EventFilter, GameOperation, ObjectEvent, OperationFilter, StoredEvent, StoredOperation,
 };
 pub use outbox::NewLobbyEvent;
+pub use players::{Player, PlayerStats, Seat, SeatRefusal};
 pub use recorder::{Recorder, Recording};
 pub use versions::StoredVersion;
 

@@ -238,7 +238,7 @@ impl Store {
     }
 }
 
-fn to_object_event(row: events::Model) -> ObjectEvent {
+pub(super) fn to_object_event(row: events::Model) -> ObjectEvent {
     ObjectEvent {
         namespace: row.namespace,
         kind: row.kind,
@@ -256,7 +256,7 @@ fn to_object_event(row: events::Model) -> ObjectEvent {
     }
 }
 
-fn to_operation(row: operation_log::Model) -> StoredOperation {
+pub(super) fn to_operation(row: operation_log::Model) -> StoredOperation {
     StoredOperation {
         id: OperationId(row.operation_id.0),
         game: GameId(row.game_id.0),
