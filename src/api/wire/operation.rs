@@ -129,3 +129,8 @@ pub(super) fn capitalised(word: &str) -> String {
         .next()
         .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + characters.as_str())
 }
+
+/// A word of several parts (`rolled_back`) as the API has it (`RolledBack`).
+pub(in crate::api) fn camel(words: &str) -> String {
+    words.split('_').map(capitalised).collect()
+}
