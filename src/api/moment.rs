@@ -116,7 +116,8 @@ impl Around<'_> {
 /// The moment in a few sentences.
 fn summary(around: &Around<'_>, moment: &StoredMoment) -> String {
     let mut sentences = vec![of_slot(around, moment)];
-    let spans = |from: Timestamp, to: Option<Timestamp>| from <= around.at && to.is_none_or(|to| to >= around.at);
+    let spans =
+        |from: Timestamp, to: Option<Timestamp>| from <= around.at && to.is_none_or(|to| to >= around.at);
     if let Some(turn) = moment.turns.iter().find(|turn| spans(turn.opened_at, turn.finished_at)) {
         sentences.push(format!("Turn {} was open.", turn.number));
     }
@@ -150,7 +151,11 @@ fn of_slot(around: &Around<'_>, moment: &StoredMoment) -> String {
             told(around, row)
         ),
         Some(_) | None => {
-            format!("Nothing was decided about the slot of {}: {}", around.clock(due), undecided(around, moment))
+            format!(
+                "Nothing was decided about the slot of {}: {}",
+                around.clock(due),
+                undecided(around, moment)
+            )
         }
     }
 }

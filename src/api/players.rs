@@ -70,15 +70,14 @@ async fn look_up(
 ) -> Result<Json<PlayerMappingObject>, ApiError> {
     let shown: String = name.chars().take(128).collect();
     let (game, user) = name.rsplit_once('.').ok_or_else(|| {
-        ApiError::BadRequest("a player mapping is named GAME.USER, by a game's name or id and a user's id".into())
+        ApiError::BadRequest(
+            "a player mapping is named GAME.USER, by a game's name or id and a user's id".into(),
+        )
     })?;
     let user: UserId =
         user.parse().map_err(|error| ApiError::BadRequest(format!("the user of a mapping: {error}")))?;
-    let nothing = |message: String| ApiError::Nothing {
-        resource: PLAYER_MAPPINGS,
-        name: shown.clone(),
-        message,
-    };
+    let nothing =
+        |message: String| ApiError::Nothing { resource: PLAYER_MAPPINGS, name: shown.clone(), message };
     let game_shown: String = game.chars().take(64).flat_map(char::escape_debug).collect();
     match shared.api.store.seat(namespace, game, user).await {
         Ok(seat) => Ok(Json(seat.into())),

@@ -50,8 +50,7 @@ pub(super) async fn get(
 ) -> Result<Json<TurnObject>, ApiError> {
     let (game, timeline, number) = numbered(TURNS, &name)?;
     let of = GameFilter { namespace: Some(namespace), name: None, game: Some(game) };
-    let filter =
-        TurnFilter { of, timeline: Some(timeline), number: Some(number), ..TurnFilter::default() };
+    let filter = TurnFilter { of, timeline: Some(timeline), number: Some(number), ..TurnFilter::default() };
     let found = shared.api.store.find_turns(&filter, 1).await?.pop();
     found.map(|turn| Json(turn.into())).ok_or(ApiError::NotFound { resource: TURNS, name })
 }

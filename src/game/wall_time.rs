@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn what_is_no_time_is_refused_with_what_would_be() {
         let long = "1".repeat(1_000);
-        for text in ["", "soon", "18", "2026-11-23", "25:00", "18:00:99", "2026-13-01 18:00", "-1:00", &long] {
+        for text in ["", "soon", "18", "2026-11-23", "25:00", "18:00:99", "2026-13-01 18:00", "-1:00", &long]
+        {
             let refused = at(text, "2026-11-23T17:30:00Z", Day::Last).unwrap_err();
             assert!(refused.contains("is not a time; write 2026-11-23T18:00:00Z"), "{refused}");
             assert!(refused.len() < 300, "{refused}");

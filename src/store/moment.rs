@@ -285,12 +285,8 @@ mod tests {
             not_before: Some("2026-11-23T18:00:00.000+00:00".into()),
             engine_version: "1.4.2".into(),
         };
-        let before = SpecThen {
-            desired_status: "running".into(),
-            paused: true,
-            not_before: None,
-            ..then.clone()
-        };
+        let before =
+            SpecThen { desired_status: "running".into(), paused: true, not_before: None, ..then.clone() };
         let mut other = then.clone();
         then.undo(&json!({
             "desired_status": { "from": "running", "to": "stopped" },

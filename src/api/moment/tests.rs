@@ -62,10 +62,7 @@ fn said(moment: &StoredMoment, change: impl FnOnce(&mut Record)) -> String {
 fn what_was_decided_is_told() {
     let mut moment = nothing();
     moment.slots = vec![slot(DUE, "fired", "Its turn began.", Some(7))];
-    assert_eq!(
-        said(&moment, |_| {}),
-        "The slot of 2026-11-23 18:00:00 CET fired (turn 7): Its turn began."
-    );
+    assert_eq!(said(&moment, |_| {}), "The slot of 2026-11-23 18:00:00 CET fired (turn 7): Its turn began.");
     moment.slots = vec![slot(DUE, "skipped", "The game was paused.", None)];
     assert_eq!(
         said(&moment, |_| {}),
@@ -82,7 +79,9 @@ fn a_slot_that_was_told_with_an_earlier_one_is_found_there() {
     assert!(said(&moment, |_| {}).contains("decided together with an earlier one. The slot of 2026-11-20"));
     row.decided_at = time("2026-11-20T17:00:01Z");
     moment.slots = vec![row];
-    assert!(said(&moment, |_| {}).starts_with("Nothing was decided about the slot of 2026-11-23 18:00:00 CET"));
+    assert!(
+        said(&moment, |_| {}).starts_with("Nothing was decided about the slot of 2026-11-23 18:00:00 CET")
+    );
 }
 
 #[test]

@@ -119,15 +119,7 @@ impl From<SpecThen> for SpecState {
 impl From<StoredChange> for GameChange {
     fn from(row: StoredChange) -> Self {
         let StoredChange { change, generation, changed_at, requested_by, request_id, source, changes } = row;
-        Self {
-            change: camel(&change),
-            generation,
-            changed_at,
-            requested_by,
-            request_id,
-            source,
-            changes,
-        }
+        Self { change: camel(&change), generation, changed_at, requested_by, request_id, source, changes }
     }
 }
 

@@ -178,12 +178,6 @@ impl From<Player> for PlayerMappingObject {
 impl From<PlayerStats> for PlayerStatsStatus {
     fn from(stats: PlayerStats) -> Self {
         let PlayerStats { turn, planets, population, max_planets, max_population, updated_at: _ } = stats;
-        Self {
-            turn,
-            planets,
-            population,
-            highest_planets: max_planets,
-            highest_population: max_population,
-        }
+        Self { turn, planets, population, highest_planets: max_planets, highest_population: max_population }
     }
 }

@@ -213,18 +213,8 @@ pub struct TurnSlotStatus {
 
 impl From<StoredSlot> for TurnSlotObject {
     fn from(row: StoredSlot) -> Self {
-        let StoredSlot {
-            game,
-            namespace,
-            name,
-            timeline,
-            slot,
-            decision,
-            reason,
-            message,
-            turn,
-            decided_at,
-        } = row;
+        let StoredSlot { game, namespace, name, timeline, slot, decision, reason, message, turn, decided_at } =
+            row;
         Self {
             api_version: API_VERSION.into(),
             kind: TURN_SLOTS.kind.into(),
