@@ -98,8 +98,8 @@ mod tests {
         ];
         assert_eq!(
             table(&players),
-            "USER   RACE              ENGINE-ID   ACTIVE   TURN   PLANETS   POPULATION   HIGHEST-PLANETS   HIGHEST-POPULATION\n\
-             u-1    Terrans           p-1         yes      4      3         120          5                 140\n\
+            "USER   RACE             ENGINE-ID   ACTIVE   TURN   PLANETS   POPULATION   HIGHEST-PLANETS   HIGHEST-POPULATION\n\
+             u-1    Terrans          p-1         yes      4      3         120          5                 140\n\
              u-2    Mar\\u{1b}tians   -           no       -      -         -            -                 -\n"
         );
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Common, Wish, change, request};
 use crate::cli::client::{Client, Object, Whereabouts};
-use crate::cli::failure::{Exit, Failure, Tally};
+use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{clean, remark, say};
 use crate::cli::target::Located;
 use crate::cli::wait::{self, LONGEST, SHORTEST, Wanted};
