@@ -22,7 +22,7 @@ async fn played() -> (World, String) {
     world.sql(&format!(
         "INSERT INTO memberships (game_id, user_id, race_name) VALUES ('{id}', '{BOB}', 'Martians');
          INSERT INTO runtime_records (game_id, name, status, message, current_turn, engine_endpoint, endpoints)
-         VALUES ('{id}', 'andromeda', 'running', 'The engine is healthy.', 4, 'http://172.18.0.2:8080', '{{\"hostName\": \"game-{id}:8080\", \"address\": \"172.18.0.2:8080\", \"published\": null}}');
+         VALUES ('{id}', 'andromeda', 'running', 'The engine is healthy.', 4, '172.18.0.2:8080', '{{\"hostName\": \"game-{id}:8080\", \"address\": \"172.18.0.2:8080\", \"published\": null}}');
          INSERT INTO player_mappings (game_id, user_id, race_name, engine_player_uuid) VALUES
          ('{id}', '{ANN}', 'Terrans', '{PLAYER}'),
          ('{id}', '{BOB}', 'Martians', '11111111-0000-4000-8000-000000000002');
@@ -38,7 +38,7 @@ async fn a_proxy_finds_player_and_engine_by_game_and_user() {
     let (world, id) = played().await;
     let expected = json!({
         "active": true, "enginePlayerId": PLAYER, "serving": true, "phase": "Running",
-        "message": "The engine is healthy.", "endpoint": "http://172.18.0.2:8080",
+        "message": "The engine is healthy.", "endpoint": "172.18.0.2:8080",
         "endpoints": { "hostName": format!("game-{id}:8080"), "address": "172.18.0.2:8080" },
         "currentTurn": 4,
     });
@@ -75,7 +75,7 @@ async fn a_proxy_finds_player_and_engine_by_game_and_user() {
     ] {
         world.get(&nowhere).await.refused(404, "NotFound");
     }
-    for wrong in ["andromeda", "andromeda.x", &format!("andromeda.{}", ANN.to_uppercase()), "."] {
+    for wrong in ["andromeda", "andromeda.x", &format!("andromeda.{}", ANN.to_uppercase()), ".x"] {
         world.get(&format!("{MAPPINGS}/{wrong}")).await.refused(400, "BadRequest");
     }
     world.end().await;

@@ -16,6 +16,7 @@ mod inputs;
 mod quiet;
 mod starting;
 mod stopping;
+mod turn_commands;
 mod turns;
 mod unreadable;
 mod vanished;
