@@ -11,7 +11,7 @@ use super::wire::{List, Operation};
 use crate::game::manifest::API_VERSION;
 use crate::store::{GameFilter, OperationFilter};
 
-const FIELDS: [&str; 4] = ["spec.game", "spec.gameId", "spec.generation", "metadata.namespace"];
+const FIELDS: [&str; 5] = ["spec.game", "spec.gameId", "spec.generation", "spec.op", "metadata.namespace"];
 
 /// How many are told where no limit is given, and at most.
 const USUAL: u64 = 50;
@@ -43,7 +43,8 @@ async fn list_some(
     let limit = parameters.limit(USUAL, MOST)?;
     let GameFilter { namespace, name, game } = selection.games(namespace)?;
     let generation = selection.whole("spec.generation")?;
-    let filter = OperationFilter { namespace, name, game, generation };
+    let op = selection.required("spec.op")?.map(str::to_owned);
+    let filter = OperationFilter { namespace, name, game, generation, op };
     let version = shared.api.store.desired_seq().await?;
     let found = shared.api.store.find_operations(&filter, limit).await?;
     Ok(Json(List::new(API_VERSION, "Operation", version, found.into_iter().map(Operation::from).collect())))

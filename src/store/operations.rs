@@ -88,6 +88,8 @@ pub struct OperationFilter {
     pub game: Option<GameId>,
     /// Those that serve this generation.
     pub generation: Option<i64>,
+    /// Those that do this: `start`, `heal` …
+    pub op: Option<String>,
 }
 
 /// An event with what it is about.
@@ -160,6 +162,9 @@ impl Store {
         }
         if let Some(generation) = filter.generation {
             query = query.filter(operation_log::Column::Generation.eq(generation));
+        }
+        if let Some(op) = &filter.op {
+            query = query.filter(operation_log::Column::Op.eq(op));
         }
         let rows = query.all(&self.db).await?;
         let named: Vec<(DbUuid, String, String)> = runtime_records::Entity::find()

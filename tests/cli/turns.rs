@@ -200,6 +200,12 @@ async fn a_forced_turn_that_is_refused_says_why() {
         ran.stderr.contains("error: game/andromeda: no turn: No turn can be forced: the game is stopped."),
         "{ran:?}"
     );
+    let refused = world.run(&["ops", "andromeda", "--op", "force_next_turn", "-o", "json"]).await.ok();
+    let refused: Value = serde_json::from_str(&refused).unwrap();
+    assert_eq!(refused["items"][0]["status"]["errorCode"], "Refused");
+    let none = world.run(&["ops", "andromeda", "--op", "pause"]).await;
+    assert_eq!(none.stderr, "nothing of that kind was done about game/andromeda yet\n");
+    assert!(world.run(&["ops", "andromeda", "--op", "dance"]).await.stderr.contains("there are start, stop"));
     world.run(&["start", "andromeda"]).await.ok();
     world.run(&["pause", "andromeda"]).await.ok();
     let waits = world.run(&["force-turn", "andromeda", "--wait", "--timeout", "200ms"]).await;

@@ -22,10 +22,10 @@ pub use discovery::{api_groups, api_versions, core_resources, group, group_resou
 pub use event::{Event, ObjectReference};
 pub use explanation::{ExplanationMeta, ExplanationObject};
 pub use game::{EndpointsStatus, GameObject, GameStatus, LastExit, OperationReference};
-pub use list::{List, ListMeta};
+pub use list::{HistoryMeta, List, ListMeta};
 pub use moment::{EngineSaid, GameChange, MomentObject, SpecState};
 pub(in crate::api) use operation::camel;
-pub use operation::{Operation, OperationMeta, OperationSpec, OperationStatus};
+pub use operation::{Operation, OperationSpec, OperationStatus};
 pub use outbox::OutboxEventObject;
 pub use player::PlayerMappingObject;
 pub use status::{Cause, Details, Status};

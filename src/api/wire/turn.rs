@@ -1,14 +1,15 @@
 //! Turns of the ledger, and what became of the slots of a schedule.
 //!
 //! They are two kinds, for neither is a part of the other: a slot may have no turn, and a forced
-//! turn no slot.
+//! turn no slot. A turn is named `GAME-ID.TIMELINE.NUMBER`, a slot `GAME-ID.TIMELINE.SECONDS` (since
+//! 1970).
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::operation::camel;
-use super::{TURN_SLOTS, TURNS};
+use super::{HistoryMeta, TURN_SLOTS, TURNS};
 use crate::game::manifest::API_VERSION;
 use crate::store::{StoredSlot, StoredTurn};
 
@@ -22,24 +23,11 @@ pub struct TurnObject {
     /// `Turn`.
     pub kind: String,
     /// Its identity.
-    pub metadata: TurnMeta,
+    pub metadata: HistoryMeta,
     /// What it is.
     pub spec: TurnObjectSpec,
     /// How far it is.
     pub status: TurnStatus,
-}
-
-/// The identity of a turn or a slot.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct TurnMeta {
-    /// Of a turn `GAME-ID.TIMELINE.NUMBER`; of a slot `GAME-ID.TIMELINE.SECONDS`, since 1970.
-    pub name: String,
-    /// The namespace of its game.
-    pub namespace: String,
-    /// When it was opened, or decided.
-    #[schemars(with = "String", extend("format" = "date-time"))]
-    pub creation_timestamp: Timestamp,
 }
 
 /// What a turn is.
@@ -130,7 +118,7 @@ impl From<StoredTurn> for TurnObject {
         Self {
             api_version: API_VERSION.into(),
             kind: TURNS.kind.into(),
-            metadata: TurnMeta {
+            metadata: HistoryMeta {
                 name: format!("{game}.{timeline}.{number}"),
                 namespace,
                 creation_timestamp: opened_at,
@@ -171,7 +159,7 @@ pub struct TurnSlotObject {
     /// `TurnSlot`.
     pub kind: String,
     /// Its identity.
-    pub metadata: TurnMeta,
+    pub metadata: HistoryMeta,
     /// What it is.
     pub spec: TurnSlotSpec,
     /// What became of it.
@@ -218,7 +206,7 @@ impl From<StoredSlot> for TurnSlotObject {
         Self {
             api_version: API_VERSION.into(),
             kind: TURN_SLOTS.kind.into(),
-            metadata: TurnMeta {
+            metadata: HistoryMeta {
                 name: format!("{game}.{timeline}.{}", slot.as_second()),
                 namespace,
                 creation_timestamp: decided_at,

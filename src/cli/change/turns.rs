@@ -14,6 +14,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{clean, remark, say};
 use crate::cli::target::Located;
 use crate::cli::wait::{self, LONGEST, SHORTEST, Wanted};
+use crate::game::operation::OperationKind;
 use crate::game::wall_time::{self, Day};
 
 /// Nobody puts turns off for longer and means it.
@@ -292,10 +293,10 @@ fn state_of(turn: &Object) -> String {
 
 /// Why the controller refused the turn, if it did.
 async fn refusal(client: &Client, game: &Located, generation: i64) -> Result<Option<String>, Failure> {
-    let operations = client.operations(game.address(), None, LATEST).await?;
+    let forced = Some(OperationKind::ForceNextTurn);
+    let operations = client.operations(game.address(), None, forced, LATEST).await?;
     let refused = operations.iter().find(|operation| {
-        operation.text("/spec/op") == Some("force_next_turn")
-            && operation.text("/status/errorCode") == Some("Refused")
+        operation.text("/status/errorCode") == Some("Refused")
             && operation.number("/spec/generation").is_some_and(|served| served >= generation)
     });
     Ok(refused.map(|operation| operation.text("/status/errorMessage").unwrap_or("it was refused").to_owned()))

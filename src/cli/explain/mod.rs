@@ -107,7 +107,7 @@ async fn known(
 ) -> Result<Known, Failure> {
     // A game whose row is gone is explained too.
     let game = client.find(address).await?;
-    let operations = client.operations(address, None, OPERATIONS).await?;
+    let operations = client.operations(address, None, None, OPERATIONS).await?;
     let log = match &game {
         Some(game) => log(client, address, game).await,
         None => None,
