@@ -116,13 +116,11 @@ fn open(turn: &OpenTurn) -> String {
     let OpenTurn { number, attempts, state, .. } = turn;
     match state {
         TurnState::Pending => format!("Turn {number} is about to be sent."),
-        TurnState::Dispatched { at, .. } if *attempts > 1 => {
-            format!(
-                "Turn {number} is being generated since {at:.0}, the {attempts}. time; what falls due meanwhile is dropped."
-            )
-        }
         TurnState::Dispatched { at, .. } => {
-            format!("Turn {number} is being generated since {at:.0}; what falls due meanwhile is dropped.")
+            let again = if *attempts > 1 { format!(" (attempt {attempts})") } else { String::new() };
+            format!(
+                "Turn {number} is being generated since {at:.0}{again}; what falls due meanwhile is dropped."
+            )
         }
         TurnState::Failed { code, message, .. } => format!("Turn {number} failed ({code}): {message}"),
     }
