@@ -20,10 +20,10 @@ mod open;
 mod operations;
 mod orphans;
 pub mod outbox;
-mod players;
 mod readable;
 pub mod recorder;
 mod records;
+mod seats;
 mod tombstones;
 mod turns;
 mod versions;
@@ -39,8 +39,8 @@ pub use operations::{
     EventFilter, GameOperation, ObjectEvent, OperationFilter, StoredEvent, StoredOperation,
 };
 pub use outbox::NewLobbyEvent;
-pub use players::{Player, PlayerStats, Seat, SeatRefusal};
 pub use recorder::{Recorder, Recording};
+pub use seats::{Player, PlayerStats, Seat, SeatRefusal};
 pub use versions::StoredVersion;
 
 use std::sync::Arc;
