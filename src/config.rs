@@ -22,6 +22,7 @@ use std::time::Duration;
 use crate::game::{InstanceId, Resources};
 use crate::reconcile::Policy;
 use crate::runtime::docker;
+use crate::store::history::History;
 
 pub use defaults::default_data_dir;
 pub use lobby::{LobbyConfig, LobbyMode, LobbyUrl};
@@ -118,6 +119,10 @@ pub struct Config {
     pub probe_interval: Duration,
     /// Between two looks at an engine that was healthy and now fails.
     pub failing_probe_interval: Duration,
+    /// Between two rows of what an engine reports, while it says nothing new.
+    pub report_interval: Duration,
+    /// How long the past is kept.
+    pub history: History,
     /// Failed looks in a row until an engine counts as unreachable.
     pub unreachable_after: u32,
     /// Failed looks in a row until its process is replaced.
@@ -148,6 +153,7 @@ impl Config {
             stop_turn_wait: self.stop_turn_wait,
             probe_interval: self.probe_interval,
             failing_probe_interval: self.failing_probe_interval,
+            report_interval: self.report_interval,
             unreachable_after: self.unreachable_after,
             restart_after: self.restart_after,
             backoff_first: self.backoff_first,

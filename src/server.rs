@@ -81,7 +81,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(listener) = metrics_listener {
         tokio::spawn(api::serve_metrics(listener, registry, shutdown.clone()));
     }
-    tokio::spawn(ground::forget_old_events(store.clone(), shutdown.clone()));
+    tokio::spawn(ground::forget_the_past(store.clone(), config.history, shutdown.clone()));
     let telling = lobby.start(&store, &shutdown);
     let last_word = store.clone();
     let parts = Parts {

@@ -306,6 +306,8 @@ CREATE TABLE runtime_records (
     timeline                        INTEGER NOT NULL DEFAULT 1 CHECK (timeline >= 1),
     next_turn_at                    TEXT CHECK (next_turn_at IS NULL OR datetime(next_turn_at) IS NOT NULL),
     -- Slots up to here are decided.
+    -- When what its engine says was last kept in runtime_health_snapshots.
+    reported_at                     TEXT CHECK (reported_at IS NULL OR datetime(reported_at) IS NOT NULL),
     slot_cursor                     TEXT CHECK (slot_cursor IS NULL OR datetime(slot_cursor) IS NOT NULL),
     -- The schedule and zone that the cursor belongs to: another one begins at the time it is seen.
     scheduled_by                    TEXT CHECK (length(scheduled_by) <= 512),
@@ -437,7 +439,7 @@ CREATE TABLE turns (
 ) STRICT;
 
 CREATE UNIQUE INDEX turns_one_per_slot ON turns (game_id, timeline, slot) WHERE slot IS NOT NULL;
-CREATE INDEX turns_open ON turns (game_id) WHERE state IN ('pending', 'dispatched');
+CREATE INDEX turns_open ON turns (game_id) WHERE state IN ('pending', 'dispatched', 'failed');
 CREATE INDEX turns_by_age ON turns (opened_at);
 
 -- What was decided about each slot and why: the answer to "why was there no turn at 18:00".
@@ -455,6 +457,7 @@ CREATE TABLE turn_slots (
 ) STRICT;
 
 CREATE INDEX turn_slots_by_age ON turn_slots (decided_at);
+CREATE INDEX turn_slots_waiting ON turn_slots (game_id) WHERE decision = 'deferred';
 
 -- What each engine reported, when; bounded by age and count.
 CREATE TABLE runtime_health_snapshots (

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::lobby::{LobbyConfig, LobbyMode, LobbyUrl};
@@ -12,6 +13,7 @@ use super::value::{Count, Cpu, DatabaseUrl, EndpointMode, LogDriver, LogFormat, 
 use super::{Config, ConfigError, default_data_dir, file};
 use crate::game::Resources;
 use crate::reconcile::Policy;
+use crate::store::history::History;
 
 /// Declares every setting once: as a flag, a variable and a key of the file.
 macro_rules! settings {
@@ -106,6 +108,8 @@ settings! {
     probe_interval: Span, "GAMEKEEPER_PROBE_INTERVAL", "Times and thresholds", "TIME";
     /// Between two looks at an engine that fails [default: 2s]
     failing_probe_interval: Span, "GAMEKEEPER_FAILING_PROBE_INTERVAL", "Times and thresholds", "TIME";
+    /// Between two rows of what an engine reports, while it says nothing new [default: 5m]
+    report_interval: Span, "GAMEKEEPER_REPORT_INTERVAL", "Times and thresholds", "TIME";
     /// Failed looks in a row until an engine counts as unreachable [default: 3]
     unreachable_after: Count, "GAMEKEEPER_UNREACHABLE_AFTER", "Times and thresholds", "N";
     /// Failed looks in a row until an engine is restarted [default: 10]
@@ -131,6 +135,11 @@ settings! {
     lobby_keep_delivered: Span, "GAMEKEEPER_LOBBY_KEEP_DELIVERED", "Lobby", "TIME";
     /// How long events are kept that the lobby does not have; their end is told [default: 720h]
     lobby_keep_undelivered: Span, "GAMEKEEPER_LOBBY_KEEP_UNDELIVERED", "Lobby", "TIME";
+
+    /// How long it is kept what engines reported; of a game at most 1000 reports [default: 168h]
+    keep_reports: Span, "GAMEKEEPER_KEEP_REPORTS", "Places", "TIME";
+    /// How long it is kept what was decided about slots, and which operations and changes there were [default: 2160h]
+    keep_history: Span, "GAMEKEEPER_KEEP_HISTORY", "Places", "TIME";
 
     /// In which form logs are written to standard error [default: text]
     log_format: LogFormat, "GAMEKEEPER_LOG_FORMAT", "Logs", "FORMAT";
@@ -160,6 +169,9 @@ impl Settings {
             })
         };
         let span = |span: Option<Span>, default: Duration| span.map_or(default, |span| span.0);
+        let kept = |age: Option<Span>, default: SignedDuration| {
+            age.map_or(default, |age| SignedDuration::try_from(age.0).unwrap_or(SignedDuration::MAX))
+        };
         let number = |count: Option<Count>, default: u32| count.map_or(default, |count| count.0);
         let data_dir = match self.data_dir {
             Some(path) => absolute("--data-dir", path)?,
@@ -202,6 +214,12 @@ impl Settings {
             stop_turn_wait: span(self.stop_turn_wait, policy.stop_turn_wait),
             probe_interval: span(self.probe_interval, policy.probe_interval),
             failing_probe_interval: span(self.failing_probe_interval, policy.failing_probe_interval),
+            report_interval: span(self.report_interval, policy.report_interval),
+            history: History {
+                reports: kept(self.keep_reports, History::default().reports),
+                decisions: kept(self.keep_history, History::default().decisions),
+                ..History::default()
+            },
             unreachable_after: number(self.unreachable_after, policy.unreachable_after),
             restart_after: number(self.restart_after, policy.restart_after),
             backoff_first: span(self.backoff_first, policy.backoff_first),

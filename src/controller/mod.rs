@@ -17,6 +17,7 @@ mod recording;
 mod relist;
 mod round;
 mod slots;
+mod telling;
 mod triggers;
 mod work;
 

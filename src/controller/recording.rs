@@ -1,15 +1,18 @@
 //! What a plan says, put on record before its first step is taken.
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::game::OperationId;
+use crate::game::controller::FreezeReason;
 use crate::game::record::Record;
 use crate::game::spec::{Deletion, Desired};
-use crate::reconcile::plan::{Mappings, Plan};
+use crate::reconcile::plan::Plan;
 use crate::store::Recording;
-use crate::store::recorder::{MappingChange, RecordError, RecordedEvent};
+use crate::store::recorder::{RecordError, RecordedEvent};
 
 use super::round::Context;
+use super::telling;
 
 /// Puts the plan on record, if it says anything new. Returns the record as it is then.
 pub(super) async fn write_down(
@@ -18,7 +21,7 @@ pub(super) async fn write_down(
     was: &Record,
     plan: &Plan,
     deleted: Option<Deletion>,
-    counts: bool,
+    freeze: Option<FreezeReason>,
 ) -> Result<Record, RecordError> {
     let mut record = plan.record.clone();
     if record.applied.is_some() && record.state_path.is_none() {
@@ -33,15 +36,13 @@ pub(super) async fn write_down(
     let open = operation.open.clone().map(|new| (new_id(), new));
     let at_once = operation.at_once.iter().cloned().map(|(new, ending)| (new_id(), new, ending)).collect();
     if let Some((id, new)) = &open {
-        let open =
-            crate::game::operation::OpenOperation { id: *id, kind: new.kind, generation: new.generation };
-        record.operation = Some(open);
+        record.operation = Some(new.opened(*id));
     }
     if record == *was
         && operation.is_empty()
-        && plan.mappings == Mappings::Keep
         && plan.ledger.is_empty()
         && plan.slots.is_empty()
+        && plan.report.is_none()
         && plan.event.is_none()
         && deleted.is_none()
         && !acts
@@ -56,52 +57,32 @@ pub(super) async fn write_down(
             "status changed"
         );
     }
-    let recording = Recording {
-        game: desired.id,
-        namespace: desired.namespace.clone(),
-        name: desired.name.clone(),
-        record: record.clone(),
+    let changed = |standing: &&_| !was.standings.contains(standing);
+    let mut recording = Recording {
         close,
         open,
         at_once,
         requested_by: desired.requested_by.clone(),
         request_id: desired.request_id.clone(),
-        mappings: mappings(desired, &plan.mappings),
+        players: (record.players != was.players).then(|| record.players.clone()),
+        standings: record.standings.iter().filter(changed).cloned().collect(),
+        report: plan.report.clone(),
         event: plan.event.as_ref().map(|told| RecordedEvent {
             warning: told.warning,
             reason: told.reason.clone(),
             message: told.message.clone(),
         }),
-        lobby: Vec::new(),
         ledger: plan.ledger.clone(),
         slots: plan.slots.clone(),
         deleted,
-        counts,
+        counts: freeze.is_none(),
+        ..Recording::of(desired.id, desired.namespace.clone(), desired.name.clone(), record.clone())
     };
+    // An older copy of the database would tell the lobby of the past, under numbers that it knows.
+    if freeze != Some(FreezeReason::DatabaseOlder) {
+        let now = Timestamp::now();
+        recording.lobby = telling::told(desired, was, &recording).iter().map(|event| event.at(now)).collect();
+    }
     context.recorder.record(recording).await?;
     Ok(record)
-}
-
-fn mappings(desired: &Desired, change: &Mappings) -> MappingChange {
-    match change {
-        Mappings::Keep => MappingChange::Keep,
-        Mappings::Drop => MappingChange::Drop,
-        Mappings::Mint => MappingChange::Mint(
-            desired
-                .members
-                .iter()
-                .map(|member| {
-                    // Derived from game and user, so that minting twice gives the same id.
-                    let id = Uuid::new_v5(&desired.id.0, member.user_id.0.as_bytes());
-                    (member.user_id, member.race_name.clone(), id)
-                })
-                .collect(),
-        ),
-        Mappings::Adopt(players) => MappingChange::Adopt(
-            players
-                .iter()
-                .filter_map(|player| Some((player.race_name.clone(), Uuid::try_parse(&player.id).ok()?)))
-                .collect(),
-        ),
-    }
 }

@@ -3,12 +3,14 @@
 //! Nothing here does I/O, reads a clock or draws a random number. Raw input (a manifest, a row) is
 //! validated once, in [`manifest`], into the types of this module; later code never sees raw input.
 
+pub mod backup;
 pub mod container;
 pub mod controller;
 pub mod engine;
 pub mod id;
 pub mod manifest;
 pub mod operation;
+pub mod player;
 pub mod record;
 pub mod resources;
 pub mod spec;
@@ -17,6 +19,7 @@ pub mod turn;
 pub mod version;
 pub mod wall_time;
 
+pub use backup::{Backup, BackupId, BackupReason, NewBackup, RestoreId};
 pub use id::{
     ContainerId, Epoch, GameId, ImageId, ImageRef, InstanceId, Name, Namespace, NetworkId, OperationId,
     RaceName, UserId,

@@ -87,6 +87,10 @@ pub struct OpenOperation {
     pub kind: OperationKind,
     /// The generation it serves.
     pub generation: i64,
+    /// The user behind it; empty if nobody asked.
+    pub requested_by: String,
+    /// The request behind it; empty if nobody asked.
+    pub request_id: String,
 }
 
 /// An operation to be opened; its id is drawn where randomness is allowed.
@@ -100,10 +104,27 @@ pub struct NewOperation {
     pub source: Source,
     /// The generation it serves.
     pub generation: i64,
+    /// The user behind it; empty if nobody asked.
+    pub requested_by: String,
+    /// The request behind it; empty if nobody asked.
+    pub request_id: String,
     /// The version before, if one ran.
     pub from_version: Option<EngineVersion>,
     /// The version it leads to.
     pub to_version: Option<EngineVersion>,
+}
+
+impl NewOperation {
+    /// It, once it has its identity and is on record.
+    pub fn opened(&self, id: OperationId) -> OpenOperation {
+        OpenOperation {
+            id,
+            kind: self.kind,
+            generation: self.generation,
+            requested_by: self.requested_by.clone(),
+            request_id: self.request_id.clone(),
+        }
+    }
 }
 
 /// How an operation ended.

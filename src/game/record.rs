@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{ContainerId, ImageId, ImageRef};
 use super::operation::OpenOperation;
+use super::player::{Mapping, Standing};
 use super::resources::Resources;
 use super::spec::{Contract, Relaxation, Requests, RunAs};
 use super::status::{Condition, Phase};
@@ -148,10 +149,19 @@ pub struct Record {
     pub current_turn: Option<i64>,
     /// Which history of the game this is.
     pub timeline: i64,
+    /// Which player of the engine each user is, by user; there are none without an engine.
+    pub players: Vec<Mapping>,
+    /// How each user does, by user.
+    pub standings: Vec<Standing>,
+    /// When what the engine says was last kept.
+    pub reported_at: Option<Timestamp>,
     /// The turn that is not done, if one was opened.
     pub turn: Option<OpenTurn>,
-    /// The latest slot that has a turn in the ledger: no schedule fires it again.
-    pub last_slot: Option<Timestamp>,
+    /// Slots after the cursor that are known to have a turn in the ledger, ascending: no schedule
+    /// fires them again.
+    pub taken: Vec<Timestamp>,
+    /// Slots that are on record as waiting, ascending; bounded like a decision's rows.
+    pub deferred: Vec<Timestamp>,
     /// Slots up to here are decided.
     pub slot_cursor: Option<Timestamp>,
     /// The next slot.
@@ -226,8 +236,12 @@ impl Record {
             engine_health: None,
             current_turn: None,
             timeline: 1,
+            players: Vec::new(),
+            standings: Vec::new(),
+            reported_at: None,
             turn: None,
-            last_slot: None,
+            taken: Vec::new(),
+            deferred: Vec::new(),
             slot_cursor: None,
             next_turn_at: None,
             scheduled_by: None,

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::game::container::{Container, ContainerState, ImageSelector, Owner, StateDirectory};
 use crate::game::engine::{Answer, EngineState};
-use crate::game::operation::OpenOperation;
 use crate::game::record::{Contents, Endpoints, Life, Record};
 use crate::game::spec::Desired;
 use crate::game::{ContainerId, ImageId, NetworkId, OperationId};
@@ -59,7 +58,7 @@ impl Foreseen {
         self.record = planned.record.clone();
         if let Some(new) = &planned.operation.open {
             let id = OperationId(uuid::Uuid::nil());
-            self.record.operation = Some(OpenOperation { id, kind: new.kind, generation: new.generation });
+            self.record.operation = Some(new.opened(id));
         }
         self.around.failure = None;
         for planned in &planned.steps {

@@ -34,6 +34,22 @@ pub fn verdict(spec: &ControllerSpec, instance: &Instance, found: &Found) -> Ver
     let asked = spec.rebind_generation > instance.observed_rebind_generation;
     let confirmed = |named: bool| asked && named;
 
+    // First of all: whoever reads one reason must read this one.
+    let kept = found.ground.high_water.filter(|_| found.ground.state_root == Some(own(instance.id)));
+    if let Some(kept) = kept.filter(|kept| *kept > instance.high_water) {
+        if confirmed(spec.rebind.high_water == Some(kept)) {
+            bind.high_water = Some(kept);
+        } else {
+            freezes.push(freeze(
+                Reason::DatabaseOlder,
+                format!(
+                    "The database is older than what happened since: it counts {}, the state root {kept}. It looks like a backup that was put back.",
+                    instance.high_water
+                ),
+                "Put the newer database back. If this one shall be the truth, confirm it with `gamekeeper rebind`; what it does not know of is then listed by `gamekeeper adopt`.".into(),
+            ));
+        }
+    }
     match (&instance.docker_engine_id, &found.ground.docker_engine_id) {
         (None, Some(id)) => bind.docker_engine_id = Some(id.clone()),
         (Some(expected), Some(id)) if expected != id => {
@@ -58,21 +74,6 @@ pub fn verdict(spec: &ControllerSpec, instance: &Instance, found: &Found) -> Ver
             Reason::StateRootMissing | Reason::StateRootOfAnother if named_root => bind.state_root = true,
             _ => freezes.push(why),
         },
-    }
-    let kept = found.ground.high_water.filter(|_| found.ground.state_root == Some(own(instance.id)));
-    if let Some(kept) = kept.filter(|kept| *kept > instance.high_water) {
-        if confirmed(spec.rebind.high_water == Some(kept)) {
-            bind.high_water = Some(kept);
-        } else {
-            freezes.push(freeze(
-                Reason::DatabaseOlder,
-                format!(
-                    "The database is older than what happened since: it counts {}, the state root {kept}. It looks like a backup that was put back.",
-                    instance.high_water
-                ),
-                "Put the newer database back. If this one shall be the truth, confirm it with `gamekeeper rebind`; what it does not know of is then listed by `gamekeeper adopt`.".into(),
-            ));
-        }
     }
     freezes.extend(by_hand(spec));
     if asked && freezes.iter().all(|freeze| freeze.reason == Reason::FrozenByHand) {
@@ -233,7 +234,7 @@ mod tests {
         assert_eq!((bind.state_root, bind.rebind_generation), (false, Some(1)));
 
         let used = Instance { observed_rebind_generation: 1, ..instance() };
-        assert_eq!(reasons(&verdict(&spec, &used, &found)), [Reason::OtherDocker, Reason::DatabaseOlder]);
+        assert_eq!(reasons(&verdict(&spec, &used, &found)), [Reason::DatabaseOlder, Reason::OtherDocker]);
         spec.rebind.docker_engine_id = Some("C".into());
         assert_eq!(reasons(&verdict(&spec, &instance(), &found)), [Reason::OtherDocker]);
     }

@@ -16,6 +16,8 @@ pub struct Policy {
     pub probe_interval: Duration,
     /// Between two looks at an engine that was healthy and now fails.
     pub failing_probe_interval: Duration,
+    /// Between two rows of what an engine reports, while it says nothing new.
+    pub report_interval: Duration,
     /// Failed looks in a row until the engine counts as unreachable.
     pub unreachable_after: u32,
     /// Failed looks in a row until its process is replaced.
@@ -44,6 +46,7 @@ impl Default for Policy {
             stop_grace: Duration::from_secs(10),
             probe_interval: Duration::from_secs(15),
             failing_probe_interval: Duration::from_secs(2),
+            report_interval: Duration::from_secs(300),
             unreachable_after: 3,
             restart_after: 10,
             backoff_first: Duration::from_secs(1),

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::runtime::{Runtime, RuntimeError};
 use crate::store::Store;
+use crate::store::history::History;
 
 /// Why the controller does not start.
 #[derive(Debug, thiserror::Error)]
@@ -114,13 +115,17 @@ pub(super) async fn keep_high_water(runtime: Arc<dyn Runtime>, mut counter: watc
 /// So long are events kept.
 const EVENTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// Forgets events that are old, at the start and every hour.
-pub(super) async fn forget_old_events(store: Store, shutdown: CancellationToken) {
+/// Forgets what is old, at the start and every hour.
+pub(super) async fn forget_the_past(store: Store, keep: History, shutdown: CancellationToken) {
     let mut hours = tokio::time::interval(Duration::from_secs(3_600));
     while shutdown.run_until_cancelled(hours.tick()).await.is_some() {
-        let kept_from = jiff::Timestamp::now() - EVENTS_KEPT;
-        if let Err(error) = store.prune_events(kept_from).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "old events could not be forgotten");
+        let now = jiff::Timestamp::now();
+        let forgotten = async {
+            store.prune_events(now - EVENTS_KEPT).await?;
+            store.prune_history(now, &keep).await
+        };
+        if let Err(error) = forgotten.await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the past could not be forgotten");
         }
     }
 }

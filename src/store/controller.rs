@@ -1,6 +1,6 @@
 //! What concerns the whole controller: what operators want of it, and what its games stand on.
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, IntoActiveModel, TransactionTrait,
 };
@@ -10,7 +10,7 @@ use crate::game::{Epoch, InstanceId};
 
 use super::convert::{from_db, to_db};
 use super::desired::{Author, Conflict, WriteError};
-use super::entity::{controller_spec, instance, leases};
+use super::entity::{controller_spec, instance, leases, outbox_positions};
 use super::open::missing;
 use super::{Store, StoreError};
 
@@ -91,6 +91,7 @@ impl Store {
     /// Writes down what the games stand on from now on.
     pub async fn bind(&self, binding: &Binding) -> Result<(), StoreError> {
         use instance::Column;
+        let transaction = self.db.begin_with_options(Self::writing()).await?;
         let mut change = instance::Entity::update_many();
         if let Some(id) = &binding.docker_engine_id {
             change = change.col_expr(Column::DockerEngineId, Expr::value(id.clone()));
@@ -100,13 +101,32 @@ impl Store {
         }
         if let Some(high_water) = binding.high_water {
             change = change.col_expr(Column::HighWater, Expr::value(high_water));
+            skip_told(&transaction, high_water).await?;
         }
         if let Some(generation) = binding.rebind_generation {
             change = change.col_expr(Column::ObservedRebindGeneration, Expr::value(generation));
         }
-        change.exec(&self.db).await?;
+        change.exec(&transaction).await?;
+        transaction.commit().await?;
         Ok(())
     }
+}
+
+/// The most events that one recording of one game can tell.
+const MOST_EVENTS: i64 = 256;
+
+/// An older copy of the database takes the place of a newer one, from which the lobby has been told
+/// more: the numbers of each game's events go on beyond what may have been used.
+async fn skip_told(db: &impl ConnectionTrait, high_water: i64) -> Result<(), sea_orm::DbErr> {
+    use outbox_positions::{Column, Entity};
+    let row = instance::Entity::find().one(db).await?.ok_or_else(missing("instance"))?;
+    // Every recording moves the counter, and a game is in each at most once.
+    let lost = high_water.saturating_sub(row.high_water).saturating_mul(MOST_EVENTS);
+    Entity::update_many()
+        .col_expr(Column::OutboxSeq, Expr::col(Column::OutboxSeq).add(lost))
+        .exec(db)
+        .await?;
+    Ok(())
 }
 
 /// A leadership.

@@ -11,23 +11,21 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use uuid::Uuid;
 
 use crate::game::manifest::wire::GAME_KIND;
 use crate::game::operation::{Ending, NewOperation};
+use crate::game::player::{Mapping, Report, Standing};
 use crate::game::record::Record;
-use crate::game::spec::{Deletion, Source};
+use crate::game::spec::Deletion;
 use crate::game::turn::{DecidedSlot, LedgerEntry};
-use crate::game::{Epoch, GameId, Name, Namespace, OperationId, RaceName, UserId};
+use crate::game::{Epoch, GameId, Name, Namespace, OperationId};
 
 use super::convert::to_db;
-use super::entity::{
-    game_tombstones, games, instance, leases, operation_log, player_mappings, runtime_records,
-};
+use super::entity::{game_tombstones, games, instance, leases, operation_log, runtime_records};
 use super::events::{self, About};
 use super::outbox::{self, NewLobbyEvent};
 use super::records::{cut, to_row};
-use super::{Store, StoreError, turns};
+use super::{Store, StoreError, players, reports, turns};
 
 /// The lease whose epoch fences every write.
 pub(super) const LEASE: &str = "controller";
@@ -46,6 +44,9 @@ pub enum RecordError {
     /// Another leader has taken over.
     #[error("another controller leads now; this one decides nothing more")]
     Deposed,
+    /// The slot of a turn that was to begin has one already: a clock had jumped.
+    #[error("the slot {0} has a turn already")]
+    SlotTaken(jiff::Timestamp),
     /// The database failed.
     #[error("the database could not record it")]
     Database(#[source] DbErr),
@@ -75,8 +76,12 @@ pub struct Recording {
     pub requested_by: String,
     /// The request behind the present spec.
     pub request_id: String,
-    /// What becomes of the player mappings.
-    pub mappings: MappingChange,
+    /// Who is which player of the engine, if that changed.
+    pub players: Option<Vec<Mapping>>,
+    /// How users do of whom that changed.
+    pub standings: Vec<Standing>,
+    /// What the engine reported, if that is to be kept.
+    pub report: Option<Report>,
     /// What there is to tell.
     pub event: Option<RecordedEvent>,
     /// What the lobby is told, in this order.
@@ -92,17 +97,30 @@ pub struct Recording {
     pub counts: bool,
 }
 
-/// What becomes of a game's player mappings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MappingChange {
-    /// They stay.
-    Keep,
-    /// These, by derived ids; one that is there keeps its id.
-    Mint(Vec<(UserId, RaceName, Uuid)>),
-    /// The engine's own ids, by race.
-    Adopt(Vec<(String, Uuid)>),
-    /// None.
-    Drop,
+impl Recording {
+    /// A status alone.
+    pub fn of(game: GameId, namespace: Namespace, name: Name, record: Record) -> Self {
+        Self {
+            game,
+            namespace,
+            name,
+            record,
+            close: None,
+            open: None,
+            at_once: Vec::new(),
+            requested_by: String::new(),
+            request_id: String::new(),
+            players: None,
+            standings: Vec::new(),
+            report: None,
+            event: None,
+            lobby: Vec::new(),
+            ledger: Vec::new(),
+            slots: Vec::new(),
+            deleted: None,
+            counts: true,
+        }
+    }
 }
 
 /// An event to be counted.
@@ -202,6 +220,22 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Whether what failed was a slot that has a turn: then the round has to look for another.
+    async fn explained(
+        &self,
+        result: Result<(), RecordError>,
+        recording: &Recording,
+    ) -> Result<(), RecordError> {
+        if let Err(RecordError::Database(_)) = &result
+            && let Ok(Some(slot)) = turns::taken_slot(&self.db, recording).await
+        {
+            return Err(RecordError::SlotTaken(slot));
+        }
+        result
+    }
+}
+
 async fn tell_lobby(db: &impl ConnectionTrait, recording: &Recording) -> Result<(), DbErr> {
     let timeline = recording.record.timeline;
     for NewLobbyEvent { kind, occurred_at, payload } in &recording.lobby {
@@ -241,12 +275,12 @@ async fn write_all(
                 tracing::warn!(error = &error as &dyn std::error::Error, "games are recorded one by one");
                 for (recording, done) in batch.drain(..) {
                     let alone = store.write(epoch, &[&recording]).await.map(drop);
-                    let _ = done.send(alone);
+                    let _ = done.send(store.explained(alone, &recording).await);
                 }
             }
             Err(error) => {
-                if let Some((_, done)) = batch.pop() {
-                    let _ = done.send(Err(error));
+                if let Some((recording, done)) = batch.pop() {
+                    let _ = done.send(store.explained(Err(error), &recording).await);
                 }
             }
         }
@@ -278,7 +312,13 @@ async fn write_one(db: &impl ConnectionTrait, epoch: Epoch, recording: &Recordin
         &recording.record,
     );
     runtime_records::Entity::insert(row).on_conflict(replace_record()).exec_without_returning(db).await?;
-    write_mappings(db, recording.game, &recording.mappings).await?;
+    if let Some(players) = &recording.players {
+        players::write_mappings(db, recording.game, players).await?;
+    }
+    players::write_standings(db, recording.game, &recording.standings).await?;
+    if let Some(report) = &recording.report {
+        reports::write(db, recording.game, recording.record.timeline, report).await?;
+    }
     turns::write(db, recording).await?;
     if let Some(event) = &recording.event {
         let about = About {
@@ -344,20 +384,13 @@ async fn open(
         None => ("running", None, None),
         Some(ending) => words(ending),
     };
-    // What the controller begins by itself nobody asked for.
-    let (requested_by, request_id) = match new.source {
-        Source::Controller | Source::Schedule => (String::new(), String::new()),
-        Source::Lobby | Source::Operator | Source::Manifest => {
-            (recording.requested_by.clone(), recording.request_id.clone())
-        }
-    };
     let row = operation_log::ActiveModel {
         operation_id: Set(DbUuid(id.0)),
         game_id: Set(DbUuid(recording.game.0)),
         op: Set(new.kind.as_row().to_owned()),
         source: Set(new.source.as_row().to_owned()),
-        requested_by: Set(requested_by),
-        request_id: Set(request_id),
+        requested_by: Set(new.requested_by.clone()),
+        request_id: Set(new.request_id.clone()),
         generation: Set(new.generation),
         cause: Set(cut(&new.cause, SHORT_MESSAGE)),
         from_version: Set(new.from_version.as_ref().map(ToString::to_string)),
@@ -409,49 +442,5 @@ fn words(ending: &Ending) -> (&'static str, Option<String>, Option<String>) {
         Ending::Succeeded => ("succeeded", None, None),
         Ending::Superseded => ("superseded", None, None),
         Ending::Failed { code, message } => ("failed", Some(code.clone()), Some(cut(message, MESSAGE))),
-    }
-}
-
-async fn write_mappings(
-    db: &impl ConnectionTrait,
-    game: GameId,
-    change: &MappingChange,
-) -> Result<(), DbErr> {
-    use player_mappings::{Column, Entity};
-    let own = || Column::GameId.eq(DbUuid(game.0));
-    let now = to_db(jiff::Timestamp::now());
-    match change {
-        MappingChange::Keep => Ok(()),
-        MappingChange::Drop => Entity::delete_many().filter(own()).exec(db).await.map(drop),
-        MappingChange::Adopt(players) => {
-            for (race, id) in players {
-                Entity::update_many()
-                    .col_expr(Column::EnginePlayerUuid, Expr::value(DbUuid(*id)))
-                    .col_expr(Column::UpdatedAt, Expr::value(now))
-                    .filter(own())
-                    .filter(Column::RaceName.eq(race))
-                    .filter(Column::EnginePlayerUuid.ne(DbUuid(*id)))
-                    .exec(db)
-                    .await?;
-            }
-            Ok(())
-        }
-        MappingChange::Mint(members) => {
-            for (user, race, id) in members {
-                let row = player_mappings::ActiveModel {
-                    game_id: Set(DbUuid(game.0)),
-                    user_id: Set(DbUuid(user.0)),
-                    race_name: Set(race.to_string()),
-                    engine_player_uuid: Set(DbUuid(*id)),
-                    active: Set(true),
-                    updated_at: Set(now),
-                };
-                let keep_id = OnConflict::columns([Column::GameId, Column::UserId])
-                    .update_columns([Column::RaceName, Column::Active])
-                    .to_owned();
-                Entity::insert(row).on_conflict(keep_id).exec_without_returning(db).await?;
-            }
-            Ok(())
-        }
     }
 }

@@ -28,16 +28,23 @@ impl Store {
         let open: HashMap<_, _> =
             open.iter().filter_map(|row| Some((row.operation_id, to_open(row)?))).collect();
         let mut turns = self.open_turns().await?;
-        let slots = self.last_slots().await?;
+        let taken = self.taken_slots().await?;
+        let mut deferred = self.deferred_slots().await?;
+        let mut players = self.mappings().await?;
+        let mut standings = self.standings().await?;
         let rows = runtime_records::Entity::find().all(&self.db).await?;
         Ok(rows
             .iter()
             .map(|row| {
                 let operation = row.operation_id.and_then(|id| open.get(&id).cloned());
                 let game = GameId(row.game_id.0);
-                let turn = turns.remove(&(game, row.timeline));
-                let last_slot = slots.get(&(game, row.timeline)).copied();
-                (game, Record { turn, last_slot, ..from_row(row, operation) })
+                let of = (game, row.timeline);
+                let turn = turns.remove(&of);
+                let deferred = deferred.remove(&of).unwrap_or_default();
+                let taken = taken.get(&of).copied().into_iter().collect();
+                let players = players.remove(&game).unwrap_or_default();
+                let standings = standings.remove(&game).unwrap_or_default();
+                (game, Record { turn, taken, deferred, players, standings, ..from_row(row, operation) })
             })
             .collect())
     }
@@ -57,6 +64,8 @@ fn to_open(row: &operation_log::Model) -> Option<OpenOperation> {
         id: OperationId(row.operation_id.0),
         kind: OperationKind::from_row(&row.op)?,
         generation: row.generation,
+        requested_by: row.requested_by.clone(),
+        request_id: row.request_id.clone(),
     })
 }
 
@@ -110,8 +119,12 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         engine_health: Some(row.engine_health.clone()).filter(|health| health != "unknown"),
         current_turn: row.current_turn,
         timeline: row.timeline,
+        players: Vec::new(),
+        standings: Vec::new(),
+        reported_at: row.reported_at.map(from_db),
         turn: None,
-        last_slot: None,
+        taken: Vec::new(),
+        deferred: Vec::new(),
         slot_cursor: row.slot_cursor.map(from_db),
         next_turn_at: row.next_turn_at.map(from_db),
         scheduled_by: row.scheduled_by.clone(),
@@ -166,8 +179,12 @@ pub(super) fn to_row(
         engine_health,
         current_turn,
         timeline,
+        players: _,
+        standings: _,
+        reported_at,
         turn: _,
-        last_slot: _,
+        taken: _,
+        deferred: _,
         slot_cursor,
         next_turn_at,
         scheduled_by,
@@ -220,6 +237,7 @@ pub(super) fn to_row(
         engine_health: Set(engine_health.clone().unwrap_or_else(|| "unknown".to_owned())),
         current_turn: Set(*current_turn),
         timeline: Set(*timeline),
+        reported_at: time(reported_at),
         slot_cursor: time(slot_cursor),
         next_turn_at: time(next_turn_at),
         scheduled_by: Set(scheduled_by.clone()),

@@ -4,7 +4,7 @@ use gamekeeper::game::operation::{Ending, NewOperation, OperationKind};
 use gamekeeper::game::record::Record;
 use gamekeeper::game::spec::{Requests, Source};
 use gamekeeper::game::{GameId, OperationId, Phase};
-use gamekeeper::store::recorder::{MappingChange, RecordedEvent};
+use gamekeeper::store::recorder::RecordedEvent;
 use gamekeeper::store::{Recorder, Recording};
 use serde_json::{Value, json};
 
@@ -18,6 +18,8 @@ fn begun(kind: OperationKind, generation: i64) -> (OperationId, NewOperation) {
         cause: "the spec says so".into(),
         source: Source::Operator,
         generation,
+        requested_by: "admin".into(),
+        request_id: "r-1".into(),
         from_version: None,
         to_version: Some("1.4.2".parse().unwrap()),
     };
@@ -28,22 +30,9 @@ pub(crate) fn recording(game: GameId, name: &str) -> Recording {
     let mut record = Record::first_seen(Requests::default());
     record.phase = Phase::EngineUnreachable;
     Recording {
-        game,
-        namespace: "default".parse().unwrap(),
-        name: name.parse().unwrap(),
-        record,
-        close: None,
-        open: None,
-        at_once: Vec::new(),
         requested_by: "admin".into(),
         request_id: "r-1".into(),
-        mappings: MappingChange::Keep,
-        event: None,
-        lobby: Vec::new(),
-        ledger: Vec::new(),
-        slots: Vec::new(),
-        deleted: None,
-        counts: true,
+        ..Recording::of(game, "default".parse().unwrap(), name.parse().unwrap(), record)
     }
 }
 
@@ -73,11 +62,7 @@ async fn operations_are_told_newest_first_and_outlive_the_game() {
     let ending = Ending::Failed { code: "ImageMissing".into(), message: "no such image".into() };
     let heal = begun(OperationKind::ForceNextTurn, 2);
     let mut next = recording(id, "andromeda");
-    next.record.operation = Some(gamekeeper::game::operation::OpenOperation {
-        id: heal.0,
-        kind: heal.1.kind,
-        generation: heal.1.generation,
-    });
+    next.record.operation = Some(heal.1.opened(heal.0));
     recorder
         .record(Recording { close: Some((start.0, ending)), open: Some(heal.clone()), ..next })
         .await

@@ -13,7 +13,7 @@ use gamekeeper::game::spec::Requests;
 use gamekeeper::game::{Condition, ConditionStatus, ConditionType, InstanceId, Phase};
 use gamekeeper::reconcile::explain::Explanation;
 use gamekeeper::runtime::docker::{DockerRuntime, Settings};
-use gamekeeper::store::recorder::{MappingChange, RecordedEvent};
+use gamekeeper::store::recorder::RecordedEvent;
 use gamekeeper::store::{Recorder, Recording, Store};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
@@ -215,24 +215,7 @@ impl World {
             last_transition_time: jiff::Timestamp::now(),
             observed_generation: generation,
         }];
-        Recording {
-            game: game.id,
-            namespace: "default".parse().unwrap(),
-            name: name.parse().unwrap(),
-            record,
-            close: None,
-            open: None,
-            at_once: Vec::new(),
-            requested_by: "admin".into(),
-            request_id: "r-1".into(),
-            mappings: MappingChange::Keep,
-            event: None,
-            lobby: Vec::new(),
-            ledger: Vec::new(),
-            slots: Vec::new(),
-            deleted: None,
-            counts: true,
-        }
+        Recording::of(game.id, "default".parse().unwrap(), name.parse().unwrap(), record)
     }
 }
 

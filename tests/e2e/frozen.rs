@@ -50,7 +50,9 @@ fn lives(games: &[String]) -> Vec<String> {
 
 #[tokio::test]
 async fn last_nights_database_put_back_under_running_games_touches_none_of_them() {
-    let mut world = World::started().await;
+    let mut world = World::new().with(&["--lobby-mode", "pull"]);
+    world.start();
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
     let old = world.running("old").await;
     assert_eq!(world.stop_keeper(), Some(0));
     let backup = world.dir.path().join("backup.db");
@@ -64,6 +66,8 @@ async fn last_nights_database_put_back_under_running_games_touches_none_of_them(
             world.operations(&old).await.contains(&"restart succeeded".to_owned())
         })
         .await;
+    let told = format!("SELECT max(seq) FROM lobby_outbox WHERE game_id = '{old}'");
+    let told_that_night = world.count(&told).await;
     let before = lives(&[old.clone(), new.clone()]);
     assert_eq!(world.stop_keeper(), Some(0));
     std::fs::copy(&backup, world.data_dir().join("gamekeeper.db")).unwrap();
@@ -81,6 +85,8 @@ async fn last_nights_database_put_back_under_running_games_touches_none_of_them(
     let kept = std::fs::read_to_string(world.state_root().join(".gamekeeper/high-water")).unwrap();
     assert_eq!(inspect(&new, "{{.State.Running}}"), "false");
     assert_eq!(inspect(&old, "{{.State.Running}}"), "true");
+    // The lobby is not told of the past under numbers that it knows.
+    assert!(world.count(&told).await < told_that_night);
 
     // An operator says that this database shall be the truth: then it is followed.
     let ground = format!(
@@ -90,6 +96,11 @@ async fn last_nights_database_put_back_under_running_games_touches_none_of_them(
     );
     world.sql(&ground).await;
     world.until(&old, "stopped", |status| status.phase == "stopped").await;
+    // What the lobby is told now goes on beyond what it has been told that night.
+    let lowest = format!(
+        "SELECT min(seq) FROM lobby_outbox WHERE game_id = '{old}' AND type LIKE '%status-changed%' AND payload LIKE '%Stopped%'"
+    );
+    assert!(world.count(&lowest).await > told_that_night);
     // What it does not know of is an orphan, and still left alone.
     assert_eq!(inspect(&new, "{{.State.Running}}"), "false");
 }

@@ -4,6 +4,7 @@
 mod adoption;
 mod blocked;
 mod counting;
+mod crowd;
 mod database_away;
 mod deletion;
 mod docker_silent;
@@ -13,9 +14,11 @@ mod hostile;
 mod hostile_image;
 mod hostile_spec;
 mod inputs;
+mod players;
 mod quiet;
 mod starting;
 mod stopping;
+mod telling;
 mod turn_commands;
 mod turns;
 mod unreadable;
@@ -27,3 +30,9 @@ mod world;
 #[path = "../support/cut_socket.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
 mod cut_socket;
+
+#[path = "../support/lobby.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod receiver;
+#[path = "../support/understood.rs"]
+mod understood;

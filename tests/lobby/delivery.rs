@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use gamekeeper::store::outbox::{OutboxChange, OutboxState};
 
+use crate::receiver::in_order;
 use crate::receiver::{Answer, Lobby};
-use crate::world::{World, game, in_order, snapshot};
+use crate::world::{World, game, snapshot};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_games_are_told_side_by_side_and_each_in_order() {

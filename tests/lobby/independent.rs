@@ -1,9 +1,5 @@
 //! Deliveries as others understand them: Standard Webhooks, CloudEvents and JSON Schema in Python.
 
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
-
 use gamekeeper::game::operation::{Ending, OperationKind};
 use gamekeeper::game::{DeletionPolicy, OperationId, UserId};
 use gamekeeper::lobby::LobbyEvent;
@@ -11,55 +7,22 @@ use gamekeeper::lobby::event::{
     Deleted, EngineHealth, OperationFinished, Player, PlayerStats, PlayersChanged, RollbackCause, RolledBack,
     SlotSkipped, Snapshot, SpecInvalid, StartFailed,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::documents::docs;
-use crate::receiver::Received;
+use crate::understood::understood;
 use crate::world::{SECRET, World, game, name, status};
 
 const OTHER: &str = "whsec_YW5vdGhlci1zZWNyZXQtb2YtMzItYnl0ZXMtISEhISE=";
-const PACKAGES: [&str; 3] = ["standardwebhooks==1.1.0", "cloudevents==2.2.0", "jsonschema[format]==4.26.0"];
-
-/// What the independent implementations understand of deliveries.
-fn understood(deliveries: &[(Received, &[&str], &[&str])]) -> Vec<Value> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let made = Command::new(root.join("tests/support/python.sh"))
-        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("lobby-python"))
-        .args(PACKAGES)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let python = String::from_utf8(made.stdout).unwrap();
-    let mut checking = Command::new(python.trim())
-        .arg(root.join("tests/support/lobby_check.py"))
-        .arg(docs().join("lobby-events"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = checking.stdin.take().unwrap();
-    for (received, secrets, strangers) in deliveries {
-        let headers: serde_json::Map<_, _> =
-            received.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-        let line =
-            json!({ "headers": headers, "body": received.text, "secrets": secrets, "strangers": strangers });
-        writeln!(input, "{line}").unwrap();
-    }
-    drop(input);
-    let output = checking.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = String::from_utf8(output.stdout).unwrap();
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 /// One of each, with everything in it and with as little as there can be.
 fn all() -> Vec<LobbyEvent> {
     let now = jiff::Timestamp::now();
     let user = UserId(uuid::Uuid::new_v4());
     let ending = Ending::Failed { code: "ImagePull".into(), message: "no such image \u{1F680} \"'\\".into() };
-    let operation =
-        |ending: &Ending| OperationFinished::of(OperationId(user.0), OperationKind::ForceNextTurn, 3, ending);
+    let asked = ("ann".to_owned(), "turn-1".to_owned());
+    let operation = |ending: &Ending| {
+        let asked = (&asked.0, &asked.1);
+        OperationFinished::of(OperationId(user.0), OperationKind::ForceNextTurn, 3, asked, ending)
+    };
     let rolled_back = |cause, turn: Option<i64>| {
         LobbyEvent::RolledBack(RolledBack {
             cause,

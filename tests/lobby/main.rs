@@ -8,6 +8,10 @@ mod independent;
 mod kept;
 mod outbox;
 mod process;
-mod receiver;
 mod walkthrough;
 mod world;
+
+#[path = "../support/lobby.rs"]
+mod receiver;
+#[path = "../support/understood.rs"]
+mod understood;

@@ -10,7 +10,8 @@ use axum_server::tls_rustls::RustlsConfig;
 use gamekeeper::store::outbox::OutboxState;
 
 use crate::receiver::Answer;
-use crate::world::{World, game, in_order};
+use crate::receiver::in_order;
+use crate::world::{World, game};
 
 struct Keeper(Child);
 

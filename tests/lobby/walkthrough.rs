@@ -8,7 +8,6 @@ use gamekeeper::game::{DeletionPolicy, GameId, Phase};
 use gamekeeper::lobby::LobbyEvent;
 use gamekeeper::lobby::event::Deleted;
 use gamekeeper::store::Recording;
-use gamekeeper::store::recorder::MappingChange;
 use sea_orm::sqlx::{AssertSqlSafe, Column, Row, SqliteConnection, ValueRef, query, raw_sql};
 use serde_json::Value;
 
@@ -84,22 +83,14 @@ async fn recorded(
     record.observed_requests.force_turn = i64::from(generation > 3);
     let now = jiff::Timestamp::now();
     let recording = Recording {
-        game: GAME.parse().unwrap(),
-        namespace: "default".parse().unwrap(),
-        name: "andromeda".parse().unwrap(),
-        record,
-        close: None,
-        open: None,
-        at_once: Vec::new(),
-        ledger: Vec::new(),
-        slots: Vec::new(),
-        requested_by: String::new(),
-        request_id: String::new(),
-        mappings: MappingChange::Keep,
-        event: None,
         lobby: lobby.iter().map(|event| event.at(now)).collect(),
         deleted,
-        counts: true,
+        ..Recording::of(
+            GAME.parse().unwrap(),
+            "default".parse().unwrap(),
+            "andromeda".parse().unwrap(),
+            record,
+        )
     };
     world.record(recording).await;
 }

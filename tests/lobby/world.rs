@@ -1,6 +1,5 @@
 //! A database, games that have something to tell, a lobby, and deliverers that come and go.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,13 +9,12 @@ use gamekeeper::game::{GameId, InstanceId, Phase};
 use gamekeeper::lobby::event::{Snapshot, StatusChanged};
 use gamekeeper::lobby::{LobbyEvent, LobbyMetrics, Pace, Patience, Push, deliver};
 use gamekeeper::store::outbox::{OutboxEvent, OutboxFilter, OutboxState};
-use gamekeeper::store::recorder::MappingChange;
 use gamekeeper::store::{Recorder, Recording, Store};
 use prometheus_client::registry::Registry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::receiver::{Lobby, Received};
+use crate::receiver::Lobby;
 
 /// The longest that anything may take on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -110,22 +108,8 @@ impl World {
         let mut record = Record::first_seen(Requests::default());
         record.phase = Phase::Running;
         let recording = Recording {
-            game,
-            namespace: "default".parse().unwrap(),
-            name: name(game).parse().unwrap(),
-            record,
-            close: None,
-            open: None,
-            at_once: Vec::new(),
-            ledger: Vec::new(),
-            slots: Vec::new(),
-            requested_by: String::new(),
-            request_id: String::new(),
-            mappings: MappingChange::Keep,
-            event: None,
             lobby: lobby.iter().map(|event| event.at(at)).collect(),
-            deleted: None,
-            counts: true,
+            ..Recording::of(game, "default".parse().unwrap(), name(game).parse().unwrap(), record)
         };
         self.record(recording).await;
     }
@@ -184,23 +168,4 @@ pub(crate) fn status(message: &str) -> LobbyEvent {
         engine_version: Some("1.4.2".into()),
         engine_endpoint: None,
     })
-}
-
-/// In the order of their first arrival each game's events are 1, 2, 3 …, and an id never changes.
-#[track_caller]
-pub(crate) fn in_order(received: &[Received]) -> BTreeMap<String, i64> {
-    let mut last = BTreeMap::<String, i64>::new();
-    let mut ids = BTreeMap::<(String, i64), String>::new();
-    for event in received {
-        let (game, seq) = (event.game().to_owned(), event.seq());
-        let known = ids.entry((game.clone(), seq)).or_insert_with(|| event.id().to_owned());
-        assert_eq!(known, event.id(), "an id changed");
-        assert_eq!(event.id(), event.body["id"].as_str().unwrap());
-        let so_far = last.entry(game.clone()).or_default();
-        // One that was told, and not marked as told, comes again; nothing is left out.
-        assert!(seq <= *so_far + 1, "game {game}: {seq} after {so_far}");
-        assert!(seq >= *so_far, "game {game}: {seq} again after {so_far}");
-        *so_far = seq;
-    }
-    last
 }

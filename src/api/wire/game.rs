@@ -205,8 +205,12 @@ impl From<Record> for GameStatus {
             engine_health,
             current_turn,
             timeline,
+            players: _,
+            standings: _,
+            reported_at: _,
             turn: _,
-            last_slot: _,
+            taken: _,
+            deferred: _,
             slot_cursor: _,
             next_turn_at,
             scheduled_by: _,
@@ -284,7 +288,7 @@ impl From<Exit> for LastExit {
 }
 
 impl From<OpenOperation> for OperationReference {
-    fn from(OpenOperation { id, kind, generation }: OpenOperation) -> Self {
+    fn from(OpenOperation { id, kind, generation, requested_by: _, request_id: _ }: OpenOperation) -> Self {
         Self { id: id.to_string(), kind: kind.as_row().to_owned(), generation }
     }
 }

@@ -243,8 +243,14 @@ impl EngineHealth {
 }
 
 impl OperationFinished {
-    /// An operation's end, by nobody's request until that is put in.
-    pub fn of(operation_id: OperationId, kind: OperationKind, generation: i64, ending: &Ending) -> Self {
+    /// An operation's end; `asked` are the user and the request behind it.
+    pub fn of(
+        operation_id: OperationId,
+        kind: OperationKind,
+        generation: i64,
+        (requested_by, request_id): (&String, &String),
+        ending: &Ending,
+    ) -> Self {
         let (result, error_code, error_message) = match ending {
             Ending::Succeeded => (OperationResult::Succeeded, None, None),
             Ending::Superseded => (OperationResult::Superseded, None, None),
@@ -256,8 +262,8 @@ impl OperationFinished {
             operation_id,
             operation: kind.as_row().to_owned(),
             generation,
-            requested_by: String::new(),
-            request_id: String::new(),
+            requested_by: requested_by.clone(),
+            request_id: request_id.clone(),
             result,
             error_code,
             error_message,

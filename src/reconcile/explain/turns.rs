@@ -58,14 +58,21 @@ pub(super) fn outlook(
 /// The first slot that is not decided. What passes while the game is paused or stopped never fires.
 fn next_slot(spec: &TurnSpec, desired: &Desired, shown: &Record, now: Timestamp) -> Option<Timestamp> {
     let slots = Slots::of(spec).ok()??;
-    let decided = shown.slot_cursor.unwrap_or(now).max(shown.last_slot.unwrap_or(Timestamp::MIN));
+    let decided = shown.slot_cursor.unwrap_or(now);
     let passes = desired.paused || desired.status == DesiredStatus::Stopped;
+    // A slot ahead that has a turn already has no other one.
+    let next = |mut after: Timestamp| {
+        (0..=shown.taken.len()).find_map(|_| {
+            after = slots.next_after(after)?;
+            (!shown.taken.contains(&after)).then_some(after)
+        })
+    };
     match spec.not_before.filter(|not_before| *not_before > now) {
         Some(not_before) => {
             let waiting = if passes { decided.max(now) } else { decided };
-            Some(slots.next_after(waiting)?.max(not_before))
+            Some(next(waiting)?.max(not_before))
         }
-        None => slots.next_after(decided.max(now)),
+        None => next(decided.max(now)),
     }
 }
 

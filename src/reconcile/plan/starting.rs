@@ -8,8 +8,8 @@ use crate::reconcile::observed::{Image, Looked, Seen, Work};
 use crate::reconcile::policy::PullPolicy;
 use crate::reconcile::step::{Step, Wait};
 
+use super::Round;
 use super::blocked::PINNED_IMAGE_GONE;
-use super::{Mappings, Round};
 
 impl Round<'_> {
     /// No container: make one, once everything that it needs is there.
@@ -89,7 +89,7 @@ impl Round<'_> {
         }
         self.record.applied = Some(target.clone());
         self.record.image_id = Some(image.clone());
-        self.plan.mappings = Some(Mappings::Mint);
+        self.mint_players();
         self.headline(Phase::Starting, "CreatingContainer", "The engine's container is being made.");
         let create =
             Step::CreateContainer { vacancy, inputs: target.clone(), image: ImageSelector::Pinned(image) };

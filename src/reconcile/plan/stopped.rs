@@ -11,7 +11,7 @@ use crate::reconcile::observed::{Looked, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
 
 use super::blocked::FOREIGN_CONTAINER;
-use super::{DELETIONS_HELD, Mappings, Round, ours};
+use super::{DELETIONS_HELD, Round, ours};
 
 /// How soon a container that Docker is removing is looked at again.
 const SETTLING: Duration = Duration::from_millis(500);
@@ -53,7 +53,9 @@ impl Round<'_> {
             | Phase::Invalid => false,
         };
         let was_stopped = was_down && self.was.operation.is_none();
-        self.record.stopped_at = Some(self.was.stopped_at.filter(|_| was_stopped).unwrap_or(self.now));
+        let stopped_at = self.was.stopped_at.filter(|_| was_stopped).unwrap_or(self.now);
+        self.record.stopped_at = Some(stopped_at);
+        self.slots_end_at(stopped_at);
         self.ready = true;
         self.end_operation(Ending::Succeeded);
     }
@@ -193,9 +195,7 @@ impl Round<'_> {
         self.record.container_started_at = None;
         self.record.restart_from = None;
         self.record.start_began_at = None;
-        if self.was.phase != Phase::Stopped {
-            self.plan.mappings = Some(Mappings::Drop);
-        }
+        self.record.players.clear();
         self.truths.fails(C::ContainerRunning, "NoContainer", "No container of this game runs.");
         self.truths.fails(C::EngineHealthy, "NoContainer", "No engine runs.");
     }

@@ -29,6 +29,7 @@ pub struct Model {
     pub current_turn: Option<i64>,
     pub timeline: i64,
     pub next_turn_at: Option<DateTimeUtc>,
+    pub reported_at: Option<DateTimeUtc>,
     pub slot_cursor: Option<DateTimeUtc>,
     pub scheduled_by: Option<String>,
     pub turn_wait_until: Option<DateTimeUtc>,

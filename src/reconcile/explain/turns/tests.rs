@@ -46,7 +46,7 @@ fn the_next_slot_is_told_and_nothing_stops_it() {
 #[test]
 fn a_slot_that_a_forced_turn_took_is_not_the_next() {
     let mut world = scheduled();
-    world.record.last_slot = Some(hours(&world, 10));
+    world.record.taken = vec![hours(&world, 10)];
     assert_eq!(outlook(&world).next_slot, Some(hours(&world, 34)));
 }
 

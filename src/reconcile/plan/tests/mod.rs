@@ -1,5 +1,7 @@
 //! Plans are tested by their printed form against a model of the world that does what it is told.
 
+mod players;
 mod properties;
 mod scenarios;
+mod turns;
 pub(crate) mod world;

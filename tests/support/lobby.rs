@@ -1,5 +1,6 @@
 //! A small lobby: it notes what it is sent, and answers as the test says.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -165,4 +166,23 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
             Ok(Response::new(BodyExt::boxed(StreamBody::new(frames))))
         }
     }
+}
+
+/// In the order of their first arrival each game's events are 1, 2, 3 …, and an id never changes.
+#[track_caller]
+pub(crate) fn in_order(received: &[Received]) -> BTreeMap<String, i64> {
+    let mut last = BTreeMap::<String, i64>::new();
+    let mut ids = BTreeMap::<(String, i64), String>::new();
+    for event in received {
+        let (game, seq) = (event.game().to_owned(), event.seq());
+        let known = ids.entry((game.clone(), seq)).or_insert_with(|| event.id().to_owned());
+        assert_eq!(known, event.id(), "an id changed");
+        assert_eq!(event.id(), event.body["id"].as_str().unwrap());
+        let so_far = last.entry(game.clone()).or_default();
+        // One that was told, and not marked as told, comes again; nothing is left out.
+        assert!(seq <= *so_far + 1, "game {game}: {seq} after {so_far}");
+        assert!(seq >= *so_far, "game {game}: {seq} again after {so_far}");
+        *so_far = seq;
+    }
+    last
 }

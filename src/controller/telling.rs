@@ -1,0 +1,199 @@
+//! What the lobby is told of a round: a pure function of what was on record and what is going to be.
+
+use crate::game::operation::{Ending, OperationKind};
+use crate::game::player::{Health, Report};
+use crate::game::record::Record;
+use crate::game::spec::{Deletion, Desired};
+use crate::game::turn::DecidedSlot;
+use crate::game::{Condition, ConditionStatus, ConditionType, Phase};
+use crate::lobby::LobbyEvent;
+use crate::lobby::event::{
+    Deleted, EngineHealth, OperationFinished, Player, PlayerStats, PlayersChanged, RollbackCause, RolledBack,
+    SlotSkipped, Snapshot, SpecInvalid, StartFailed, StatusChanged,
+};
+use crate::reconcile::plan::TURN_WENT_BACK;
+use crate::store::Recording;
+
+/// What there is to tell, in the order in which it is told: what happened first, what came of it last.
+pub(super) fn told(desired: &Desired, was: &Record, recording: &Recording) -> Vec<LobbyEvent> {
+    let now = &recording.record;
+    let mut told = Vec::new();
+    told.extend(rolled_back(was, now));
+    told.extend(players_changed(was, now));
+    told.extend(recording.slots.iter().filter_map(|slot| slot_skipped(slot, now)));
+    told.extend(recording.report.as_ref().and_then(|report| snapshot(report, now)));
+    told.extend(operations_finished(was, recording));
+    told.extend(start_failed(was, recording));
+    told.extend(spec_invalid(was, now));
+    told.extend(status_changed(was, now));
+    told.extend(recording.deleted.map(|_: Deletion| deleted(desired, now)));
+    told
+}
+
+fn rolled_back(was: &Record, now: &Record) -> Option<LobbyEvent> {
+    (now.timeline > was.timeline).then(|| {
+        LobbyEvent::RolledBack(RolledBack {
+            cause: RollbackCause::TurnWentBack,
+            reason: TURN_WENT_BACK.into(),
+            message: "The engine came back at an earlier turn, and a person accepted that.".into(),
+            turn: now.current_turn,
+            previous_timeline: Some(was.timeline),
+            from_version: None,
+            to_version: None,
+        })
+    })
+}
+
+fn players_changed(was: &Record, now: &Record) -> Option<LobbyEvent> {
+    (was.players != now.players).then(|| {
+        let players = now.players.iter().map(|player| Player {
+            user_id: player.user_id,
+            race_name: player.race_name.to_string(),
+            engine_player_id: Some(player.engine_id.to_string()),
+            active: player.active,
+        });
+        LobbyEvent::PlayersChanged(PlayersChanged {
+            observed_membership_revision: now.observed_membership_revision,
+            players: players.collect(),
+        })
+    })
+}
+
+fn slot_skipped(slot: &DecidedSlot, now: &Record) -> Option<LobbyEvent> {
+    (slot.decision == "skipped").then(|| {
+        LobbyEvent::SlotSkipped(SlotSkipped {
+            slot: slot.slot,
+            reason: slot.reason.clone(),
+            message: slot.message.clone(),
+            next_turn_at: now.next_turn_at,
+        })
+    })
+}
+
+fn snapshot(report: &Report, now: &Record) -> Option<LobbyEvent> {
+    let turn = now.current_turn.filter(|_| report.news)?;
+    let players = now.standings.iter().map(|standing| PlayerStats {
+        user_id: standing.user_id,
+        planets: standing.planets,
+        population: standing.population,
+        highest_planets: standing.most_planets,
+        highest_population: standing.most_population,
+    });
+    Some(LobbyEvent::Snapshot(Snapshot {
+        turn,
+        finished: now.finished_at.is_some(),
+        engine_health: match report.health {
+            Health::Healthy => EngineHealth::Healthy,
+            Health::Unhealthy => EngineHealth::Unhealthy,
+        },
+        observed_at: report.at,
+        players: players.collect(),
+    }))
+}
+
+fn operations_finished(was: &Record, recording: &Recording) -> Vec<LobbyEvent> {
+    let closed = recording.close.iter().filter_map(|(id, ending)| {
+        let open = was.operation.as_ref().filter(|open| open.id == *id)?;
+        let asked = (&open.requested_by, &open.request_id);
+        Some(OperationFinished::of(*id, open.kind, open.generation, asked, ending))
+    });
+    let at_once = recording.at_once.iter().map(|(id, new, ending)| {
+        let asked = (&new.requested_by, &new.request_id);
+        OperationFinished::of(*id, new.kind, new.generation, asked, ending)
+    });
+    closed.chain(at_once).map(LobbyEvent::OperationFinished).collect()
+}
+
+/// An attempt at a healthy engine that came to nothing. (One that the spec forbids is told as that.)
+fn start_failed(was: &Record, recording: &Recording) -> Option<LobbyEvent> {
+    let now = &recording.record;
+    let closed =
+        recording.close.iter().filter_map(|(_, ending)| Some((was.operation.as_ref()?.kind, ending)));
+    let at_once = recording.at_once.iter().map(|(_, new, ending)| (new.kind, ending));
+    let failed = closed.chain(at_once).find_map(|(kind, ending)| match (kind, ending) {
+        (
+            OperationKind::Start | OperationKind::Heal | OperationKind::Restart | OperationKind::Adopt,
+            Ending::Failed { code, message },
+        ) => Some((code, message)),
+        _ => None,
+    });
+    let (reason, message) = failed.filter(|_| now.phase != Phase::Invalid)?;
+    Some(LobbyEvent::StartFailed(StartFailed {
+        reason: reason.clone(),
+        message: message.clone(),
+        observed_generation: now.observed_generation,
+        failures: now.failures,
+        next_attempt_at: now.next_attempt_at,
+    }))
+}
+
+/// What is wrong with the spec, once for each generation.
+fn spec_invalid(was: &Record, now: &Record) -> Option<LobbyEvent> {
+    let wrong = wrong(now)?;
+    let known = wrong_before(was, wrong);
+    (!known).then(|| {
+        LobbyEvent::SpecInvalid(SpecInvalid {
+            reason: wrong.reason.clone(),
+            message: wrong.message.clone(),
+            observed_generation: now.observed_generation,
+        })
+    })
+}
+
+fn wrong(record: &Record) -> Option<&Condition> {
+    record
+        .conditions
+        .iter()
+        .find(|known| known.kind == ConditionType::SpecValid && known.status == ConditionStatus::False)
+}
+
+fn wrong_before(was: &Record, wrong_now: &Condition) -> bool {
+    wrong(was).is_some_and(|before| {
+        before.observed_generation == wrong_now.observed_generation && before.reason == wrong_now.reason
+    })
+}
+
+/// The status is another one: another phase, another engine, or another reason for what lasts.
+fn status_changed(was: &Record, now: &Record) -> Option<LobbyEvent> {
+    let passes = |phase: Phase| match phase {
+        Phase::Starting | Phase::Stopping | Phase::Patching => true,
+        Phase::Pending
+        | Phase::Running
+        | Phase::Stopped
+        | Phase::Finished
+        | Phase::EngineUnreachable
+        | Phase::CrashLoop
+        | Phase::Invalid
+        | Phase::Blocked
+        | Phase::Unknown => false,
+    };
+    let serves = matches!(now.phase, Phase::Running | Phase::Finished);
+    let seen_before = was.observed_generation > 0 || was.phase != Phase::Pending;
+    let changed = was.phase != now.phase
+        || (serves && (was.endpoint != now.endpoint || version(was) != version(now)))
+        || (was.reason != now.reason && !passes(now.phase));
+    (changed || !seen_before).then(|| {
+        LobbyEvent::StatusChanged(StatusChanged {
+            status: now.phase,
+            previous_status: seen_before.then_some(was.phase),
+            reason: now.reason.clone(),
+            message: now.message.clone(),
+            observed_generation: now.observed_generation,
+            engine_version: version(now),
+            engine_endpoint: now.endpoint.clone(),
+        })
+    })
+}
+
+/// The version that the engine is; none without an engine.
+fn version(record: &Record) -> Option<String> {
+    let applied = record.applied.as_ref().filter(|_| record.container.is_some())?;
+    Some(applied.engine_version.to_string())
+}
+
+fn deleted(desired: &Desired, now: &Record) -> LobbyEvent {
+    LobbyEvent::Deleted(Deleted {
+        deletion_policy: desired.deletion_policy,
+        state_path: now.state_path.clone(),
+    })
+}

@@ -1,0 +1,189 @@
+//! Who is which player of the engine, how each does, and what of the engine's answers is kept.
+
+use jiff::Timestamp;
+
+use crate::game::ConditionType as C;
+use crate::game::Member;
+use crate::game::engine::{EnginePlayer, EngineState};
+use crate::game::player::{Health, Mapping, Report, Standing, derived_id};
+use crate::game::record::Life;
+use crate::game::spec::Contract;
+use crate::reconcile::backoff::after;
+
+use super::Round;
+
+/// So many names are listed; there may be hundreds.
+const LISTED: usize = 8;
+
+impl Round<'_> {
+    /// Everybody who plays has a player before there is an engine to ask, under a derived id.
+    pub(super) fn mint_players(&mut self) {
+        self.map_members(None);
+    }
+
+    /// Who does not play any more is refused from now on, whatever the engine is doing.
+    pub(super) fn refuse_removed(&mut self) {
+        let members = &self.desired.members;
+        for player in &mut self.record.players {
+            player.active &= members.iter().any(|member| plays(member, player));
+        }
+    }
+
+    /// What the engine says of its players: its ids win, and the best so far is kept.
+    pub(super) fn take_in_players(&mut self, state: &EngineState) {
+        if state.players.is_empty() && self.speaks() == Some(Contract::PlainV0) {
+            self.map_members(None);
+            return self.truths.unknown(C::PlayersInSync, "NotReported", "The engine names no players.");
+        }
+        self.map_members(Some(&state.players));
+        self.take_in_standings(state);
+        self.state_players(&state.players);
+    }
+
+    fn speaks(&self) -> Option<Contract> {
+        self.record.applied.as_ref().map(|applied| applied.contract)
+    }
+
+    /// Each member as a player: with the engine's id of the race; where the engine has been asked and
+    /// has none, not at all. Who was removed stays, and is refused.
+    fn map_members(&mut self, reported: Option<&[EnginePlayer]>) {
+        self.refuse_removed();
+        let known = std::mem::take(&mut self.record.players);
+        let mut players: Vec<Mapping> = known.iter().filter(|player| !player.active).cloned().collect();
+        for member in &self.desired.members {
+            let of_race = reported
+                .and_then(|all| all.iter().find(|player| player.race_name == member.race_name.as_str()));
+            if reported.is_some() && of_race.is_none() {
+                continue;
+            }
+            let kept = known.iter().find(|player| player.active && plays(member, player));
+            let own = of_race.and_then(|player| uuid::Uuid::try_parse(&player.id).ok());
+            let engine_id = own
+                .or(kept.map(|player| player.engine_id))
+                .unwrap_or_else(|| derived_id(self.desired.id, member.user_id));
+            players.retain(|player| player.user_id != member.user_id);
+            players.push(Mapping {
+                user_id: member.user_id,
+                race_name: member.race_name.clone(),
+                engine_id,
+                active: true,
+            });
+        }
+        players.sort_by_key(|player| player.user_id);
+        self.record.players = players;
+    }
+
+    fn take_in_standings(&mut self, state: &EngineState) {
+        let timeline = self.record.timeline;
+        for player in self.record.players.iter().filter(|player| player.active) {
+            let Some(said) = state.players.iter().find(|said| said.race_name == player.race_name.as_str())
+            else {
+                continue;
+            };
+            let (planets, population) = (said.planets.max(0), said.population.max(0));
+            let known = self.record.standings.iter_mut().find(|known| known.user_id == player.user_id);
+            // The best of another timeline, or of another race, is none of this one.
+            let best = known
+                .as_ref()
+                .filter(|known| known.timeline == timeline && known.race_name == player.race_name)
+                .map_or((0, 0), |known| (known.most_planets, known.most_population));
+            let now = Standing {
+                user_id: player.user_id,
+                race_name: player.race_name.clone(),
+                timeline,
+                turn: state.turn,
+                planets,
+                population,
+                most_planets: best.0.max(planets),
+                most_population: best.1.max(population),
+            };
+            match known {
+                Some(known) => *known = now,
+                None => self.record.standings.push(now),
+            }
+        }
+        self.record.standings.sort_by_key(|standing| standing.user_id);
+    }
+
+    /// Whether the engine's players are the game's members.
+    fn state_players(&mut self, reported: &[EnginePlayer]) {
+        let members = &self.desired.members;
+        let lacks = members
+            .iter()
+            .filter(|member| !reported.iter().any(|player| player.race_name == member.race_name.as_str()))
+            .map(|member| member.race_name.as_str());
+        let idle = reported
+            .iter()
+            .filter(|player| !members.iter().any(|member| player.race_name == member.race_name.as_str()))
+            .map(|player| player.race_name.as_str());
+        let mut differences = Vec::new();
+        differences.extend(list("the engine has no player for", lacks));
+        differences.extend(list("nobody plays", idle));
+        if differences.is_empty() {
+            self.truths.holds(C::PlayersInSync, "InSync", "The engine's players are the game's members.");
+        } else {
+            let message =
+                format!("The engine's players are not the game's members: {}.", differences.join("; "));
+            self.truths.fails(C::PlayersInSync, "PlayersDiffer", message);
+        }
+    }
+
+    /// Keeps what the engine says if it is new, and now and then even if it is not.
+    pub(super) fn keep_report(&mut self, at: Timestamp, life: &Life, state: &EngineState) {
+        let said = |record: &crate::game::record::Record| {
+            (record.current_turn, record.finished_at.is_some(), record.engine_health.clone())
+        };
+        let news = said(&self.record) != said(self.was)
+            || self.record.standings != self.was.standings
+            || self.record.reported_at.is_none();
+        self.report(at, life, Health::Healthy, Some(state), None, news);
+    }
+
+    /// Keeps that the engine is not healthy any more.
+    pub(super) fn keep_illness(&mut self, at: Timestamp, life: &Life, why: &str) {
+        let news = self.was.engine_health.as_deref() == Some(Health::Healthy.as_row());
+        self.report(at, life, Health::Unhealthy, None, Some(why), news);
+    }
+
+    fn report(
+        &mut self,
+        at: Timestamp,
+        life: &Life,
+        health: Health,
+        state: Option<&EngineState>,
+        error: Option<&str>,
+        news: bool,
+    ) {
+        let last = self.record.reported_at;
+        // A time in the future is from before a clock jumped back.
+        let due = last.is_none_or(|last| last > self.now || at >= after(last, self.policy.report_interval));
+        if !news && !due {
+            return;
+        }
+        self.record.reported_at = Some(at);
+        self.plan.report = Some(Report {
+            at,
+            container: life.container.clone(),
+            health,
+            state: state.cloned(),
+            error: error.map(str::to_owned),
+            news,
+        });
+    }
+}
+
+fn plays(member: &Member, player: &Mapping) -> bool {
+    member.user_id == player.user_id && member.race_name == player.race_name
+}
+
+/// `what A, B, C and 4 more`; nothing if there are none.
+fn list<'n>(what: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+    let names: Vec<_> = names.collect();
+    let more = names.len().saturating_sub(LISTED);
+    let shown = names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
+    match (names.is_empty(), more) {
+        (true, _) => None,
+        (false, 0) => Some(format!("{what} {shown}")),
+        (false, more) => Some(format!("{what} {shown} and {more} more")),
+    }
+}
