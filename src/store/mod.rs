@@ -14,6 +14,9 @@ mod examine;
 mod feed;
 mod forecast;
 pub mod history;
+mod ledger;
+mod lookup;
+mod moment;
 mod open;
 mod operations;
 mod orphans;
@@ -24,6 +27,7 @@ pub mod recorder;
 mod records;
 mod registry;
 mod reports;
+mod seats;
 mod tombstones;
 mod turns;
 pub mod version_records;
@@ -32,12 +36,16 @@ mod versions;
 pub use controller::{ControllerChange, Lead};
 pub use desired::{Author, Conflict, Preconditions, RowVersion, StoredGame, WriteError, Written};
 pub use examine::Examined;
+pub use ledger::{SlotFilter, StoredSlot, StoredTurn, TurnFilter};
+pub use lookup::GameFilter;
+pub use moment::{SpecThen, StoredChange, StoredMoment, StoredSnapshot};
 pub use open::OpenError;
 pub use operations::{
     EventFilter, GameOperation, ObjectEvent, OperationFilter, StoredEvent, StoredOperation,
 };
 pub use outbox::NewLobbyEvent;
 pub use recorder::{Recorder, Recording};
+pub use seats::{Player, PlayerStats, Seat, SeatRefusal};
 pub use versions::StoredVersion;
 
 use std::sync::Arc;

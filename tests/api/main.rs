@@ -10,6 +10,8 @@ mod history;
 mod logs;
 mod orphans;
 mod outbox;
+mod players;
 mod refusals;
+mod turns;
 mod versions;
 mod world;
