@@ -91,7 +91,15 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         runtime,
         engines: EngineClient::new(Deadlines { turn: config.turn_deadline, ..Deadlines::default() }),
         policy: config.policy(),
-        limits: Limits { starts: config.max_starts, pulls: config.max_pulls, ..Limits::default() },
+        limits: Limits {
+            starts: config.max_starts,
+            pulls: config.max_pulls,
+            disruptions: config.max_disruptions,
+            patch_failures: config.max_failures,
+            engine_calls: config.max_engine_calls,
+            turns: config.max_turns,
+            ..Limits::default()
+        },
         relist_every: config.relist_interval,
         metrics,
     };

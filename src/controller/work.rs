@@ -15,12 +15,13 @@ use crate::engine::{EngineClient, Target};
 use crate::game::controller::{ControllerSpec, Freeze};
 use crate::game::record::Life;
 use crate::game::spec::Desired;
-use crate::game::{ContainerId, GameId, ImageRef, RaceName};
+use crate::game::{BackupId, ContainerId, EngineVersion, GameId, ImageRef, NewBackup, RaceName, RestoreId};
 use crate::reconcile::apply;
 use crate::reconcile::{Failure, FailureClass, Step};
-use crate::runtime::{Listed, PullProgress, Runtime, RuntimeError};
+use crate::runtime::{CopyProgress, Listed, PullProgress, Runtime, RuntimeError};
 use crate::store::{RowVersion, Store, StoreError};
 
+use super::copies::Progress;
 use super::facts::News;
 use super::ground::GroundLook;
 use super::round::Output;
@@ -83,6 +84,7 @@ pub(super) struct Workshop {
     pub(super) pulls: Arc<Semaphore>,
     pub(super) stops: Arc<Semaphore>,
     pub(super) engine_calls: Arc<Semaphore>,
+    pub(super) turns: Arc<Semaphore>,
     /// Why nothing may be touched, if so.
     pub(super) brake: watch::Receiver<Option<Freeze>>,
 }
@@ -146,7 +148,11 @@ impl Workshop {
     pub(super) fn turn(&self, target: Target, number: u64, step: Step, life: Life, from: i64) {
         let this = self.clone();
         self.spawn(async move {
-            let _place = this.engine_calls.acquire().await;
+            let _place = this.turns.acquire().await;
+            if this.brake.borrow().is_some() {
+                // Frozen while it waited for its place.
+                return Finished::Work(target.game, number, News::EngineStale(None));
+            }
             let news = match this.engines.turn(&target, from).await {
                 Ok(answer) => News::Said(life, Timestamp::now(), answer),
                 // What it did is found out by asking.
@@ -156,6 +162,36 @@ impl Workshop {
                 }
             };
             Finished::Work(target.game, number, news)
+        });
+    }
+
+    pub(super) fn back_up(&self, number: u64, step: Step, new: NewBackup, progress: Progress) {
+        let this = self.clone();
+        self.spawn(async move {
+            let news = match this.runtime.back_up(&new, &|now| keep(&progress, now)).await {
+                Ok(backup) => News::BackedUp(Box::new(backup)),
+                Err(error) => counted(&step, &error),
+            };
+            Finished::Work(new.game, number, news)
+        });
+    }
+
+    pub(super) fn put_back(
+        &self,
+        game: GameId,
+        number: u64,
+        step: Step,
+        (backup, restore): (BackupId, RestoreId),
+        progress: Progress,
+    ) {
+        let this = self.clone();
+        self.spawn(async move {
+            let done = this.runtime.put_back(game, &backup, &restore, &|now| keep(&progress, now)).await;
+            let news = match done {
+                Ok(_) => News::PutBack(restore),
+                Err(error) => counted(&step, &error),
+            };
+            Finished::Work(game, number, news)
         });
     }
 
@@ -216,8 +252,12 @@ async fn look(
 ) -> Result<DesiredLook, StoreError> {
     let versions_now = store.version_index().await?;
     let index = store.desired_index().await?;
-    let version_moved = |version: &Option<String>| {
-        version.as_ref().is_some_and(|version| versions.get(version) != versions_now.get(version))
+    let version_moved = |wish: &Option<String>| {
+        wish.as_ref().is_some_and(|wish| match wish.parse::<EngineVersion>() {
+            Ok(_) => versions.get(wish) != versions_now.get(wish),
+            // Whichever fits best.
+            Err(_) => versions != versions_now,
+        })
     };
     let changed: Vec<GameId> = index
         .iter()
@@ -230,6 +270,12 @@ async fn look(
     let gone = games.keys().filter(|id| !index.contains_key(id)).copied().collect();
     let changed = store.desired(&changed).await?;
     Ok(DesiredLook { changed, gone, versions: versions_now, spec: store.controller_spec().await? })
+}
+
+fn keep(progress: &Progress, now: CopyProgress) {
+    if let Ok(mut shown) = progress.lock() {
+        *shown = now;
+    }
 }
 
 /// A failure outside a round is counted whatever it was, or it would be tried again without a pause.

@@ -25,10 +25,12 @@ mod players;
 mod readable;
 pub mod recorder;
 mod records;
+mod registry;
 mod reports;
 mod seats;
 mod tombstones;
 mod turns;
+pub mod version_records;
 mod versions;
 
 pub use controller::{ControllerChange, Lead};

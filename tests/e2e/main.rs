@@ -14,6 +14,9 @@ mod hostile;
 mod hostile_image;
 mod hostile_spec;
 mod inputs;
+#[allow(dead_code, reason = "shared with the fault tests")]
+mod ledger;
+mod patching;
 mod players;
 mod quiet;
 mod starting;
@@ -21,6 +24,7 @@ mod stopping;
 mod telling;
 mod turn_commands;
 mod turns;
+mod turns_lag;
 mod unreadable;
 mod vanished;
 mod ways_out;

@@ -19,6 +19,8 @@ pub(crate) struct World {
     keeper: Option<Child>,
     /// Further arguments of `gamekeeper run`: flags, each with its value.
     pub(crate) arguments: Vec<String>,
+    /// Further variables of its environment.
+    pub(crate) environment: Vec<(String, String)>,
     network: String,
 }
 
@@ -54,7 +56,13 @@ impl World {
         std::fs::create_dir(dir.path().join("games")).unwrap();
         let network = format!("gk-e2e-{}", Uuid::new_v4().simple());
         let fast = ["--probe-interval", "1s", "--failing-probe-interval", "200ms", "--relist-interval", "5s"];
-        Self { dir, keeper: None, arguments: fast.map(str::to_owned).into(), network }
+        Self {
+            dir,
+            keeper: None,
+            arguments: fast.map(str::to_owned).into(),
+            environment: Vec::new(),
+            network,
+        }
     }
 
     /// A controller that runs, with the engine versions registered.
@@ -97,6 +105,7 @@ impl World {
             .arg("--state-root")
             .arg(self.state_root())
             .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("GAMEKEEPER_LOG_LEVEL", "info,gamekeeper=debug")
             .stdin(Stdio::null());
         command

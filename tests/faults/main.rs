@@ -18,10 +18,13 @@ mod other_docker;
 mod own_daemon;
 mod starts;
 mod sweep;
+mod turns;
 
 #[path = "../support/cut_socket.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
 mod cut_socket;
+#[path = "../e2e/ledger.rs"]
+mod ledger;
 #[path = "../support/meddler.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
 mod meddler;
