@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use gamekeeper::game::operation::{Ending, NewOperation, OperationKind};
-use gamekeeper::game::player::Mapping;
+use gamekeeper::game::player::{Mapping, Standing};
 use gamekeeper::game::record::Life;
 use gamekeeper::game::spec::Source;
 use gamekeeper::game::turn::{DecidedSlot, LedgerEntry, OpenTurn, TurnCause, TurnEnd, TurnState};
-use gamekeeper::game::{ConditionStatus, ContainerId, OperationId, Phase};
+use gamekeeper::game::{ConditionStatus, ContainerId, OperationId, Phase, RaceName};
 use gamekeeper::store::Recording;
 use serde_json::{Value, json};
 
@@ -184,8 +184,8 @@ async fn a_forced_turn_that_is_refused_says_why() {
                 cause: "it was asked for".into(),
                 source: Source::Operator,
                 generation: refused.record.observed_generation,
-                requested_by: String::new(),
-                request_id: String::new(),
+                requested_by: "admin".into(),
+                request_id: "r-1".into(),
                 from_version: None,
                 to_version: None,
             };
@@ -263,20 +263,27 @@ async fn players_are_shown_with_the_engine_s_ids() {
     let world = World::applied().await;
     let terran = uuid::Uuid::new_v4();
     let user = "6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f10";
-    let player = Mapping {
-        user_id: user.parse().unwrap(),
-        race_name: "Terrans".parse().unwrap(),
-        engine_id: terran,
-        active: true,
+    let (user_id, race_name) = (user.parse().unwrap(), "Terrans".parse::<RaceName>().unwrap());
+    let mapping = Mapping { user_id, race_name: race_name.clone(), engine_id: terran, active: true };
+    let standing = Standing {
+        user_id,
+        race_name,
+        timeline: 1,
+        turn: 4,
+        planets: 3,
+        population: 120,
+        most_planets: 5,
+        most_population: 140,
     };
-    world.written(Recording { players: Some(vec![player]), ..seen(&world).await }).await;
+    let players = Some(vec![mapping]);
+    world.written(Recording { players, standings: vec![standing], ..seen(&world).await }).await;
     let table = world.run(&["players", "andromeda"]).await.ok();
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(
         rows[1],
         ["0b9a3c1e-7a3f-4f0e-8a55-3f1f4a5f2d21", "Martians", "-", "yes", "-", "-", "-", "-", "-"]
     );
-    assert_eq!(rows[2], [user, "Terrans", &terran.to_string(), "yes", "-", "-", "-", "-", "-"]);
+    assert_eq!(rows[2], [user, "Terrans", &terran.to_string(), "yes", "4", "3", "120", "5", "140"]);
     let names = world.run(&["players", "andromeda", "-o", "name"]).await.ok();
     assert!(names.lines().all(|name| name.contains('.')) && names.lines().count() == 2, "{names}");
     world.run(&["players", "nobody"]).await.failed(3);

@@ -167,7 +167,8 @@ impl Truth {
             self.slots.range((std::ops::Bound::Excluded(old), std::ops::Bound::Included(until))).collect();
         // Where many passed at once, the first row stands for several.
         let all = || decision.decided.iter().chain(&decision.deferred);
-        let told = |slot: Timestamp| all().any(|row| row.slot <= slot && slot <= row.until.unwrap_or(row.slot));
+        let told =
+            |slot: Timestamp| all().any(|row| row.slot <= slot && slot <= row.until.unwrap_or(row.slot));
         let mut untold = passed.iter().filter(|slot| !told(***slot) && !game.taken.contains(**slot));
         prop_assert_eq!(untold.next(), None);
         Ok(())
