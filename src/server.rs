@@ -40,8 +40,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(10);
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let listener = ground::listen(config.listen)?;
     let metrics_listener = config.metrics_listen.map(ground::listen).transpose()?;
-    let url = config.database_url.as_str();
-    if ground::is_first_start(url) {
+    if ground::is_first_start(&config.database) {
         // A first start without Docker is a mistake; a later one finds Docker again by itself.
         ground::docker_answers(&DockerRuntime::new(config.docker(InstanceId(uuid::Uuid::nil())))?).await?;
     }
@@ -49,7 +48,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let _lock = ground::lock(&config.data_dir)?;
     ground::state_root(&config.state_root)?;
 
-    let store = Store::open(url).await?.telling_the_lobby(lobby::is_told(&config.lobby));
+    let store = Store::open(&config.database).await?.telling_the_lobby(lobby::is_told(&config.lobby));
     let instance = store.instance().await?;
     let mut registry = Registry::default();
     let lobby = Lobby::prepare(&config.lobby, instance.id, &mut registry)?;

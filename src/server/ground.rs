@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::runtime::{Runtime, RuntimeError};
-use crate::store::Store;
 use crate::store::history::History;
+use crate::store::{Place, Store};
 
 /// Why the controller does not start.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +40,9 @@ pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })
 }
 
-/// Whether there is no database yet.
-pub(super) fn is_first_start(url: &str) -> bool {
-    match url.strip_prefix("sqlite:") {
-        Some(path) => !Path::new(path.trim_start_matches("//")).exists(),
-        None => false,
-    }
+/// Whether there is no embedded database yet.
+pub(super) fn is_first_start(database: &Place) -> bool {
+    database.sqlite_path().is_some_and(|path| !path.exists())
 }
 
 pub(super) async fn docker_answers(runtime: &dyn Runtime) -> Result<(), StartError> {

@@ -1,9 +1,7 @@
 //! What concerns the whole controller: what operators want of it, and what its games stand on.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, IntoActiveModel, TransactionTrait,
-};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, IntoActiveModel};
 
 use crate::game::controller::{Binding, ControllerSpec, Ground, Instance};
 use crate::game::{Epoch, InstanceId};
@@ -49,7 +47,7 @@ impl Store {
         changes: &[ControllerChange],
         author: &Author,
     ) -> Result<ControllerSpec, WriteError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.db.begin_writing().await?;
         let old = controller_row(&transaction).await?;
         if row_version.is_some_and(|version| version != old.row_version) {
             return Err(Conflict::Modified.into());
@@ -91,7 +89,7 @@ impl Store {
     /// Writes down what the games stand on from now on.
     pub async fn bind(&self, binding: &Binding) -> Result<(), StoreError> {
         use instance::Column;
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.db.begin_writing().await?;
         let mut change = instance::Entity::update_many();
         if let Some(id) = &binding.docker_engine_id {
             change = change.col_expr(Column::DockerEngineId, Expr::value(id.clone()));

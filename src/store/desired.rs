@@ -8,7 +8,7 @@ use super::db_uuid::DbUuid;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, SqlErr, TransactionTrait,
+    IntoActiveModel, SqlErr,
 };
 use uuid::Uuid;
 
@@ -20,6 +20,7 @@ use crate::game::{GameId, Name, Namespace};
 use super::convert::{desired, game_meta, raw_spec, resources_to_db, to_db, version};
 use super::entity::{games, memberships, runtime_records};
 use super::readable::{self, GameRow};
+use super::written_time::WrittenTime;
 use super::{Store, StoreError, records};
 
 /// What keeps a deleted game's row until its engine is gone.
@@ -225,7 +226,7 @@ impl Store {
         valid: &ValidGame,
         author: &Author,
     ) -> Result<StoredGame, WriteError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.db.begin_writing().await?;
         insert(&transaction, manifest, valid, author).await?;
         transaction.commit().await?;
         self.desired_written.notify_one();
@@ -241,7 +242,7 @@ impl Store {
         preconditions: &Preconditions,
         author: &Author,
     ) -> Result<Written<StoredGame>, WriteError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.db.begin_writing().await?;
         if !update(&transaction, manifest, valid, preconditions, author).await? {
             transaction.rollback().await?;
             return Ok(Written::Unchanged(self.read_back(&valid.namespace, &valid.name).await?));
@@ -259,7 +260,7 @@ impl Store {
         preconditions: &Preconditions,
         author: &Author,
     ) -> Result<StoredGame, WriteError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.db.begin_writing().await?;
         let row = by_name(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?.game;
         check(&row, preconditions)?;
         if row.deletion_requested_at.is_none() {
@@ -411,7 +412,7 @@ fn apply(
     set!(turn_schedule, schedule.unwrap_or_default());
     set!(time_zone, time_zone.filter(|zone| !zone.trim().is_empty()).unwrap_or_else(|| "UTC".to_owned()));
     set!(missed_turns, missed.as_row().to_owned());
-    set!(turn_not_before, not_before.filter(|time| !time.trim().is_empty()));
+    set!(turn_not_before, not_before.filter(|time| !time.trim().is_empty()).map(WrittenTime));
     set!(force_mode, force_mode.as_row().to_owned());
     set!(resources, resources_to_db(resources.as_ref()));
     set!(deletion_policy, deletion_policy.as_row().to_owned());

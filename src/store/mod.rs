@@ -4,6 +4,7 @@
 //! observed state by the controller alone (through [`recorder`]). No Docker or engine call happens
 //! inside a transaction.
 
+mod connection;
 pub mod controller;
 mod convert;
 mod db_uuid;
@@ -18,6 +19,7 @@ mod open;
 mod operations;
 mod orphans;
 pub mod outbox;
+mod place;
 mod players;
 mod readable;
 pub mod recorder;
@@ -26,6 +28,7 @@ mod reports;
 mod tombstones;
 mod turns;
 mod versions;
+mod written_time;
 
 pub use controller::{ControllerChange, Lead};
 pub use desired::{Author, Conflict, Preconditions, RowVersion, StoredGame, WriteError, Written};
@@ -35,13 +38,16 @@ pub use operations::{
     EventFilter, GameOperation, ObjectEvent, OperationFilter, StoredEvent, StoredOperation,
 };
 pub use outbox::NewLobbyEvent;
+pub use place::{DEFAULT_SCHEMA, Migrations, Place, PlaceError};
 pub use recorder::{Recorder, Recording};
 pub use versions::StoredVersion;
 
 use std::sync::Arc;
 
-use sea_orm::{DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions};
+use sea_orm::DbErr;
 use tokio::sync::Notify;
+
+use connection::Connections;
 
 /// A question to the database failed.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +57,8 @@ pub struct StoreError(#[from] DbErr);
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Store {
-    db: DatabaseConnection,
+    db: Connections,
+    place: Place,
     /// Rung after our own writes of desired state, so that they are seen at once.
     desired_written: Arc<Notify>,
     /// Rung when there is something to deliver to the lobby.
@@ -61,16 +68,8 @@ pub struct Store {
 }
 
 impl Store {
-    fn new(db: DatabaseConnection) -> Self {
-        Self { db, desired_written: Arc::default(), outbox_written: Arc::default(), tells_lobby: false }
-    }
-
-    /// How every transaction that will write begins: on SQLite a transaction that turns from
-    /// reading to writing fails at once if somebody else writes, whatever the busy timeout.
-    fn writing() -> TransactionOptions {
-        TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        }
+    fn new(db: Connections, place: Place) -> Self {
+        let (desired_written, outbox_written) = Default::default();
+        Self { db, place, desired_written, outbox_written, tells_lobby: false }
     }
 }

@@ -7,9 +7,7 @@
 
 use super::db_uuid::DbUuid;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, TransactionTrait,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::game::manifest::wire::GAME_KIND;
@@ -157,7 +155,7 @@ impl Recorder {
 impl Store {
     /// Takes the leadership: from here on, writes of earlier epochs are refused.
     pub async fn take_lead(&self, holder: &str) -> Result<Epoch, StoreError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.db.begin_writing().await?;
         let old = leases::Entity::find_by_id(LEASE).one(&transaction).await?;
         let now = to_db(jiff::Timestamp::now());
         let epoch = old.map_or(1, |lease| lease.epoch + 1);
@@ -194,7 +192,7 @@ impl Store {
 
     /// Writes all or nothing. Gives the high-water counter, if it moved.
     async fn write(&self, epoch: Epoch, recordings: &[&Recording]) -> Result<Option<i64>, RecordError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await.map_err(RecordError::Database)?;
+        let transaction = self.db.begin_writing().await.map_err(RecordError::Database)?;
         let leads =
             leases::Entity::find_by_id(LEASE).one(&transaction).await.map_err(RecordError::Database)?;
         if leads.is_none_or(|lease| lease.epoch != epoch.0) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, TransactionTrait,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
 };
 
 use crate::game::manifest::{EngineVersionManifest, ValidEngineVersion};
@@ -74,7 +74,7 @@ impl Store {
         author: &Author,
     ) -> Result<Written<StoredVersion>, WriteError> {
         let version = valid.entry.version.to_string();
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.db.begin_writing().await?;
         let VersionRow { version: row, unreadable } =
             by_key(&transaction, &version).await?.ok_or(WriteError::NotFound)?;
         check(&row, preconditions)?;
@@ -104,7 +104,7 @@ impl Store {
         version: &str,
         preconditions: &Preconditions,
     ) -> Result<StoredVersion, WriteError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.db.begin_writing().await?;
         let row = by_key(&transaction, version).await?.ok_or(WriteError::NotFound)?.version;
         check(&row, preconditions)?;
         let users = games::Entity::find()

@@ -13,3 +13,7 @@ mod outbox;
 mod refusals;
 mod versions;
 mod world;
+
+#[path = "../support/database.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod database;

@@ -12,3 +12,7 @@ mod outbox;
 mod unblocking;
 mod waiting;
 mod world;
+
+#[path = "../support/database.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod database;

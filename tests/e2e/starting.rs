@@ -23,8 +23,7 @@ async fn manifests_become_ready_games() {
     let again = world.ok(&["apply", "-f", &demo]);
     assert_eq!(again.matches("unchanged").count(), again.lines().count(), "{again}");
     let after = world.rows("SELECT group_concat(row_version) FROM games").await;
-    let versions =
-        |rows: &[sea_orm::sqlx::sqlite::SqliteRow]| -> String { sea_orm::sqlx::Row::get(&rows[0], 0) };
+    let versions = |rows: &[crate::database::Row]| -> String { rows[0].get(0) };
     assert_eq!(versions(&before), versions(&after));
 }
 

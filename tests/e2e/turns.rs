@@ -35,7 +35,7 @@ async fn ledger(world: &World, game: &str) -> Vec<String> {
     let query = format!(
         "SELECT number || ' ' || cause || ' ' || state FROM turns WHERE game_id = '{game}' ORDER BY number"
     );
-    world.rows(&query).await.iter().map(|row| sea_orm::sqlx::Row::get(row, 0)).collect()
+    world.rows(&query).await.iter().map(|row| row.get(0)).collect()
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn a_schedule_of_every_second_keeps_its_slots() {
     let game = world.running("swift").await;
     set(&world, &game, "turn_schedule = '* * * * * *'").await;
     until_turn(&world, &game, 5).await;
-    set(&world, &game, "paused = 1").await;
+    set(&world, &game, "paused = true").await;
     world
         .eventually("the pause is acknowledged", async || {
             world
@@ -65,10 +65,11 @@ async fn a_schedule_of_every_second_keeps_its_slots() {
     assert_eq!(world.count(&twice).await, 0);
     // Every slot between the first and the last has its row.
     let slots = format!(
-        "SELECT count(*), (strftime('%s', max(slot)) - strftime('%s', min(slot))) + 1 FROM turn_slots WHERE game_id = '{game}'"
+        "SELECT count(*), {} + 1 FROM turn_slots WHERE game_id = '{game}'",
+        world.database.seconds("min(slot)", "max(slot)")
     );
     let row = &world.rows(&slots).await[0];
-    let (count, span): (i64, i64) = (sea_orm::sqlx::Row::get(row, 0), sea_orm::sqlx::Row::get(row, 1));
+    let (count, span): (i64, i64) = (row.get(0), row.get(1));
     assert_eq!(count, span);
     assert!(ledger(&world, &game).await.iter().all(|row| row.ends_with("schedule done")));
     let operations = world.operations(&game).await;
@@ -78,7 +79,7 @@ async fn a_schedule_of_every_second_keeps_its_slots() {
     );
     assert!(operations.contains(&"pause succeeded".to_owned()), "{operations:?}");
     // What passes while it is paused does not fire on resume: the next turn is the next number.
-    set(&world, &game, "paused = 0").await;
+    set(&world, &game, "paused = false").await;
     until_turn(&world, &game, at + 2).await;
     assert!(contiguous(&done(&world, &game)));
     assert_eq!(world.inits(&game), 1);
@@ -91,9 +92,9 @@ async fn a_forced_turn_happens_once_and_is_refused_when_stopped() {
     set(&world, &game, "force_turn_generation = 3").await;
     until_turn(&world, &game, 1).await;
     assert_eq!(ledger(&world, &game).await, ["1 forced done"]);
-    set(&world, &game, "paused = 1").await;
+    set(&world, &game, "paused = true").await;
     set(&world, &game, "force_turn_generation = 4").await;
-    set(&world, &game, "paused = 0").await;
+    set(&world, &game, "paused = false").await;
     until_turn(&world, &game, 2).await;
     set(&world, &game, "desired_status = 'stopped'").await;
     world.until(&game, "stopped", |status| status.phase == "stopped").await;

@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sea_orm::sqlx::{self, ConnectOptions, Connection, Row, SqliteConnection};
 use serde_json::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
+
+use crate::database::{Database, Row};
 
 /// The longest that anything may take on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
 pub(crate) struct World {
     pub(crate) dir: TempDir,
+    pub(crate) database: Database,
     keeper: Option<Child>,
     /// Further arguments of `gamekeeper run`: flags, each with its value.
     pub(crate) arguments: Vec<String>,
@@ -54,7 +55,8 @@ impl World {
         std::fs::create_dir(dir.path().join("games")).unwrap();
         let network = format!("gk-e2e-{}", Uuid::new_v4().simple());
         let fast = ["--probe-interval", "1s", "--failing-probe-interval", "200ms", "--relist-interval", "5s"];
-        Self { dir, keeper: None, arguments: fast.map(str::to_owned).into(), network }
+        let database = Database::new(&dir.path().join("data"));
+        Self { dir, database, keeper: None, arguments: fast.map(str::to_owned).into(), network }
     }
 
     /// A controller that runs, with the engine versions registered.
@@ -96,6 +98,7 @@ impl World {
             .arg(self.data_dir())
             .arg("--state-root")
             .arg(self.state_root())
+            .args(self.database.arguments())
             .args(&self.arguments)
             .env("GAMEKEEPER_LOG_LEVEL", "info,gamekeeper=debug")
             .stdin(Stdio::null());
@@ -178,31 +181,23 @@ impl World {
         path.display().to_string()
     }
 
-    async fn connection(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new()
-            .filename(self.data_dir().join("gamekeeper.db"))
-            .busy_timeout(Duration::from_secs(10))
-            .disable_statement_logging();
-        SqliteConnection::connect_with(&options).await.unwrap()
-    }
-
     /// What a lobby or a person does: SQL by another process' connection.
     pub(crate) async fn sql(&self, statement: &str) {
-        let mut connection = self.connection().await;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+        self.database.sql(statement).await;
     }
 
-    pub(crate) async fn rows(&self, query: &str) -> Vec<SqliteRow> {
-        let mut connection = self.connection().await;
-        let rows =
-            sqlx::query(sqlx::AssertSqlSafe(query.to_owned())).fetch_all(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-        rows
+    pub(crate) async fn rows(&self, query: &str) -> Vec<Row> {
+        self.database.rows(query).await
     }
 
     pub(crate) async fn count(&self, query: &str) -> i64 {
-        self.rows(query).await[0].get(0)
+        self.database.count(query).await
+    }
+
+    /// The row asks for the game's deletion.
+    pub(crate) async fn request_deletion(&self, game: &str) {
+        let now = self.database.now();
+        self.sql(&format!("UPDATE games SET deletion_requested_at = {now} WHERE game_id = '{game}'")).await;
     }
 
     pub(crate) async fn register(&self, version: &str, image: &str) {

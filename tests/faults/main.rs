@@ -22,6 +22,9 @@ mod sweep;
 #[path = "../support/cut_socket.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
 mod cut_socket;
+#[path = "../support/database.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod database;
 #[path = "../support/meddler.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
 mod meddler;

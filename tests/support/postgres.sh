@@ -51,7 +51,7 @@ start() {
   if ! { as_owner mkdir "$dir/socket" &&
     as_owner "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C -N >"$dir/initdb.log" 2>&1 &&
     as_owner "$bin/pg_ctl" -D "$dir/data" -w -t "$START_DEADLINE" -l "$dir/data/server.log" \
-      -o "-c listen_addresses='' -c unix_socket_directories='$dir/socket' -c fsync=off -c max_connections=20" start >/dev/null; }; then
+      -o "-c listen_addresses='' -c unix_socket_directories='$dir/socket' -c fsync=off -c max_connections=300" start >/dev/null; }; then
     cat "$dir/initdb.log" "$dir/data/server.log" >&2 2>/dev/null || true
     stop "$dir"
     die "no cluster could be started"
