@@ -1,7 +1,9 @@
 //! What concerns the whole controller: what operators want of it, and what its games stand on.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, IntoActiveModel};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect,
+};
 
 use crate::game::controller::{Binding, ControllerSpec, Ground, Instance};
 use crate::game::{Epoch, InstanceId};
@@ -48,7 +50,8 @@ impl Store {
         author: &Author,
     ) -> Result<ControllerSpec, WriteError> {
         let transaction = self.db.begin_writing().await?;
-        let old = controller_row(&transaction).await?;
+        let old = controller_spec::Entity::find().lock_exclusive().one(&transaction).await?;
+        let old = old.ok_or_else(missing("controller_spec"))?;
         if row_version.is_some_and(|version| version != old.row_version) {
             return Err(Conflict::Modified.into());
         }

@@ -261,7 +261,7 @@ impl Store {
         author: &Author,
     ) -> Result<StoredGame, WriteError> {
         let transaction = self.db.begin_writing().await?;
-        let row = by_name(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?.game;
+        let row = to_write(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?.game;
         check(&row, preconditions)?;
         if row.deletion_requested_at.is_none() {
             let mut change = row.clone().into_active_model();
@@ -313,7 +313,7 @@ pub(super) async fn update(
     preconditions: &Preconditions,
     author: &Author,
 ) -> Result<bool, WriteError> {
-    let found = by_name(db, valid.namespace.as_str(), valid.name.as_str()).await?;
+    let found = to_write(db, valid.namespace.as_str(), valid.name.as_str()).await?;
     let GameRow { game: row, members, unreadable } = found.ok_or(WriteError::NotFound)?;
     check(&row, preconditions)?;
     let mut change = row.clone().into_active_model();
@@ -336,9 +336,16 @@ pub(super) async fn by_name(
     namespace: &str,
     name: &str,
 ) -> Result<Option<GameRow>, DbErr> {
-    let which =
-        Condition::all().add(games::Column::Namespace.eq(namespace)).add(games::Column::Name.eq(name));
-    Ok(readable::games(db, which).await?.pop())
+    Ok(readable::games(db, named(namespace, name)).await?.pop())
+}
+
+/// As [`by_name`], for a transaction that goes on to write it.
+async fn to_write(db: &impl ConnectionTrait, namespace: &str, name: &str) -> Result<Option<GameRow>, DbErr> {
+    Ok(readable::games_to_write(db, named(namespace, name)).await?.pop())
+}
+
+fn named(namespace: &str, name: &str) -> Condition {
+    Condition::all().add(games::Column::Namespace.eq(namespace)).add(games::Column::Name.eq(name))
 }
 
 fn check(row: &games::Model, preconditions: &Preconditions) -> Result<(), Conflict> {

@@ -21,7 +21,7 @@ async fn only_a_real_change_is_announced_and_once(cluster: &Cluster) {
     let mut db = Db::postgres(cluster, "announce").await;
     let pool = PgPoolOptions::new().max_connections(1).connect_with(cluster.options()).await.unwrap();
     let mut listener = PgListener::connect_with(&pool).await.unwrap();
-    listener.listen("gamekeeper_desired").await.unwrap();
+    listener.listen("announce_desired").await.unwrap();
     listener.listen("fence").await.unwrap();
     for (write, announced) in [
         ("INSERT INTO games (game_id, desired_status) SELECT gen_random_uuid(), 'running' FROM generate_series(1, 500)".to_owned(), 1),
