@@ -439,7 +439,7 @@ CREATE TABLE turns (
 ) STRICT;
 
 CREATE UNIQUE INDEX turns_one_per_slot ON turns (game_id, timeline, slot) WHERE slot IS NOT NULL;
-CREATE INDEX turns_open ON turns (game_id) WHERE state IN ('pending', 'dispatched');
+CREATE INDEX turns_open ON turns (game_id) WHERE state IN ('pending', 'dispatched', 'failed');
 
 -- What was decided about each slot and why: the answer to "why was there no turn at 18:00".
 CREATE TABLE turn_slots (
@@ -456,6 +456,7 @@ CREATE TABLE turn_slots (
 ) STRICT;
 
 CREATE INDEX turn_slots_by_age ON turn_slots (decided_at);
+CREATE INDEX turn_slots_waiting ON turn_slots (game_id) WHERE decision = 'deferred';
 
 -- What each engine reported, when; bounded by age and count.
 CREATE TABLE runtime_health_snapshots (

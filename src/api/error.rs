@@ -206,6 +206,9 @@ impl ApiError {
             | RuntimeError::Refused(_)
             | RuntimeError::Pull { .. }
             | RuntimeError::StateDirectory { .. }
+            | RuntimeError::NoRoom { .. }
+            | RuntimeError::StateChanged
+            | RuntimeError::BackupDamaged(_)
             | RuntimeError::Failed(_) => Self::Internal(error.into()),
         }
     }

@@ -299,7 +299,8 @@ impl Entry {
     /// What an engine has to be told to be asked.
     pub(super) fn target(&self, endpoint: String) -> Option<crate::engine::Target> {
         let record = self.record.as_ref()?;
-        let container = self.facts.container.as_ref()?.as_ref()?;
+        // While Docker is silent, what it said last.
+        let container = self.facts.container.as_ref().map_or(self.facts.alive.as_ref(), Option::as_ref)?;
         Some(crate::engine::Target {
             game: self.desired.as_ref()?.id,
             endpoint,

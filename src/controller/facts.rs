@@ -6,7 +6,7 @@ use crate::game::container::{Container, ContainerState, ImageSelector, StateDire
 use crate::game::engine::Answer;
 use crate::game::record::{Contents, Life};
 use crate::game::{GameId, ImageRef, NetworkId};
-use crate::reconcile::{EngineView, Failure, Image, Looked, RuntimeView, Seen};
+use crate::reconcile::{EngineView, Failure, Image, Looked, Reached, RuntimeView, Seen};
 use crate::runtime::Listed;
 
 /// Facts of one game. What is stale is asked for again when a round begins.
@@ -14,6 +14,8 @@ use crate::runtime::Listed;
 pub(super) struct Facts {
     /// The container, as last inspected; `None` is stale.
     pub(super) container: Option<Option<Container>>,
+    /// The container as Docker last spoke of it, if its process lived then.
+    pub(super) alive: Option<Container>,
     /// The last log lines of a life that ended.
     pub(super) log_tail: Option<String>,
     pub(super) image: Option<(ImageSelector, Option<crate::game::ImageId>)>,
@@ -34,6 +36,7 @@ impl Default for Facts {
     fn default() -> Self {
         Self {
             container: None,
+            alive: None,
             log_tail: None,
             image: None,
             fetched: None,
@@ -116,10 +119,14 @@ impl Facts {
     /// What the planner is shown.
     pub(super) fn view(&self) -> RuntimeView {
         match (&self.silent, &self.container) {
-            (Some((since, why)), _) => RuntimeView::Unknown { since: *since, why: why.clone() },
-            (None, None) => {
-                RuntimeView::Unknown { since: Timestamp::MAX, why: "nobody has looked yet".into() }
+            (Some((since, why)), _) => {
+                RuntimeView::Unknown { since: *since, why: why.clone(), engine: self.reached() }
             }
+            (None, None) => RuntimeView::Unknown {
+                since: Timestamp::MAX,
+                why: "nobody has looked yet".into(),
+                engine: None,
+            },
             (None, Some(container)) => RuntimeView::Known(Box::new(Seen {
                 container: container.clone(),
                 log_tail: self.log_tail.clone(),
@@ -131,6 +138,13 @@ impl Facts {
                 engine: self.engine.clone(),
             })),
         }
+    }
+
+    /// Where its engine was last seen alive.
+    fn reached(&self) -> Option<Reached> {
+        let container = self.alive.as_ref()?;
+        let endpoint = container.reachable_at.clone()?;
+        Some(Reached { life: container.life()?, endpoint, said: self.engine.clone() })
     }
 
     fn image_view(&self) -> Image {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
 use crate::game::Epoch;
-use crate::game::container::ContainerState;
+use crate::game::container::{Container, ContainerState, Owner};
 use crate::game::controller::Freeze;
 use crate::game::operation::Ending;
 use crate::game::record::Record;
@@ -129,6 +129,13 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     let freeze = observation.freeze.as_ref().map(|freeze| freeze.reason);
     match write_down(context, &desired, &output.record, &planned, None, freeze).await {
         Ok(record) => output.record = record,
+        Err(RecordError::SlotTaken(slot)) => {
+            // The next round knows it, and passes it over.
+            tracing::warn!(%slot, "a slot has a turn already; the clock must have jumped");
+            output.record.taken.push(slot);
+            output.progressed = true;
+            return output;
+        }
         Err(error) => {
             output.not_recorded = Some(error);
             return output;
@@ -188,6 +195,7 @@ async fn inspect(context: &Context, desired: &Desired, record: &Record, facts: &
                     facts.log_tail = Some(log_tail(context, &ended.id).await);
                 }
             }
+            facts.alive = container.clone().filter(is_alive);
             facts.container = Some(container);
         }
         Err(error) => {
@@ -197,6 +205,10 @@ async fn inspect(context: &Context, desired: &Desired, record: &Record, facts: &
             facts.silent.get_or_insert((Timestamp::now(), why));
         }
     }
+}
+
+fn is_alive(container: &Container) -> bool {
+    matches!(container.state, ContainerState::Running { .. }) && matches!(container.owner, Owner::Game(_))
 }
 
 async fn log_tail(context: &Context, container: &crate::game::ContainerId) -> String {

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or draws a random number. Raw input (a manifest, a row) is
 //! validated once, in [`manifest`], into the types of this module; later code never sees raw input.
 
+pub mod backup;
 pub mod container;
 pub mod controller;
 pub mod engine;
@@ -17,6 +18,7 @@ pub mod status;
 pub mod turn;
 pub mod version;
 
+pub use backup::{Backup, BackupId, BackupReason, NewBackup, RestoreId};
 pub use id::{
     ContainerId, Epoch, GameId, ImageId, ImageRef, InstanceId, Name, Namespace, NetworkId, OperationId,
     RaceName, UserId,

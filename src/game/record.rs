@@ -157,8 +157,11 @@ pub struct Record {
     pub reported_at: Option<Timestamp>,
     /// The turn that is not done, if one was opened.
     pub turn: Option<OpenTurn>,
-    /// The latest slot that has a turn in the ledger: no schedule fires it again.
-    pub last_slot: Option<Timestamp>,
+    /// Slots after the cursor that are known to have a turn in the ledger, ascending: no schedule
+    /// fires them again.
+    pub taken: Vec<Timestamp>,
+    /// Slots that are on record as waiting, ascending; bounded like a decision's rows.
+    pub deferred: Vec<Timestamp>,
     /// Slots up to here are decided.
     pub slot_cursor: Option<Timestamp>,
     /// The next slot.
@@ -237,7 +240,8 @@ impl Record {
             standings: Vec::new(),
             reported_at: None,
             turn: None,
-            last_slot: None,
+            taken: Vec::new(),
+            deferred: Vec::new(),
             slot_cursor: None,
             next_turn_at: None,
             scheduled_by: None,

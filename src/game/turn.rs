@@ -56,6 +56,8 @@ pub enum TurnState {
         life: Life,
         /// When.
         at: Timestamp,
+        /// When it counts as overdue.
+        deadline: Timestamp,
     },
     /// Overdue: tried again only after the process was replaced and asked.
     Failed {
@@ -86,11 +88,13 @@ pub struct LedgerEntry {
     pub end: Option<TurnEnd>,
 }
 
-/// What was decided about a slot, for good.
+/// What became of a slot: for good, or what it waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecidedSlot {
     /// When it was due.
     pub slot: Timestamp,
+    /// Where the row stands for several slots: the last of them.
+    pub until: Option<Timestamp>,
     /// The database's word for what became of it.
     pub decision: &'static str,
     /// One CamelCase word.

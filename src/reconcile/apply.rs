@@ -155,6 +155,9 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
         },
         RuntimeError::Refused(_) => (FailureClass::Spec, "Refused"),
         RuntimeError::StateDirectory { .. } => (FailureClass::Retry, "StateDirectoryFailed"),
+        RuntimeError::NoRoom { .. } => (FailureClass::Retry, "NoRoom"),
+        RuntimeError::StateChanged => (FailureClass::Retry, "StateChanged"),
+        RuntimeError::BackupDamaged(_) => (FailureClass::Person, "BackupDamaged"),
         RuntimeError::Pull { kind, .. } => (
             FailureClass::Retry,
             match kind {

@@ -19,7 +19,9 @@ pub mod schedule;
 pub mod step;
 pub mod turns;
 
-pub use observed::{EngineView, Failure, FailureClass, Image, Looked, Observation, RuntimeView, Seen, Work};
+pub use observed::{
+    EngineView, Failure, FailureClass, Image, Looked, Observation, Reached, RuntimeView, Seen, Work,
+};
 pub use plan::{Plan, plan};
 pub use policy::{Policy, PullPolicy};
 pub use step::{Planned, Step, Wait};

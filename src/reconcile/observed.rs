@@ -42,9 +42,22 @@ pub enum RuntimeView {
         since: Timestamp,
         /// Why not, in words.
         why: String,
+        /// The game's engine, where it was last seen alive; not what a container could be touched by.
+        engine: Option<Reached>,
     },
     /// It answered.
     Known(Box<Seen>),
+}
+
+/// A process that can be asked though Docker cannot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reached {
+    /// Which life of which container, when Docker last said so.
+    pub life: Life,
+    /// Where it was reached then.
+    pub endpoint: String,
+    /// What was said there last.
+    pub said: EngineView,
 }
 
 /// A fact that is asked for only when something depends on it.

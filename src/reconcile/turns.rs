@@ -67,6 +67,8 @@ pub mod reason {
     pub const STOPPED: &str = "Stopped";
     /// A forced turn took its place.
     pub const FORCED_TURN: &str = "ForcedTurn";
+    /// It waited, and is of no interest any more: another schedule holds, or the game is over.
+    pub const DROPPED: &str = "Dropped";
 }
 
 /// What a decision is made from, beside the spec.

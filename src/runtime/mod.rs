@@ -11,13 +11,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use jiff::Timestamp;
 
+use crate::game::backup::{self, Keep};
 pub use crate::game::container::{
     Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory,
 };
 use crate::game::record::Contents;
 use crate::game::spec::{Relaxation, RunAs};
-use crate::game::{ContainerId, Epoch, GameId, ImageId, ImageRef, Name, NetworkId, Resources};
+use crate::game::{
+    Backup, BackupId, ContainerId, Epoch, GameId, ImageId, ImageRef, Name, NetworkId, NewBackup, Resources,
+    RestoreId,
+};
 
 /// One line of the bulk list: what tells whether anything about a container changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +88,19 @@ pub struct PullProgress {
     pub total: u64,
 }
 
+/// How far a copy is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CopyProgress {
+    /// Files copied.
+    pub files: u64,
+    /// Files in all.
+    pub files_total: u64,
+    /// Bytes copied. What is written is read again afterwards, and then counts anew.
+    pub bytes: u64,
+    /// Bytes in all.
+    pub bytes_total: u64,
+}
+
 /// Who is at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeIdentity {
@@ -143,6 +161,23 @@ pub enum RuntimeError {
         #[source]
         source: std::io::Error,
     },
+    /// There is no room for a copy of the state.
+    #[error(
+        "there is no room for a copy of the state: it takes {needed} bytes, and {free} are free; {} are missing",
+        needed.saturating_sub(*free)
+    )]
+    NoRoom {
+        /// What it takes, in bytes.
+        needed: u64,
+        /// What is free, in bytes.
+        free: u64,
+    },
+    /// Somebody wrote to the state while it was copied.
+    #[error("the state changed while it was copied; nothing was kept")]
+    StateChanged,
+    /// A kept copy is not what it was.
+    #[error("{0}")]
+    BackupDamaged(String),
     /// Docker failed at it; it may go better next time.
     #[error("{0}")]
     Failed(String),
@@ -254,6 +289,51 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Removes it with everything in it, following no link; success if it is gone.
     async fn remove_state_directory(&self, game: GameId) -> Result<(), RuntimeError>;
+
+    /// Takes a copy of the game's state, telling how far it is: whole and verified, or not at all.
+    /// One that has this name already is the answer. Cancelled by dropping.
+    ///
+    /// An engine may be running, if it is known to be at rest: what it writes meanwhile is noticed
+    /// ([`RuntimeError::StateChanged`]).
+    async fn back_up(
+        &self,
+        new: &NewBackup,
+        progress: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<Backup, RuntimeError>;
+
+    /// The kept copies of a game, oldest first.
+    async fn backups(&self, game: GameId) -> Result<Vec<Backup>, RuntimeError>;
+
+    /// Removes a kept copy; success if it is gone.
+    async fn remove_backup(&self, game: GameId, backup: &BackupId) -> Result<(), RuntimeError>;
+
+    /// Puts a copy back. What is in its place is moved aside, and stays. The same call under the
+    /// same name ends what was begun, and does nothing twice; the copy itself stays too. Cancelled
+    /// by dropping; then the state is where it was, or aside.
+    ///
+    /// No container may be at work in the directory ([`RuntimeError::DirectoryInUse`]).
+    async fn put_back(
+        &self,
+        game: GameId,
+        backup: &BackupId,
+        restore: &RestoreId,
+        progress: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<Backup, RuntimeError>;
+
+    /// Removes the copies of a game that are too many or too old; gives those that went.
+    async fn prune_backups(
+        &self,
+        game: GameId,
+        keep: Keep,
+        spared: &[BackupId],
+        now: Timestamp,
+    ) -> Result<Vec<BackupId>, RuntimeError> {
+        let going = backup::surplus(&self.backups(game).await?, keep, spared, now);
+        for id in &going {
+            self.remove_backup(game, id).await?;
+        }
+        Ok(going)
+    }
 
     /// The game's state directory on the engine's host, for people.
     fn state_path(&self, game: GameId) -> String;

@@ -42,6 +42,9 @@ pub enum RecordError {
     /// Another leader has taken over.
     #[error("another controller leads now; this one decides nothing more")]
     Deposed,
+    /// The slot of a turn that was to begin has one already: a clock had jumped.
+    #[error("the slot {0} has a turn already")]
+    SlotTaken(jiff::Timestamp),
     /// The database failed.
     #[error("the database could not record it")]
     Database(#[source] DbErr),
@@ -215,6 +218,22 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Whether what failed was a slot that has a turn: then the round has to look for another.
+    async fn explained(
+        &self,
+        result: Result<(), RecordError>,
+        recording: &Recording,
+    ) -> Result<(), RecordError> {
+        if let Err(RecordError::Database(_)) = &result
+            && let Ok(Some(slot)) = turns::taken_slot(&self.db, recording).await
+        {
+            return Err(RecordError::SlotTaken(slot));
+        }
+        result
+    }
+}
+
 async fn tell_lobby(db: &impl ConnectionTrait, recording: &Recording) -> Result<(), DbErr> {
     let timeline = recording.record.timeline;
     for NewLobbyEvent { kind, occurred_at, payload } in &recording.lobby {
@@ -254,12 +273,12 @@ async fn write_all(
                 tracing::warn!(error = &error as &dyn std::error::Error, "games are recorded one by one");
                 for (recording, done) in batch.drain(..) {
                     let alone = store.write(epoch, &[&recording]).await.map(drop);
-                    let _ = done.send(alone);
+                    let _ = done.send(store.explained(alone, &recording).await);
                 }
             }
             Err(error) => {
-                if let Some((_, done)) = batch.pop() {
-                    let _ = done.send(Err(error));
+                if let Some((recording, done)) = batch.pop() {
+                    let _ = done.send(store.explained(Err(error), &recording).await);
                 }
             }
         }

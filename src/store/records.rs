@@ -28,7 +28,8 @@ impl Store {
         let open: HashMap<_, _> =
             open.iter().filter_map(|row| Some((row.operation_id, to_open(row)?))).collect();
         let mut turns = self.open_turns().await?;
-        let slots = self.last_slots().await?;
+        let taken = self.taken_slots().await?;
+        let mut deferred = self.deferred_slots().await?;
         let mut players = self.mappings().await?;
         let mut standings = self.standings().await?;
         let rows = runtime_records::Entity::find().all(&self.db).await?;
@@ -37,11 +38,13 @@ impl Store {
             .map(|row| {
                 let operation = row.operation_id.and_then(|id| open.get(&id).cloned());
                 let game = GameId(row.game_id.0);
-                let turn = turns.remove(&(game, row.timeline));
-                let last_slot = slots.get(&(game, row.timeline)).copied();
+                let of = (game, row.timeline);
+                let turn = turns.remove(&of);
+                let deferred = deferred.remove(&of).unwrap_or_default();
+                let taken = taken.get(&of).copied().into_iter().collect();
                 let players = players.remove(&game).unwrap_or_default();
                 let standings = standings.remove(&game).unwrap_or_default();
-                (game, Record { turn, last_slot, players, standings, ..from_row(row, operation) })
+                (game, Record { turn, taken, deferred, players, standings, ..from_row(row, operation) })
             })
             .collect())
     }
@@ -120,7 +123,8 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         standings: Vec::new(),
         reported_at: row.reported_at.map(from_db),
         turn: None,
-        last_slot: None,
+        taken: Vec::new(),
+        deferred: Vec::new(),
         slot_cursor: row.slot_cursor.map(from_db),
         next_turn_at: row.next_turn_at.map(from_db),
         scheduled_by: row.scheduled_by.clone(),
@@ -179,7 +183,8 @@ pub(super) fn to_row(
         standings: _,
         reported_at,
         turn: _,
-        last_slot: _,
+        taken: _,
+        deferred: _,
         slot_cursor,
         next_turn_at,
         scheduled_by,

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
+use jiff::Timestamp;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use crate::game::record::Life;
 use crate::game::turn::{DecidedSlot, LedgerEntry, OpenTurn, TurnCause, TurnEnd, TurnState};
@@ -20,6 +23,9 @@ use super::{Store, StoreError};
 const MESSAGE: usize = 4_096;
 const SLOT_MESSAGE: usize = 1_024;
 
+/// What the database calls a slot that waits.
+const DEFERRED: &str = "deferred";
+
 impl Store {
     /// The turns that are not done, by game and timeline.
     pub(super) async fn open_turns(&self) -> Result<HashMap<(GameId, i64), OpenTurn>, StoreError> {
@@ -30,10 +36,25 @@ impl Store {
         Ok(rows.iter().filter_map(|row| Some(((GameId(row.game_id.0), row.timeline), open(row)?))).collect())
     }
 
-    /// The latest slot that has a turn, by game and timeline.
-    pub(super) async fn last_slots(&self) -> Result<HashMap<(GameId, i64), jiff::Timestamp>, StoreError> {
+    /// The slots that wait, by game and timeline, ascending.
+    pub(super) async fn deferred_slots(&self) -> Result<HashMap<(GameId, i64), Vec<Timestamp>>, StoreError> {
+        let rows = turn_slots::Entity::find()
+            .filter(turn_slots::Column::Decision.eq(DEFERRED))
+            .order_by_asc(turn_slots::Column::Slot)
+            .all(&self.db)
+            .await?;
+        let mut slots: HashMap<_, Vec<_>> = HashMap::new();
+        for row in rows {
+            slots.entry((GameId(row.game_id.0), row.timeline)).or_default().push(from_db(row.slot));
+        }
+        Ok(slots)
+    }
+
+    /// The latest slot that has a turn and is still ahead, by game and timeline. (None is, but after
+    /// a forced turn took the next one, or a clock had jumped.)
+    pub(super) async fn taken_slots(&self) -> Result<HashMap<(GameId, i64), Timestamp>, StoreError> {
         let rows: Vec<(DbUuid, i64, Option<sea_orm::prelude::DateTimeUtc>)> = turns::Entity::find()
-            .filter(turns::Column::Slot.is_not_null())
+            .filter(turns::Column::Slot.gt(to_db(Timestamp::now())))
             .select_only()
             .columns([turns::Column::GameId, turns::Column::Timeline])
             .column_as(turns::Column::Slot.max(), "slot")
@@ -55,7 +76,10 @@ fn open(row: &turns::Model) -> Option<OpenTurn> {
         Some(Life { container, started_at: row.container_started_at.clone()? })
     };
     let state = match row.state.as_str() {
-        "dispatched" => TurnState::Dispatched { life: life()?, at: from_db(row.dispatched_at?) },
+        "dispatched" => {
+            let at = from_db(row.dispatched_at?);
+            TurnState::Dispatched { life: life()?, at, deadline: row.deadline_at.map_or(at, from_db) }
+        }
         "failed" => TurnState::Failed {
             life: life()?,
             code: row.error_code.clone().unwrap_or_default(),
@@ -71,6 +95,28 @@ fn open(row: &turns::Model) -> Option<OpenTurn> {
         opened_at: from_db(row.opened_at),
         state,
     })
+}
+
+/// Finds a slot of this recording that another turn of its game has already.
+pub(super) async fn taken_slot(
+    db: &impl ConnectionTrait,
+    recording: &Recording,
+) -> Result<Option<Timestamp>, DbErr> {
+    use turns::Column as C;
+    for turn in recording.ledger.iter().map(|entry| &entry.turn) {
+        let Some(slot) = turn.slot else { continue };
+        let other = turns::Entity::find()
+            .filter(C::GameId.eq(DbUuid(recording.game.0)))
+            .filter(C::Timeline.eq(recording.record.timeline))
+            .filter(C::Slot.eq(to_db(slot)))
+            .filter(C::Number.ne(turn.number))
+            .one(db)
+            .await?;
+        if other.is_some() {
+            return Ok(Some(slot));
+        }
+    }
+    Ok(None)
 }
 
 /// Writes what became of turns and slots.
@@ -91,10 +137,17 @@ async fn write_turn(
 ) -> Result<(), DbErr> {
     let LedgerEntry { turn, end } = entry;
     let OpenTurn { number, cause, slot, attempts, opened_at, state } = turn;
-    let (mut word, life, at, error) = match state {
+    let (mut word, life, sent, error) = match state {
         TurnState::Pending => ("pending", None, None, None),
-        TurnState::Dispatched { life, at } => ("dispatched", Some(life), Some(*at), None),
+        TurnState::Dispatched { life, at, deadline } => {
+            ("dispatched", Some(life), Some((*at, *deadline)), None)
+        }
         TurnState::Failed { life, code, message } => ("failed", Some(life), None, Some((code, message))),
+    };
+    // A slot of the schedule nobody asked for.
+    let (requested_by, request_id) = match cause {
+        TurnCause::Schedule => (String::new(), String::new()),
+        TurnCause::Forced => (recording.requested_by.clone(), recording.request_id.clone()),
     };
     match end {
         Some(TurnEnd::Done) => word = "done",
@@ -112,12 +165,12 @@ async fn write_turn(
         container_id: Set(life.map(|life| life.container.to_string())),
         container_started_at: Set(life.map(|life| life.started_at.clone())),
         operation_id: Set(recording.record.operation.as_ref().map(|operation| DbUuid(operation.id.0))),
-        requested_by: Set(recording.requested_by.clone()),
-        request_id: Set(recording.request_id.clone()),
+        requested_by: Set(requested_by),
+        request_id: Set(request_id),
         opened_at: Set(to_db(*opened_at)),
-        dispatched_at: Set(at.map(to_db)),
-        deadline_at: Set(None),
-        finished_at: Set(end.map(|_| to_db(jiff::Timestamp::now()))),
+        dispatched_at: Set(sent.map(|(at, _)| to_db(at))),
+        deadline_at: Set(sent.map(|(_, deadline)| to_db(deadline))),
+        finished_at: Set(end.map(|_| to_db(Timestamp::now()))),
         error_code: Set(error.map(|(code, _)| cut(code, 128))),
         error_message: Set(error.map(|(_, message)| cut(message, MESSAGE))),
     };
@@ -127,8 +180,8 @@ async fn write_turn(
     if life.is_some() {
         moved.extend([C::ContainerId, C::ContainerStartedAt]);
     }
-    if at.is_some() {
-        moved.push(C::DispatchedAt);
+    if sent.is_some() {
+        moved.extend([C::DispatchedAt, C::DeadlineAt]);
     }
     if end.is_none() {
         moved.push(C::OperationId);
@@ -144,18 +197,31 @@ async fn write_slot(
     fate: &DecidedSlot,
 ) -> Result<(), DbErr> {
     use turn_slots::Column as C;
+    let (game, timeline) = (DbUuid(recording.game.0), recording.record.timeline);
+    if let Some(until) = fate.until {
+        // One row stands for all of them, also where they have waited one by one.
+        turn_slots::Entity::delete_many()
+            .filter(C::GameId.eq(game))
+            .filter(C::Timeline.eq(timeline))
+            .filter(C::Slot.between(to_db(fate.slot), to_db(until)))
+            .filter(C::Decision.eq(DEFERRED))
+            .exec(db)
+            .await?;
+    }
     let row = turn_slots::ActiveModel {
-        game_id: Set(DbUuid(recording.game.0)),
-        timeline: Set(recording.record.timeline),
+        game_id: Set(game),
+        timeline: Set(timeline),
         slot: Set(to_db(fate.slot)),
         decision: Set(fate.decision.to_owned()),
         reason: Set(cut(&fate.reason, 128)),
         message: Set(cut(&fate.message, SLOT_MESSAGE)),
         turn_number: Set(fate.turn),
-        decided_at: Set(to_db(jiff::Timestamp::now())),
+        decided_at: Set(to_db(Timestamp::now())),
     };
     let in_place = OnConflict::columns([C::GameId, C::Timeline, C::Slot])
         .update_columns([C::Decision, C::Reason, C::Message, C::TurnNumber, C::DecidedAt])
+        // A slot that has a turn keeps it, whatever a clock that jumped back says of it later.
+        .action_and_where(Expr::col((turn_slots::Entity, C::Decision)).is_not_in(["fired", "consumed"]))
         .to_owned();
     turn_slots::Entity::insert(row).on_conflict(in_place).exec_without_returning(db).await?;
     Ok(())

@@ -4,6 +4,7 @@
 mod adoption;
 mod blocked;
 mod counting;
+mod crowd;
 mod database_away;
 mod deletion;
 mod docker_silent;

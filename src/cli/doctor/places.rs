@@ -5,9 +5,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Finding;
-use crate::game::GameId;
 use crate::game::spec::RunAs;
-use crate::runtime::docker::StateRoot;
+use crate::game::{BackupReason, GameId, NewBackup};
+use crate::runtime::docker::{CopyError, StateRoot, Watch};
 
 const WHO: &str = "run gamekeeper as the directory's owner, or give the directory to this user (chown)";
 
@@ -63,46 +63,56 @@ pub(super) fn state_directories(within: &Path) -> Finding {
         }
     };
     match prove(&scratch.0) {
-        Ok((uid, gid)) => Finding::Ok(format!("made for {uid}:{gid}, copied and removed")),
+        Ok((uid, gid)) => Finding::Ok(format!("made for {uid}:{gid}, copied, put back and removed")),
         Err(error) => Finding::Fail(error.to_string(), advice.into()),
     }
 }
 
-/// Uses the runtime's own way of making and removing, with a state root of its own.
-fn prove(scratch: &Path) -> io::Result<(u32, u32)> {
+/// Uses the runtime's own ways of making, copying, putting back and removing, with a state root of
+/// its own.
+fn prove(scratch: &Path) -> Result<(u32, u32), CopyError> {
     let state = StateRoot::new(scratch.to_owned(), None);
-    let [game, copy] = [GameId(uuid::Uuid::now_v7()), GameId(uuid::Uuid::now_v7())];
-    for game in [game, copy] {
-        state.create(game, RunAs::Auto)?;
+    let game = GameId(uuid::Uuid::now_v7());
+    state.create(game, RunAs::Auto)?;
+    let directory = scratch.join(game.to_string());
+    let owner = fill(&directory)?;
+    let copy = NewBackup {
+        id: "doctor".parse().map_err(io::Error::other)?,
+        game,
+        taken_at: jiff::Timestamp::now(),
+        reason: BackupReason::Demand,
+        turn: None,
+        engine_version: None,
+        image_id: None,
+    };
+    state.copy(&copy, &Watch::nobody())?;
+    std::fs::write(turn(&directory), b"another turn")?;
+    state.put_back(game, &copy.id, &"doctor".parse().map_err(io::Error::other)?, &Watch::nobody())?;
+    if std::fs::read(turn(&directory))? != b"turn" {
+        return Err(io::Error::other("the copy is not what was copied").into());
     }
-    let [from, to] = [game, copy].map(|game| scratch.join(game.to_string()));
-    let owner = fill_and_copy(&from, &to)?;
-    for game in [game, copy] {
-        state.remove(game)?;
-    }
+    state.remove_backup(game, &copy.id)?;
+    state.remove(game)?;
     Ok(owner)
 }
 
-/// What an engine does, and what a backup does.
-fn fill_and_copy(from: &Path, to: &Path) -> io::Result<(u32, u32)> {
-    let owner = std::fs::metadata(from)?;
+/// What an engine does; gives the user that it belongs to.
+fn fill(directory: &Path) -> io::Result<(u32, u32)> {
+    let owner = std::fs::metadata(directory)?;
     let (uid, gid) = (owner.uid(), owner.gid());
-    let inner = from.join("turns");
+    let file = turn(directory);
+    let inner = directory.join("turns");
     std::fs::create_dir(&inner)?;
-    let file = inner.join("0001");
     std::fs::write(&file, b"turn")?;
     for made in [&inner, &file] {
         std::os::unix::fs::chown(made, Some(uid), Some(gid))?;
         std::fs::set_permissions(made, std::fs::Permissions::from_mode(0o700))?;
     }
-    std::fs::create_dir(to.join("turns"))?;
-    let copied = to.join("turns").join("0001");
-    std::fs::copy(&file, &copied)?;
-    std::os::unix::fs::chown(&copied, Some(uid), Some(gid))?;
-    if std::fs::read(&copied)? != b"turn" {
-        return Err(io::Error::other("the copy is not what was copied"));
-    }
     Ok((uid, gid))
+}
+
+fn turn(directory: &Path) -> PathBuf {
+    directory.join("turns").join("0001")
 }
 
 enum Probed {

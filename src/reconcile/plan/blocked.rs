@@ -180,7 +180,8 @@ impl Round<'_> {
                 self.record.current_turn = None;
                 self.record.timeline += 1;
                 self.record.turn = None;
-                self.record.last_slot = None;
+                self.record.taken.clear();
+                self.record.deferred.clear();
             }
             PARTIAL_INIT => {
                 // What lies there is harmless: as if nothing had been sent yet.

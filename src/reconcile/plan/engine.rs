@@ -8,13 +8,14 @@ use crate::game::container::Container;
 use crate::game::engine::{Answer, EngineState};
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::record::{AppliedSpec, Contents, Life};
-use crate::game::{ConditionType as C, Phase};
+use crate::game::{ConditionType as C, ContainerId, Phase};
 use crate::reconcile::backoff::{after, next_attempt};
 use crate::reconcile::observed::{EngineView, Looked, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
 
 use super::Round;
 use super::blocked::{PARTIAL_INIT, STATE_MISSING, TURN_WENT_BACK};
+use super::turns::Serving;
 
 /// The first looks at a starting engine follow each other quickly, then ever slower: a tenth of
 /// the time it has taken so far, within these bounds.
@@ -27,7 +28,7 @@ impl Round<'_> {
         let given_up = self.record.last_exit.as_ref().is_some_and(|exit| exit.life.as_ref() == Some(&life));
         if given_up {
             // Decided and counted before: its process has to end.
-            return self.remove_process(container);
+            return self.remove_process(&container.id);
         }
         if self.was.life().as_ref() != Some(&life) {
             self.no_longer_serving();
@@ -86,19 +87,24 @@ impl Round<'_> {
                     "The engine was not healthy within {} s: {why}",
                     self.policy.start_deadline.as_secs()
                 );
-                return self.give_up(life, container, "NeverHealthy", &message);
+                return self.give_up(life, "NeverHealthy", &message);
             }
             let waited = Duration::try_from(self.now.duration_since(began)).unwrap_or_default();
             let pause = (waited / 10).clamp(STARTING_PROBE.0, STARTING_PROBE.1);
             self.look_again(deadline);
-            return self.ask_after(life, container, after(at, pause), "it is not healthy yet");
+            return self.ask_after(
+                life,
+                container.reachable_at.as_deref(),
+                after(at, pause),
+                "it is not healthy yet",
+            );
         }
         if self.is_busy_with_a_turn(life) && container.reachable_at.is_some() {
             // Its silence does not count while it generates a turn.
             self.ready = self.was.phase == Phase::Running;
             return self.ask_after(
                 life,
-                container,
+                container.reachable_at.as_deref(),
                 after(at, self.policy.failing_probe_interval),
                 "it generates a turn",
             );
@@ -107,7 +113,7 @@ impl Round<'_> {
         self.keep_illness(at, life, why);
         if failures >= self.policy.restart_after || container.reachable_at.is_none() {
             let message = format!("The engine's process lives, but {failures} looks in a row failed: {why}");
-            return self.give_up(life, container, "Unreachable", &message);
+            return self.give_up(life, "Unreachable", &message);
         }
         if failures >= self.policy.unreachable_after {
             let message = format!("The engine's process lives, but it does not answer: {why}");
@@ -121,20 +127,20 @@ impl Round<'_> {
         }
         self.ask_after(
             life,
-            container,
+            container.reachable_at.as_deref(),
             after(at, self.policy.failing_probe_interval),
             "its last look failed",
         );
     }
 
-    pub(super) fn ask_after(&mut self, life: &Life, container: &Container, due: Timestamp, cause: &str) {
+    pub(super) fn ask_after(&mut self, life: &Life, endpoint: Option<&str>, due: Timestamp, cause: &str) {
         let asking = self.working().is_some();
         // A clock that jumped back must not put the next look off for ever.
         let due = due.min(after(self.now, self.policy.probe_interval.max(self.policy.start_deadline)));
         self.wait(if asking { Wait::Work } else { Wait::Engine });
-        match &container.reachable_at {
+        match endpoint {
             Some(endpoint) if self.now >= due && !asking => {
-                self.step(Step::ProbeEngine { life: life.clone(), endpoint: endpoint.clone() }, cause);
+                self.step(Step::ProbeEngine { life: life.clone(), endpoint: endpoint.to_owned() }, cause);
             }
             _ if asking => {}
             _ => self.look_again(due),
@@ -142,13 +148,13 @@ impl Round<'_> {
     }
 
     /// This process gets no more chances. On record before it is stopped, so that it counts once.
-    pub(super) fn give_up(&mut self, life: &Life, container: &Container, reason: &str, message: &str) {
+    pub(super) fn give_up(&mut self, life: &Life, reason: &str, message: &str) {
         self.no_longer_serving();
         self.count_exit(Some(life.clone()), None, false, reason, message);
-        self.remove_process(container);
+        self.remove_process(&life.container);
     }
 
-    fn remove_process(&mut self, container: &Container) {
+    fn remove_process(&mut self, container: &ContainerId) {
         if let Some(Work::Stopping(_)) = self.working() {
             return self.wait(Wait::Work);
         }
@@ -161,7 +167,7 @@ impl Round<'_> {
         if self.observation.failure.is_some() {
             return self.look_again(after(self.now, self.policy.backoff_first));
         }
-        let stop = Step::StopContainer { container: container.id.clone(), grace: self.policy.stop_grace };
+        let stop = Step::StopContainer { container: container.clone(), grace: self.policy.stop_grace };
         self.step(stop, "its engine is not healthy");
     }
 
@@ -184,7 +190,12 @@ impl Round<'_> {
                 "The game has been initialised, but its engine says that it has none. Nothing is sent: look at the state directory.",
             );
             let due = after(at, self.policy.probe_interval);
-            return self.ask_after(life, container, due, "a person may have mended it");
+            return self.ask_after(
+                life,
+                container.reachable_at.as_deref(),
+                due,
+                "a person may have mended it",
+            );
         }
         if let Some(Work::Initialising(_)) = self.working() {
             self.begin_start("its engine has no game yet");
@@ -213,7 +224,12 @@ impl Round<'_> {
                 "The engine was told to initialise, and says that it has no game, but something new lies in its state directory. Nothing is sent: empty the directory, or declare what lies there harmless with `unblock`.",
             );
             let due = after(at, self.policy.probe_interval);
-            return self.ask_after(life, container, due, "a person may have mended it");
+            return self.ask_after(
+                life,
+                container.reachable_at.as_deref(),
+                due,
+                "a person may have mended it",
+            );
         }
         self.record.init_baseline = Some(contents.clone());
         self.begin_start("its engine has no game yet");
@@ -247,7 +263,7 @@ impl Round<'_> {
         self.truths.holds(C::EngineHealthy, "Healthy", "The engine answers its health check.");
         if let Some(known) = self.record.current_turn.filter(|known| state.turn < *known) {
             let due = after(at, self.policy.probe_interval);
-            self.ask_after(life, container, due, "a person may have mended it");
+            self.ask_after(life, container.reachable_at.as_deref(), due, "a person may have mended it");
             self.no_longer_serving();
             return self.blocked(
                 TURN_WENT_BACK,
@@ -289,9 +305,15 @@ impl Round<'_> {
             self.end_operation(Ending::Succeeded);
         }
         self.forget_old_failures(healthy_since);
-        self.ask_after(life, container, after(at, self.policy.probe_interval), "it is time to look again");
-        let started = first_health && self.was.stopped_at > self.was.started_at;
-        self.turns(life, container, state, started);
+        self.ask_after(
+            life,
+            container.reachable_at.as_deref(),
+            after(at, self.policy.probe_interval),
+            "it is time to look again",
+        );
+        if let Some(endpoint) = container.reachable_at.as_deref() {
+            self.turns(Serving { life, endpoint, state, replaceable: true });
+        }
     }
 
     fn forget_old_failures(&mut self, healthy_since: Timestamp) {

@@ -15,6 +15,7 @@ mod engine;
 mod inputs;
 mod players;
 mod running;
+mod silent;
 mod starting;
 mod stopped;
 mod turns;
@@ -30,7 +31,7 @@ use crate::game::operation::{Ending, NewOperation, OperationKind};
 use crate::game::player::Report;
 use crate::game::record::Record;
 use crate::game::spec::{Desired, DesiredStatus, Source};
-use crate::game::turn::{DecidedSlot, LedgerEntry};
+use crate::game::turn::{DecidedSlot, LedgerEntry, OpenTurn, TurnState};
 use crate::game::{ConditionType as C, EngineVersion, Phase};
 
 use super::backoff::{after, next_attempt};
@@ -86,7 +87,9 @@ pub fn plan(desired: &Desired, record: &Record, observation: &Observation, polic
     round.absorb_failure();
     match (&observation.freeze, &observation.runtime) {
         (Some(freeze), runtime) => round.frozen(freeze, runtime),
-        (None, RuntimeView::Unknown { since, why }) => round.unknown(*since, why),
+        (None, RuntimeView::Unknown { since, why, engine }) => {
+            round.unknown(*since, why, engine.as_ref());
+        }
         (None, RuntimeView::Known(seen)) => round.known(seen),
     }
     round.finish()
@@ -104,6 +107,10 @@ struct Round<'a> {
     ready: bool,
     /// Why the new spec does not come true, while the engine goes on by the old one.
     unmet: Option<Unmet>,
+    /// The slots of the schedule have been looked at.
+    slots_seen: bool,
+    /// Why the next turn is late, if it is: reason and message.
+    late: Option<(String, String)>,
     plan: Parts,
 }
 
@@ -130,6 +137,11 @@ impl<'a> Round<'a> {
             record.next_attempt_at.filter(|at| *at <= after(now, policy.backoff_longest));
         record.start_began_at = record.start_began_at.map(|began| began.min(now));
         record.healthy_since = record.healthy_since.map(|since| since.min(now));
+        if let Some(OpenTurn { state: TurnState::Dispatched { at, deadline, .. }, .. }) = &mut record.turn
+            && *at > now
+        {
+            (*at, *deadline) = (now, after(now, policy.turn_deadline));
+        }
         // What is to be deleted counts from when that was first seen.
         record.deletion_seen_at = desired.deletion.map(|_| was.deletion_seen_at.unwrap_or(now));
         Self {
@@ -142,6 +154,8 @@ impl<'a> Round<'a> {
             truths: Truths::default(),
             ready: false,
             unmet: None,
+            slots_seen: false,
+            late: None,
             plan: Parts::default(),
         }
     }
@@ -149,29 +163,15 @@ impl<'a> Round<'a> {
     /// What Docker knows decides; see the module's documentation for the order.
     fn known(&mut self, seen: &Seen) {
         self.take_up_unblock();
-        if self.has_lost_its_state(seen) {
-            return;
+        if !self.has_lost_its_state(seen) {
+            self.turn_around();
+            match (self.desired.deletion, self.desired.status) {
+                (Some(deletion), _) => self.delete(seen, deletion),
+                (None, DesiredStatus::Stopped) => self.stop(seen),
+                (None, DesiredStatus::Running) => self.run(seen),
+            }
         }
-        self.turn_around();
-        match (self.desired.deletion, self.desired.status) {
-            (Some(deletion), _) => self.delete(seen, deletion),
-            (None, DesiredStatus::Stopped) => self.stop(seen),
-            (None, DesiredStatus::Running) => self.run(seen),
-        }
-    }
-
-    /// Docker cannot be asked: nothing is decided. A short silence is ridden out.
-    fn unknown(&mut self, since: Timestamp, why: &str) {
-        let shown_from = after(since, self.policy.silence);
-        self.wait(Wait::Docker);
-        self.record.observed_generation = self.was.observed_generation;
-        if self.now < shown_from {
-            return self.look_again(shown_from);
-        }
-        self.headline(Phase::Unknown, "DockerUnreachable", why);
-        for kind in [C::Ready, C::ContainerRunning] {
-            self.truths.unknown(kind, "DockerUnreachable", why);
-        }
+        self.hold_turns(true);
     }
 
     /// Failures on the way up say nothing about the way down, and the other way round; those of a

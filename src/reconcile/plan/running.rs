@@ -191,7 +191,7 @@ impl Round<'_> {
         let container = ours(seen).map(|container| container.id.clone());
         let asked = self.desired.requests.restart > self.record.observed_requests.restart;
         let drifted = self.record.applied.as_ref().is_some_and(|applied| applied != target);
-        if (asked || drifted) && matches!(self.working(), Some(Work::Generating(_))) {
+        if (asked || drifted) && self.is_in_flight(seen) {
             // It waits for the turn in flight; no other one begins in the round that sees its end.
             return;
         }

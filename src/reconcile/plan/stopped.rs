@@ -53,7 +53,9 @@ impl Round<'_> {
             | Phase::Invalid => false,
         };
         let was_stopped = was_down && self.was.operation.is_none();
-        self.record.stopped_at = Some(self.was.stopped_at.filter(|_| was_stopped).unwrap_or(self.now));
+        let stopped_at = self.was.stopped_at.filter(|_| was_stopped).unwrap_or(self.now);
+        self.record.stopped_at = Some(stopped_at);
+        self.slots_end_at(stopped_at);
         self.ready = true;
         self.end_operation(Ending::Succeeded);
     }

@@ -1,125 +1,62 @@
-//! Turns: settling the one that is open, opening the next, pausing.
+//! Turns: settling the one that is open, going on with it, pausing. (Which slot opens one is
+//! `slots`.)
 //!
 //! The desired turn is data. A turn is on record as sent before it is sent; what came of it is found
 //! out by asking which turn the engine is at, never by sending it again blindly: again only if the
 //! engine was asked after the last sending ended, says that it is at the turn before and not at
 //! work, and compares the number itself — or if its process was replaced meanwhile.
 
+mod slots;
+
 use jiff::Timestamp;
 
 use crate::game::ConditionType as C;
-use crate::game::container::Container;
-use crate::game::engine::EngineState;
+use crate::game::engine::{Answer, EngineState};
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::record::Life;
 use crate::game::spec::{Contract, DesiredStatus};
-use crate::game::turn::{DecidedSlot, LedgerEntry, OpenTurn, TurnCause, TurnEnd, TurnState};
+use crate::game::turn::{LedgerEntry, OpenTurn, TurnCause, TurnEnd, TurnState};
 use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{EngineView, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
-use crate::reconcile::turns::{Beginning, Cause, Decision, Fate, Look, Off, Request, Situation, decide};
+use crate::reconcile::turns::Situation;
 
-use super::Round;
+use super::{Round, ours};
 
-/// How soon an engine is asked again that says it generates a turn nobody waits for here.
+/// How soon an engine is asked again that generates a turn nobody waits for here.
 const GENERATING_PROBE: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// So often a turn is sent that is not done at its deadline, though the engine says each time that
+/// it is idle: a controller that was away for long is no reason to replace a process.
+const ATTEMPTS: u32 = 3;
 
 const AGAIN: &str = "it was sent before, and the engine says that it was not generated";
 
+/// An engine that has its game, as its turns need it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Serving<'a> {
+    /// Which process.
+    pub(super) life: &'a Life,
+    /// Where it is reached.
+    pub(super) endpoint: &'a str,
+    /// What it said.
+    pub(super) state: &'a EngineState,
+    /// Its process can be replaced: Docker answers.
+    pub(super) replaceable: bool,
+}
+
 impl Round<'_> {
-    /// The engine has its game and says at which turn it is. `started`: it was down by wish before.
-    pub(super) fn turns(&mut self, life: &Life, container: &Container, state: &EngineState, started: bool) {
-        let ended = self.settle(state);
-        let resumes = self.record.paused_at.is_some() && !self.desired.paused;
-        self.pause_or_resume(state);
+    /// The engine has its game and says at which turn it is.
+    pub(super) fn turns(&mut self, engine: Serving<'_>) {
+        let ended = self.settle(engine.state);
+        let resumes = self.pause_or_resume(engine.state.generating);
         if let Some(turn) = self.record.turn.clone() {
-            self.go_on_with(turn, life, container, state);
+            self.go_on_with(turn, engine);
         }
-        let in_flight = ended || state.generating || self.record.turn.is_some();
-        self.look_at_slots(life, container, state, self.situation(in_flight, resumes, started));
+        let in_flight = ended || engine.state.generating || self.record.turn.is_some();
+        let otherwise = if in_flight { Situation::TurnOpen } else { Situation::Ready };
+        self.look_at_slots(self.situation(resumes, otherwise), Some(engine));
         self.state_turns();
-    }
-
-    /// What the schedule is asked with.
-    fn situation(&self, in_flight: bool, resumes: bool, started: bool) -> Situation<'static> {
-        if self.record.slot_cursor.is_none() {
-            Situation::Begins(Beginning::Initialised)
-        } else if self.record.scheduled_by != self.scheduled_by() {
-            Situation::Begins(Beginning::ScheduleChanged)
-        } else if self.record.finished_at.is_some() {
-            Situation::Off(Off::Finished)
-        } else if resumes {
-            Situation::Begins(Beginning::Resumed)
-        } else if self.desired.paused || self.record.paused_at.is_some() {
-            Situation::Paused
-        } else if started {
-            Situation::Begins(Beginning::Started)
-        } else if in_flight {
-            Situation::TurnOpen
-        } else {
-            Situation::Ready
-        }
-    }
-
-    fn scheduled_by(&self) -> Option<String> {
-        let turns = &self.desired.spec.as_ref().ok()?.turns;
-        Some(format!("{} {}", turns.schedule.as_deref().unwrap_or_default(), turns.time_zone))
-    }
-
-    /// What becomes of the slots that passed, and whether a turn begins.
-    fn look_at_slots(
-        &mut self,
-        life: &Life,
-        container: &Container,
-        state: &EngineState,
-        situation: Situation<'_>,
-    ) {
-        let Ok(spec) = &self.desired.spec else { return };
-        let forced = self.desired.requests.force_turn > self.record.observed_requests.force_turn;
-        // Ahead of the cursor only after a forced turn took a slot of a schedule that then changed, or
-        // after a clock had jumped.
-        let cursor = self.record.slot_cursor;
-        let ahead = self.record.last_slot.filter(|slot| cursor.is_none_or(|cursor| *slot > cursor));
-        let look = Look { now: self.now, cursor, situation, forced, taken: ahead.as_slice() };
-        let Ok(Decision { open, decided, deferred: _, request, cursor, reset_from: _, next_turn, look_at }) =
-            decide(&spec.turns, &look)
-        else {
-            return;
-        };
-        self.record.scheduled_by = self.scheduled_by();
-        self.record.slot_cursor = Some(cursor.unwrap_or(self.now));
-        self.record.next_turn_at = next_turn;
-        let number = state.turn + 1;
-        self.plan.slots.extend(decided.into_iter().map(|fate| DecidedSlot {
-            turn: matches!(fate.fate, Fate::Fired | Fate::Coalesced | Fate::Consumed).then_some(number),
-            slot: fate.slot,
-            decision: fate.fate.as_str(),
-            reason: fate.reason,
-            message: fate.message,
-        }));
-        if let Some(at) = look_at {
-            self.look_again(at);
-        }
-        match request {
-            Request::None | Request::Kept => {}
-            Request::Granted => self.record.observed_requests.force_turn = self.desired.requests.force_turn,
-            Request::Refused { message, .. } => self.refuse_forced(message),
-        }
-        if let Some(opening) = open {
-            let cause = match opening.cause {
-                Cause::Schedule { .. } => TurnCause::Schedule,
-                Cause::Forced { .. } => TurnCause::Forced,
-            };
-            let turn = OpenTurn {
-                number,
-                cause,
-                slot: opening.cause.slot(),
-                attempts: 0,
-                opened_at: self.now,
-                state: TurnState::Pending,
-            };
-            self.send(turn, life, container, state, &opening.why);
-        }
     }
 
     /// The engine is at the turn that was open, or past it.
@@ -132,9 +69,11 @@ impl Round<'_> {
         true
     }
 
-    /// The pause is acknowledged once no turn is in flight, and from then on none is sent.
-    fn pause_or_resume(&mut self, state: &EngineState) {
-        let in_flight = self.record.turn.as_ref().is_some_and(is_sent) || state.generating;
+    /// The pause is acknowledged once no turn is in flight, and from then on none is sent. True if
+    /// the game goes on from here.
+    fn pause_or_resume(&mut self, generating: bool) -> bool {
+        let in_flight = self.record.turn.as_ref().is_some_and(is_sent) || generating;
+        let resumes = self.record.paused_at.is_some() && !self.desired.paused;
         match (self.desired.paused, self.record.paused_at) {
             (true, None) if !in_flight => {
                 self.abandon("the game is paused");
@@ -147,6 +86,7 @@ impl Round<'_> {
             }
             (true, _) | (false, None) => {}
         }
+        resumes
     }
 
     /// An operation that is done as it is decided.
@@ -168,48 +108,43 @@ impl Round<'_> {
     }
 
     /// A turn is open, and the engine is not there yet.
-    fn go_on_with(&mut self, turn: OpenTurn, life: &Life, container: &Container, state: &EngineState) {
+    fn go_on_with(&mut self, turn: OpenTurn, engine: Serving<'_>) {
         match &turn.state {
-            TurnState::Pending => self.send(turn, life, container, state, "it was open"),
-            TurnState::Dispatched { life: sent_to, .. } if sent_to != life => {
+            TurnState::Pending => self.send(turn, engine, "it was open"),
+            TurnState::Dispatched { life: sent_to, .. } | TurnState::Failed { life: sent_to, .. }
+                if sent_to != engine.life =>
+            {
                 // The process that it was sent to is gone, and this one says that it is at the turn before.
-                self.send(turn, life, container, state, AGAIN);
-            }
-            TurnState::Failed { life: sent_to, .. } if sent_to != life => {
-                self.send(turn, life, container, state, AGAIN);
+                self.send(turn, engine, AGAIN);
             }
             TurnState::Failed { code, message, .. } => {
                 let (code, message) = (code.clone(), message.clone());
-                self.give_up(life, container, &code, &message);
+                self.give_up_on(engine, &code, &message);
             }
-            TurnState::Dispatched { at, .. } => {
-                let sent = *at;
-                let deadline = after(sent, self.policy.turn_deadline);
-                if self.now >= deadline {
-                    return self.overdue(turn, life, container);
+            TurnState::Dispatched { at, deadline, .. } => {
+                let (sent, deadline) = (*at, *deadline);
+                if let Some(Work::Generating(_)) = self.working() {
+                    // The call has the same deadline, by a clock that does not jump.
+                    return self.wait(Wait::Work);
                 }
-                self.look_again(deadline);
-                self.wait_or_ask_or_send(turn, sent, life, container, state);
+                if self.now >= deadline && (engine.state.generating || turn.attempts >= ATTEMPTS) {
+                    return self.overdue(turn, engine);
+                }
+                if self.now < deadline {
+                    self.look_again(deadline);
+                }
+                self.ask_or_send(turn, sent, engine);
             }
         }
     }
 
-    fn wait_or_ask_or_send(
-        &mut self,
-        turn: OpenTurn,
-        sent: Timestamp,
-        life: &Life,
-        container: &Container,
-        state: &EngineState,
-    ) {
-        if let Some(Work::Generating(_)) = self.working() {
-            return self.wait(Wait::Work);
-        }
-        if state.generating {
+    /// Nobody waits for an answer any more: it was lost, or it was a refusal.
+    fn ask_or_send(&mut self, turn: OpenTurn, sent: Timestamp, engine: Serving<'_>) {
+        if engine.state.generating {
             self.wait(Wait::Engine);
-            return self.ask_after(life, container, after(self.now, GENERATING_PROBE), "it generates a turn");
+            let due = after(self.now, GENERATING_PROBE);
+            return self.ask_after(engine.life, Some(engine.endpoint), due, "it generates a turn");
         }
-        // Nobody waits for an answer any more: it was lost, or it was a refusal.
         let contract = self.record.applied.as_ref().map(|applied| applied.contract);
         match contract {
             Some(Contract::GamekeeperV1) => {
@@ -219,60 +154,64 @@ impl Round<'_> {
                 if self.now < due {
                     return self.look_again(due);
                 }
-                self.send(turn, life, container, state, AGAIN);
+                self.send(turn, engine, AGAIN);
             }
             Some(Contract::PlainV0) | None => {
                 let message = "The answer to a turn was lost, and this engine cannot compare its number: its process is replaced before it is asked again.";
-                self.fail(turn, life, "TurnUnsettled", message);
-                self.give_up(life, container, "TurnUnsettled", message);
+                self.fail(turn, engine.life, "TurnUnsettled", message);
+                self.give_up_on(engine, "TurnUnsettled", message);
             }
         }
     }
 
-    fn overdue(&mut self, turn: OpenTurn, life: &Life, container: &Container) {
+    fn overdue(&mut self, turn: OpenTurn, engine: Serving<'_>) {
         let message = format!(
             "Turn {} was not done within {} s; the engine's process is replaced and then asked.",
             turn.number,
             self.policy.turn_deadline.as_secs()
         );
-        self.fail(turn, life, "TurnOverdue", &message);
-        self.give_up(life, container, "TurnOverdue", &message);
+        self.fail(turn, engine.life, "TurnOverdue", &message);
+        self.give_up_on(engine, "TurnOverdue", &message);
+    }
+
+    /// Its process gets no more chances, once Docker can be asked to end it.
+    fn give_up_on(&mut self, engine: Serving<'_>, code: &str, message: &str) {
+        if engine.replaceable {
+            self.give_up(engine.life, code, message);
+        } else {
+            self.wait(Wait::Docker);
+        }
     }
 
     fn fail(&mut self, mut turn: OpenTurn, life: &Life, code: &str, message: &str) {
         turn.state =
             TurnState::Failed { life: life.clone(), code: code.to_owned(), message: message.to_owned() };
-        self.truths.fails(C::TurnsOnTime, code, message);
         self.record.turn = Some(turn.clone());
         self.plan.ledger.push(LedgerEntry { turn, end: None });
     }
 
     /// On record as sent, then sent.
-    fn send(
-        &mut self,
-        mut turn: OpenTurn,
-        life: &Life,
-        container: &Container,
-        state: &EngineState,
-        why: &str,
-    ) {
+    fn send(&mut self, mut turn: OpenTurn, engine: Serving<'_>, why: &str) {
         if self.working().is_some() {
             return self.wait(Wait::Work);
         }
-        let Some(endpoint) = container.reachable_at.clone() else { return };
         let kind = match turn.cause {
             TurnCause::Schedule => OperationKind::Turn,
             TurnCause::Forced => OperationKind::ForceNextTurn,
         };
         self.begin_operation(kind, why);
         turn.attempts = turn.attempts.saturating_add(1);
-        self.record.last_slot = self.record.last_slot.max(turn.slot);
-        turn.state = TurnState::Dispatched { life: life.clone(), at: self.now };
+        let now = self.now;
+        self.record.taken.retain(|slot| *slot > now);
+        self.record.taken.extend(turn.slot.filter(|slot| *slot > now && turn.attempts == 1));
+        let deadline = after(now, self.policy.turn_deadline);
+        turn.state = TurnState::Dispatched { life: engine.life.clone(), at: now, deadline };
         self.record.turn = Some(turn.clone());
         self.plan.ledger.push(LedgerEntry { turn, end: None });
         self.wait(Wait::Work);
-        self.look_again(after(self.now, self.policy.turn_deadline));
-        self.step(Step::GenerateTurn { life: life.clone(), endpoint, from: state.turn }, why);
+        self.look_again(deadline);
+        let (life, endpoint) = (engine.life.clone(), engine.endpoint.to_owned());
+        self.step(Step::GenerateTurn { life, endpoint, from: engine.state.turn }, why);
     }
 
     /// A turn asked for that cannot be: consumed, and said.
@@ -290,17 +229,29 @@ impl Round<'_> {
         }
     }
 
+    /// Whether the turns are on time: a turn that failed or takes too long is told first, then a
+    /// slot that waits.
     fn state_turns(&mut self) {
-        let failed =
-            self.record.turn.as_ref().is_some_and(|turn| matches!(turn.state, TurnState::Failed { .. }));
-        if !failed {
-            self.truths.holds(C::TurnsOnTime, "OnTime", "No turn is overdue.");
+        let late = match &self.record.turn {
+            Some(OpenTurn { state: TurnState::Failed { code, message, .. }, .. }) => {
+                Some((code.clone(), message.clone()))
+            }
+            Some(turn) if self.now >= after(turn.opened_at, self.policy.turn_deadline) => {
+                let OpenTurn { number, opened_at, .. } = turn;
+                let message = format!("Turn {number} was opened at {opened_at}, and is not done yet.");
+                Some(("TurnOverdue".to_owned(), message))
+            }
+            Some(_) | None => self.late.clone(),
+        };
+        match late {
+            Some((code, message)) => self.truths.fails(C::TurnsOnTime, &code, message),
+            None => self.truths.holds(C::TurnsOnTime, "OnTime", "No turn is overdue."),
         }
     }
 
     /// On the way down: a turn in flight gets a while to end. True while it is waited for.
     pub(super) fn waits_for_turn(&mut self, seen: &Seen) -> bool {
-        if let Some(state) = said(seen) {
+        if let Some((_, state)) = said(seen) {
             let state = state.clone();
             if self.record.current_turn.is_none_or(|known| state.turn >= known) {
                 self.record.current_turn = Some(state.turn);
@@ -308,9 +259,8 @@ impl Round<'_> {
             }
         }
         self.abandon("the game is being stopped");
-        let in_flight = matches!(self.working(), Some(Work::Generating(_)));
         let down = self.desired.status == DesiredStatus::Stopped && self.desired.stop_now;
-        if !in_flight || down {
+        if !self.is_in_flight(seen) || down {
             self.record.turn_wait_until = None;
             return false;
         }
@@ -321,17 +271,42 @@ impl Round<'_> {
         if self.now >= until || until > after(self.now, wait) {
             return false;
         }
-        self.wait(Wait::Work);
         self.look_again(until);
+        self.ask_about_the_turn(seen);
         true
+    }
+
+    /// A turn may be at work in the process that runs: sent, and the engine has not said since that
+    /// it is idle.
+    pub(super) fn is_in_flight(&self, seen: &Seen) -> bool {
+        if let Some(Work::Generating(_)) = self.working() {
+            return true;
+        }
+        let life = ours(seen).filter(|container| container.reachable_at.is_some()).and_then(|c| c.life());
+        match (&self.record.turn, life) {
+            (Some(OpenTurn { state: TurnState::Dispatched { life: sent_to, at, .. }, .. }), Some(life)) => {
+                let idle = |(asked, state): (Timestamp, &EngineState)| asked >= *at && !state.generating;
+                *sent_to == life && !said(seen).is_some_and(idle)
+            }
+            (Some(_) | None, _) => false,
+        }
+    }
+
+    /// While its end is waited for and nobody here holds the call, the engine is asked.
+    fn ask_about_the_turn(&mut self, seen: &Seen) {
+        let Some(container) = ours(seen) else { return };
+        let Some(life) = container.life() else { return };
+        let due = match &seen.engine {
+            EngineView::Said { life: answered, at, .. } if *answered == life => after(*at, GENERATING_PROBE),
+            EngineView::Said { .. } | EngineView::NotAsked => self.now,
+        };
+        self.ask_after(&life, container.reachable_at.as_deref(), due, "a turn may be in flight");
     }
 
     /// A turn of this engine is in flight: its silence does not count before the turn's deadline.
     pub(super) fn is_busy_with_a_turn(&self, life: &Life) -> bool {
         self.record.turn.as_ref().is_some_and(|turn| match &turn.state {
-            TurnState::Dispatched { life: sent_to, at } => {
-                sent_to == life && self.now < after(*at, self.policy.turn_deadline)
-            }
+            TurnState::Dispatched { life: sent_to, deadline, .. } => sent_to == life && self.now < *deadline,
             TurnState::Pending | TurnState::Failed { .. } => false,
         })
     }
@@ -350,13 +325,12 @@ fn is_sent(turn: &OpenTurn) -> bool {
     }
 }
 
-/// What the present life of the container said last.
-fn said(seen: &Seen) -> Option<&EngineState> {
-    use crate::game::engine::Answer;
-    let life = seen.container.as_ref()?.life()?;
+/// What the present life of the container said last, and when.
+fn said(seen: &Seen) -> Option<(Timestamp, &EngineState)> {
+    let life = ours(seen)?.life()?;
     match &seen.engine {
-        EngineView::Said { life: answered, answer: Answer::Has(state), .. } if *answered == life => {
-            Some(state)
+        EngineView::Said { life: answered, at, answer: Answer::Has(state), .. } if *answered == life => {
+            Some((*at, state))
         }
         EngineView::Said { .. } | EngineView::NotAsked => None,
     }

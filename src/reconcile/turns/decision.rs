@@ -67,6 +67,8 @@ impl Cause {
 pub struct SlotFate {
     /// When it was due by the schedule.
     pub slot: Timestamp,
+    /// Where the row stands for several: the last of them.
+    pub until: Option<Timestamp>,
     /// What became of it.
     pub fate: Fate,
     /// One CamelCase word.

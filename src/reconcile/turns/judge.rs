@@ -199,6 +199,7 @@ impl<'a> Judge<'a> {
         if let Some(slot) = takes {
             self.decision.decided.push(SlotFate {
                 slot,
+                until: None,
                 fate: Fate::Consumed,
                 reason: reason::FORCED_TURN.to_owned(),
                 message: words::CONSUMED.to_owned(),
@@ -247,13 +248,15 @@ impl<'a> Judge<'a> {
     fn rows<'w>(&self, fate: impl Fn(Timestamp) -> (Fate, &'w str, String)) -> Vec<SlotFate> {
         let row = |slot, (fate, reason, message): (Fate, &str, String)| SlotFate {
             slot,
+            until: None,
             fate,
             reason: reason.to_owned(),
             message,
         };
         let earlier = self.passed.earlier.map(|earlier| {
             let (fate, reason, message) = fate(earlier.last);
-            row(earlier.first, (fate, reason, words::for_several(&message, &earlier)))
+            let message = words::for_several(&message, &earlier);
+            SlotFate { until: Some(earlier.last), ..row(earlier.first, (fate, reason, message)) }
         });
         let newest = self.passed.newest.iter().filter(|slot| !self.look.taken.contains(slot));
         earlier.into_iter().chain(newest.map(|slot| row(*slot, fate(*slot)))).collect()

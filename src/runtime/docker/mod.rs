@@ -9,10 +9,13 @@
 //! process that sets up logging must hold the target `bollard` at `info` or above.
 
 mod ask;
+mod beneath;
 mod container;
 mod contents;
+mod copies;
 mod credentials;
 mod daemon;
+mod effects;
 mod endpoint;
 mod error;
 mod event;
@@ -27,6 +30,7 @@ mod observed;
 mod remove_tree;
 mod sentinel;
 pub mod settings;
+mod small_file;
 mod state;
 mod text;
 mod transport;
@@ -41,16 +45,19 @@ use bollard::Docker;
 use futures::stream::BoxStream;
 use tokio::sync::{Mutex, OnceCell};
 
+pub use copies::{CopyError, Watch};
 pub use settings::{Deadlines, EndpointMode, PullPolicy, Settings};
 pub use state::StateRoot;
 
 use super::{
-    Container, ImageSelector, Listed, LogOptions, NewContainer, PullProgress, Runtime, RuntimeError,
-    RuntimeEvent, RuntimeIdentity, StateDirectory, StateRootLook,
+    Container, CopyProgress, ImageSelector, Listed, LogOptions, NewContainer, PullProgress, Runtime,
+    RuntimeError, RuntimeEvent, RuntimeIdentity, StateDirectory, StateRootLook,
 };
 use crate::game::record::Contents;
 use crate::game::spec::RunAs;
-use crate::game::{ContainerId, GameId, ImageId, ImageRef, NetworkId};
+use crate::game::{
+    Backup, BackupId, ContainerId, GameId, ImageId, ImageRef, NetworkId, NewBackup, RestoreId,
+};
 use endpoint::Reach;
 use error::if_there;
 use host::Environment;
@@ -114,6 +121,34 @@ impl DockerRuntime {
 }
 
 impl DockerRuntime {
+    /// Works on copies, away from the threads that serve everybody, and tells how far it is. It may
+    /// take as long as it likes, and no longer than anybody waits for it; what it may not is to stand
+    /// still.
+    async fn on_copies<T: Send + 'static>(
+        &self,
+        game: GameId,
+        verb: &'static str,
+        progress: &(dyn Fn(CopyProgress) + Send + Sync),
+        work: impl FnOnce(&StateRoot, &Watch) -> Result<T, CopyError> + Send + 'static,
+    ) -> Result<T, RuntimeError> {
+        let state = Arc::clone(&self.state);
+        let (watch, mut waiting) = Watch::new();
+        let mut task = tokio::task::spawn_blocking(move || work(&state, &watch));
+        let after = self.settings.deadlines.copy_silence;
+        let failed = |error| self.state.error(Some(game), verb, error);
+        loop {
+            let silence = tokio::time::sleep(after);
+            tokio::select! {
+                done = &mut task => {
+                    let done = done.map_err(|panicked| failed(io::Error::other(panicked)))?;
+                    return done.map_err(|error| error.told(failed));
+                }
+                Ok(()) = waiting.progress.changed() => progress(*waiting.progress.borrow_and_update()),
+                () = silence => return Err(RuntimeError::TimedOut { call: "state copy", after }),
+            }
+        }
+    }
+
     /// A container of this game that somebody gave another name: the labels decide, not the name.
     async fn renamed(
         &self,
@@ -252,6 +287,38 @@ impl Runtime for DockerRuntime {
 
     async fn keep_high_water(&self, high_water: i64) -> Result<(), RuntimeError> {
         self.on_disk(None, "written", move |state| state.keep_high_water(high_water)).await
+    }
+
+    async fn back_up(
+        &self,
+        new: &NewBackup,
+        progress: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<Backup, RuntimeError> {
+        let new = new.clone();
+        self.on_copies(new.game, "copied", progress, move |state, watch| state.copy(&new, watch)).await
+    }
+
+    async fn backups(&self, game: GameId) -> Result<Vec<Backup>, RuntimeError> {
+        self.on_copies(game, "examined for copies", &|_| {}, move |state, _| state.backups(game)).await
+    }
+
+    async fn remove_backup(&self, game: GameId, backup: &BackupId) -> Result<(), RuntimeError> {
+        let id = backup.clone();
+        let work = move |state: &StateRoot, _: &Watch| state.remove_backup(game, &id);
+        self.on_copies(game, "rid of a copy", &|_| {}, work).await
+    }
+
+    async fn put_back(
+        &self,
+        game: GameId,
+        backup: &BackupId,
+        restore: &RestoreId,
+        progress: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<Backup, RuntimeError> {
+        self.check_directory_is_free(game, None).await?;
+        let (id, restore) = (backup.clone(), restore.clone());
+        let work = move |state: &StateRoot, watch: &Watch| state.put_back(game, &id, &restore, watch);
+        self.on_copies(game, "put back", progress, work).await
     }
 
     fn state_path(&self, game: GameId) -> String {

@@ -10,28 +10,28 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::fs::Mode;
 use rustix::io::Errno;
 
-const DIRECTORY: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+use super::beneath::{mounted, names, open_on_same_mount};
+use super::effects;
 
 /// Removes what is in the directory, and leaves it empty.
 pub(super) fn empty(top: &OwnedFd) -> io::Result<()> {
     let mut moved = 0_u64;
     loop {
-        let entries = entries(top)?;
+        let entries = names(top)?;
         if entries.is_empty() {
             return Ok(());
         }
         for entry in entries {
             if let Some(directory) = remove_or_open(top, &entry)? {
-                for inner in self::entries(&directory)? {
+                for inner in names(&directory)? {
                     if !removed(&directory, &inner)? {
                         move_up(&directory, &inner, top, &mut moved)?;
                     }
                 }
-                gone(rustix::fs::unlinkat(top, &entry, AtFlags::REMOVEDIR))?;
+                effects::remove_directory(top, &entry)?;
             }
         }
     }
@@ -55,19 +55,9 @@ fn remove_or_open(parent: &OwnedFd, name: &CString) -> io::Result<Option<OwnedFd
     }
 }
 
-/// Opens a directory by its one name, unless another file system is mounted there.
-fn open_on_same_mount(parent: &OwnedFd, name: &CString) -> rustix::io::Result<OwnedFd> {
-    let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
-    match rustix::fs::openat2(parent, name, DIRECTORY, Mode::empty(), resolve) {
-        // A kernel before 5.6, or a filter of system calls that is as old: mounts cannot be told.
-        Err(Errno::NOSYS | Errno::PERM) => rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()),
-        opened => opened,
-    }
-}
-
 /// Removes what is no directory; says whether it is gone.
 fn removed(parent: &OwnedFd, name: &CString) -> io::Result<bool> {
-    match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
+    match effects::unlink(parent, name) {
         Ok(()) | Err(Errno::NOENT) => Ok(true),
         // Linux says the first of a directory, POSIX the second, which may also mean what it says:
         // then the attempt to open it, or to remove it as a directory, fails in its turn.
@@ -80,34 +70,11 @@ fn move_up(from: &OwnedFd, name: &CString, top: &OwnedFd, moved: &mut u64) -> io
     loop {
         *moved += 1;
         let place = format!(".removed-{moved}");
-        match rustix::fs::renameat_with(from, name, top, place, RenameFlags::NOREPLACE) {
+        match effects::rename_new(from, name, top, place) {
             Err(Errno::EXIST) => {}
             Err(Errno::BUSY) => return Err(mounted(name)),
-            other => return gone(other),
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            Err(error) => return Err(error.into()),
         }
-    }
-}
-
-fn mounted(name: &CString) -> io::Error {
-    let name = crate::runtime::docker::text::one_line(&name.to_string_lossy());
-    io::Error::other(format!("something is mounted at {name} in it; unmount it first"))
-}
-
-fn entries(directory: &OwnedFd) -> io::Result<Vec<CString>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            names.push(name.to_owned());
-        }
-    }
-    Ok(names)
-}
-
-fn gone(result: rustix::io::Result<()>) -> io::Result<()> {
-    match result {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }

@@ -6,22 +6,28 @@
 //! relative to the root's handle, and written beside its place and then moved there.
 
 use std::fs::{File, TryLockError};
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::state::{StateRoot, open_beneath};
+use super::beneath;
+use super::small_file::{self, forget, replace};
+use super::state::StateRoot;
 use crate::runtime::StateRootLook;
 
-const DIRECTORY: &str = ".gamekeeper";
+pub(super) const DIRECTORY: &str = ".gamekeeper";
 const SENTINEL: &str = "instance";
 const HIGH_WATER: &str = "high-water";
 const LOCK: &str = "lock";
 
 /// The longest file that is read here, in bytes: an identity or a number.
 const LONGEST: u64 = 256;
+
+fn read(own: &OwnedFd, name: &str) -> io::Result<Option<String>> {
+    small_file::read(own, name, LONGEST)
+}
 
 impl StateRoot {
     /// Whose it is, and how far things had come. Takes its lock where it is this instance's.
@@ -48,7 +54,7 @@ impl StateRoot {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
-        let own = open_beneath(&root, DIRECTORY)?;
+        let own = beneath::open(&root, DIRECTORY)?;
         let instance = self.instance().ok_or_else(|| io::Error::other("no instance to bind it to"))?;
         if read(&own, SENTINEL)?.is_some_and(|other| other != instance.to_string()) {
             forget(&own, HIGH_WATER)?;
@@ -61,7 +67,7 @@ impl StateRoot {
     pub(super) fn keep_high_water(&self, high_water: i64) -> io::Result<()> {
         let root = self.open()?;
         self.check(&root)?;
-        let own = open_beneath(&root, DIRECTORY)?;
+        let own = beneath::open(&root, DIRECTORY)?;
         // It never goes back: that is what it is for.
         let kept = read(&own, HIGH_WATER)?.and_then(|text| text.parse::<i64>().ok());
         if kept.is_some_and(|kept| kept >= high_water) {
@@ -74,7 +80,7 @@ impl StateRoot {
     /// removed in it.
     pub(super) fn check(&self, root: &OwnedFd) -> io::Result<()> {
         let Some(instance) = self.instance() else { return Ok(()) };
-        let found = match open_beneath(root, DIRECTORY) {
+        let found = match beneath::open(root, DIRECTORY) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             own => read(&own?, SENTINEL)?,
         };
@@ -90,10 +96,7 @@ impl StateRoot {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             root => root?,
         };
-        match open_beneath(&root, DIRECTORY) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            own => own.map(Some),
-        }
+        beneath::open_if_there(&root, DIRECTORY)
     }
 
     /// Whether this process works in it alone. Held until the process ends.
@@ -119,36 +122,6 @@ impl StateRoot {
 #[derive(Debug, thiserror::Error)]
 #[error("the state root is not this database's (any more): is its disk mounted?")]
 pub(super) struct NotOurs;
-
-fn read(own: &OwnedFd, name: &str) -> io::Result<Option<String>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(own, name, flags, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(None),
-        file => File::from(file?),
-    };
-    let mut text = String::new();
-    file.take(LONGEST).read_to_string(&mut text)?;
-    Ok(Some(text.trim().to_owned()))
-}
-
-fn forget(own: &OwnedFd, name: &str) -> io::Result<()> {
-    match rustix::fs::unlinkat(own, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Half of it is never seen: it is written beside its place, flushed, and moved there.
-fn replace(own: &OwnedFd, name: &str, text: &str) -> io::Result<()> {
-    let beside = format!("{name}.new");
-    forget(own, &beside)?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::openat(own, &beside, flags, Mode::RUSR | Mode::WUSR)?);
-    writeln!(file, "{text}")?;
-    file.sync_all()?;
-    rustix::fs::renameat(own, &beside, own, name)?;
-    Ok(rustix::fs::fsync(own)?)
-}
 
 #[cfg(test)]
 mod tests {

@@ -101,6 +101,8 @@ pub struct Deadlines {
     pub pull_silence: Duration,
     /// Work on a state directory.
     pub state_directory: Duration,
+    /// The longest silence of a copy that still goes on.
+    pub copy_silence: Duration,
 }
 
 impl Default for Deadlines {
@@ -111,6 +113,7 @@ impl Default for Deadlines {
             stop_margin: Duration::from_secs(30),
             pull_silence: Duration::from_secs(300),
             state_directory: Duration::from_secs(120),
+            copy_silence: Duration::from_secs(300),
         }
     }
 }

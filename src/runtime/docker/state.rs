@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::daemon::{User, directory_owner};
-use super::{contents, remove_tree, sentinel};
+use super::{beneath, contents, remove_tree, sentinel};
 use crate::game::spec::RunAs;
 use crate::game::{GameId, InstanceId};
 use crate::runtime::{RuntimeError, StateDirectory};
@@ -27,9 +27,6 @@ const OWNED_MODE: u32 = 0o700;
 /// … unless the image decides who the owner is.
 const SHARED_MODE: u32 = 0o777;
 
-const DIRECTORY: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
 /// The state root.
 #[derive(Debug)]
 pub struct StateRoot {
@@ -37,12 +34,14 @@ pub struct StateRoot {
     instance: Option<InstanceId>,
     /// Held from the first look at it as long as the process lives.
     pub(super) lock: Mutex<Option<File>>,
+    /// The games whose copies are being worked on.
+    pub(super) copying: Mutex<HashSet<GameId>>,
 }
 
 impl StateRoot {
     /// The state root at this path, which belongs to this instance; none: to nobody in particular.
     pub fn new(path: PathBuf, instance: Option<InstanceId>) -> Self {
-        Self { path, instance, lock: Mutex::new(None) }
+        Self { path, instance, lock: Mutex::new(None), copying: Mutex::default() }
     }
 
     pub(super) fn instance(&self) -> Option<InstanceId> {
@@ -76,8 +75,8 @@ impl StateRoot {
             Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => {
                 let name = game.to_string();
                 let empty = |directory: io::Result<OwnedFd>| directory.and_then(|it| contents::is_empty(&it));
-                let directory = open_beneath(&root, &name);
-                let place = directory.as_ref().ok().map(|directory| open_beneath(directory, &name));
+                let directory = beneath::open(&root, &name);
+                let place = directory.as_ref().ok().map(|directory| beneath::open(directory, &name));
                 Ok(match (empty(directory), place.map(empty)) {
                     (Ok(true), _) => StateDirectory::Empty,
                     (Ok(false), Some(Ok(false))) => StateDirectory::WithGame,
@@ -85,7 +84,7 @@ impl StateRoot {
                     _ => StateDirectory::Present,
                 })
             }
-            Ok(_) => Err(not_a_directory()),
+            Ok(_) => Err(beneath::not_a_directory()),
             Err(Errno::NOENT) => Ok(StateDirectory::Absent),
             Err(error) => Err(error.into()),
         }
@@ -107,7 +106,7 @@ impl StateRoot {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
-        let directory = open_beneath(&root, &name)?;
+        let directory = beneath::open(&root, &name)?;
         let owner = directory_owner(run_as);
         give(&directory, owner)?;
         let mode = if owner.is_some() { OWNED_MODE } else { SHARED_MODE };
@@ -127,10 +126,7 @@ impl StateRoot {
         };
         self.check(&root)?;
         let name = game.to_string();
-        let directory = match open_beneath(&root, &name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            directory => directory?,
-        };
+        let Some(directory) = beneath::open_if_there(&root, &name)? else { return Ok(()) };
         remove_tree::empty(&directory)?;
         match rustix::fs::unlinkat(&root, &name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(rustix::fs::fsync(&root)?),
@@ -161,10 +157,7 @@ impl StateRoot {
     pub(super) fn open_game(&self, game: GameId) -> io::Result<Option<OwnedFd>> {
         let root = self.open()?;
         self.check(&root)?;
-        match open_beneath(&root, &game.to_string()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            directory => directory.map(Some),
-        }
+        beneath::open_if_there(&root, &game.to_string())
     }
 
     /// An error, with the game's directory as this process sees it.
@@ -183,15 +176,6 @@ impl StateRoot {
     }
 }
 
-/// Opens a directory by its one name; a link or anything else in its place is an error.
-pub(super) fn open_beneath(parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
-    match rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
-        Ok(directory) => Ok(directory),
-        Err(Errno::LOOP | Errno::NOTDIR) => Err(not_a_directory()),
-        Err(error) => Err(error.into()),
-    }
-}
-
 fn give(directory: &OwnedFd, owner: Option<User>) -> io::Result<()> {
     let Some(owner) = owner else { return Ok(()) };
     let now = rustix::fs::fstat(directory)?;
@@ -199,10 +183,6 @@ fn give(directory: &OwnedFd, owner: Option<User>) -> io::Result<()> {
         rustix::fs::fchown(directory, Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid)))?;
     }
     Ok(())
-}
-
-fn not_a_directory() -> io::Error {
-    io::Error::new(io::ErrorKind::NotADirectory, "what is there is a link or no directory; it is left alone")
 }
 
 #[cfg(test)]

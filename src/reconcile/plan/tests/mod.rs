@@ -3,4 +3,5 @@
 mod players;
 mod properties;
 mod scenarios;
+mod turns;
 pub(crate) mod world;

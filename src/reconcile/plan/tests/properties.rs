@@ -11,7 +11,7 @@ use crate::reconcile::explain::explain;
 use crate::reconcile::plan::{
     DELETIONS_HELD, DIRECTORY_IN_USE, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, TURN_WENT_BACK,
 };
-use crate::reconcile::{Policy, Step, Wait};
+use crate::reconcile::{EngineView, Policy, Step, Wait};
 
 use super::world::{Engines, Looks, World};
 
@@ -26,6 +26,9 @@ const REASONS: [&str; 8] = [
     DELETIONS_HELD,
     "FrozenByHand",
 ];
+
+/// Schedules with slots that are far apart, close together, and none.
+const SCHEDULES: [Option<&str>; 3] = [None, Some("*/20 * * * *"), Some("*/10 * * * * *")];
 
 fn container_state() -> impl Strategy<Value = ContainerState> {
     prop_oneof![
@@ -59,6 +62,9 @@ prop_compose! {
         exit_life in proptest::option::of(0..4u8),
         restart in 0..3i64,
         turn in proptest::option::of(0..3i64),
+        schedule in prop::sample::select(&SCHEDULES[..]),
+        paused in prop::bool::weighted(0.2),
+        cursor in proptest::option::of(-90_000..90_000i64),
     ) -> World {
         let [image_on_host, directory, stopped, traces, policy_delete, no_members, disabled, restart_from, no_version, drift] = flags;
         let mut world = if record_from_running { World::running() } else { World::new() };
@@ -77,6 +83,7 @@ prop_compose! {
         world.network = network.map(|n| NetworkId::new(format!("net-{n}")));
         world.state_directory = if directory { StateDirectory::Present } else { StateDirectory::Absent };
         world.turn = turn;
+        world.engine = EngineView::NotAsked;
         world.contents = if traces { Contents::new("traces") } else { Contents::nothing() };
         world.rival = rival.then(|| "somebody-elses".to_owned());
         if lost { world.record = Record::first_seen(Requests::default()); }
@@ -91,12 +98,16 @@ prop_compose! {
             reason: "Unreachable".into(),
             at: world.now,
         });
+        let cursor = cursor.map(|seconds| world.now + jiff::SignedDuration::from_secs(seconds));
+        world.record.slot_cursor = cursor.filter(|_| world.record.initialized_at.is_some());
         world.record.restart_from = restart_from.then(|| ContainerId::new("container-1"));
         world.change(|desired| {
             desired.status = if stopped { DesiredStatus::Stopped } else { DesiredStatus::Running };
             desired.deletion = deletion;
             desired.deletion_policy = if policy_delete { DeletionPolicy::Delete } else { DeletionPolicy::Retain };
             desired.requests.restart = restart;
+            desired.paused = paused;
+            if let Ok(spec) = &mut desired.spec { spec.turns.schedule = schedule.map(str::to_owned); }
             desired.requests.unblock = unblock;
             if no_members { desired.members.clear(); }
             if disabled { desired.version.as_mut().unwrap().enabled = false; }
@@ -107,7 +118,7 @@ prop_compose! {
     }
 }
 
-fn freeze() -> Freeze {
+pub(super) fn freeze() -> Freeze {
     Freeze {
         reason: FreezeReason::FrozenByHand,
         message: "An operator said so.".into(),
@@ -161,6 +172,22 @@ proptest! {
         prop_assert!(plan.operation.is_empty());
         prop_assert_eq!(plan.record.container, world.record.container);
         prop_assert_eq!(plan.record.observed_generation, world.record.observed_generation);
+    }
+
+    #[test]
+    fn while_docker_is_silent_an_engine_is_asked_and_gets_its_turns_and_nothing_else_is_done(
+        mut world in any_world(),
+        rounds in 0..6usize,
+    ) {
+        world.docker_answers = false;
+        world.reached_since = Some(world.now);
+        for _ in 0..=rounds {
+            let planned = world.round();
+            let harmless = |step: &Step| matches!(step, Step::ProbeEngine { .. } | Step::GenerateTurn { .. });
+            prop_assert!(planned.steps.iter().all(|planned| harmless(&planned.step)), "{:?}", planned.steps);
+            prop_assert_eq!(&planned.record.container, &world.record.container);
+            world.now += jiff::SignedDuration::from_secs(7);
+        }
     }
 
     #[test]

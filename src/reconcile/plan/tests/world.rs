@@ -1,6 +1,7 @@
 //! A faithful world in memory: it has a container or not, an image or not, an engine that answers
 //! or not, and it does what each step says.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,9 +16,10 @@ use crate::game::spec::{
     Contract, DeletionPolicy, Desired, DesiredStatus, ForceMode, GameSpec, Member, MissedTurns, Requests,
     RunAs, Source, TurnSpec, VersionEntry,
 };
+use crate::game::turn::DecidedSlot;
 use crate::game::{ContainerId, GameId, ImageId, ImageRef, NetworkId, OperationId, Resources, UserId};
 use crate::reconcile::backoff::after;
-use crate::reconcile::observed::{EngineView, Image, Looked, Observation, RuntimeView, Seen};
+use crate::reconcile::observed::{EngineView, Image, Looked, Observation, Reached, RuntimeView, Seen};
 use crate::reconcile::plan::{Plan, plan};
 use crate::reconcile::{Policy, Step};
 
@@ -29,6 +31,17 @@ pub(crate) enum Engines {
     Healthy,
     NeverHealthy,
     ExitAtStart,
+}
+
+/// What an engine does that is asked for a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turns {
+    /// It generates it, and is asked afterwards.
+    AtOnce,
+    /// It generates it for ever.
+    Never,
+    /// It loses it, and is idle.
+    Lost,
 }
 
 #[derive(Debug, Clone)]
@@ -49,6 +62,16 @@ pub(crate) struct World {
     pub(crate) planets: i64,
     /// Its engine was given its game before these members came.
     pub(crate) silent_about_new_members: bool,
+    /// While Docker is silent, the engine can be reached all the same: since when it is.
+    pub(crate) reached_since: Option<Timestamp>,
+    /// The ledger: each turn's slot.
+    pub(crate) ledger: BTreeMap<i64, Option<Timestamp>>,
+    /// What was told of slots, in this order.
+    pub(crate) slots: Vec<DecidedSlot>,
+    /// Who answers at the address is another game's engine.
+    pub(crate) says_it_is_another_game: bool,
+    /// What the engine does with a turn.
+    pub(crate) turns: Turns,
     /// Everything that was done, printed.
     pub(crate) done: Vec<String>,
     pub(crate) row_deleted: bool,
@@ -59,7 +82,7 @@ pub(crate) struct World {
     pub(crate) rival: Option<String>,
     pub(crate) freeze: Option<Freeze>,
     pub(crate) deletion_held: Option<String>,
-    engine: EngineView,
+    pub(crate) engine: EngineView,
     fetched: bool,
     lives: u32,
     made: u32,
@@ -152,6 +175,11 @@ impl World {
             planets: 1,
             silent_about_new_members: false,
             docker_answers: true,
+            reached_since: None,
+            ledger: BTreeMap::new(),
+            slots: Vec::new(),
+            says_it_is_another_game: false,
+            turns: Turns::AtOnce,
             done: Vec::new(),
             row_deleted: false,
             looks: Looks::none(),
@@ -193,7 +221,8 @@ impl World {
                 engine: self.engine.clone(),
             }))
         } else {
-            RuntimeView::Unknown { since: Timestamp::UNIX_EPOCH, why: "no answer".into() }
+            let since = self.reached_since.unwrap_or(Timestamp::UNIX_EPOCH);
+            RuntimeView::Unknown { since, why: "no answer".into(), engine: self.reached() }
         };
         Observation {
             now: self.now,
@@ -206,6 +235,12 @@ impl World {
         }
     }
 
+    fn reached(&self) -> Option<Reached> {
+        let container = self.container.as_ref().filter(|_| self.reached_since.is_some())?;
+        let endpoint = container.reachable_at.clone()?;
+        Some(Reached { life: container.life()?, endpoint, said: self.engine.clone() })
+    }
+
     pub(crate) fn plan(&self) -> Plan {
         plan(&self.desired, &self.record, &self.observation(), &Policy::default())
     }
@@ -213,6 +248,18 @@ impl World {
     /// One round: plans, records, does. Returns the plan.
     pub(crate) fn round(&mut self) -> Plan {
         let planned = self.plan();
+        for turn in planned.ledger.iter().map(|entry| &entry.turn) {
+            let other =
+                |(number, slot): (&i64, &Option<Timestamp>)| *number != turn.number && *slot == turn.slot;
+            if let Some(slot) = turn.slot.filter(|_| self.ledger.iter().any(other)) {
+                // The database refuses it, so nothing is done; the next round knows.
+                assert!(!self.record.taken.contains(&slot), "refused twice: {slot}");
+                self.record.taken.push(slot);
+                return planned;
+            }
+        }
+        self.ledger.extend(planned.ledger.iter().map(|entry| (entry.turn.number, entry.turn.slot)));
+        self.slots.extend(planned.slots.iter().cloned());
         let mut record = planned.record.clone();
         if let Some(open) = &planned.operation.open {
             let id = OperationId(Uuid::from_u128(9));
@@ -342,7 +389,9 @@ impl World {
             }
             Step::GenerateTurn { from, .. } => {
                 assert_eq!(self.turn, Some(*from), "a turn that does not follow");
-                self.turn = Some(from + 1);
+                if self.turns == Turns::AtOnce {
+                    self.turn = Some(from + 1);
+                }
                 self.engine = EngineView::NotAsked;
             }
             Step::RemoveStateDirectory(_) => {
@@ -374,11 +423,12 @@ impl World {
     fn answer(&mut self, life: &Life) {
         let answer = match (self.engines, self.turn) {
             (Engines::NeverHealthy | Engines::ExitAtStart, _) => Answer::Unhealthy("503".into()),
+            (Engines::Healthy, _) if self.says_it_is_another_game => Answer::WrongEngine("another".into()),
             (Engines::Healthy, None) => Answer::NotInitialised,
             (Engines::Healthy, Some(turn)) => Answer::Has(EngineState {
                 game_id: Some(GAME),
                 turn,
-                generating: false,
+                generating: self.turns == Turns::Never && self.record.turn.is_some(),
                 finished: false,
                 players: self.players(),
             }),

@@ -109,11 +109,11 @@ fn removal_copes_with_any_depth() {
     let world = World::new();
     world.root.create(game(), RunAs::Auto).expect("a directory");
     let root = world.root.open().expect("the root");
-    let mut at = open_beneath(&root, GAME).expect("the directory");
+    let mut at = beneath::open(&root, GAME).expect("the directory");
     // Far deeper than a path can be long or file descriptors go.
     for _ in 0..5_000 {
         rustix::fs::mkdirat(&at, "d", Mode::RWXU).expect("a directory");
-        at = open_beneath(&at, "d").expect("the directory");
+        at = beneath::open(&at, "d").expect("the directory");
     }
     drop(at);
     world.root.remove(game()).expect("removal");

@@ -1,0 +1,180 @@
+//! The slots of the schedule: in which situation they pass, what becomes of them, and the turn that
+//! one of them opens.
+
+use jiff::Timestamp;
+
+use crate::game::Phase;
+use crate::game::spec::DesiredStatus;
+use crate::game::turn::{DecidedSlot, OpenTurn, TurnCause, TurnState};
+use crate::reconcile::turns::{
+    Beginning, Cause, Decision, Fate, Look, Off, Request, Situation, SlotFate, decide, reason,
+};
+
+use super::super::Round;
+use super::Serving;
+
+impl Round<'_> {
+    /// In which situation slots pass, where nothing else holds.
+    pub(super) fn situation<'s>(&self, resumes: bool, otherwise: Situation<'s>) -> Situation<'s> {
+        if self.record.slot_cursor.is_none() {
+            Situation::Begins(Beginning::Initialised)
+        } else if self.record.scheduled_by != self.scheduled_by() {
+            Situation::Begins(Beginning::ScheduleChanged)
+        } else if self.record.finished_at.is_some() {
+            Situation::Off(Off::Finished)
+        } else if resumes {
+            Situation::Begins(Beginning::Resumed)
+        } else if self.desired.paused || self.record.paused_at.is_some() {
+            Situation::Paused
+        } else if self.starts_from_a_stop() {
+            Situation::Begins(Beginning::Started)
+        } else {
+            otherwise
+        }
+    }
+
+    /// It was stopped by wish, and the slots since then have not been spoken of. (At the stop the
+    /// cursor is no later than it.)
+    fn starts_from_a_stop(&self) -> bool {
+        let Some(stopped_at) = self.was.stopped_at.filter(|at| Some(*at) > self.was.started_at) else {
+            return false;
+        };
+        self.was.slot_cursor.is_some_and(|cursor| cursor <= stopped_at)
+    }
+
+    /// What passes from here on while it is stopped is spoken of at its next start.
+    pub(in super::super) fn slots_end_at(&mut self, stopped_at: Timestamp) {
+        self.record.slot_cursor = self.record.slot_cursor.map(|cursor| cursor.min(stopped_at));
+    }
+
+    fn scheduled_by(&self) -> Option<String> {
+        let turns = &self.desired.spec.as_ref().ok()?.turns;
+        Some(format!("{} {}", turns.schedule.as_deref().unwrap_or_default(), turns.time_zone))
+    }
+
+    /// Slots pass while the engine cannot be asked for a turn: they wait, and why is told. While
+    /// Docker is silent, nothing begins or ends by it.
+    pub(in super::super) fn hold_turns(&mut self, docker: bool) {
+        let runs = self.desired.status == DesiredStatus::Running && self.desired.deletion.is_none();
+        if self.slots_seen || !runs || self.record.slot_cursor.is_none() {
+            return;
+        }
+        if !docker && (self.starts_from_a_stop() || self.record.finished_at.is_some()) {
+            return;
+        }
+        let resumes = docker && self.pause_or_resume(false);
+        let generates = self.record.phase == Phase::Running
+            && self.record.life().is_some_and(|life| self.is_busy_with_a_turn(&life));
+        let otherwise = if generates { Situation::TurnOpen } else { why_held(self.record.phase) };
+        self.look_at_slots(self.situation(resumes, otherwise), None);
+        self.state_turns();
+    }
+
+    /// What becomes of the slots that passed, and whether a turn begins.
+    pub(super) fn look_at_slots(&mut self, situation: Situation<'_>, engine: Option<Serving<'_>>) {
+        self.slots_seen = true;
+        let Ok(spec) = &self.desired.spec else { return };
+        let forced = self.desired.requests.force_turn > self.record.observed_requests.force_turn;
+        let cursor = self.record.slot_cursor;
+        let ahead = self.record.taken.iter().copied().filter(|slot| Some(*slot) > cursor);
+        let taken: Vec<Timestamp> = ahead.collect();
+        let look = Look { now: self.now, cursor, situation, forced, taken: &taken };
+        let Ok(Decision { open, decided, deferred, request, cursor, reset_from: _, next_turn, look_at }) =
+            decide(&spec.turns, &look)
+        else {
+            return;
+        };
+        if situation == Situation::Begins(Beginning::Started) {
+            // Not later than now, or a clock that went back would have it begin again and again.
+            self.record.stopped_at = self.record.stopped_at.map(|at| at.min(self.now));
+        }
+        self.record.scheduled_by = self.scheduled_by();
+        self.record.slot_cursor = Some(cursor.unwrap_or(self.now));
+        self.record.next_turn_at = next_turn;
+        let number = self.record.current_turn.unwrap_or_default() + 1;
+        self.tell_of_slots(number, decided, deferred);
+        if let Some(at) = look_at {
+            self.look_again(at);
+        }
+        match request {
+            Request::None | Request::Kept => {}
+            Request::Granted => self.record.observed_requests.force_turn = self.desired.requests.force_turn,
+            Request::Refused { message, .. } => self.refuse_forced(message),
+        }
+        if let Some((opening, engine)) = open.zip(engine) {
+            let cause = match opening.cause {
+                Cause::Schedule { .. } => TurnCause::Schedule,
+                Cause::Forced { .. } => TurnCause::Forced,
+            };
+            let turn = OpenTurn {
+                number,
+                cause,
+                slot: opening.cause.slot(),
+                attempts: 0,
+                opened_at: self.now,
+                state: TurnState::Pending,
+            };
+            self.send(turn, engine, &opening.why);
+        }
+    }
+
+    /// What was decided goes on record; of what waits, what is not there yet; and what waited and is
+    /// of no interest any more.
+    fn tell_of_slots(&mut self, number: i64, decided: Vec<SlotFate>, deferred: Vec<SlotFate>) {
+        let mut told = std::mem::take(&mut self.record.deferred);
+        told.retain(|slot| !decided.iter().chain(&deferred).any(|row| stands_for(row, *slot)));
+        let over = self.record.finished_at.is_some();
+        self.plan.slots.extend(told.iter().map(|slot| DecidedSlot {
+            slot: *slot,
+            until: None,
+            decision: Fate::Skipped.as_str(),
+            reason: reason::DROPPED.to_owned(),
+            message: if over { OVER } else { OTHER_SCHEDULE }.to_owned(),
+            turn: None,
+        }));
+        self.late = deferred.iter().find(|row| row.reason != reason::NOT_BEFORE).map(|row| {
+            ("TurnDeferred".to_owned(), format!("The turn of {} waits. {}", row.slot, row.message))
+        });
+        self.record.deferred = deferred.iter().map(|row| row.slot).collect();
+        let is_new = |row: &SlotFate| !self.was.deferred.contains(&row.slot);
+        // A row that stands for several says how many.
+        let grew = deferred.iter().any(is_new);
+        let news = deferred.into_iter().filter(|row| is_new(row) || (grew && row.until.is_some()));
+        self.plan.slots.extend(decided.into_iter().chain(news).map(|row| DecidedSlot {
+            turn: matches!(row.fate, Fate::Fired | Fate::Coalesced | Fate::Consumed).then_some(number),
+            slot: row.slot,
+            until: row.until,
+            decision: row.fate.as_str(),
+            reason: row.reason,
+            message: row.message,
+        }));
+    }
+}
+
+const OVER: &str = "It waited until the game was over.";
+const OTHER_SCHEDULE: &str = "It waited until the schedule was changed.";
+
+fn stands_for(row: &SlotFate, slot: Timestamp) -> bool {
+    (row.slot..=row.until.unwrap_or(row.slot)).contains(&slot)
+}
+
+/// Why a turn does not begin, in words that stay the same while it is so.
+fn why_held(phase: Phase) -> Situation<'static> {
+    let (reason, message) = match phase {
+        Phase::Pending | Phase::Starting | Phase::Stopped => {
+            ("EngineStarting", "The engine was being started.")
+        }
+        Phase::CrashLoop => ("EngineDown", "The engine's process was down."),
+        Phase::Running | Phase::Finished | Phase::EngineUnreachable => {
+            ("EngineUnreachable", "The engine did not answer.")
+        }
+        Phase::Unknown => {
+            ("DockerUnreachable", "Docker did not answer, and the engine could not be asked beside it.")
+        }
+        Phase::Blocked => ("Blocked", "The game waited for a person."),
+        Phase::Patching => ("Patching", "The engine's version was being changed."),
+        Phase::Invalid => ("Invalid", "The spec could not be met, and nothing ran."),
+        Phase::Stopping => ("EngineStopping", "The engine was being stopped."),
+    };
+    Situation::Held { reason, message }
+}

@@ -1,0 +1,66 @@
+//! Why a copy failed, and what is there instead of it: nothing.
+
+use std::io;
+
+use rustix::io::Errno;
+
+use super::super::sentinel;
+use crate::runtime::RuntimeError;
+
+/// Why a copy was not taken, put back or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// The disk failed at it.
+    #[error(transparent)]
+    Disk(#[from] io::Error),
+    /// There is no room.
+    #[error("{needed} bytes are needed, and {free} are free")]
+    NoRoom {
+        /// What it takes, in bytes.
+        needed: u64,
+        /// What is there, in bytes.
+        free: u64,
+    },
+    /// Somebody wrote while it was copied.
+    #[error("the state changed while it was copied")]
+    Changed,
+    /// Something in the state cannot be copied.
+    #[error("{0}")]
+    Unfit(String),
+    /// What is kept is not what was copied.
+    #[error("{0}")]
+    Damaged(String),
+    /// No such copy.
+    #[error("{0} is not there")]
+    Absent(String),
+    /// Other work on this game's copies goes on.
+    #[error("other work on this game's copies is not done yet")]
+    Busy,
+    /// Nobody waits for it any more.
+    #[error("nobody waits for it any more")]
+    Cancelled,
+}
+
+impl From<Errno> for CopyError {
+    fn from(error: Errno) -> Self {
+        Self::Disk(error.into())
+    }
+}
+
+impl CopyError {
+    /// In the runtime's words; `on_disk` tells of what the disk failed at.
+    pub(in super::super) fn told(self, on_disk: impl FnOnce(io::Error) -> RuntimeError) -> RuntimeError {
+        match self {
+            Self::Disk(error) if error.get_ref().is_some_and(|error| error.is::<sentinel::NotOurs>()) => {
+                RuntimeError::StateRootNotOurs
+            }
+            Self::Disk(error) => on_disk(error),
+            Self::NoRoom { needed, free } => RuntimeError::NoRoom { needed, free },
+            Self::Changed => RuntimeError::StateChanged,
+            Self::Unfit(why) => RuntimeError::Refused(why),
+            Self::Damaged(why) => RuntimeError::BackupDamaged(why),
+            Self::Absent(what) => RuntimeError::NotFound(what),
+            Self::Busy | Self::Cancelled => RuntimeError::Conflict(self.to_string()),
+        }
+    }
+}

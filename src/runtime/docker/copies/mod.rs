@@ -1,0 +1,275 @@
+//! Copies of state directories: taken, listed, removed and put back.
+//!
+//! ```text
+//! <state root>/.gamekeeper/backups/<game id>/<backup id>/    a kept copy: manifest.json, state/
+//!                          restoring/<game id>/<restore id>/ a copy of one, on its way back
+//!                          failed/<game id>/<restore id>/    what was in its place: put-back.json, state/
+//! ```
+//!
+//! A copy is made under a name that begins with a dot, which no copy's name does, read again and
+//! compared with what was read, and renamed when it is on the disk: one that is listed is whole.
+//! What a process left half made or half removed is removed by the next work on that game's copies.
+//! As with state directories, nothing is named by a path, and no link is followed.
+
+mod error;
+mod put_back;
+mod survey;
+mod tree;
+mod watch;
+
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
+
+use super::sentinel::DIRECTORY as OWN;
+use super::state::StateRoot;
+use super::{beneath, effects, remove_tree, small_file};
+use crate::game::{Backup, BackupId, GameId, NewBackup};
+use crate::runtime::CopyProgress;
+pub use error::CopyError;
+pub use watch::Watch;
+
+const BACKUPS: &str = "backups";
+const STATE: &str = "state";
+const SHARED: &str = "shared";
+const MANIFEST: &str = "manifest.json";
+/// The longest manifest that is read, in bytes.
+const LONGEST_MANIFEST: u64 = 16 << 10;
+const MAKING: &str = ".making-";
+const REMOVING: &str = ".removing-";
+/// So often is looked whether an engine has come to rest.
+const PATIENCE: usize = 25;
+
+impl StateRoot {
+    /// Takes a copy of a game's state directory. One that has this name already is the answer.
+    ///
+    /// # Errors
+    /// There is no room, the state changed meanwhile, or something in it cannot be copied; then
+    /// nothing of the copy is left.
+    pub fn copy(&self, new: &NewBackup, watch: &Watch) -> Result<Backup, CopyError> {
+        let _working = self.working_on(new.game)?;
+        let kept = self.place(BACKUPS, new.game)?;
+        if let Some(there) = read_backup(&kept, new.game, &new.id)? {
+            return Ok(there);
+        }
+        let state = self
+            .open_game(new.game)?
+            .ok_or_else(|| CopyError::Absent(format!("the state directory of {}", new.game)))?;
+        make(&kept, new.id.as_str(), &state, watch, |measure| Ok(described(new, measure)))
+    }
+
+    /// The kept copies of a game, oldest first. A directory that is none is passed over.
+    ///
+    /// # Errors
+    /// The disk cannot be read, or the state root is another's.
+    pub fn backups(&self, game: GameId) -> Result<Vec<Backup>, CopyError> {
+        let Some(kept) = self.place_if_there(BACKUPS, game)? else { return Ok(Vec::new()) };
+        let mut backups = Vec::new();
+        for name in beneath::names(&kept)? {
+            let Some(id) = name.to_str().ok().and_then(|name| name.parse::<BackupId>().ok()) else {
+                continue;
+            };
+            match read_backup(&kept, game, &id) {
+                Ok(backup) => backups.extend(backup),
+                Err(CopyError::Damaged(why)) => {
+                    tracing::warn!(game_id = %game, backup = %id, why, "what is kept here is no copy");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        backups.sort_by(|a: &Backup, b| (a.taken_at, &a.id).cmp(&(b.taken_at, &b.id)));
+        Ok(backups)
+    }
+
+    /// Removes a kept copy; success if it is gone.
+    ///
+    /// # Errors
+    /// It cannot be removed. Once its removal has begun, it is listed no more.
+    pub fn remove_backup(&self, game: GameId, id: &BackupId) -> Result<(), CopyError> {
+        let _working = self.working_on(game)?;
+        let Some(kept) = self.place_if_there(BACKUPS, game)? else { return Ok(()) };
+        remove(&kept, id.as_str())
+    }
+
+    /// Nobody else works on this game's copies while this is held.
+    fn working_on(&self, game: GameId) -> Result<Working<'_>, CopyError> {
+        let mut games = self.copying.lock().unwrap_or_else(PoisonError::into_inner);
+        if games.insert(game) { Ok(Working { games: &self.copying, game }) } else { Err(CopyError::Busy) }
+    }
+
+    /// A directory of this game's in Gamekeeper's own, made if it is missing.
+    fn place(&self, kind: &str, game: GameId) -> Result<OwnedFd, CopyError> {
+        let mut at = self.open()?;
+        self.check(&at)?;
+        for name in [OWN, kind, &game.to_string()] {
+            if beneath::open_if_there(&at, name)?.is_none() {
+                effects::make_directory(&at, name)?;
+                effects::flush(&at)?;
+            }
+            at = beneath::open(&at, name)?;
+        }
+        Ok(at)
+    }
+
+    fn place_if_there(&self, kind: &str, game: GameId) -> Result<Option<OwnedFd>, CopyError> {
+        let mut at = self.open()?;
+        self.check(&at)?;
+        for name in [OWN, kind, &game.to_string()] {
+            match beneath::open_if_there(&at, name)? {
+                Some(inner) => at = inner,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(at))
+    }
+}
+
+struct Working<'a> {
+    games: &'a Mutex<HashSet<GameId>>,
+    game: GameId,
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.games.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.game);
+    }
+}
+
+/// Copies a directory to `within/name/state`, with a manifest beside it. It is there as a whole, or
+/// not at all. `describe` may refuse what was read.
+fn make(
+    within: &OwnedFd,
+    name: &str,
+    from: &OwnedFd,
+    watch: &Watch,
+    describe: impl FnOnce(&tree::Measure) -> Result<Backup, CopyError>,
+) -> Result<Backup, CopyError> {
+    sweep(within)?;
+    let half = format!("{MAKING}{name}");
+    let mut needed = 0;
+    let made = fill(within, &half, from, watch, &mut needed, describe).map_err(|error| match error {
+        CopyError::Disk(error) if error.kind() == io::ErrorKind::StorageFull => {
+            let free = survey::free_room(within).unwrap_or_default().min(needed);
+            CopyError::NoRoom { needed, free }
+        }
+        other => other,
+    });
+    let made = made.and_then(|backup| {
+        effects::rename(within, &half, within, name)?;
+        effects::flush(within)?;
+        Ok(backup)
+    });
+    if made.is_err() {
+        // If that fails too, the next work on this game's copies does it.
+        let _ = sweep(within);
+    }
+    made
+}
+
+fn fill(
+    within: &OwnedFd,
+    half: &str,
+    from: &OwnedFd,
+    watch: &Watch,
+    needed: &mut u64,
+    describe: impl FnOnce(&tree::Measure) -> Result<Backup, CopyError>,
+) -> Result<Backup, CopyError> {
+    let before = at_rest(from)?;
+    *needed = before.room;
+    watch.at(|progress| {
+        *progress = CopyProgress { files: 0, files_total: before.files, bytes: 0, bytes_total: before.bytes };
+    })?;
+    effects::make_directory(within, half)?;
+    let making = beneath::open(within, half)?;
+    for inner in [STATE, SHARED] {
+        effects::make_directory(&making, inner)?;
+    }
+    let (state, shared) = (beneath::open(&making, STATE)?, beneath::open(&making, SHARED)?);
+    let destination = tree::Destination { top: &state, shared: &shared, room: before.room };
+    let read = tree::copy(from, &destination, watch)?;
+    remove_tree::empty(&shared)?;
+    effects::remove_directory(&making, SHARED)?;
+    effects::flush_all(&making)?;
+    if !survey::survey(from)?.is_same_as(&before) {
+        return Err(CopyError::Changed);
+    }
+    let written = tree::read(&state, watch)?;
+    if !written.is_same_as(&read) {
+        return Err(CopyError::Damaged("what was written is not what was read; is the disk sound?".into()));
+    }
+    let backup = describe(&read)?;
+    let text = serde_json::to_string_pretty(&backup).map_err(io::Error::other)?;
+    small_file::replace(&making, MANIFEST, &text)?;
+    watch.at(|_| {})?;
+    Ok(backup)
+}
+
+/// What is there, once nothing has changed for a moment.
+fn at_rest(from: &OwnedFd) -> Result<survey::Survey, CopyError> {
+    for _ in 0..PATIENCE {
+        let found = survey::survey(from)?;
+        if !found.is_fresh {
+            return Ok(found);
+        }
+        std::thread::sleep(survey::TICK);
+    }
+    Err(CopyError::Changed)
+}
+
+fn described(new: &NewBackup, measure: &tree::Measure) -> Backup {
+    let NewBackup { id, game, taken_at, reason, turn, engine_version, image_id } = new.clone();
+    Backup {
+        id,
+        game,
+        taken_at,
+        reason,
+        turn,
+        engine_version,
+        image_id,
+        files: measure.files,
+        bytes: measure.bytes,
+        left_out: measure.left_out,
+        digest: measure.digest_text(),
+    }
+}
+
+/// The copy of this name, if it is there.
+fn read_backup(kept: &OwnedFd, game: GameId, id: &BackupId) -> Result<Option<Backup>, CopyError> {
+    let Some(directory) = beneath::open_if_there(kept, id.as_str())? else { return Ok(None) };
+    let text = small_file::read(&directory, MANIFEST, LONGEST_MANIFEST)?.unwrap_or_default();
+    let damaged = |why: String| CopyError::Damaged(format!("the manifest of copy {id} is damaged: {why}"));
+    let backup: Backup = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    if backup.game != game || backup.id != *id {
+        return Err(damaged(format!("it is of copy {} of game {}", backup.id, backup.game)));
+    }
+    Ok(Some(backup))
+}
+
+/// Removes a directory that is listed no more from the first moment.
+fn remove(within: &OwnedFd, name: &str) -> Result<(), CopyError> {
+    sweep(within)?;
+    if beneath::open_if_there(within, name)?.is_some() {
+        effects::rename(within, name, within, format!("{REMOVING}{name}"))?;
+        effects::flush(within)?;
+        sweep(within)?;
+    }
+    Ok(())
+}
+
+/// Removes what was left half made or half removed.
+fn sweep(within: &OwnedFd) -> Result<(), CopyError> {
+    for name in beneath::names(within)? {
+        let Some(name) =
+            name.to_str().ok().filter(|name| [MAKING, REMOVING].iter().any(|half| name.starts_with(half)))
+        else {
+            continue;
+        };
+        remove_tree::empty(&beneath::open(within, name)?)?;
+        effects::remove_directory(within, name)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! Putting a copy back, so that it may be interrupted anywhere and begun again.
+//!
+//! 1. The copy is copied to `restoring/<game>/<restore>/`, and compared with its manifest.
+//! 2. `failed/<game>/<restore>/put-back.json` says what is put back.
+//! 3. What is in the copy's place is moved to `failed/<game>/<restore>/state`.
+//! 4. `restoring/<game>/<restore>/state` is moved into its place.
+//! 5. The note says that it is done, and `restoring/<game>/<restore>/` goes.
+//!
+//! Which of these have been done shows in what is where, so the same call goes on from there; after
+//! the fifth it does nothing, whatever the game has become since. At each moment the state that was,
+//! and the copy, are on the disk.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::super::state::StateRoot;
+use super::super::{beneath, effects, small_file};
+use super::error::CopyError;
+use super::watch::Watch;
+use super::{BACKUPS, LONGEST_MANIFEST, MANIFEST, STATE, make, read_backup, remove};
+use crate::game::{Backup, BackupId, GameId, RestoreId};
+
+const RESTORING: &str = "restoring";
+const FAILED: &str = "failed";
+const NOTE: &str = "put-back.json";
+
+/// What is put back, beside what was in its place.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    restore: RestoreId,
+    backup: Backup,
+    done: bool,
+}
+
+impl StateRoot {
+    /// Puts a copy back in the place of a game's state directory, which is moved aside. The same
+    /// call again, under the same name, ends what was begun and does nothing twice.
+    ///
+    /// Nobody may be at work in the state directory.
+    ///
+    /// # Errors
+    /// The copy is not there or is damaged, there is no room, or something that is not empty has
+    /// come into the place meanwhile. Then the state is where it was, or aside.
+    pub fn put_back(
+        &self,
+        game: GameId,
+        id: &BackupId,
+        restore: &RestoreId,
+        watch: &Watch,
+    ) -> Result<Backup, CopyError> {
+        let _working = self.working_on(game)?;
+        let aside = self.place(FAILED, game)?;
+        if let Some(note) = read_note(&aside, restore)?.filter(|note| note.done) {
+            remove(&self.place(RESTORING, game)?, restore.as_str())?;
+            return note.is_of(id);
+        }
+        let restoring = self.place(RESTORING, game)?;
+        let backup = self.fetch(&restoring, game, id, restore, watch)?;
+        let moved = self.move_aside(&aside, &restoring, game, restore, &backup)?;
+        self.move_in(&restoring, game, restore)?;
+        let done = Note { restore: restore.clone(), backup: backup.clone(), done: true };
+        write_note(&moved, &done)?;
+        remove(&restoring, restore.as_str())?;
+        Ok(backup)
+    }
+
+    /// 1. The copy's copy, verified.
+    fn fetch(
+        &self,
+        restoring: &OwnedFd,
+        game: GameId,
+        id: &BackupId,
+        restore: &RestoreId,
+        watch: &Watch,
+    ) -> Result<Backup, CopyError> {
+        if let Some(directory) = beneath::open_if_there(restoring, restore.as_str())? {
+            let text = small_file::read(&directory, MANIFEST, LONGEST_MANIFEST)?.unwrap_or_default();
+            let backup: Backup = serde_json::from_str(&text).map_err(io::Error::other)?;
+            return of(restore, backup, id);
+        }
+        let kept = self.place(BACKUPS, game)?;
+        let absent = || CopyError::Absent(format!("copy {id}"));
+        let backup = read_backup(&kept, game, id)?.ok_or_else(absent)?;
+        let state = beneath::open(&beneath::open(&kept, id.as_str())?, STATE)?;
+        make(restoring, restore.as_str(), &state, watch, |measure| {
+            if measure.digest_text() == backup.digest {
+                Ok(backup.clone())
+            } else {
+                Err(CopyError::Damaged(format!("copy {id} is not what was copied; it is left as it is")))
+            }
+        })
+    }
+
+    /// 2 and 3. The state that is there is moved aside, unless it was, or is already the copy.
+    fn move_aside(
+        &self,
+        aside: &OwnedFd,
+        restoring: &OwnedFd,
+        game: GameId,
+        restore: &RestoreId,
+        backup: &Backup,
+    ) -> Result<OwnedFd, CopyError> {
+        if beneath::open_if_there(aside, restore.as_str())?.is_none() {
+            effects::make_directory(aside, restore.as_str())?;
+            effects::flush(aside)?;
+        }
+        let moved = beneath::open(aside, restore.as_str())?;
+        if small_file::read(&moved, NOTE, LONGEST_MANIFEST)?.is_none() {
+            let begun = Note { restore: restore.clone(), backup: backup.clone(), done: false };
+            write_note(&moved, &begun)?;
+        }
+        let here = beneath::open(restoring, restore.as_str())?;
+        let is_in_place = beneath::open_if_there(&here, STATE)?.is_none();
+        let root = self.open()?;
+        self.check(&root)?;
+        if is_in_place || is_there(&moved, STATE)? || !is_there(&root, &game.to_string())? {
+            return Ok(moved);
+        }
+        // A link, or a file, in its place is somebody's answer to be looked at, not state.
+        drop(beneath::open(&root, &game.to_string())?);
+        effects::rename_new(&root, game.to_string(), &moved, STATE).map_err(mounted)?;
+        effects::flush(&moved)?;
+        effects::flush(&root)?;
+        Ok(moved)
+    }
+
+    /// 4. The copy is moved into its place. A directory there gives way only if it is empty.
+    fn move_in(&self, restoring: &OwnedFd, game: GameId, restore: &RestoreId) -> Result<(), CopyError> {
+        let here = beneath::open(restoring, restore.as_str())?;
+        if beneath::open_if_there(&here, STATE)?.is_none() {
+            return Ok(());
+        }
+        let root = self.open()?;
+        self.check(&root)?;
+        effects::rename(&here, STATE, &root, game.to_string()).map_err(|error| match error {
+            Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR => CopyError::Unfit(
+                "something has come into the place of the state directory meanwhile; move it away".into(),
+            ),
+            other => mounted(other),
+        })?;
+        effects::flush(&root)?;
+        Ok(effects::flush(&here)?)
+    }
+}
+
+impl Note {
+    fn is_of(self, id: &BackupId) -> Result<Backup, CopyError> {
+        of(&self.restore, self.backup, id)
+    }
+}
+
+/// One name is of one wish.
+fn of(restore: &RestoreId, backup: Backup, id: &BackupId) -> Result<Backup, CopyError> {
+    if backup.id == *id {
+        Ok(backup)
+    } else {
+        Err(CopyError::Unfit(format!("{restore} puts copy {} back, and not {id}", backup.id)))
+    }
+}
+
+fn read_note(aside: &OwnedFd, restore: &RestoreId) -> Result<Option<Note>, CopyError> {
+    let Some(directory) = beneath::open_if_there(aside, restore.as_str())? else { return Ok(None) };
+    let text = small_file::read(&directory, NOTE, LONGEST_MANIFEST)?;
+    text.map(|text| {
+        serde_json::from_str(&text)
+            .map_err(|error| CopyError::Damaged(format!("the note on {restore} is damaged: {error}")))
+    })
+    .transpose()
+}
+
+fn write_note(moved: &OwnedFd, note: &Note) -> Result<(), CopyError> {
+    let text = serde_json::to_string_pretty(note).map_err(io::Error::other)?;
+    Ok(small_file::replace(moved, NOTE, &text)?)
+}
+
+fn is_there(parent: &OwnedFd, name: &str) -> Result<bool, CopyError> {
+    match rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A directory that something is mounted on stays where it is.
+fn mounted(error: Errno) -> CopyError {
+    match error {
+        Errno::BUSY | Errno::XDEV => CopyError::Unfit(
+            "the state directory is a mount of its own and cannot be moved aside; unmount it first".into(),
+        ),
+        other => other.into(),
+    }
+}

@@ -1,0 +1,230 @@
+//! What is in a state directory: how much, of what kind, and whether it stays as it is.
+//!
+//! An engine decides what its directory holds, and may still be at work in it. So everything is
+//! bounded, and two surveys that agree say that between them nothing was written.
+
+use std::collections::HashSet;
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, Dir, FileType, Stat};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+
+use super::super::beneath;
+use super::super::text::one_line;
+use super::error::CopyError;
+
+/// Directories in directories, at most.
+const DEEPEST: usize = 64;
+/// Names in all, at most.
+const MOST: u64 = 1_000_000;
+/// What a name takes on a disk besides its content, about, in bytes.
+const PER_NAME: u64 = 4_096;
+/// A file system tells times apart that are so far from each other: two ticks of the slowest kernel.
+pub(super) const TICK: Duration = Duration::from_millis(20);
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// Regular files; one with several names is one.
+    pub(super) files: u64,
+    /// Bytes in them.
+    pub(super) bytes: u64,
+    /// What a copy of it takes on the disk, about, in bytes.
+    pub(super) room: u64,
+    /// Of every name, who it is and when it changed.
+    stamps: [u8; 32],
+    /// Something changed just now: until the clock of the file system has moved on, another change
+    /// could not be told from it.
+    pub(super) is_fresh: bool,
+}
+
+impl Survey {
+    /// Whether nothing was written between the two.
+    pub(super) fn is_same_as(&self, earlier: &Self) -> bool {
+        !earlier.is_fresh && self.stamps == earlier.stamps
+    }
+}
+
+/// A name in a directory.
+pub(super) struct Entry {
+    pub(super) name: CString,
+    pub(super) kind: Kind,
+    pub(super) about: Stat,
+}
+
+/// What can be in a state directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Directory,
+    File,
+    /// Copied as it is, and led to nowhere.
+    Link,
+    /// A socket or a pipe: without the process that made it, it is nothing.
+    LeftOut,
+}
+
+/// Looks at everything once, reading no content.
+pub(super) fn survey(top: &OwnedFd) -> Result<Survey, CopyError> {
+    let mut surveyor =
+        Surveyor { found: Survey::default(), stamps: Sha256::new(), shared: HashSet::new(), began: now() };
+    surveyor.stamp(c".".to_bytes(), &rustix::fs::fstat(top)?);
+    surveyor.directory(top, &mut Bounds::default())?;
+    Ok(Survey { stamps: surveyor.stamps.finalize().into(), ..surveyor.found })
+}
+
+struct Surveyor {
+    found: Survey,
+    stamps: Sha256,
+    shared: HashSet<(u64, u64)>,
+    /// Nanoseconds, as times of files are.
+    began: i128,
+}
+
+impl Surveyor {
+    fn directory(&mut self, directory: &OwnedFd, bounds: &mut Bounds) -> Result<(), CopyError> {
+        for Entry { name, kind, about } in bounds.entries(directory)? {
+            self.found.room += PER_NAME;
+            self.stamp(name.to_bytes_with_nul(), &about);
+            match kind {
+                Kind::Directory => {
+                    let inner = open_directory(directory, &name, &about)?;
+                    bounds.within(|bounds| self.directory(&inner, bounds))?;
+                }
+                Kind::File if about.st_nlink > 1 && !self.shared.insert((about.st_dev, about.st_ino)) => {}
+                Kind::File => {
+                    self.found.files += 1;
+                    self.found.bytes += about.st_size.cast_unsigned();
+                    // What is not written takes no room, here or in the copy.
+                    self.found.room += about.st_blocks.cast_unsigned() * 512;
+                }
+                Kind::Link | Kind::LeftOut => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn stamp(&mut self, name: &[u8], about: &Stat) {
+        let changed = i128::from(about.st_ctime) * 1_000_000_000 + i128::from(about.st_ctime_nsec);
+        let tick = TICK.as_nanos().cast_signed();
+        self.found.is_fresh |= (self.began - tick..=now() + tick).contains(&changed);
+        self.stamps.update((name.len() as u64).to_le_bytes());
+        self.stamps.update(name);
+        for number in [about.st_dev, about.st_ino, about.st_mtime_nsec, about.st_ctime_nsec] {
+            self.stamps.update(number.to_le_bytes());
+        }
+        for number in [about.st_size, about.st_mtime, about.st_ctime] {
+            self.stamps.update(number.to_le_bytes());
+        }
+        for number in [about.st_mode, about.st_uid, about.st_gid] {
+            self.stamps.update(number.to_le_bytes());
+        }
+    }
+}
+
+fn now() -> i128 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
+}
+
+/// How deep, and how many names so far.
+#[derive(Debug, Default)]
+pub(super) struct Bounds {
+    depth: usize,
+    names: u64,
+}
+
+impl Bounds {
+    /// Work one directory deeper.
+    pub(super) fn within<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, CopyError>,
+    ) -> Result<T, CopyError> {
+        if self.depth == DEEPEST {
+            return Err(CopyError::Unfit(format!("directories are nested more than {DEEPEST} deep in it")));
+        }
+        self.depth += 1;
+        let done = work(self);
+        self.depth -= 1;
+        done
+    }
+
+    /// What is in a directory, by name.
+    pub(super) fn entries(&mut self, directory: &OwnedFd) -> Result<Vec<Entry>, CopyError> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name == c"." || name == c".." {
+                continue;
+            }
+            self.names += 1;
+            if self.names > MOST {
+                return Err(CopyError::Unfit(format!("there are more than {MOST} names in it")));
+            }
+            names.push(name.to_owned());
+        }
+        names.sort_unstable();
+        names.into_iter().map(|name| look(directory, name)).collect()
+    }
+}
+
+fn look(directory: &OwnedFd, name: CString) -> Result<Entry, CopyError> {
+    let about = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW).map_err(moving)?;
+    let kind = match FileType::from_raw_mode(about.st_mode) {
+        FileType::Directory => Kind::Directory,
+        FileType::RegularFile => Kind::File,
+        FileType::Symlink => Kind::Link,
+        FileType::Socket | FileType::Fifo => Kind::LeftOut,
+        _ => {
+            let shown = one_line(&name.to_string_lossy());
+            return Err(CopyError::Unfit(format!("{shown} in it is a device, which is not copied")));
+        }
+    };
+    Ok(Entry { name, kind, about })
+}
+
+/// Opens the directory that was looked at, and no other.
+pub(super) fn open_directory(parent: &OwnedFd, name: &CString, about: &Stat) -> Result<OwnedFd, CopyError> {
+    the_same(beneath::open_on_same_mount(parent, name), name, about)
+}
+
+/// Opens the file that was looked at, and no other.
+pub(super) fn open_file(parent: &OwnedFd, name: &CString, about: &Stat) -> Result<OwnedFd, CopyError> {
+    the_same(beneath::open_file(parent, name), name, about)
+}
+
+fn the_same(opened: rustix::io::Result<OwnedFd>, name: &CString, about: &Stat) -> Result<OwnedFd, CopyError> {
+    let opened = match opened {
+        Err(Errno::XDEV) => return Err(CopyError::Unfit(beneath::mounted(name).to_string())),
+        opened => opened.map_err(moving)?,
+    };
+    let now = rustix::fs::fstat(&opened)?;
+    if (now.st_dev, now.st_ino) == (about.st_dev, about.st_ino) {
+        Ok(opened)
+    } else {
+        Err(CopyError::Changed)
+    }
+}
+
+/// What was there and is not, or is something else, is being written to.
+pub(super) fn moving(error: Errno) -> CopyError {
+    match error {
+        Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::AGAIN => CopyError::Changed,
+        other => other.into(),
+    }
+}
+
+/// That there is room for so many bytes where `somewhere` is.
+pub(super) fn check_room(somewhere: &OwnedFd, needed: u64) -> Result<(), CopyError> {
+    let free = free_room(somewhere)?;
+    if free >= needed { Ok(()) } else { Err(CopyError::NoRoom { needed, free }) }
+}
+
+/// Bytes that are free for this user.
+pub(super) fn free_room(somewhere: &OwnedFd) -> Result<u64, CopyError> {
+    let about = rustix::fs::fstatvfs(somewhere)?;
+    Ok(about.f_bavail.saturating_mul(about.f_frsize))
+}

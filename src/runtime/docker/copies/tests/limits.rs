@@ -1,0 +1,163 @@
+//! What is bounded: depth, room, time, and who works at once.
+
+use super::*;
+
+/// A file system of its own, for as long as this lives. Only root may have one.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn new(place: &Path, arguments: &[&str]) -> Option<Self> {
+        fs::create_dir_all(place).expect("directories");
+        let mount = std::process::Command::new("mount").args(arguments).arg(place).output().ok()?;
+        mount.status.success().then(|| Self(place.to_owned()))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn without_room_nothing_is_copied_and_what_is_missing_is_said() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let Some(_mounted) =
+        Mounted::new(&directory.path().join("disk"), &["-t", "tmpfs", "-o", "size=8m", "none"])
+    else {
+        return;
+    };
+    let world = World::within(&directory.path().join("disk"));
+    fs::write(world.state().join("large"), vec![1; 5 << 20]).expect("a file");
+    let before = tree(&world.state());
+    let Err(CopyError::NoRoom { needed, free }) = world.copy("b-1") else { panic!("there is no room") };
+    assert!(needed > 5 << 20 && free < 3 << 20, "{needed} needed, {free} free");
+    let told = CopyError::NoRoom { needed, free }.told(|_| unreachable!()).to_string();
+    assert!(told.contains(&format!("{} are missing", needed - free)), "{told}");
+    assert_eq!(tree(&world.state()), before);
+    assert_eq!(fs::read_dir(world.own(BACKUPS)).expect("a listing").count(), 0);
+
+    fs::write(world.state().join("large"), vec![1; 3 << 20]).expect("a file");
+    world.copy("b-1").expect("there is room");
+    // The disk fills up on the way: what was begun goes.
+    fs::write(world.state().join("large"), "").expect("a file");
+    fs::create_dir(world.state().join("many")).expect("a directory");
+    let holes = fs::File::create(world.state().join("holes")).expect("a file");
+    holes.set_len(6 << 20).expect("a length");
+    std::os::unix::fs::FileExt::write_all_at(&holes, b"x", 0).expect("a write");
+    world.copy("b-2").expect("holes take no room");
+    drop(holes);
+    world.put_back("b-1", "r-1").expect("there is room");
+}
+
+#[test]
+fn a_file_system_mounted_inside_is_not_entered() {
+    for place in ["mounted", "deep/mounted"] {
+        let world = World::new();
+        let Some(mounted) = Mounted::new(&world.state().join(place), &["-t", "tmpfs", "none"]) else {
+            return;
+        };
+        fs::write(world.state().join(place).join("precious"), "x").expect("a file");
+        let refused = world.copy("b-1").expect_err("something is mounted there");
+        assert!(refused.to_string().contains("mounted"), "{refused}");
+        assert!(world.state().join(place).join("precious").exists());
+        drop(mounted);
+        world.copy("b-1").expect("a copy");
+    }
+}
+
+#[test]
+fn a_state_directory_that_is_a_mount_of_its_own_is_copied_and_stays_where_it_is() {
+    let world = World::new();
+    let Some(mounted) = Mounted::new(&world.state(), &["-t", "tmpfs", "none"]) else { return };
+    fs::write(world.state().join("precious"), "x").expect("a file");
+    world.copy("b-1").expect("a copy");
+    let refused = world.put_back("b-1", "r-1").expect_err("it cannot be moved");
+    assert!(refused.to_string().contains("mount"), "{refused}");
+    assert!(world.state().join("precious").exists());
+    drop(mounted);
+    world.put_back("b-1", "r-1").expect("it is put back");
+    assert_eq!(fs::read_to_string(world.state().join("precious")).expect("the file"), "x");
+}
+
+#[test]
+fn where_contents_can_be_shared_a_copy_takes_no_room() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let disk = directory.path().join("image");
+    fs::File::create(&disk).expect("a file").set_len(320 << 20).expect("a length");
+    let made = std::process::Command::new("mkfs.xfs").args(["-q", "-m", "reflink=1"]).arg(&disk).status();
+    if !made.is_ok_and(|status| status.success()) {
+        return;
+    }
+    let image = disk.display().to_string();
+    let Some(_mounted) = Mounted::new(&directory.path().join("disk"), &["-o", "loop", &image]) else {
+        return;
+    };
+    let world = World::within(&directory.path().join("disk"));
+    fs::write(world.state().join("large"), vec![7; 180 << 20]).expect("a file");
+    let before = tree(&world.state());
+    world.copy("b-1").expect("a copy, though there is no room for another one");
+    assert_eq!(tree(&world.kept("b-1")), before);
+    world.put_back("b-1", "r-1").expect("it is put back");
+    assert_eq!(tree(&world.state()), before);
+}
+
+#[test]
+fn what_is_too_deep_is_refused() {
+    let world = World::in_memory();
+    let mut at = world.state();
+    for _ in 0..64 {
+        at.push("d");
+    }
+    fs::create_dir_all(&at).expect("directories");
+    world.copy("b-1").expect("a copy");
+    fs::create_dir(at.join("d")).expect("a directory");
+    let refused = world.copy("b-2").expect_err("it is too deep");
+    assert!(refused.to_string().contains("64 deep"), "{refused}");
+}
+
+#[test]
+fn a_copy_that_nobody_waits_for_ends_and_leaves_nothing() {
+    let world = World::in_memory();
+    furnish(&world.state());
+    let (watch, waiting) = Watch::new();
+    drop(waiting);
+    assert!(matches!(world.root.copy(&new("b-1"), &watch), Err(CopyError::Cancelled)));
+    assert_eq!(fs::read_dir(world.own(BACKUPS)).expect("a listing").count(), 0);
+    let (watch, waiting) = Watch::new();
+    let backup = world.root.copy(&new("b-1"), &watch).expect("a copy");
+    let told = *waiting.progress.borrow();
+    assert_eq!((told.files, told.files_total), (5, 5));
+    assert_eq!((told.bytes, told.bytes_total), (backup.bytes, backup.bytes));
+}
+
+#[test]
+fn one_works_on_a_games_copies_at_a_time() {
+    let world = World::in_memory();
+    let other: GameId = "00000000-0000-4000-8000-000000000001".parse().expect("an id");
+    let working = world.root.working_on(game()).expect("nobody else does");
+    assert!(matches!(world.copy("b-1"), Err(CopyError::Busy)));
+    assert!(matches!(world.put_back("b-1", "r-1"), Err(CopyError::Busy)));
+    assert!(matches!(world.root.remove_backup(game(), &name("b-1")), Err(CopyError::Busy)));
+    world.root.remove_backup(other, &name("b-1")).expect("another game's are free");
+    drop(working);
+    world.copy("b-1").expect("a copy");
+}
+
+#[test]
+fn another_instances_state_root_is_left_alone() {
+    let world = World::in_memory();
+    world.copy("b-1").expect("a copy");
+    let path = world.directory.path().join("state");
+    let other = StateRoot::new(path, Some(InstanceId(uuid::Uuid::from_u128(2))));
+    for refused in [
+        other.copy(&new("b-2"), &Watch::nobody()).map(drop),
+        other.backups(game()).map(drop),
+        other.remove_backup(game(), &name("b-1")),
+        other.put_back(game(), &name("b-1"), &restore_name("r-1"), &Watch::nobody()).map(drop),
+    ] {
+        let told = refused.expect_err("it is another's").told(|_| unreachable!());
+        assert!(matches!(told, crate::runtime::RuntimeError::StateRootNotOurs), "{told:?}");
+    }
+    assert_eq!(world.ids(), ["b-1"]);
+}

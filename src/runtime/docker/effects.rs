@@ -1,0 +1,175 @@
+//! Changes to the disk, one system call each.
+//!
+//! A process may die between any two of them. Copies, restores and removals are made of nothing
+//! else, so that tests can let them die before each one.
+
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::io::{Errno, Result};
+use rustix::path::Arg;
+
+/// Makes a directory that only this user sees; one that is there is as good.
+pub(super) fn make_directory(parent: &OwnedFd, name: impl Arg) -> Result<()> {
+    about_to_change()?;
+    match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a file that only this user sees; nothing of that name may be there.
+pub(super) fn make_file(parent: &OwnedFd, name: impl Arg) -> Result<OwnedFd> {
+    about_to_change()?;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR)
+}
+
+pub(super) fn make_symlink(target: &CStr, parent: &OwnedFd, name: &CStr) -> Result<()> {
+    about_to_change()?;
+    rustix::fs::symlinkat(target, parent, name)
+}
+
+/// Gives a file a second name.
+pub(super) fn link(from: &OwnedFd, name: impl Arg, to: &OwnedFd, new: impl Arg) -> Result<()> {
+    about_to_change()?;
+    rustix::fs::linkat(from, name, to, new, AtFlags::empty())
+}
+
+pub(super) fn write(file: &OwnedFd, mut bytes: &[u8]) -> Result<()> {
+    about_to_change()?;
+    while !bytes.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(file, bytes))?;
+        bytes = bytes.get(written..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Gives a file this length; what was not written reads as zeros.
+pub(super) fn set_length(file: &OwnedFd, length: u64) -> Result<()> {
+    about_to_change()?;
+    rustix::fs::ftruncate(file, length)
+}
+
+/// Lets `to` share the content of `from`, where the file system can; says whether it does.
+pub(super) fn share_content(from: &OwnedFd, to: &OwnedFd) -> Result<bool> {
+    about_to_change()?;
+    match rustix::fs::ioctl_ficlone(to, from) {
+        Ok(()) => Ok(true),
+        Err(Errno::OPNOTSUPP | Errno::NOTTY | Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::PERM) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives an open file or directory another's owner, mode and time of change.
+pub(super) fn dress(made: &OwnedFd, like: &Stat) -> Result<()> {
+    about_to_change()?;
+    let now = rustix::fs::fstat(made)?;
+    if (now.st_uid, now.st_gid) != (like.st_uid, like.st_gid) {
+        rustix::fs::fchown(made, Some(Uid::from_raw(like.st_uid)), Some(Gid::from_raw(like.st_gid)))?;
+    }
+    // After the owner: a change of owner takes bits away.
+    rustix::fs::fchmod(made, Mode::from_raw_mode(like.st_mode & 0o7777))?;
+    rustix::fs::futimens(made, &changed_like(like))
+}
+
+/// The same for a link, which cannot be opened and has no mode.
+pub(super) fn dress_link(parent: &OwnedFd, name: &CStr, like: &Stat) -> Result<()> {
+    about_to_change()?;
+    let now = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if (now.st_uid, now.st_gid) != (like.st_uid, like.st_gid) {
+        let (owner, group) = (Uid::from_raw(like.st_uid), Gid::from_raw(like.st_gid));
+        rustix::fs::chownat(parent, name, Some(owner), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
+    }
+    rustix::fs::utimensat(parent, name, &changed_like(like), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn changed_like(like: &Stat) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: like.st_mtime, tv_nsec: like.st_mtime_nsec.cast_signed() },
+    }
+}
+
+pub(super) fn rename(from: &OwnedFd, name: impl Arg, to: &OwnedFd, new: impl Arg) -> Result<()> {
+    about_to_change()?;
+    rustix::fs::renameat(from, name, to, new)
+}
+
+/// The same, where nothing of the new name may be there.
+pub(super) fn rename_new(from: &OwnedFd, name: impl Arg, to: &OwnedFd, new: impl Arg) -> Result<()> {
+    about_to_change()?;
+    rustix::fs::renameat_with(from, name, to, new, RenameFlags::NOREPLACE)
+}
+
+/// Removes what is no directory.
+pub(super) fn unlink(parent: &OwnedFd, name: impl Arg) -> Result<()> {
+    about_to_change()?;
+    rustix::fs::unlinkat(parent, name, AtFlags::empty())
+}
+
+/// Removes an empty directory; one that is gone is as good.
+pub(super) fn remove_directory(parent: &OwnedFd, name: impl Arg) -> Result<()> {
+    about_to_change()?;
+    match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Has everything that was written to this file system on its disk, in one go.
+pub(super) fn flush_all(somewhere: &OwnedFd) -> Result<()> {
+    about_to_change()?;
+    rustix::fs::syncfs(somewhere)
+}
+
+/// Has what happened in this directory on its disk.
+pub(super) fn flush(directory: &OwnedFd) -> Result<()> {
+    about_to_change()?;
+    rustix::fs::fsync(directory)
+}
+
+/// The moment before a change.
+#[cfg(not(test))]
+#[expect(clippy::unnecessary_wraps, reason = "in tests it is where the process dies")]
+fn about_to_change() -> Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+use death::about_to_change;
+
+/// A process that dies before its n-th change: from then on it changes nothing, not even to clean up.
+#[cfg(test)]
+pub(super) mod death {
+    use std::cell::Cell;
+
+    use rustix::io::{Errno, Result};
+
+    thread_local! {
+        static CHANGES_LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+    }
+
+    /// Runs `work`, which dies before the change after the first `changes`; says whether it did.
+    pub(in super::super) fn after<T>(changes: u32, work: impl FnOnce() -> T) -> (T, bool) {
+        CHANGES_LEFT.set(Some(changes));
+        let done = work();
+        let died = CHANGES_LEFT.replace(None) == Some(u32::MAX);
+        (done, died)
+    }
+
+    pub(super) fn about_to_change() -> Result<()> {
+        match CHANGES_LEFT.get() {
+            None => return Ok(()),
+            Some(0 | u32::MAX) => CHANGES_LEFT.set(Some(u32::MAX)),
+            Some(left) => {
+                CHANGES_LEFT.set(Some(left - 1));
+                return Ok(());
+            }
+        }
+        Err(Errno::OWNERDEAD)
+    }
+}

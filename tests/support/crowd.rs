@@ -1,0 +1,386 @@
+//! A crowd of games for the real loop and the real store: their containers are said to run, and all
+//! of them lead to one engine in this process that does a turn at once. For scale, where Docker
+//! itself would be what is measured.
+
+#![allow(dead_code)]
+
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{BoxStream, StreamExt};
+use gamekeeper::controller::{self, Limits, Metrics, Parts};
+use gamekeeper::engine::{Deadlines, EngineClient};
+use gamekeeper::game::container::{
+    Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory,
+};
+use gamekeeper::game::controller::ControllerStatus;
+use gamekeeper::game::record::{Contents, Endpoints};
+use gamekeeper::game::spec::RunAs;
+use gamekeeper::game::{ContainerId, GameId, ImageId, ImageRef, NetworkId};
+use gamekeeper::reconcile::Policy;
+use gamekeeper::runtime::{
+    Listed, LogOptions, NewContainer, PullProgress, Runtime, RuntimeError, RuntimeEvent, RuntimeIdentity,
+    StateRootLook,
+};
+use gamekeeper::store::Store;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use prometheus_client::registry::Registry;
+use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+use sea_orm::sqlx::{self, ConnectOptions, Connection, Row};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Games that run.
+pub struct Crowd {
+    pub games: Vec<GameId>,
+    engine: Arc<Engine>,
+    directory: tempfile::TempDir,
+    shutdown: CancellationToken,
+    running: tokio::task::JoinHandle<()>,
+}
+
+/// The one engine of all games.
+#[derive(Default)]
+struct Engine {
+    turns: HashMap<String, AtomicI64>,
+    /// When each turn was asked for.
+    asked: Mutex<Vec<Timestamp>>,
+    doubled: AtomicUsize,
+}
+
+impl Crowd {
+    /// So many games, all of them running.
+    pub async fn running(count: u128, limits: Limits) -> Self {
+        let games: Vec<GameId> = (1..=count).map(|n| GameId(Uuid::from_u128(n))).collect();
+        let engine = Arc::new(Engine {
+            turns: games.iter().map(|game| (game.to_string(), AtomicI64::new(0))).collect(),
+            ..Engine::default()
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let endpoint = listener.local_addr().expect("an address").to_string();
+        tokio::spawn(serve(listener, engine.clone()));
+
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&url(&directory)).await.expect("a database");
+        let instance = store.instance().await.expect("an instance");
+        let runtime = Containers {
+            endpoint,
+            games: games.clone(),
+            sentinel: instance.id.to_string(),
+            high_water: AtomicI64::new(0),
+        };
+        let epoch = store.take_lead("crowd").await.expect("the lead");
+        let (recorder, _) = store.recorder(epoch);
+        let (_asker, questions) = controller::questions();
+        let parts = Parts {
+            store,
+            recorder,
+            epoch,
+            runtime: Arc::new(runtime),
+            engines: EngineClient::new(Deadlines::default()),
+            policy: Policy::default(),
+            limits,
+            relist_every: Duration::from_secs(30),
+            metrics: Metrics::new(&mut Registry::default()),
+        };
+        let shutdown = CancellationToken::new();
+        let health = tokio::sync::watch::Sender::new(ControllerStatus::default());
+        let running = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move {
+                let _asker = _asker;
+                controller::run(parts, questions, health, shutdown).await.expect("a controller");
+            }
+        });
+        let crowd = Self { games, engine, directory, shutdown, running };
+        crowd.declare().await;
+        crowd.until("all run", "SELECT count(*) FROM runtime_records WHERE status = 'running'").await;
+        crowd
+    }
+
+    async fn declare(&self) {
+        let mut sql = "BEGIN IMMEDIATE; INSERT INTO engine_versions (version, image_ref) VALUES ('1.4.2', 'engine:1.4.2');".to_owned();
+        for game in &self.games {
+            sql.push_str(&format!(
+                "INSERT INTO games (game_id, desired_status, target_engine_version) VALUES ('{game}', 'running', '1.4.2');
+                 INSERT INTO memberships (game_id, user_id, race_name) VALUES ('{game}', '{game}', 'Terrans');"
+            ));
+        }
+        sql.push_str("COMMIT");
+        self.sql(&sql).await;
+    }
+
+    /// Gives all of them a turn in the same second, some seconds ahead, and waits until they know.
+    pub async fn due_in(&self, seconds: i64) -> Timestamp {
+        let slot = Timestamp::from_second(Timestamp::now().as_second() + seconds).expect("a time");
+        let cron = slot.strftime("%S %M %H * * *").to_string();
+        self.sql(&format!("UPDATE games SET turn_schedule = '{cron}'")).await;
+        self.until("all know", "SELECT count(*) FROM runtime_records WHERE next_turn_at IS NOT NULL").await;
+        assert!(Timestamp::now() < slot, "it took longer than {seconds} s to know the slot");
+        slot
+    }
+
+    /// Waits until every game's turn is done, and gives how long after the slot each was asked for,
+    /// ascending, in seconds.
+    pub async fn until_done(&self, slot: Timestamp) -> Vec<f64> {
+        self.until("all done", "SELECT count(*) FROM turns WHERE state = 'done'").await;
+        assert_eq!(self.engine.doubled.load(Ordering::SeqCst), 0, "a number asked for twice");
+        let asked = self.engine.asked.lock().expect("nobody panicked").clone();
+        assert_eq!(asked.len(), self.games.len());
+        let mut lags: Vec<f64> = asked.iter().map(|at| at.duration_since(slot).as_secs_f64()).collect();
+        lags.sort_by(f64::total_cmp);
+        lags
+    }
+
+    async fn until(&self, what: &str, count: &str) {
+        let all = i64::try_from(self.games.len()).expect("a few");
+        let began = std::time::Instant::now();
+        loop {
+            let counted = self.count(count).await;
+            if counted == all {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(120), "not so: {what}: {counted} of {all}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn connection(&self) -> sqlx::SqliteConnection {
+        let path = self.directory.path().join("gamekeeper.db");
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(Duration::from_secs(30))
+            .disable_statement_logging();
+        sqlx::SqliteConnection::connect_with(&options).await.expect("a connection")
+    }
+
+    pub async fn sql(&self, statement: &str) {
+        let statement = sqlx::AssertSqlSafe(statement.to_owned());
+        sqlx::raw_sql(statement).execute(&mut self.connection().await).await.expect("SQL");
+    }
+
+    pub async fn count(&self, query: &str) -> i64 {
+        let query = sqlx::query(sqlx::AssertSqlSafe(query.to_owned()));
+        query.fetch_one(&mut self.connection().await).await.expect("a row").get(0)
+    }
+
+    /// Ends the controller.
+    pub async fn end(self) {
+        self.shutdown.cancel();
+        self.running.await.expect("it ended");
+    }
+}
+
+fn url(directory: &tempfile::TempDir) -> String {
+    format!("sqlite:{}", directory.path().join("gamekeeper.db").display())
+}
+
+async fn serve(listener: TcpListener, engine: Arc<Engine>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let engine = engine.clone();
+        tokio::spawn(async move {
+            let service = hyper::service::service_fn(move |request| {
+                let answer = engine.answer(&request);
+                async move { Ok::<_, Infallible>(answer) }
+            });
+            // A client that hangs up is its own business.
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+impl Engine {
+    /// Whose game it is says the token: all have one address.
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let token = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+        let game = token.and_then(|token| token.strip_prefix("Bearer ")).unwrap_or_default();
+        let Some(turn) = self.turns.get(game) else { return answer(StatusCode::UNAUTHORIZED, "") };
+        if request.method() == Method::PUT {
+            self.asked.lock().expect("nobody panicked").push(Timestamp::now());
+            let wanted = request.headers().get("if-match").and_then(|value| value.to_str().ok());
+            let at: i64 = wanted.and_then(|text| text.trim_matches('"').parse().ok()).unwrap_or(-1);
+            if turn.compare_exchange(at, at + 1, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+                self.doubled.fetch_add(1, Ordering::SeqCst);
+                return answer(StatusCode::PRECONDITION_FAILED, "");
+            }
+        }
+        let turn = turn.load(Ordering::SeqCst);
+        let state = format!(
+            r#"{{"gameId":"{game}","turn":{turn},"generating":false,"finished":false,"players":[{{"id":"{game}","raceName":"Terrans","planets":1,"population":1}}]}}"#
+        );
+        answer(StatusCode::OK, &state)
+    }
+}
+
+fn answer(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
+    *answer.status_mut() = status;
+    answer
+}
+
+/// Says of every game that its container runs.
+struct Containers {
+    endpoint: String,
+    games: Vec<GameId>,
+    sentinel: String,
+    high_water: AtomicI64,
+}
+
+impl Containers {
+    fn container(&self, game: GameId) -> Container {
+        Container {
+            id: ContainerId::new(game.to_string()),
+            owner: Owner::Game(game),
+            state: ContainerState::Running { started_at: "2026-01-01T00:00:00Z".into() },
+            image_id: ImageId::new("sha256:1"),
+            network_id: Some(NetworkId::new("net")),
+            endpoints: Endpoints { address: Some(self.endpoint.clone()), ..Endpoints::default() },
+            reachable_at: Some(self.endpoint.clone()),
+            epoch: Some(1),
+            applied: None,
+            token: Some(EngineToken::new(game.to_string())),
+        }
+    }
+}
+
+fn untouched<T>(what: &str) -> Result<T, RuntimeError> {
+    Err(RuntimeError::Failed(format!("{what}: nothing is to be touched here")))
+}
+
+#[async_trait]
+impl Runtime for Containers {
+    async fn identity(&self) -> Result<RuntimeIdentity, RuntimeError> {
+        Ok(RuntimeIdentity { id: "crowd".into(), version: "1".into() })
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>, RuntimeError> {
+        let host = self.endpoint.rsplit_once(':').map(|(host, _)| host.to_owned());
+        let listed = |game: &GameId| Listed {
+            id: ContainerId::new(game.to_string()),
+            game: *game,
+            state: "running".into(),
+            address: host.clone(),
+            name: game.to_string(),
+            engine_version: "1.4.2".into(),
+        };
+        Ok(self.games.iter().map(listed).collect())
+    }
+
+    async fn inspect(&self, game: GameId) -> Result<Option<Container>, RuntimeError> {
+        Ok(Some(self.container(game)))
+    }
+
+    async fn create(&self, _: &NewContainer) -> Result<ContainerId, RuntimeError> {
+        untouched("create")
+    }
+
+    async fn start(&self, _: GameId, _: &ContainerId) -> Result<(), RuntimeError> {
+        untouched("start")
+    }
+
+    async fn stop(&self, _: GameId, _: &ContainerId, _: Duration) -> Result<(), RuntimeError> {
+        untouched("stop")
+    }
+
+    async fn remove(&self, _: GameId, _: &ContainerId) -> Result<(), RuntimeError> {
+        untouched("remove")
+    }
+
+    async fn log_tail(&self, _: &ContainerId, _: usize) -> Result<String, RuntimeError> {
+        Ok(String::new())
+    }
+
+    async fn log_stream(
+        &self,
+        _: &ContainerId,
+        _: &LogOptions,
+    ) -> Result<BoxStream<'static, Result<Bytes, RuntimeError>>, RuntimeError> {
+        Ok(futures::stream::empty().boxed())
+    }
+
+    async fn image(&self, _: &ImageSelector) -> Result<Option<ImageId>, RuntimeError> {
+        Ok(Some(ImageId::new("sha256:1")))
+    }
+
+    async fn pull(
+        &self,
+        _: &ImageRef,
+        _: &(dyn Fn(PullProgress) + Send + Sync),
+    ) -> Result<ImageId, RuntimeError> {
+        untouched("pull")
+    }
+
+    async fn network(&self) -> Result<Option<NetworkId>, RuntimeError> {
+        Ok(Some(NetworkId::new("net")))
+    }
+
+    async fn create_network(&self) -> Result<NetworkId, RuntimeError> {
+        untouched("create_network")
+    }
+
+    async fn state_directory(&self, _: GameId) -> Result<StateDirectory, RuntimeError> {
+        Ok(StateDirectory::WithGame)
+    }
+
+    async fn create_state_directory(&self, _: GameId, _: RunAs) -> Result<(), RuntimeError> {
+        untouched("create_state_directory")
+    }
+
+    async fn state_directories(&self) -> Result<HashSet<GameId>, RuntimeError> {
+        Ok(self.games.iter().copied().collect())
+    }
+
+    async fn contents(&self, _: GameId) -> Result<Contents, RuntimeError> {
+        Ok(Contents::new("a game"))
+    }
+
+    async fn rival(&self, _: GameId, _: Option<&ContainerId>) -> Result<Option<String>, RuntimeError> {
+        Ok(None)
+    }
+
+    async fn state_root(&self) -> Result<StateRootLook, RuntimeError> {
+        Ok(StateRootLook {
+            sentinel: Some(self.sentinel.clone()),
+            high_water: Some(self.high_water.load(Ordering::SeqCst)),
+            locked_by_another: false,
+        })
+    }
+
+    async fn bind_state_root(&self) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
+    async fn keep_high_water(&self, high_water: i64) -> Result<(), RuntimeError> {
+        self.high_water.store(high_water, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn remove_state_directory(&self, _: GameId) -> Result<(), RuntimeError> {
+        untouched("remove_state_directory")
+    }
+
+    fn state_path(&self, game: GameId) -> String {
+        PathBuf::from("/games").join(game.to_string()).display().to_string()
+    }
+
+    fn network_name(&self) -> &str {
+        "net"
+    }
+
+    fn events(&self) -> BoxStream<'static, RuntimeEvent> {
+        futures::stream::pending().boxed()
+    }
+}
