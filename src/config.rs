@@ -171,6 +171,7 @@ impl Config {
             network: self.network.clone(),
             endpoint_mode: self.endpoint_mode.into(),
             state_root_on_host: self.state_root_on_host.clone(),
+            state_root_shared: self.database.sqlite_path().is_none(),
             mount_path: self.mount_path.clone(),
             pull_policy: self.pull_policy.into(),
             default_resources: self.default_resources,

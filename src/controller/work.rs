@@ -23,6 +23,7 @@ use crate::store::{RowVersion, Store, StoreError};
 
 use super::facts::News;
 use super::ground::GroundLook;
+use super::leading::Leading;
 use super::round::Output;
 
 /// The end of something that ran beside the loop.
@@ -85,6 +86,8 @@ pub(super) struct Workshop {
     pub(super) engine_calls: Arc<Semaphore>,
     /// Why nothing may be touched, if so.
     pub(super) brake: watch::Receiver<Option<Freeze>>,
+    /// Whether this process still leads.
+    pub(super) leading: Leading,
 }
 
 impl Workshop {
@@ -109,8 +112,8 @@ impl Workshop {
         let this = self.clone();
         self.spawn(async move {
             let _place = this.stops.acquire().await;
-            if this.brake.borrow().is_some() {
-                // Frozen while it waited for its place.
+            if this.brake.borrow().is_some() || !this.leading.holds() {
+                // Frozen or deposed while it waited for its place.
                 return Finished::Work(game, number, News::ContainerStale);
             }
             let news = match this.runtime.stop(game, &container, grace).await {
@@ -134,6 +137,9 @@ impl Workshop {
         let this = self.clone();
         self.spawn(async move {
             let _place = this.engine_calls.acquire().await;
+            if !this.leading.holds() {
+                return Finished::Work(target.game, number, News::EngineStale(None));
+            }
             let failure = this.engines.initialise(&target, &races).await.err();
             let failure = failure.map(|error| {
                 tracing::warn!(error = %error, "initialisation was not answered as it should be");
@@ -147,6 +153,9 @@ impl Workshop {
         let this = self.clone();
         self.spawn(async move {
             let _place = this.engine_calls.acquire().await;
+            if !this.leading.holds() {
+                return Finished::Work(target.game, number, News::EngineStale(None));
+            }
             let news = match this.engines.turn(&target, from).await {
                 Ok(answer) => News::Said(life, Timestamp::now(), answer),
                 // What it did is found out by asking.

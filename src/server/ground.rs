@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,9 +29,11 @@ pub(super) enum StartError {
     )]
     WriteDirectory { path: PathBuf, flag: &'static str, source: io::Error },
     #[error(
-        "another gamekeeper runs with the data directory {path}; stop it, or choose another one with --data-dir"
+        "another gamekeeper runs with the database {path}; stop it, or choose another one with --data-dir or --database-url (several may run with one PostgreSQL)"
     )]
     Locked { path: PathBuf },
+    #[error("the lock {path} beside the database cannot be taken; check that this user may write it")]
+    Lock { path: PathBuf, source: io::Error },
     #[error("Docker does not answer; start it, or say where it is with --docker-host or DOCKER_HOST")]
     NoDocker(#[source] RuntimeError),
 }
@@ -40,9 +42,13 @@ pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })
 }
 
-/// Whether there is no embedded database yet.
-pub(super) fn is_first_start(database: &Place) -> bool {
-    database.sqlite_path().is_some_and(|path| !path.exists())
+/// Whether there is no database yet.
+pub(super) async fn is_first_start(database: &Place) -> bool {
+    match database.sqlite_path() {
+        Some(path) => !path.exists(),
+        // What is wrong otherwise is said when it is opened.
+        None => matches!(Store::examine(database).await, Ok(None)),
+    }
 }
 
 pub(super) async fn docker_answers(runtime: &dyn Runtime) -> Result<(), StartError> {
@@ -77,15 +83,24 @@ fn writable(path: &Path, flag: &'static str) -> Result<(), StartError> {
     written.map_err(|source| StartError::WriteDirectory { path: path.to_owned(), flag, source })
 }
 
-/// The lock that makes this process the only controller of this directory, for as long as it is held.
-pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
-    let failed =
-        |source| StartError::WriteDirectory { path: data_dir.to_owned(), flag: "--data-dir", source };
-    let path = data_dir.join("gamekeeper.lock");
-    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+/// The lock that makes this process the only controller of the embedded database, for as long as it
+/// is held. It is beside the database: not in it, where it would hold up its readers. On PostgreSQL a
+/// lease takes its place.
+pub(super) fn lock(database: &Place) -> Result<Option<File>, StartError> {
+    let Some(path) = database.sqlite_path() else { return Ok(None) };
+    // The same file by another name has the same lock.
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let beside = PathBuf::from({
+        let mut name = real.into_os_string();
+        name.push(".lock");
+        name
+    });
+    let failed = |source| StartError::Lock { path: beside.clone(), source };
+    let options = File::options().create(true).truncate(false).write(true).mode(0o600).clone();
+    let file = options.open(&beside).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::Locked { path: data_dir.to_owned() }),
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(StartError::Locked { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }

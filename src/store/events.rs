@@ -47,7 +47,7 @@ impl Store {
         let about =
             About { namespace: DEFAULT_NAMESPACE, kind: controller::KIND, name: controller::NAME, uid: "" };
         let event = RecordedEvent { warning, reason: reason.to_owned(), message: message.to_owned() };
-        let transaction = self.db.begin_writing().await?;
+        let transaction = self.begin_observing().await?;
         count(&transaction, &about, &event).await?;
         transaction.commit().await?;
         Ok(())

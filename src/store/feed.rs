@@ -28,7 +28,7 @@ impl Store {
         let watch = if self.db.is_sqlite() {
             Watch::Asks(Default::default())
         } else {
-            Watch::Listens(Default::default())
+            Watch::Listens(postgres::Watch::of("desired"))
         };
         futures::stream::unfold((self.clone(), watch), |(store, mut watch)| async move {
             match &mut watch {
@@ -37,6 +37,26 @@ impl Store {
             }
             Some(((), (store, watch)))
         })
+    }
+}
+
+impl Store {
+    /// What tells that the lead was given up. Only a nudge, and only where it is leased.
+    pub fn lead_given_up(&self) -> LeadGivenUp {
+        LeadGivenUp { store: self.clone(), watch: postgres::Watch::of("lead") }
+    }
+}
+
+/// Tells that the lead was given up.
+pub struct LeadGivenUp {
+    store: Store,
+    watch: postgres::Watch,
+}
+
+impl LeadGivenUp {
+    /// Returns when it was, or may have been while nobody listened.
+    pub async fn wait(&mut self) {
+        self.watch.changed(&self.store).await;
     }
 }
 

@@ -15,6 +15,7 @@ mod examine;
 mod feed;
 mod forecast;
 pub mod history;
+mod lease;
 mod open;
 mod operations;
 mod orphans;
@@ -30,9 +31,10 @@ mod turns;
 mod versions;
 mod written_time;
 
-pub use controller::{ControllerChange, Lead};
+pub use controller::ControllerChange;
 pub use desired::{Author, Conflict, Preconditions, RowVersion, StoredGame, WriteError, Written};
 pub use examine::Examined;
+pub use lease::{LEASE, Lead, Taken};
 pub use open::OpenError;
 pub use operations::{
     EventFilter, GameOperation, ObjectEvent, OperationFilter, StoredEvent, StoredOperation,
@@ -47,6 +49,8 @@ use std::sync::Arc;
 use sea_orm::DbErr;
 use tokio::sync::Notify;
 
+use crate::game::Epoch;
+
 use connection::Connections;
 
 /// A question to the database failed.
@@ -58,7 +62,11 @@ pub struct StoreError(#[from] DbErr);
 #[derive(Debug, Clone)]
 pub struct Store {
     db: Connections,
+    /// For the lease alone: a burst that fills `db` must not cost the lead.
+    leases: Connections,
     place: Place,
+    /// The leadership that writes, if any does.
+    epoch: Option<Epoch>,
     /// Rung after our own writes of desired state, so that they are seen at once.
     desired_written: Arc<Notify>,
     /// Rung when there is something to deliver to the lobby.
@@ -70,6 +78,7 @@ pub struct Store {
 impl Store {
     fn new(db: Connections, place: Place) -> Self {
         let (desired_written, outbox_written) = Default::default();
-        Self { db, place, desired_written, outbox_written, tells_lobby: false }
+        let leases = db.clone();
+        Self { db, leases, place, epoch: None, desired_written, outbox_written, tells_lobby: false }
     }
 }

@@ -144,9 +144,10 @@ async fn an_engine_reaches_nothing_that_is_not_its_own() {
     let state = world.state_root().join(&neighbour.game);
     let mut paths: Vec<PathBuf> =
         vec![world.data_dir().join("kubeconfig"), state.clone(), world.state_root()];
-    if let Database::Sqlite(path) = &world.database {
-        paths.push(path.clone());
-    }
+    paths.push(match &world.database {
+        Database::Sqlite(path) => path.clone(),
+        Database::Postgres { .. } => world.data_dir().join("tls"),
+    });
     assert!(paths.iter().all(|path| path.exists()), "they are where the engine looks for them");
     let own = std::process::id();
     let pids = [inspect(&neighbour.game, "{{.State.Pid}}").parse::<u32>().unwrap(), own];

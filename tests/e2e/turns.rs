@@ -60,7 +60,7 @@ async fn a_schedule_of_every_second_keeps_its_slots() {
     assert!(contiguous(&numbers), "{numbers:?}");
     assert_eq!(i64::try_from(numbers.len()).unwrap(), at);
     let twice = format!(
-        "SELECT count(*) FROM (SELECT slot FROM turns WHERE game_id = '{game}' AND slot IS NOT NULL GROUP BY slot HAVING count(*) > 1)"
+        "SELECT count(*) FROM (SELECT slot FROM turns WHERE game_id = '{game}' AND slot IS NOT NULL GROUP BY slot HAVING count(*) > 1) AS twice"
     );
     assert_eq!(world.count(&twice).await, 0);
     // Every slot between the first and the last has its row.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
-use gamekeeper::controller::{self, Limits, Metrics, Parts};
+use gamekeeper::controller::{self, Leading, Limits, Metrics, Parts};
 use gamekeeper::engine::{Deadlines, EngineClient};
 use gamekeeper::game::container::{
     Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory,
@@ -87,6 +87,7 @@ impl Crowd {
             store,
             recorder,
             epoch,
+            leading: Leading::for_ever(),
             runtime: Arc::new(runtime),
             engines: EngineClient::new(Deadlines::default()),
             policy: Policy::default(),

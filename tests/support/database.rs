@@ -183,7 +183,12 @@ impl FromText for String {
 impl FromText for i64 {
     #[track_caller]
     fn from_text(text: Option<&str>) -> Self {
-        text.expect("a column that is not null").parse().expect("a number")
+        match text.expect("a column that is not null") {
+            // What is a number to SQLite.
+            "t" => 1,
+            "f" => 0,
+            number => number.parse().expect("a number"),
+        }
     }
 }
 

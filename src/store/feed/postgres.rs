@@ -9,20 +9,27 @@ use super::super::place::At;
 use super::{AGAIN, cannot_watch};
 
 /// The connection that listens.
-#[derive(Default)]
-pub(super) struct Watch(Option<PgListener>);
+pub(super) struct Watch {
+    what: &'static str,
+    listener: Option<PgListener>,
+}
 
 impl Watch {
+    /// Of the notifications of this name.
+    pub(super) fn of(what: &'static str) -> Self {
+        Self { what, listener: None }
+    }
+
     pub(super) async fn changed(&mut self, store: &Store) {
-        let heard = match &mut self.0 {
+        let heard = match &mut self.listener {
             Some(listener) => heard(listener).await,
-            none => listen(store).await.map(|listener| {
+            none => listen(store, self.what).await.map(|listener| {
                 none.replace(listener);
             }),
         };
         if let Err(error) = heard {
             cannot_watch(&error);
-            self.0 = None;
+            self.listener = None;
             tokio::time::sleep(AGAIN).await;
         }
     }
@@ -36,17 +43,13 @@ async fn heard(listener: &mut PgListener) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-async fn listen(store: &Store) -> Result<PgListener, sqlx::Error> {
-    let mut listener = PgListener::connect_with(store.db.pool().get_postgres_connection_pool()).await?;
-    listener.listen(&channel(store)).await?;
-    Ok(listener)
-}
-
-/// Each schema has a channel of its own: notifications are the database's.
-fn channel(store: &Store) -> String {
+/// Listens to what is told of this store's schema: notifications are the whole database's.
+pub(in crate::store) async fn listen(store: &Store, what: &str) -> Result<PgListener, sqlx::Error> {
     let schema = match &store.place.at {
         At::Postgres { schema, .. } => schema,
         At::Sqlite(_) => super::super::place::DEFAULT_SCHEMA,
     };
-    format!("{schema}_desired")
+    let mut listener = PgListener::connect_with(store.db.pool().get_postgres_connection_pool()).await?;
+    listener.listen(&format!("{schema}_{what}")).await?;
+    Ok(listener)
 }

@@ -34,7 +34,9 @@ pub(super) async fn open(
 ) -> Result<Store, OpenError> {
     migrated(place, options, schema).await?;
     let pool = pool(CONNECTIONS).connect_lazy_with(bounded(options, schema));
-    Ok(over(place, pool))
+    let mut store = over(place, pool);
+    store.leases = over(place, self::pool(1).connect_lazy_with(bounded(options, schema))).db;
+    Ok(store)
 }
 
 /// The database for a look, if there is one.
