@@ -22,11 +22,13 @@ use gamekeeper::game::container::{
 use gamekeeper::game::controller::ControllerStatus;
 use gamekeeper::game::record::{Contents, Endpoints};
 use gamekeeper::game::spec::RunAs;
-use gamekeeper::game::{ContainerId, GameId, ImageId, ImageRef, NetworkId};
+use gamekeeper::game::{
+    Backup, BackupId, ContainerId, GameId, ImageId, ImageRef, NetworkId, NewBackup, RestoreId,
+};
 use gamekeeper::reconcile::Policy;
 use gamekeeper::runtime::{
-    Listed, LogOptions, NewContainer, PullProgress, Runtime, RuntimeError, RuntimeEvent, RuntimeIdentity,
-    StateRootLook,
+    CopyProgress, Listed, LogOptions, NewContainer, PullProgress, Runtime, RuntimeError, RuntimeEvent,
+    RuntimeIdentity, StateRootLook,
 };
 use gamekeeper::store::Store;
 use http::{Method, Request, Response, StatusCode};
@@ -72,7 +74,7 @@ impl Crowd {
         tokio::spawn(serve(listener, engine.clone()));
 
         let directory = tempfile::tempdir().expect("a directory");
-        let store = Store::open(&url(&directory)).await.expect("a database");
+        let store = Store::open(&url(&directory).parse().expect("a place")).await.expect("a database");
         let instance = store.instance().await.expect("an instance");
         let runtime = Containers {
             endpoint,
@@ -282,6 +284,32 @@ impl Runtime for Containers {
 
     async fn inspect(&self, game: GameId) -> Result<Option<Container>, RuntimeError> {
         Ok(Some(self.container(game)))
+    }
+
+    async fn back_up(
+        &self,
+        _: &NewBackup,
+        _: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<Backup, RuntimeError> {
+        untouched("back up")
+    }
+
+    async fn backups(&self, _: GameId) -> Result<Vec<Backup>, RuntimeError> {
+        untouched("list backups")
+    }
+
+    async fn remove_backup(&self, _: GameId, _: &BackupId) -> Result<(), RuntimeError> {
+        untouched("remove a backup")
+    }
+
+    async fn put_back(
+        &self,
+        _: GameId,
+        _: &BackupId,
+        _: &RestoreId,
+        _: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<Backup, RuntimeError> {
+        untouched("put back")
     }
 
     async fn create(&self, _: &NewContainer) -> Result<ContainerId, RuntimeError> {
