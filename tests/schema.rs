@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/cluster.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod cluster;
 #[path = "schema/db.rs"]
 mod db;
 #[path = "schema/postgres_only.rs"]
@@ -15,7 +18,8 @@ mod sqlite_only;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use db::{Cluster, Db, Pragmas};
+use cluster::Cluster;
+use db::{Db, Pragmas};
 
 /// Each promise is a test of its own on SQLite; on PostgreSQL they share one cluster, hence one test.
 macro_rules! promises {

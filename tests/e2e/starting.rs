@@ -38,7 +38,7 @@ async fn a_row_written_by_hand_becomes_a_ready_game() {
         world.count(&format!("SELECT settled AND ready FROM game_status WHERE game_id = '{game}'")).await;
     assert_eq!(settled, 1);
     let adopted = format!(
-        "SELECT count(*) FROM player_mappings WHERE game_id = '{game}' AND race_name = 'Terrans' AND length(engine_player_uuid) = 36"
+        "SELECT count(*) FROM player_mappings WHERE game_id = '{game}' AND race_name = 'Terrans' AND length(CAST(engine_player_uuid AS text)) = 36"
     );
     assert_eq!(world.count(&adopted).await, 1);
 }

@@ -50,12 +50,19 @@ pub(crate) struct Status {
 impl World {
     /// Directories and nothing else.
     pub(crate) fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("gk-e2e-").tempdir().unwrap();
-        // The engines' user has to be able to reach its directory.
-        std::fs::create_dir(dir.path().join("games")).unwrap();
+        let dir = directories();
+        let database = Database::new(&dir.path().join("data"));
+        Self::of(dir, database)
+    }
+
+    /// The same with its rows in this database.
+    pub(crate) fn on(database: Database) -> Self {
+        Self::of(directories(), database)
+    }
+
+    fn of(dir: TempDir, database: Database) -> Self {
         let network = format!("gk-e2e-{}", Uuid::new_v4().simple());
         let fast = ["--probe-interval", "1s", "--failing-probe-interval", "200ms", "--relist-interval", "5s"];
-        let database = Database::new(&dir.path().join("data"));
         Self { dir, database, keeper: None, arguments: fast.map(str::to_owned).into(), network }
     }
 
@@ -92,12 +99,17 @@ impl World {
     }
 
     pub(crate) fn run_command(&self) -> Command {
+        self.run_command_in(&self.data_dir(), &self.state_root())
+    }
+
+    /// Another one, with directories of its own.
+    pub(crate) fn run_command_in(&self, data_dir: &Path, state_root: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gamekeeper"));
         command
             .args(["run", "--listen", "127.0.0.1:0", "--network", &self.network, "--data-dir"])
-            .arg(self.data_dir())
+            .arg(data_dir)
             .arg("--state-root")
-            .arg(self.state_root())
+            .arg(state_root)
             .args(self.database.arguments())
             .args(&self.arguments)
             .env("GAMEKEEPER_LOG_LEVEL", "info,gamekeeper=debug")
@@ -285,6 +297,13 @@ impl World {
         );
         self.rows(&query).await.iter().map(|row| row.get(0)).collect()
     }
+}
+
+fn directories() -> TempDir {
+    let dir = tempfile::Builder::new().prefix("gk-e2e-").tempdir().unwrap();
+    // The engines' user has to be able to reach its directory.
+    std::fs::create_dir(dir.path().join("games")).unwrap();
+    dir
 }
 
 impl Drop for World {
