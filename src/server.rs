@@ -44,7 +44,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         ground::docker_answers(&DockerRuntime::new(config.docker(InstanceId(uuid::Uuid::nil())))?).await?;
     }
     ground::directory(&config.data_dir, "--data-dir")?;
-    let _lock = ground::lock(&config.database)?;
+    let _lock = config.database.lock()?;
     ground::state_root(&config.state_root)?;
 
     let store = Store::open(&config.database).await?.telling_the_lobby(lobby::is_told(&config.lobby));

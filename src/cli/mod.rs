@@ -8,6 +8,7 @@ mod change;
 mod client;
 mod confirm;
 mod controller;
+mod database;
 mod delete;
 mod describe;
 mod diff;
@@ -134,6 +135,8 @@ enum Verb {
     Remove(controller::orphans::RemoveArgs),
     Unblock(unblock::UnblockArgs),
     Doctor(Box<doctor::DoctorArgs>),
+    BackupDb(database::BackupArgs),
+    MigrateDb(database::MigrateArgs),
     Schema(offline::SchemaArgs),
     Completion(offline::CompletionArgs),
     Version(offline::VersionArgs),
@@ -173,6 +176,8 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Verb::Logs(args) => logs::run(args, &place).await?,
         Verb::Outbox(args) => outbox::run(args, &place).await?,
         Verb::Doctor(args) => doctor::run(*args, &place).await?,
+        Verb::BackupDb(args) => database::back_up(args, &place).await?,
+        Verb::MigrateDb(args) => database::migrate(args, &place).await?,
         Verb::Schema(args) => offline::schema(&args)?,
         Verb::Completion(args) => offline::completion(&args)?,
         Verb::Version(args) => offline::version(args, &place).await?,

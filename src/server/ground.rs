@@ -1,9 +1,9 @@
 //! What has to be there before anything is begun, and what to do if it is not.
 
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,12 +28,6 @@ pub(super) enum StartError {
         "the directory {path} cannot be written; check its owner and mode, or choose another one with {flag}"
     )]
     WriteDirectory { path: PathBuf, flag: &'static str, source: io::Error },
-    #[error(
-        "another gamekeeper runs with the database {path}; stop it, or choose another one with --data-dir or --database-url (several may run with one PostgreSQL)"
-    )]
-    Locked { path: PathBuf },
-    #[error("the lock {path} beside the database cannot be taken; check that this user may write it")]
-    Lock { path: PathBuf, source: io::Error },
     #[error("Docker does not answer; start it, or say where it is with --docker-host or DOCKER_HOST")]
     NoDocker(#[source] RuntimeError),
 }
@@ -81,28 +75,6 @@ fn writable(path: &Path, flag: &'static str) -> Result<(), StartError> {
     let written = File::create_new(&probe).map(drop);
     let _ = std::fs::remove_file(&probe);
     written.map_err(|source| StartError::WriteDirectory { path: path.to_owned(), flag, source })
-}
-
-/// The lock that makes this process the only controller of the embedded database, for as long as it
-/// is held. It is beside the database: not in it, where it would hold up its readers. On PostgreSQL a
-/// lease takes its place.
-pub(super) fn lock(database: &Place) -> Result<Option<File>, StartError> {
-    let Some(path) = database.sqlite_path() else { return Ok(None) };
-    // The same file by another name has the same lock.
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let beside = PathBuf::from({
-        let mut name = real.into_os_string();
-        name.push(".lock");
-        name
-    });
-    let failed = |source| StartError::Lock { path: beside.clone(), source };
-    let options = File::options().create(true).truncate(false).write(true).mode(0o600).clone();
-    let file = options.open(&beside).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(StartError::Locked { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
 }
 
 /// The shortest time between two notes of the high-water counter in the state root.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use sea_orm::sea_query::Value;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
 /// The pool of connections.
@@ -56,6 +56,17 @@ impl Transaction {
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
         self.0.rollback().await
     }
+}
+
+/// Whether the database gave a transaction up for another one's sake, and it may succeed if it is
+/// made again from the start: a serialization failure, or a deadlock.
+pub(super) fn gave_way(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| ["40001", "40P01"].contains(&code.as_ref()))
 }
 
 /// Binds UUIDs as the statement's database has them.

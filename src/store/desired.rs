@@ -3,7 +3,9 @@
 //! A write that changes nothing writes nothing, so `generation` and `row_version` stay.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
+use super::connection::gave_way;
 use super::db_uuid::DbUuid;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -22,6 +24,28 @@ use super::entity::{games, memberships, runtime_records};
 use super::readable::{self, GameRow};
 use super::written_time::WrittenTime;
 use super::{Store, StoreError, records};
+
+/// Between the attempts of a write whose transaction the database gave up for another one's sake.
+/// Nothing of it was written then, so making it again is safe.
+const AGAIN: [Duration; 3] =
+    [Duration::from_millis(10), Duration::from_millis(50), Duration::from_millis(250)];
+
+/// Makes a write, and makes it again while it gives way. (A macro: a closure's future could not be
+/// sent between threads.)
+macro_rules! retried {
+    ($write:expr) => {{
+        let mut waits = AGAIN.into_iter();
+        loop {
+            let done: Result<_, WriteError> = $write.await;
+            match (&done, waits.next()) {
+                (Err(WriteError::Store(StoreError(error))), Some(wait)) if gave_way(error) => {
+                    tokio::time::sleep(wait).await;
+                }
+                _ => break done,
+            }
+        }
+    }};
+}
 
 /// What keeps a deleted game's row until its engine is gone.
 pub const FINALIZER: &str = "gamekeeper.dev/engine";
@@ -226,9 +250,11 @@ impl Store {
         valid: &ValidGame,
         author: &Author,
     ) -> Result<StoredGame, WriteError> {
-        let transaction = self.db.begin_writing().await?;
-        insert(&transaction, manifest, valid, author).await?;
-        transaction.commit().await?;
+        retried!(async {
+            let transaction = self.db.begin_writing().await?;
+            insert(&transaction, manifest, valid, author).await?;
+            Ok(transaction.commit().await?)
+        })?;
         self.desired_written.notify_one();
         self.read_back(&valid.namespace, &valid.name).await
     }
@@ -242,12 +268,15 @@ impl Store {
         preconditions: &Preconditions,
         author: &Author,
     ) -> Result<Written<StoredGame>, WriteError> {
-        let transaction = self.db.begin_writing().await?;
-        if !update(&transaction, manifest, valid, preconditions, author).await? {
-            transaction.rollback().await?;
+        let changed = retried!(async {
+            let transaction = self.db.begin_writing().await?;
+            let changed = update(&transaction, manifest, valid, preconditions, author).await?;
+            transaction.commit().await?;
+            Ok(changed)
+        })?;
+        if !changed {
             return Ok(Written::Unchanged(self.read_back(&valid.namespace, &valid.name).await?));
         }
-        transaction.commit().await?;
         self.desired_written.notify_one();
         Ok(Written::Changed(self.read_back(&valid.namespace, &valid.name).await?))
     }
@@ -260,16 +289,18 @@ impl Store {
         preconditions: &Preconditions,
         author: &Author,
     ) -> Result<StoredGame, WriteError> {
-        let transaction = self.db.begin_writing().await?;
-        let row = to_write(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?.game;
-        check(&row, preconditions)?;
-        if row.deletion_requested_at.is_none() {
-            let mut change = row.clone().into_active_model();
-            change.deletion_requested_at = Set(Some(to_db(jiff::Timestamp::now())));
-            sign(&mut change, author);
-            change.update(&transaction).await?;
-        }
-        transaction.commit().await?;
+        retried!(async {
+            let transaction = self.db.begin_writing().await?;
+            let row = to_write(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?.game;
+            check(&row, preconditions)?;
+            if row.deletion_requested_at.is_none() {
+                let mut change = row.clone().into_active_model();
+                change.deletion_requested_at = Set(Some(to_db(jiff::Timestamp::now())));
+                sign(&mut change, author);
+                change.update(&transaction).await?;
+            }
+            Ok(transaction.commit().await?)
+        })?;
         self.desired_written.notify_one();
         self.game(namespace, name).await?.ok_or(WriteError::NotFound)
     }

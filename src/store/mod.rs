@@ -7,6 +7,7 @@
 mod connection;
 pub mod controller;
 mod convert;
+mod copy;
 mod db_uuid;
 pub mod desired;
 mod entity;
@@ -16,6 +17,7 @@ mod feed;
 mod forecast;
 pub mod history;
 mod lease;
+mod lock;
 mod open;
 mod operations;
 mod orphans;
@@ -32,9 +34,11 @@ mod versions;
 mod written_time;
 
 pub use controller::ControllerChange;
+pub use copy::{CopyError, Counted};
 pub use desired::{Author, Conflict, Preconditions, RowVersion, StoredGame, WriteError, Written};
 pub use examine::Examined;
 pub use lease::{LEASE, Lead, Taken};
+pub use lock::LockError;
 pub use open::OpenError;
 pub use operations::{
     EventFilter, GameOperation, ObjectEvent, OperationFilter, StoredEvent, StoredOperation,

@@ -4,6 +4,7 @@
 mod changes;
 mod leading;
 mod migrating;
+mod moving;
 mod resilience;
 mod roles;
 

@@ -1,5 +1,8 @@
 //! A server that restarts, connections that are lost, transactions that are given up.
 
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::{ConnectOptions, raw_sql};
+
 use crate::cluster::Cluster;
 use crate::database::Database;
 use crate::world::{World, container, docker, inspect};
@@ -68,4 +71,46 @@ async fn a_burst_waits_for_its_turn_and_nobody_is_refused() {
     }
     let connections = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gamekeeper'";
     assert!(store.count(connections).await <= 13, "the pool is bounded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_loses_a_deadlock_is_made_again() {
+    let cluster = Cluster::start();
+    let mut world = World::on(Database::on(&cluster.url()));
+    world.start();
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
+    let game = world.running("contended").await;
+    let user: String =
+        world.rows(&format!("SELECT user_id FROM memberships WHERE game_id = '{game}'")).await[0].get(0);
+    let Database::Postgres { url, schema } = &world.database else { unreachable!() };
+    let options: PgConnectOptions = url.parse().unwrap();
+    let mut lobby = options.options([("search_path", schema)]).connect().await.unwrap();
+    // The lobby has the membership and wants the game; the API has the game and wants the membership.
+    raw_sql("BEGIN; SELECT * FROM memberships FOR UPDATE").execute(&mut lobby).await.unwrap();
+    let file = world.file(
+        "game.yaml",
+        &format!("apiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: {{ name: contended }}\nspec:\n  desiredStatus: Running\n  engineVersion: \"1.4.2\"\n  players: [{{ userId: {user}, raceName: Martians }}]\n"),
+    );
+    let data_dir = world.data_dir();
+    let applying = tokio::task::spawn_blocking(move || {
+        std::process::Command::new(env!("CARGO_BIN_EXE_gamekeeper"))
+            .args(["apply", "-f", &file])
+            .env("GAMEKEEPER_DATA_DIR", data_dir)
+            .output()
+            .unwrap()
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gamekeeper' AND wait_event_type = 'Lock'";
+    world.eventually("the API waits", async || world.count(waits).await == 1).await;
+    raw_sql("UPDATE games SET display_name = 'The contended one'; COMMIT").execute(&mut lobby).await.unwrap();
+    let applied = applying.await.unwrap();
+    assert!(applied.status.success(), "{applied:?}");
+    world
+        .eventually("the database counts it", async || {
+            world.count("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").await
+                >= 1
+        })
+        .await;
+    let race =
+        format!("SELECT count(*) FROM memberships WHERE game_id = '{game}' AND race_name = 'Martians'");
+    assert_eq!(world.count(&race).await, 1);
 }
