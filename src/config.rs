@@ -88,6 +88,8 @@ pub struct Config {
     pub endpoint_mode: EndpointMode,
     /// When a registry is asked for an image.
     pub pull_policy: PullPolicy,
+    /// A file with credentials for registries, asked before Docker's own.
+    pub registry_auth_file: Option<PathBuf>,
     /// Where a game's state directory is mounted in its container.
     pub mount_path: String,
     /// An engine's limits where neither game nor version sets one.
@@ -102,6 +104,14 @@ pub struct Config {
     pub max_starts: usize,
     /// How many images are pulled at once.
     pub max_pulls: usize,
+    /// How many games are patched at once.
+    pub max_disruptions: usize,
+    /// On how many games a change to one version may fail until it is halted.
+    pub max_failures: u32,
+    /// Engines asked at once.
+    pub max_engine_calls: usize,
+    /// Turns generated at once.
+    pub max_turns: usize,
     /// Between two looks at everything.
     pub relist_interval: Duration,
     /// How long Docker may be silent before anything is shown as unknown.
@@ -174,6 +184,7 @@ impl Config {
             state_root_shared: self.database.sqlite_path().is_none(),
             mount_path: self.mount_path.clone(),
             pull_policy: self.pull_policy.into(),
+            registry_auth_file: self.registry_auth_file.clone(),
             default_resources: self.default_resources,
             log_driver: self.engine_log_driver.clone(),
             log_options: self.engine_log_options(),

@@ -98,7 +98,7 @@ CREATE TABLE games (
     -- The version that should run. Empty or unknown is reported as a mistake of the spec, not refused here.
     target_engine_version      text NOT NULL DEFAULT '' CHECK (
                                    length(target_engine_version) <= 64
-                                   AND target_engine_version !~ '[^0-9a-zA-Z.+-]'),
+                                   AND target_engine_version !~ '[^0-9a-zA-Z.+~^*<>=, -]'),
     -- The one version to which this game may be patched across major.minor; null: none.
     allow_incompatible_version text CHECK (
                                    length(allow_incompatible_version) <= 64
@@ -329,6 +329,12 @@ CREATE TABLE runtime_records (
     last_exit_started_at            text,
     last_log_lines                  text CHECK (length(last_log_lines) <= 65536),
 
+    -- The change of version that is under way: from what, the copy of the state, how far it is.
+    patch                           jsonb CHECK (jsonb_typeof(patch) = 'object'),
+    -- Why a change of version that is wanted does not begin yet.
+    patch_delay                     jsonb CHECK (jsonb_typeof(patch_delay) = 'object'),
+    -- The kept copy that is being put back.
+    put_back                        jsonb CHECK (jsonb_typeof(put_back) = 'object'),
     -- {"version", "image", "reason", "message"} of the patch that failed last and was not asked for again.
     failed_patch                    jsonb CHECK (jsonb_typeof(failed_patch) = 'object'),
 
@@ -637,7 +643,10 @@ SELECT
         AND CASE g.desired_status
             WHEN 'stopped' THEN r.status = 'stopped'
             ELSE r.status IN ('running', 'finished')
-                AND coalesce(r.current_engine_version, '') = g.target_engine_version
+                -- A requirement such as ~1.4 is fulfilled by whatever it was resolved to.
+                AND (r.current_engine_version = g.target_engine_version
+                     OR (r.current_engine_version IS NOT NULL AND r.patch IS NULL
+                         AND g.target_engine_version !~ '^[0-9]+[.][0-9]+[.][0-9]'))
                 AND (r.status = 'finished' OR g.paused = (r.paused_at IS NOT NULL))
         END
     ) AS settled,

@@ -102,10 +102,11 @@ CREATE TABLE games (
     stop_now                   INTEGER NOT NULL DEFAULT 0 CHECK (stop_now IN (0, 1)),
     -- No turn begins while paused; the engine goes on running.
     paused                     INTEGER NOT NULL DEFAULT 0 CHECK (paused IN (0, 1)),
-    -- The version that should run. Empty or unknown is reported as a mistake of the spec, not refused here.
+    -- The version that should run; or a semver requirement (~1.4, 1.4.x), which means the newest enabled
+    -- version that fits when the game starts, and again only when asked. Empty or unknown is reported as a mistake of the spec, not refused here.
     target_engine_version      TEXT NOT NULL DEFAULT '' CHECK (
                                    length(target_engine_version) <= 64 AND instr(target_engine_version, char(0)) = 0
-                                   AND target_engine_version NOT GLOB '*[^0-9a-zA-Z.+-]*'),
+                                   AND target_engine_version NOT GLOB '*[^0-9a-zA-Z.+~^*<>=, -]*'),
     -- The one version to which this game may be patched across major.minor; null: none.
     allow_incompatible_version TEXT CHECK (
                                    length(allow_incompatible_version) <= 64 AND instr(allow_incompatible_version, char(0)) = 0
@@ -356,6 +357,12 @@ CREATE TABLE runtime_records (
     last_exit_started_at            TEXT,
     last_log_lines                  TEXT CHECK (length(last_log_lines) <= 65536),
 
+    -- The change of version that is under way: from what, the copy of the state, how far it is.
+    patch                           TEXT CHECK (patch IS NULL OR (json_valid(patch) AND json_type(patch) = 'object')),
+    -- Why a change of version that is wanted does not begin yet.
+    patch_delay                     TEXT CHECK (patch_delay IS NULL OR (json_valid(patch_delay) AND json_type(patch_delay) = 'object')),
+    -- The kept copy that is being put back.
+    put_back                        TEXT CHECK (put_back IS NULL OR (json_valid(put_back) AND json_type(put_back) = 'object')),
     -- {"version", "image", "reason", "message"} of the patch that failed last and was not asked for again.
     failed_patch                    TEXT CHECK (failed_patch IS NULL OR (json_valid(failed_patch) AND json_type(failed_patch) = 'object')),
 
@@ -666,7 +673,10 @@ SELECT
         AND CASE g.desired_status
             WHEN 'stopped' THEN r.status = 'stopped'
             ELSE r.status IN ('running', 'finished')
-                AND coalesce(r.current_engine_version, '') = g.target_engine_version
+                -- A requirement such as ~1.4 is fulfilled by whatever it was resolved to.
+                AND (r.current_engine_version = g.target_engine_version
+                     OR (r.current_engine_version IS NOT NULL AND r.patch IS NULL
+                         AND g.target_engine_version NOT GLOB '[0-9]*.[0-9]*.[0-9]*'))
                 AND (r.status = 'finished' OR g.paused = (r.paused_at IS NOT NULL))
         END
     ) AS settled,

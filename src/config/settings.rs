@@ -76,6 +76,8 @@ settings! {
     endpoint_mode: EndpointMode, "GAMEKEEPER_ENDPOINT_MODE", "Docker", "MODE";
     /// When a registry is asked for an image [default: if-not-present]
     pull_policy: PullPolicy, "GAMEKEEPER_PULL_POLICY", "Docker", "POLICY";
+    /// A file with credentials for registries, as `docker login` writes it; asked before Docker's own
+    registry_auth_file: PathBuf, "GAMEKEEPER_REGISTRY_AUTH_FILE", "Docker", "FILE";
     /// Where an engine finds its state directory [default: /var/lib/galaxy-game]
     mount_path: String, "GAMEKEEPER_MOUNT_PATH", "Docker", "PATH";
     /// CPU time of an engine where neither game nor version sets one [default: no limit]
@@ -94,6 +96,15 @@ settings! {
     max_starts: Count, "GAMEKEEPER_MAX_STARTS", "Docker", "N";
     /// How many images are pulled at once [default: 3]
     max_pulls: Count, "GAMEKEEPER_MAX_PULLS", "Docker", "N";
+    /// How many engines are asked how they are at once [default: 256]
+    max_engine_calls: Count, "GAMEKEEPER_MAX_ENGINE_CALLS", "Docker", "N";
+    /// How many engines generate a turn at once [default: 512]
+    max_turns: Count, "GAMEKEEPER_MAX_TURNS", "Docker", "N";
+
+    /// How many games are patched at once [default: 3]
+    max_disruptions: Count, "GAMEKEEPER_MAX_DISRUPTIONS", "Docker", "N";
+    /// On how many games a change to one version may fail until it is halted [default: 3]
+    max_failures: Count, "GAMEKEEPER_MAX_FAILURES", "Docker", "N";
 
     /// Between two looks at everything, in case a change went unnoticed [default: 30s]
     relist_interval: Span, "GAMEKEEPER_RELIST_INTERVAL", "Times and thresholds", "TIME";
@@ -203,6 +214,10 @@ impl Settings {
             network: self.network.unwrap_or_else(|| "gamekeeper".into()),
             endpoint_mode: self.endpoint_mode.unwrap_or_default(),
             pull_policy: self.pull_policy.unwrap_or_default(),
+            registry_auth_file: self
+                .registry_auth_file
+                .map(|path| absolute("--registry-auth-file", path))
+                .transpose()?,
             mount_path: self.mount_path.unwrap_or_else(|| "/var/lib/galaxy-game".into()),
             default_resources: Resources {
                 cpu_millis: self.default_cpu.map(|cpu| cpu.0),
@@ -214,6 +229,10 @@ impl Settings {
             engine_log_max_files: number(self.engine_log_max_files, 3),
             max_starts: number(self.max_starts, 8) as usize,
             max_pulls: number(self.max_pulls, 3) as usize,
+            max_disruptions: number(self.max_disruptions, 3) as usize,
+            max_failures: number(self.max_failures, 3),
+            max_engine_calls: number(self.max_engine_calls, 256) as usize,
+            max_turns: number(self.max_turns, 512) as usize,
             relist_interval: span(self.relist_interval, Duration::from_secs(30)),
             silence: span(self.silence, policy.silence),
             start_deadline: span(self.start_deadline, policy.start_deadline),

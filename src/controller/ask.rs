@@ -104,6 +104,9 @@ impl Controller {
         let Question { game, instead, reply } = question;
         let around = Around {
             start_slot: self.slots.holds(game),
+            disruption_place: self.disruptions.holds(game),
+            copying: self.copies.get(&game).map(super::copies::words),
+            failures: &self.failures,
             pulling: self.pulls.of(game),
             docker_down: self.docker_down.clone(),
             docker_engine_id: self.docker_known(),

@@ -10,6 +10,7 @@ use crate::game::GameId;
 use crate::reconcile::apply::Background;
 use crate::reconcile::{Step, Work};
 
+use super::copies::Progress;
 use super::entry::Around;
 use super::round::{self, Output};
 use super::work::Finished;
@@ -24,6 +25,9 @@ impl Controller {
         while let Some(game) = self.queue.pop(now) {
             let around = Around {
                 start_slot: self.slots.holds(game),
+                disruption_place: self.disruptions.holds(game),
+                copying: self.copies.get(&game).map(super::copies::words),
+                failures: &self.failures,
                 pulling: self.pulls.of(game),
                 docker_down: self.docker_down.clone(),
                 docker_engine_id: self.docker_known(),
@@ -61,6 +65,18 @@ impl Controller {
                 let Some(target) = entry.target(endpoint) else { return self.retry(game) };
                 let number = entry.begin_work(Work::Generating(life.clone()));
                 self.workshop.turn(target, number, step, life, from);
+            }
+            Background::BackUp(new) => {
+                let number = entry.begin_work(Work::BackingUp { progress: String::new() });
+                let progress = Progress::default();
+                self.copies.insert(game, progress.clone());
+                self.workshop.back_up(number, step, new, progress);
+            }
+            Background::PutBack(backup, restore) => {
+                let number = entry.begin_work(Work::PuttingBack { progress: String::new() });
+                let progress = Progress::default();
+                self.copies.insert(game, progress.clone());
+                self.workshop.put_back(game, number, step, (backup, restore), progress);
             }
             Background::Initialise(life, endpoint, races) => {
                 let Some(target) = entry.target(endpoint) else { return self.retry(game) };
@@ -101,6 +117,21 @@ impl Controller {
             }
         } else if let Some(next) = self.slots.release(game) {
             self.queue.at(next, now);
+        }
+        if ended.uses_disruption_place {
+            if self.disruptions.want(game) {
+                self.queue.at(game, now);
+            }
+        } else if let Some(next) = self.disruptions.release(game) {
+            self.queue.at(next, now);
+        }
+        if let Some(version) = ended.failed_version {
+            let resumed = self
+                .games
+                .get(&game)
+                .and_then(|entry| entry.desired())
+                .map_or(0, |desired| desired.version_resumed);
+            self.failures.count(version, resumed);
         }
         if ended.at_once {
             self.queue.at(game, now);

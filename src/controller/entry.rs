@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::game::controller::HeldDeletion;
 use crate::game::record::Record;
 use crate::game::spec::Desired;
-use crate::game::{DeletionPolicy, ImageRef, Phase};
+use crate::game::{DeletionPolicy, EngineVersion, ImageRef, Phase};
 use crate::reconcile::apply::Background;
 use crate::reconcile::{FailureClass, Step, Wait, Work};
 use crate::store::RowVersion;
@@ -15,6 +15,7 @@ use crate::store::recorder::RecordError;
 
 use super::facts::{Facts, News};
 use super::ground::Guards;
+use super::halts::Failures;
 use super::round::{Input, Output};
 
 /// One game.
@@ -41,6 +42,10 @@ pub(super) struct Entry {
 /// What a game's round depends on beside the game.
 pub(super) struct Around<'a> {
     pub(super) start_slot: bool,
+    pub(super) disruption_place: bool,
+    /// How far the copying of its state is.
+    pub(super) copying: Option<String>,
+    pub(super) failures: &'a Failures,
     pub(super) pulling: Option<Work>,
     pub(super) docker_down: Option<(Timestamp, String)>,
     pub(super) docker_engine_id: Option<String>,
@@ -53,6 +58,8 @@ pub(super) struct Ended {
     pub(super) waits_for_pull: Option<ImageRef>,
     pub(super) look_again: Option<Timestamp>,
     pub(super) uses_start_slot: bool,
+    pub(super) uses_disruption_place: bool,
+    pub(super) failed_version: Option<EngineVersion>,
     pub(super) at_once: bool,
     pub(super) retry: bool,
     pub(super) newly_silent: bool,
@@ -147,11 +154,14 @@ impl Entry {
         }
         match news {
             News::Failed(_) => Some(News::ContainerStale),
+            // What it was for may not be wanted any more; what it did is asked for again.
+            News::PutBack(_) => Some(News::EverythingStale),
             News::EngineStale(_) => Some(News::EngineStale(None)),
             News::Said(..)
             | News::ContainerStale
             | News::EverythingStale
             | News::StateDirectory(_)
+            | News::BackedUp(_)
             | News::Fetched(_) => Some(news),
         }
     }
@@ -224,16 +234,30 @@ impl Entry {
     /// What a round would begin with, if this were desired.
     pub(super) fn input(&self, desired: Arc<Desired>, around: Around<'_>) -> Input {
         let record = self.record.clone().unwrap_or_else(|| Record::first_seen(desired.requests));
-        let Around { start_slot, pulling, docker_down, docker_engine_id, guards } = around;
+        let Around {
+            start_slot,
+            disruption_place,
+            copying,
+            failures,
+            pulling,
+            docker_down,
+            docker_engine_id,
+            guards,
+        } = around;
         let held = record.deletion_seen_at.filter(|_| desired.deletion.is_some());
         Input {
-            work: self.work.as_ref().map(|(_, work)| work.clone()).or(pulling),
+            work: self.work.as_ref().map(|(_, work)| told(work, copying)).or(pulling),
+            version_halted: desired
+                .version
+                .as_ref()
+                .and_then(|entry| failures.halt(&entry.version, desired.version_resumed)),
             deletion_held: held.and_then(|seen| guards.holds(seen)),
             freeze: guards.freeze().cloned(),
             facts: self.facts.clone(),
             desired,
             record,
             start_slot,
+            disruption_place,
             docker_down,
             docker_engine_id,
         }
@@ -248,6 +272,8 @@ impl Entry {
             waiting_on,
             look_again,
             uses_start_slot,
+            uses_disruption_place,
+            failed_version,
             progressed,
             silent,
             deleted,
@@ -285,6 +311,8 @@ impl Entry {
             begin,
             look_again,
             uses_start_slot,
+            uses_disruption_place,
+            failed_version,
             at_once: again && !retry,
             retry,
             newly_silent: silent
@@ -307,5 +335,19 @@ impl Entry {
             contract: record.applied.as_ref()?.contract,
             token: container.token.clone(),
         })
+    }
+}
+
+/// The work as it is told: how far it is changes while it goes on.
+fn told(work: &Work, copying: Option<String>) -> Work {
+    let progress = copying.unwrap_or_default();
+    match work {
+        Work::BackingUp { .. } => Work::BackingUp { progress },
+        Work::PuttingBack { .. } => Work::PuttingBack { progress },
+        Work::Pulling { .. }
+        | Work::Stopping(_)
+        | Work::Probing(_)
+        | Work::Initialising(_)
+        | Work::Generating(_) => work.clone(),
     }
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::game::container::{Container, ContainerState, ImageSelector, StateDirectory};
 use crate::game::engine::Answer;
 use crate::game::record::{Contents, Life};
-use crate::game::{GameId, ImageRef, NetworkId};
+use crate::game::{Backup, BackupId, GameId, ImageRef, NetworkId, RestoreId};
 use crate::reconcile::{EngineView, Failure, Image, Looked, Reached, RuntimeView, Seen};
 use crate::runtime::Listed;
 
@@ -19,6 +19,11 @@ pub(super) struct Facts {
     /// The last log lines of a life that ended.
     pub(super) log_tail: Option<String>,
     pub(super) image: Option<(ImageSelector, Option<crate::game::ImageId>)>,
+    /// The image of the version that is to come.
+    pub(super) next_image: Option<(ImageRef, Option<crate::game::ImageId>)>,
+    pub(super) backed_up: Option<Backup>,
+    pub(super) backup: Looked<(BackupId, Option<Backup>)>,
+    pub(super) put_back: Option<RestoreId>,
     /// What was fetched for the present start.
     pub(super) fetched: Option<ImageRef>,
     pub(super) network: Looked<Option<NetworkId>>,
@@ -39,6 +44,10 @@ impl Default for Facts {
             alive: None,
             log_tail: None,
             image: None,
+            next_image: None,
+            backed_up: None,
+            backup: Looked::NotYet,
+            put_back: None,
             fetched: None,
             network: Looked::NotYet,
             state_directory: Looked::NotYet,
@@ -66,6 +75,10 @@ pub(super) enum News {
     EngineStale(Option<Failure>),
     /// The image was fetched.
     Fetched(ImageRef),
+    /// A copy of the state was taken.
+    BackedUp(Box<Backup>),
+    /// A kept copy was put back, under this name.
+    PutBack(RestoreId),
     /// Work in the background failed.
     Failed(Failure),
 }
@@ -97,7 +110,15 @@ impl Facts {
             }
             News::Fetched(image) => {
                 self.image = None;
+                self.next_image = None;
                 self.fetched = Some(image);
+            }
+            News::BackedUp(copy) => self.backed_up = Some(*copy),
+            News::PutBack(restore) => {
+                self.container = None;
+                self.forget_looks();
+                self.engine = EngineView::NotAsked;
+                self.put_back = Some(restore);
             }
             News::Failed(failure) => {
                 self.container = None;
@@ -110,6 +131,8 @@ impl Facts {
     /// What was looked at for a start is looked at again for the next one.
     pub(super) fn forget_looks(&mut self) {
         self.image = None;
+        self.next_image = None;
+        self.backup = Looked::NotYet;
         self.network = Looked::NotYet;
         self.state_directory = Looked::NotYet;
         self.contents = Looked::NotYet;
@@ -131,6 +154,10 @@ impl Facts {
                 container: container.clone(),
                 log_tail: self.log_tail.clone(),
                 image: self.image_view(),
+                next_image: self.next_image_view(),
+                backed_up: self.backed_up.clone(),
+                backup: self.backup.clone(),
+                put_back: self.put_back.clone(),
                 network: self.network.clone(),
                 state_directory: self.state_directory,
                 contents: self.contents.clone(),
@@ -141,10 +168,21 @@ impl Facts {
     }
 
     /// Where its engine was last seen alive.
-    fn reached(&self) -> Option<Reached> {
+    fn reached(&self) -> Option<Box<Reached>> {
         let container = self.alive.as_ref()?;
         let endpoint = container.reachable_at.clone()?;
-        Some(Reached { life: container.life()?, endpoint, said: self.engine.clone() })
+        Some(Box::new(Reached { life: container.life()?, endpoint, said: self.engine.clone() }))
+    }
+
+    fn next_image_view(&self) -> Image {
+        match &self.next_image {
+            None => Image::NotYet,
+            Some((image, found)) => Image::At {
+                selector: ImageSelector::Reference(image.clone()),
+                found: found.clone(),
+                fetched: self.fetched.as_ref() == Some(image),
+            },
+        }
     }
 
     fn image_view(&self) -> Image {

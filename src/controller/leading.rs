@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+/// How soon long work notices that the lead has ended.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// Until when this process leads; its clones are the same.
 #[derive(Debug, Clone)]
 pub struct Leading(Arc<AtomicI64>);
@@ -52,6 +55,13 @@ impl Leading {
     /// Whether it leads.
     pub fn holds(&self) -> bool {
         Moment::now().0 < self.0.load(Ordering::Acquire)
+    }
+
+    /// Returns soon after it ended.
+    pub async fn ended(&self) {
+        while self.holds() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// For how long, if nothing renews it.

@@ -115,6 +115,8 @@ impl Metrics {
 fn kind(step: &Step) -> &'static str {
     match step {
         Step::LookAtImage(_) => "look_at_image",
+        Step::LookAtNextImage(_) => "look_at_next_image",
+        Step::LookAtBackup(_) => "look_at_backup",
         Step::LookAtNetwork => "look_at_network",
         Step::LookAtStateDirectory => "look_at_state_directory",
         Step::LookAtContents => "look_at_contents",
@@ -129,6 +131,8 @@ fn kind(step: &Step) -> &'static str {
         Step::ProbeEngine { .. } => "probe_engine",
         Step::InitialiseEngine { .. } => "initialise_engine",
         Step::GenerateTurn { .. } => "generate_turn",
+        Step::BackUp(_) => "back_up",
+        Step::PutBack { .. } => "put_back",
         Step::RemoveStateDirectory(_) => "remove_state_directory",
         Step::FinishDeletion(_) => "finish_deletion",
     }

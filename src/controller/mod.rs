@@ -5,11 +5,13 @@
 //! different games side by side up to the configured limits.
 
 mod ask;
+mod copies;
 mod desired;
 mod dispatch;
 mod entry;
 mod facts;
 mod ground;
+mod halts;
 mod leading;
 mod metrics;
 mod pulls;
@@ -46,9 +48,11 @@ use crate::reconcile::Policy;
 use crate::runtime::{Runtime, RuntimeEvent};
 use crate::store::{Recorder, Store, StoreError};
 
+use copies::Progress;
 use entry::Entry;
 use facts::News;
 use ground::Guards;
+use halts::Failures;
 use pulls::Pulls;
 use queue::Queue;
 use round::Context;
@@ -65,15 +69,30 @@ pub struct Limits {
     pub pulls: usize,
     /// Containers being stopped.
     pub stops: usize,
-    /// Calls to engines.
+    /// Short calls to engines: how are you, here is your game.
     pub engine_calls: usize,
+    /// Turns being generated. They may take long: the short calls have places of their own.
+    pub turns: usize,
     /// Rounds that ask Docker.
     pub rounds: usize,
+    /// Games that are patched.
+    pub disruptions: usize,
+    /// Games on which a change to one version may fail until nobody else is moved to it.
+    pub patch_failures: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { starts: 8, pulls: 3, stops: 16, engine_calls: 256, rounds: 64 }
+        Self {
+            starts: 8,
+            pulls: 3,
+            stops: 16,
+            engine_calls: 256,
+            turns: 512,
+            rounds: 64,
+            disruptions: 3,
+            patch_failures: 3,
+        }
     }
 }
 
@@ -135,6 +154,12 @@ struct Controller {
     versions: HashMap<String, i64>,
     queue: Queue,
     slots: Slots,
+    /// Games that may be disrupted at the same time.
+    disruptions: Slots,
+    /// How far the copying of states is.
+    copies: HashMap<GameId, Progress>,
+    /// How often changes of version failed.
+    failures: Failures,
     pulls: Pulls,
     health: watch::Sender<ControllerStatus>,
     docker_down: Option<(Timestamp, String)>,
@@ -211,6 +236,7 @@ pub async fn run(
         pulls: Arc::new(Semaphore::new(limits.pulls.max(1))),
         stops: Arc::new(Semaphore::new(limits.stops.max(1))),
         engine_calls: Arc::new(Semaphore::new(limits.engine_calls.max(1))),
+        turns: Arc::new(Semaphore::new(limits.turns.max(1))),
         brake: brake.subscribe(),
         leading: leading.clone(),
     };
@@ -232,6 +258,9 @@ pub async fn run(
         versions: HashMap::new(),
         queue: Queue::default(),
         slots: Slots::new(limits.starts),
+        disruptions: Slots::new(limits.disruptions),
+        copies: HashMap::new(),
+        failures: Failures::new(store.patch_failures().await?, limits.patch_failures),
         pulls: Pulls::default(),
         health,
         docker_down: None,
@@ -303,6 +332,9 @@ impl Controller {
             Trigger::Finished(finished) => match *finished {
                 Finished::Round(game, output) => self.round_ended(game, *output),
                 Finished::Work(game, number, news) => {
+                    if matches!(news, News::BackedUp(_) | News::PutBack(_) | News::Failed(_)) {
+                        self.copies.remove(&game);
+                    }
                     let entry = self.games.get_mut(&game);
                     if let Some(news) = entry.and_then(|entry| entry.end_work(number, news)) {
                         self.tell(game, news);

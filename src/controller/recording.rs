@@ -67,6 +67,8 @@ pub(super) async fn write_down(
         players: (record.players != was.players).then(|| record.players.clone()),
         standings: record.standings.iter().filter(changed).cloned().collect(),
         report: plan.report.clone(),
+        failed_version: plan.failed_version.clone(),
+        rolled_back: plan.rolled_back.and_then(|back| Some((back.timeline, back.after?))),
         event: plan.event.as_ref().map(|told| RecordedEvent {
             warning: told.warning,
             reason: told.reason.clone(),

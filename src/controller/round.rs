@@ -8,12 +8,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
-use crate::game::Epoch;
 use crate::game::container::{Container, ContainerState, Owner};
 use crate::game::controller::Freeze;
 use crate::game::operation::Ending;
 use crate::game::record::Record;
 use crate::game::spec::Desired;
+use crate::game::{EngineVersion, Epoch};
 use crate::reconcile::apply::{self, Background, Effect, Subject};
 use crate::reconcile::plan::Plan;
 use crate::reconcile::{FailureClass, Observation, Policy, Step, Wait, Work, plan};
@@ -53,6 +53,9 @@ pub(super) struct Input {
     pub(super) facts: Facts,
     pub(super) work: Option<Work>,
     pub(super) start_slot: bool,
+    pub(super) disruption_place: bool,
+    /// Why nobody is moved to the version that is wanted, if so.
+    pub(super) version_halted: Option<String>,
     /// Docker is known not to answer anybody, since then.
     pub(super) docker_down: Option<(Timestamp, String)>,
     /// Who answers as Docker, if that is beyond doubt.
@@ -71,6 +74,8 @@ impl Input {
             runtime: self.facts.view(),
             work: self.work.clone(),
             start_slot: self.start_slot,
+            disruption_place: self.disruption_place,
+            version_halted: self.version_halted.clone(),
             failure: self.facts.failure.clone(),
             freeze: self.freeze.clone(),
             deletion_held: self.deletion_held.clone(),
@@ -87,6 +92,9 @@ pub(super) struct Output {
     pub(super) waiting_on: Vec<Wait>,
     pub(super) look_again: Option<Timestamp>,
     pub(super) uses_start_slot: bool,
+    pub(super) uses_disruption_place: bool,
+    /// A change to this version failed.
+    pub(super) failed_version: Option<EngineVersion>,
     /// A step was taken: what it brought about has to be looked at, at once.
     pub(super) progressed: bool,
     /// Docker did not answer.
@@ -106,6 +114,8 @@ impl Output {
             waiting_on: Vec::new(),
             look_again: None,
             uses_start_slot: input.start_slot,
+            uses_disruption_place: input.disruption_place,
+            failed_version: None,
             progressed: false,
             silent: false,
             deleted: false,
@@ -148,6 +158,8 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     output.waiting_on.clone_from(&planned.waiting_on);
     output.look_again = planned.look_again;
     output.uses_start_slot = planned.uses_start_slot;
+    output.uses_disruption_place = planned.uses_disruption_place;
+    output.failed_version.clone_from(&planned.failed_version);
     act(context, &desired, &planned, &mut output).await;
     output
 }
@@ -264,6 +276,8 @@ async fn take_in(
     let facts = &mut output.facts;
     match effect {
         Effect::Image(selector, found) => facts.image = Some((selector, found)),
+        Effect::NextImage(image, found) => facts.next_image = Some((image, found)),
+        Effect::Backup(id, found) => facts.backup = crate::reconcile::Looked::At((id, found)),
         Effect::Network(network) => facts.network = crate::reconcile::Looked::At(network),
         Effect::StateDirectory(there) => facts.state_directory = crate::reconcile::Looked::At(there),
         Effect::Contents(contents) => facts.contents = crate::reconcile::Looked::At(contents),

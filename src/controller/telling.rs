@@ -1,6 +1,7 @@
 //! What the lobby is told of a round: a pure function of what was on record and what is going to be.
 
 use crate::game::operation::{Ending, OperationKind};
+use crate::game::patch::PutBackCause;
 use crate::game::player::{Health, Report};
 use crate::game::record::Record;
 use crate::game::spec::{Deletion, Desired};
@@ -30,18 +31,33 @@ pub(super) fn told(desired: &Desired, was: &Record, recording: &Recording) -> Ve
     told
 }
 
+/// A copy came back, or the engine with an earlier turn: an older version or state is true again.
 fn rolled_back(was: &Record, now: &Record) -> Option<LobbyEvent> {
-    (now.timeline > was.timeline).then(|| {
-        LobbyEvent::RolledBack(RolledBack {
-            cause: RollbackCause::TurnWentBack,
-            reason: TURN_WENT_BACK.into(),
-            message: "The engine came back at an earlier turn, and a person accepted that.".into(),
-            turn: now.current_turn,
-            previous_timeline: Some(was.timeline),
-            from_version: None,
-            to_version: None,
-        })
-    })
+    let version = |record: &Record| record.applied.as_ref().map(|applied| applied.engine_version.to_string());
+    let back = was.put_back.as_ref().filter(|_| now.put_back.is_none());
+    let (cause, reason, message) = match back {
+        Some(back) => {
+            let cause = match back.cause {
+                PutBackCause::Patch => RollbackCause::Patch,
+                PutBackCause::Restore => RollbackCause::Restore,
+            };
+            (cause, back.reason.clone(), back.message.clone())
+        }
+        None if now.timeline > was.timeline => {
+            let message = "The engine came back at an earlier turn, and a person accepted that.";
+            (RollbackCause::TurnWentBack, TURN_WENT_BACK.to_owned(), message.to_owned())
+        }
+        None => return None,
+    };
+    Some(LobbyEvent::RolledBack(RolledBack {
+        cause,
+        reason,
+        message,
+        turn: now.current_turn,
+        previous_timeline: (now.timeline > was.timeline).then_some(was.timeline),
+        from_version: version(was),
+        to_version: version(now),
+    }))
 }
 
 fn players_changed(was: &Record, now: &Record) -> Option<LobbyEvent> {

@@ -15,12 +15,13 @@ use crate::engine::{EngineClient, Target};
 use crate::game::controller::{ControllerSpec, Freeze};
 use crate::game::record::Life;
 use crate::game::spec::Desired;
-use crate::game::{ContainerId, GameId, ImageRef, RaceName};
+use crate::game::{BackupId, ContainerId, EngineVersion, GameId, ImageRef, NewBackup, RaceName, RestoreId};
 use crate::reconcile::apply;
 use crate::reconcile::{Failure, FailureClass, Step};
-use crate::runtime::{Listed, PullProgress, Runtime, RuntimeError};
+use crate::runtime::{CopyProgress, Listed, PullProgress, Runtime, RuntimeError};
 use crate::store::{RowVersion, Store, StoreError};
 
+use super::copies::Progress;
 use super::facts::News;
 use super::ground::GroundLook;
 use super::leading::Leading;
@@ -84,6 +85,7 @@ pub(super) struct Workshop {
     pub(super) pulls: Arc<Semaphore>,
     pub(super) stops: Arc<Semaphore>,
     pub(super) engine_calls: Arc<Semaphore>,
+    pub(super) turns: Arc<Semaphore>,
     /// Why nothing may be touched, if so.
     pub(super) brake: watch::Receiver<Option<Freeze>>,
     /// Whether this process still leads.
@@ -152,8 +154,9 @@ impl Workshop {
     pub(super) fn turn(&self, target: Target, number: u64, step: Step, life: Life, from: i64) {
         let this = self.clone();
         self.spawn(async move {
-            let _place = this.engine_calls.acquire().await;
-            if !this.leading.holds() {
+            let _place = this.turns.acquire().await;
+            if this.brake.borrow().is_some() || !this.leading.holds() {
+                // Frozen or deposed while it waited for its place.
                 return Finished::Work(target.game, number, News::EngineStale(None));
             }
             let news = match this.engines.turn(&target, from).await {
@@ -165,6 +168,46 @@ impl Workshop {
                 }
             };
             Finished::Work(target.game, number, news)
+        });
+    }
+
+    pub(super) fn back_up(&self, number: u64, step: Step, new: NewBackup, progress: Progress) {
+        let this = self.clone();
+        self.spawn(async move {
+            let tell = |now| keep(&progress, now);
+            let done = tokio::select! {
+                done = this.runtime.back_up(&new, &tell) => done,
+                () = this.leading.ended() => return Finished::Work(new.game, number, News::ContainerStale),
+            };
+            let news = match done {
+                Ok(backup) => News::BackedUp(Box::new(backup)),
+                Err(error) => counted(&step, &error),
+            };
+            Finished::Work(new.game, number, news)
+        });
+    }
+
+    pub(super) fn put_back(
+        &self,
+        game: GameId,
+        number: u64,
+        step: Step,
+        (backup, restore): (BackupId, RestoreId),
+        progress: Progress,
+    ) {
+        let this = self.clone();
+        self.spawn(async move {
+            let tell = |now| keep(&progress, now);
+            // What is dropped stands still: the state is where it was, or aside.
+            let done = tokio::select! {
+                done = this.runtime.put_back(game, &backup, &restore, &tell) => done,
+                () = this.leading.ended() => return Finished::Work(game, number, News::ContainerStale),
+            };
+            let news = match done {
+                Ok(_) => News::PutBack(restore),
+                Err(error) => counted(&step, &error),
+            };
+            Finished::Work(game, number, news)
         });
     }
 
@@ -225,8 +268,12 @@ async fn look(
 ) -> Result<DesiredLook, StoreError> {
     let versions_now = store.version_index().await?;
     let index = store.desired_index().await?;
-    let version_moved = |version: &Option<String>| {
-        version.as_ref().is_some_and(|version| versions.get(version) != versions_now.get(version))
+    let version_moved = |wish: &Option<String>| {
+        wish.as_ref().is_some_and(|wish| match wish.parse::<EngineVersion>() {
+            Ok(_) => versions.get(wish) != versions_now.get(wish),
+            // Whichever fits best.
+            Err(_) => versions != versions_now,
+        })
     };
     let changed: Vec<GameId> = index
         .iter()
@@ -239,6 +286,12 @@ async fn look(
     let gone = games.keys().filter(|id| !index.contains_key(id)).copied().collect();
     let changed = store.desired(&changed).await?;
     Ok(DesiredLook { changed, gone, versions: versions_now, spec: store.controller_spec().await? })
+}
+
+fn keep(progress: &Progress, now: CopyProgress) {
+    if let Ok(mut shown) = progress.lock() {
+        *shown = now;
+    }
 }
 
 /// A failure outside a round is counted whatever it was, or it would be tried again without a pause.

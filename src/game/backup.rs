@@ -1,81 +1,12 @@
 //! Kept copies of a game's state: what is known of each, and which of them go.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use super::id::InvalidId;
-use super::{GameId, ImageId};
-
-/// The longest name, in bytes: what the database takes as `restore_backup_id`.
-const LONGEST: usize = 128;
-
-macro_rules! copy_name {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
-
-        impl $name {
-            /// The text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = InvalidId;
-
-            fn from_str(text: &str) -> Result<Self, InvalidId> {
-                if is_plain(text) {
-                    Ok(Self(text.to_owned()))
-                } else {
-                    Err(InvalidId(format!(
-                        "a copy's name has 1 to {LONGEST} of a-z, A-Z, 0-9, `.`, `_` and `-`, no `..`, and no `.` in front"
-                    )))
-                }
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    };
-}
-
-copy_name!(
-    /// The name of a kept copy, unique in its game; it is a directory's name too.
-    BackupId
-);
-copy_name!(
-    /// The name of one putting back: the same wish has the same name, however often it is tried.
-    RestoreId
-);
-
-fn is_plain(text: &str) -> bool {
-    (1..=LONGEST).contains(&text.len())
-        && !text.starts_with('.')
-        && !text.contains("..")
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-}
+use super::patch::Build;
+use super::{BackupId, GameId};
 
 /// Why a copy was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,10 +33,8 @@ pub struct NewBackup {
     pub reason: BackupReason,
     /// The turn that the state is at, if it is known.
     pub turn: Option<i64>,
-    /// The version that ran on it last.
-    pub engine_version: Option<String>,
-    /// The image that ran on it last.
-    pub image_id: Option<ImageId>,
+    /// What ran on it last.
+    pub build: Option<Build>,
 }
 
 /// A kept copy.
@@ -122,10 +51,8 @@ pub struct Backup {
     pub reason: BackupReason,
     /// The turn that the state was at.
     pub turn: Option<i64>,
-    /// The version that had run on it last.
-    pub engine_version: Option<String>,
-    /// The image that had run on it last.
-    pub image_id: Option<ImageId>,
+    /// What had run on it last.
+    pub build: Option<Build>,
     /// Regular files in it.
     pub files: u64,
     /// Bytes in them.
@@ -169,6 +96,7 @@ pub fn surplus(backups: &[Backup], keep: Keep, spared: &[BackupId], now: Timesta
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::game::RestoreId;
 
     fn taken(at: i64) -> Backup {
         Backup {
@@ -177,8 +105,7 @@ mod tests {
             taken_at: Timestamp::from_second(at).expect("a time"),
             reason: BackupReason::Demand,
             turn: None,
-            engine_version: None,
-            image_id: None,
+            build: None,
             files: 0,
             bytes: 0,
             left_out: 0,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 /// Why a text is not an identity or a name of the wanted kind. The message says what would be.
@@ -122,8 +122,8 @@ impl ContainerId {
     }
 }
 
-macro_rules! label_name {
-    ($(#[$doc:meta])* $name:ident) => {
+macro_rules! checked_name {
+    ($(#[$doc:meta])* $name:ident, $is_valid:path, $rule:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
@@ -152,27 +152,55 @@ macro_rules! label_name {
             type Err = InvalidId;
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                if is_label(text) {
+                if $is_valid(text) {
                     Ok(Self(text.to_owned()))
                 } else {
-                    Err(InvalidId(format!(
-                        "`{}` is not a valid name: use 1 to 63 of a-z, 0-9 and `-`, beginning and ending with a letter or digit",
-                        shorten(text)
-                    )))
+                    Err(InvalidId(format!(concat!("`{}` is not a valid name: ", $rule), shorten(text))))
                 }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
             }
         }
     };
 }
 
-label_name!(
+checked_name!(
     /// Handle of a game, unique in its namespace (an RFC 1123 label).
-    Name
+    Name,
+    is_label,
+    "use 1 to 63 of a-z, 0-9 and `-`, beginning and ending with a letter or digit"
 );
-label_name!(
+checked_name!(
     /// A namespace of names (an RFC 1123 label).
-    Namespace
+    Namespace,
+    is_label,
+    "use 1 to 63 of a-z, 0-9 and `-`, beginning and ending with a letter or digit"
 );
+checked_name!(
+    /// The name of a kept copy of a game's state, unique in its game; it is a directory's name too.
+    BackupId,
+    is_copy_name,
+    "use 1 to 128 of a-z, A-Z, 0-9, `.`, `_` and `-`, no `..`, and no `.` in front"
+);
+checked_name!(
+    /// The name of one putting back of a copy: the same wish has the same name, however often it is
+    /// tried.
+    RestoreId,
+    is_copy_name,
+    "use 1 to 128 of a-z, A-Z, 0-9, `.`, `_` and `-`, no `..`, and no `.` in front"
+);
+
+/// What the database takes as `restore_backup_id`.
+fn is_copy_name(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && !text.starts_with('.')
+        && !text.contains("..")
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
 
 /// The name under which a user plays: 1 to 64 characters, none of them a control character.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod id;
 pub mod manifest;
 pub mod operation;
+pub mod patch;
 pub mod player;
 pub mod record;
 pub mod resources;
@@ -18,10 +19,10 @@ pub mod status;
 pub mod turn;
 pub mod version;
 
-pub use backup::{Backup, BackupId, BackupReason, NewBackup, RestoreId};
+pub use backup::{Backup, BackupReason, NewBackup};
 pub use id::{
-    ContainerId, Epoch, GameId, ImageId, ImageRef, InstanceId, Name, Namespace, NetworkId, OperationId,
-    RaceName, UserId,
+    BackupId, ContainerId, Epoch, GameId, ImageId, ImageRef, InstanceId, Name, Namespace, NetworkId,
+    OperationId, RaceName, RestoreId, UserId,
 };
 pub use resources::Resources;
 pub use spec::{DeletionPolicy, Desired, DesiredStatus, GameSpec, Member, Source, VersionEntry};

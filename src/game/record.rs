@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{ContainerId, ImageId, ImageRef};
 use super::operation::OpenOperation;
+use super::patch::{FailedPatch, Patch, PatchDelay, PutBack};
 use super::player::{Mapping, Standing};
 use super::resources::Resources;
 use super::spec::{Contract, Relaxation, Requests, RunAs};
@@ -34,15 +35,15 @@ pub struct AppliedSpec {
     pub resources: Resources,
 }
 
-mod as_text {
+pub(super) mod as_text {
     use super::EngineVersion;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(version: &EngineVersion, s: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(version: &EngineVersion, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(version)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<EngineVersion, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<EngineVersion, D::Error> {
         String::deserialize(d)?.parse().map_err(D::Error::custom)
     }
 }
@@ -149,6 +150,14 @@ pub struct Record {
     pub current_turn: Option<i64>,
     /// Which history of the game this is.
     pub timeline: i64,
+    /// A change of version under way.
+    pub patch: Option<Patch>,
+    /// Why the next one does not begin yet.
+    pub patch_delay: Option<PatchDelay>,
+    /// The one that failed last, until another is wanted.
+    pub failed_patch: Option<FailedPatch>,
+    /// A kept copy on its way back.
+    pub put_back: Option<PutBack>,
     /// Which player of the engine each user is, by user; there are none without an engine.
     pub players: Vec<Mapping>,
     /// How each user does, by user.
@@ -236,6 +245,10 @@ impl Record {
             engine_health: None,
             current_turn: None,
             timeline: 1,
+            patch: None,
+            patch_delay: None,
+            failed_patch: None,
+            put_back: None,
             players: Vec::new(),
             standings: Vec::new(),
             reported_at: None,

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::id::{GameId, ImageRef, Name, Namespace, RaceName, UserId};
+use super::id::{BackupId, GameId, ImageRef, Name, Namespace, RaceName, UserId};
 use super::manifest::SpecProblem;
 use super::resources::Resources;
-use super::version::EngineVersion;
+use super::version::{EngineVersion, VersionWish};
 
 /// Whether the game's engine should run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -98,7 +98,7 @@ impl Requests {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GameSpec {
     /// The version its engine should have; none is a spec error, reported when it matters.
-    pub engine_version: Option<EngineVersion>,
+    pub engine_version: Option<VersionWish>,
     /// A version to which an incompatible move is allowed.
     pub allow_incompatible_version: Option<EngineVersion>,
     /// When turns happen.
@@ -230,6 +230,8 @@ pub struct Desired {
     pub deletion: Option<Deletion>,
     /// What was asked for by counter.
     pub requests: Requests,
+    /// The kept copy that a restore puts back.
+    pub restore_backup: Option<BackupId>,
     /// Counts changes of its memberships.
     pub membership_revision: i64,
     /// Active members, in the order of their race names.
@@ -238,6 +240,8 @@ pub struct Desired {
     pub spec: Result<GameSpec, Vec<SpecProblem>>,
     /// The row of the version asked for, if there is one.
     pub version: Option<VersionEntry>,
+    /// Counts the times a person said that patches to that version go on.
+    pub version_resumed: i64,
     /// Who wrote last, for the audit.
     pub source: Source,
     /// The user behind it.

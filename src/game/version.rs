@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use semver::Version;
+use semver::{Version, VersionReq};
 use serde::{Serialize, Serializer};
 
 use super::id::InvalidId;
@@ -59,9 +59,105 @@ impl Serialize for EngineVersion {
     }
 }
 
+/// The longest wish, in bytes: what the database takes as `target_engine_version`.
+const LONGEST_WISH: usize = 64;
+
+/// Which version a game should have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VersionWish {
+    /// This one.
+    Exactly(EngineVersion),
+    /// The newest enabled one that fits: `~1.4`, `1.4.x`, `>=1.4.2, <1.6`.
+    Newest(VersionReq),
+}
+
+impl VersionWish {
+    /// Whether this version fulfils it.
+    pub fn accepts(&self, version: &EngineVersion) -> bool {
+        match self {
+            Self::Exactly(wanted) => wanted == version,
+            Self::Newest(fits) => fits.matches(&version.0),
+        }
+    }
+}
+
+impl From<EngineVersion> for VersionWish {
+    fn from(version: EngineVersion) -> Self {
+        Self::Exactly(version)
+    }
+}
+
+impl FromStr for VersionWish {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let exactly = text.parse::<EngineVersion>();
+        let numbers = text.split(['.', '-']).take(3);
+        let is_open = text.starts_with(['~', '^', '>', '<', '='])
+            || numbers.into_iter().any(|n| matches!(n, "x" | "*"));
+        // A bare `1.4` may be a number that lost its quotes: it has to be said what it means.
+        if exactly.is_ok() || !is_open || text.len() > LONGEST_WISH {
+            return exactly.map(Self::Exactly);
+        }
+        VersionReq::parse(text).map(Self::Newest).map_err(|error| {
+            InvalidId(format!(
+                "`{}` is neither an engine version nor a requirement such as \"~1.4\" or \"1.4.x\": {error}",
+                text.escape_debug()
+            ))
+        })
+    }
+}
+
+impl fmt::Display for VersionWish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(version) => version.fmt(f),
+            Self::Newest(fits) => fits.fmt(f),
+        }
+    }
+}
+
+impl Serialize for VersionWish {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wish_is_a_version_or_says_what_fits() {
+        let accepts = |wish: &str, version: &str| {
+            wish.parse::<VersionWish>().unwrap().accepts(&version.parse().unwrap())
+        };
+        for (wish, fits, not) in [
+            ("1.4.2", "1.4.2", "1.4.3"),
+            ("~1.4", "1.4.9", "1.5.0"),
+            ("1.4.x", "1.4.0", "1.5.0"),
+            ("1.x", "1.9.0", "2.0.0"),
+            ("1.4.*", "1.4.7", "1.5.0"),
+            ("^1.4.2", "1.9.9", "1.4.1"),
+            ("=1.4.2", "1.4.2", "1.4.3"),
+            (">=1.4.2, <1.6.0", "1.5.9", "1.6.0"),
+        ] {
+            assert!(accepts(wish, fits) && !accepts(wish, not), "{wish}");
+        }
+        for bad in [
+            "1.4",
+            "1",
+            "",
+            "latest",
+            "~",
+            "~1.4.2.3",
+            "1.4.2, <1.6",
+            ">=1.4.2 junk",
+            &format!("~1.{}", "4".repeat(80)),
+        ] {
+            assert!(bad.parse::<VersionWish>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn only_plain_lower_case_semver_is_a_version() {

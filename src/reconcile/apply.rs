@@ -11,10 +11,13 @@ use crate::engine::EngineError;
 use crate::game::container::{ImageSelector, StateDirectory};
 use crate::game::record::{AppliedSpec, Contents, Life};
 use crate::game::spec::Contract;
-use crate::game::{ContainerId, Epoch, GameId, ImageId, ImageRef, Name, NetworkId, RaceName};
+use crate::game::{
+    Backup, BackupId, ContainerId, Epoch, GameId, ImageId, ImageRef, Name, NetworkId, NewBackup, RaceName,
+    RestoreId,
+};
 use crate::runtime::{NewContainer, PullFailure, Runtime, RuntimeError};
 
-use super::observed::{Failure, FailureClass};
+use super::observed::{Failure, FailureClass, Pace};
 use super::plan::DIRECTORY_IN_USE;
 use super::step::Step;
 
@@ -34,6 +37,10 @@ pub struct Subject {
 pub enum Effect {
     /// The image that was looked for.
     Image(ImageSelector, Option<ImageId>),
+    /// The image of the version to come.
+    NextImage(ImageRef, Option<ImageId>),
+    /// The kept copy that was looked for.
+    Backup(BackupId, Option<Backup>),
     /// The network.
     Network(Option<NetworkId>),
     /// The state directory.
@@ -63,6 +70,10 @@ pub enum Background {
     Initialise(Life, String, Vec<RaceName>),
     /// Have an engine generate the turn after this one.
     Turn(Life, String, i64),
+    /// Take a copy of the state.
+    BackUp(NewBackup),
+    /// Put a kept copy back, under this name.
+    PutBack(BackupId, RestoreId),
 }
 
 /// Takes one step.
@@ -70,6 +81,14 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
     let game = subject.game;
     Ok(match step {
         Step::LookAtImage(selector) => Effect::Image(selector.clone(), runtime.image(selector).await?),
+        Step::LookAtNextImage(image) => {
+            let selector = ImageSelector::Reference(image.clone());
+            Effect::NextImage(image.clone(), runtime.image(&selector).await?)
+        }
+        Step::LookAtBackup(id) => {
+            let found = runtime.backups(game).await?.into_iter().find(|copy| copy.id == *id);
+            Effect::Backup(id.clone(), found)
+        }
         Step::LookAtNetwork => Effect::Network(runtime.network().await?),
         Step::LookAtStateDirectory => Effect::StateDirectory(runtime.state_directory(game).await?),
         Step::LookAtContents => Effect::Contents(runtime.contents(game).await?),
@@ -103,6 +122,10 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
         }
         Step::GenerateTurn { life, endpoint, from } => {
             Effect::Begin(Background::Turn(life.clone(), endpoint.clone(), *from))
+        }
+        Step::BackUp(new) => Effect::Begin(Background::BackUp(new.clone())),
+        Step::PutBack { vacancy: _, backup, restore } => {
+            Effect::Begin(Background::PutBack(backup.clone(), restore.clone()))
         }
         Step::RemoveStateDirectory(_) => {
             runtime.remove_state_directory(game).await?;
@@ -162,10 +185,12 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
             FailureClass::Retry,
             match kind {
                 PullFailure::NotFound => "ImageNotFound",
-                PullFailure::Unauthorized => "ImageUnauthorized",
-                PullFailure::RateLimited => "ImageRateLimited",
+                PullFailure::Unauthorized => "RegistryUnauthorized",
+                PullFailure::RateLimited => "RateLimited",
                 PullFailure::Unreachable => "RegistryUnreachable",
+                PullFailure::DiskFull => "DiskFull",
                 PullFailure::Forbidden => "ImageNotPresent",
+                PullFailure::Other => "PullFailed",
             },
         ),
         RuntimeError::Failed(_) => (
@@ -184,7 +209,24 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
         Step::PullImage(image) => format!("Image {image} could not be fetched: {}", chain(error)),
         _ => chain(error),
     };
-    Failure { step: step.clone(), class, reason: reason.to_owned(), message }
+    Failure { step: step.clone(), class, pace: pace(error), reason: reason.to_owned(), message }
+}
+
+/// How soon another attempt makes sense: what a person has to mend is not mended within a second,
+/// and a registry that counts requests counts these too.
+fn pace(error: &RuntimeError) -> Pace {
+    match error {
+        RuntimeError::Pull { kind, .. } => match kind {
+            PullFailure::Unreachable | PullFailure::Other => Pace::Usual,
+            PullFailure::NotFound
+            | PullFailure::Unauthorized
+            | PullFailure::DiskFull
+            | PullFailure::Forbidden => Pace::Slow,
+            PullFailure::RateLimited => Pace::Slowest,
+        },
+        RuntimeError::NoRoom { .. } => Pace::Slow,
+        _ => Pace::Usual,
+    }
 }
 
 /// What to do about an engine's error: the next attempt begins with asking it.
@@ -198,6 +240,7 @@ pub fn engine_failure(step: &Step, error: &EngineError) -> Failure {
     Failure {
         step: step.clone(),
         class: FailureClass::Retry,
+        pace: Pace::Usual,
         reason: format!("{what}{reason}"),
         message: chain(error),
     }

@@ -7,7 +7,7 @@ use crate::game::container::{Container, ContainerState, ImageSelector, Owner, St
 use crate::game::engine::{Answer, EngineState};
 use crate::game::record::{Contents, Endpoints, Life, Record};
 use crate::game::spec::Desired;
-use crate::game::{ContainerId, ImageId, NetworkId, OperationId};
+use crate::game::{Backup, BackupId, BackupReason, ContainerId, ImageId, NetworkId, OperationId};
 
 use super::backoff::after;
 use super::observed::{EngineView, Image, Looked, Observation, RuntimeView, Seen, Work};
@@ -79,6 +79,15 @@ impl Foreseen {
             Some(Work::Probing(life)) => self.answers(&life),
             Some(Work::Initialising(life)) => self.has_its_game(&life),
             Some(Work::Generating(life)) => self.generates(&life),
+            Some(Work::BackingUp { .. }) => {
+                self.seen.backed_up = self.record.patch.as_ref().map(|patch| kept(&patch.backup))
+            }
+            Some(Work::PuttingBack { .. }) => {
+                self.seen.put_back = self.record.put_back.as_ref().map(|back| back.restore.clone());
+            }
+            None if planned.waiting_on.contains(&Wait::DisruptionPlace) && !self.around.disruption_place => {
+                self.around.disruption_place = true;
+            }
             None if planned.waiting_on.contains(&Wait::StartSlot) && !self.around.start_slot => {
                 self.around.start_slot = true;
             }
@@ -100,6 +109,14 @@ impl Foreseen {
                 let found = Some(self.image(selector));
                 self.seen.image = Image::At { selector: selector.clone(), found, fetched: false };
             }
+            Step::LookAtNextImage(reference) => {
+                let selector = ImageSelector::Reference(reference.clone());
+                let found = Some(self.image(&selector));
+                self.seen.next_image = Image::At { selector, found, fetched: false };
+            }
+            Step::LookAtBackup(id) => self.seen.backup = Looked::At((id.clone(), Some(kept(id)))),
+            Step::BackUp(new) => self.seen.backed_up = Some(kept(&new.id)),
+            Step::PutBack { restore, .. } => self.seen.put_back = Some(restore.clone()),
             Step::PullImage(reference) => self.fetched(ImageSelector::Reference(reference.clone())),
             Step::LookAtNetwork | Step::CreateNetwork => self.seen.network = Looked::At(Some(self.network())),
             Step::LookAtStateDirectory => {
@@ -207,5 +224,21 @@ impl Foreseen {
 
     fn say(&mut self, life: &Life, answer: Answer) {
         self.seen.engine = EngineView::Said { life: life.clone(), at: self.around.now, answer, failures: 0 };
+    }
+}
+
+/// A copy as it is thought to be.
+fn kept(id: &BackupId) -> Backup {
+    Backup {
+        id: id.clone(),
+        game: crate::game::GameId(uuid::Uuid::nil()),
+        taken_at: jiff::Timestamp::UNIX_EPOCH,
+        reason: BackupReason::Patch,
+        turn: None,
+        build: None,
+        files: 0,
+        bytes: 0,
+        left_out: 0,
+        digest: String::new(),
     }
 }

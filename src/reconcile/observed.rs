@@ -10,7 +10,7 @@ use crate::game::container::{Container, ContainerState, ImageSelector, Owner, St
 use crate::game::controller::Freeze;
 use crate::game::engine::Answer;
 use crate::game::record::{Contents, Life};
-use crate::game::{ContainerId, ImageId, ImageRef, NetworkId};
+use crate::game::{Backup, BackupId, ContainerId, ImageId, ImageRef, NetworkId, RestoreId};
 
 use super::step::Step;
 
@@ -25,6 +25,10 @@ pub struct Observation {
     pub work: Option<Work>,
     /// A place among the concurrent starts is held.
     pub start_slot: bool,
+    /// A place among the games that are disrupted at a time is held.
+    pub disruption_place: bool,
+    /// Why nobody is moved to the version that is wanted, if so.
+    pub version_halted: Option<String>,
     /// A step that failed since the last plan.
     pub failure: Option<Failure>,
     /// Why the whole controller touches nothing, if so.
@@ -43,7 +47,7 @@ pub enum RuntimeView {
         /// Why not, in words.
         why: String,
         /// The game's engine, where it was last seen alive; not what a container could be touched by.
-        engine: Option<Reached>,
+        engine: Option<Box<Reached>>,
     },
     /// It answered.
     Known(Box<Seen>),
@@ -78,6 +82,14 @@ pub struct Seen {
     pub log_tail: Option<String>,
     /// The image that the game needs.
     pub image: Image,
+    /// The image of the version that is to come.
+    pub next_image: Image,
+    /// The copy of the state that was taken last.
+    pub backed_up: Option<Backup>,
+    /// The kept copy that was looked for.
+    pub backup: Looked<(BackupId, Option<Backup>)>,
+    /// What was put back last.
+    pub put_back: Option<RestoreId>,
     /// The network that engines are put on.
     pub network: Looked<Option<NetworkId>>,
     /// The game's state directory.
@@ -142,6 +154,16 @@ pub enum Work {
     Initialising(Life),
     /// The engine generates a turn.
     Generating(Life),
+    /// A copy of the state is being taken.
+    BackingUp {
+        /// How far, in words for people.
+        progress: String,
+    },
+    /// A kept copy is being put back.
+    PuttingBack {
+        /// How far, in words for people.
+        progress: String,
+    },
 }
 
 /// A step that failed.
@@ -151,10 +173,23 @@ pub struct Failure {
     pub step: Step,
     /// What to do about it.
     pub class: FailureClass,
+    /// How soon another attempt makes sense.
+    pub pace: Pace,
     /// One CamelCase word for machines.
     pub reason: String,
     /// A sentence for people.
     pub message: String,
+}
+
+/// How soon what failed is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// At once, and then after pauses that double.
+    Usual,
+    /// After a fifth of the longest pause, and then after pauses that double.
+    Slow,
+    /// After the longest pause, each time.
+    Slowest,
 }
 
 /// What to do about a failure.

@@ -48,7 +48,9 @@ fn serves(open: OperationKind, wanted: OperationKind) -> bool {
     use OperationKind as K;
     match wanted {
         // Whatever leads to a healthy engine may go on.
-        K::Start | K::Heal => matches!(open, K::Start | K::Heal | K::Restart | K::Adopt),
+        K::Start | K::Heal => {
+            matches!(open, K::Start | K::Heal | K::Restart | K::Adopt | K::Patch | K::Rollback | K::Restore)
+        }
         K::Stop
         | K::Restart
         | K::Patch

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::game::container::ImageSelector;
 use crate::game::record::{AppliedSpec, Life};
 use crate::game::spec::RunAs;
-use crate::game::{ContainerId, ImageRef, RaceName};
+use crate::game::{BackupId, ContainerId, ImageRef, NewBackup, RaceName, RestoreId};
 
 use super::observed::{Dead, Vacancy};
 
@@ -15,6 +15,10 @@ use super::observed::{Dead, Vacancy};
 pub enum Step {
     /// See whether the image is on the host.
     LookAtImage(ImageSelector),
+    /// See whether the image of the version to come is on the host.
+    LookAtNextImage(ImageRef),
+    /// See whether this copy of the state is kept.
+    LookAtBackup(BackupId),
     /// See whether the network is there.
     LookAtNetwork,
     /// See whether the state directory is there.
@@ -77,6 +81,17 @@ pub enum Step {
         /// The turn it is at.
         from: i64,
     },
+    /// Take a copy of the state, in the background.
+    BackUp(NewBackup),
+    /// Put a kept copy of the state back, in the background.
+    PutBack {
+        /// No container of the game is there.
+        vacancy: Vacancy,
+        /// Which copy.
+        backup: BackupId,
+        /// The name of this putting back.
+        restore: RestoreId,
+    },
     /// Remove the state directory with everything in it.
     RemoveStateDirectory(Vacancy),
     /// Delete the game's row: its deletion is done.
@@ -88,6 +103,8 @@ impl Step {
     pub fn mutates(&self) -> bool {
         match self {
             Self::LookAtImage(_)
+            | Self::LookAtNextImage(_)
+            | Self::LookAtBackup(_)
             | Self::LookAtNetwork
             | Self::LookAtStateDirectory
             | Self::LookAtContents
@@ -102,6 +119,8 @@ impl Step {
             | Self::RemoveContainer(_)
             | Self::InitialiseEngine { .. }
             | Self::GenerateTurn { .. }
+            | Self::BackUp(_)
+            | Self::PutBack { .. }
             | Self::RemoveStateDirectory(_)
             | Self::FinishDeletion(_) => true,
         }
@@ -113,6 +132,8 @@ impl fmt::Display for Step {
         match self {
             Self::LookAtImage(ImageSelector::Reference(image)) => write!(f, "look at image {image}"),
             Self::LookAtImage(ImageSelector::Pinned(id)) => write!(f, "look at pinned image {id}"),
+            Self::LookAtNextImage(image) => write!(f, "look at next image {image}"),
+            Self::LookAtBackup(id) => write!(f, "look at backup {id}"),
             Self::LookAtNetwork => f.write_str("look at network"),
             Self::LookAtStateDirectory => f.write_str("look at state directory"),
             Self::LookAtContents => f.write_str("look into state directory"),
@@ -131,6 +152,8 @@ impl fmt::Display for Step {
             Self::ProbeEngine { .. } => f.write_str("probe engine"),
             Self::InitialiseEngine { races, .. } => write!(f, "initialise engine with {} races", races.len()),
             Self::GenerateTurn { from, .. } => write!(f, "generate turn {}", from + 1),
+            Self::BackUp(new) => write!(f, "back up state as {}", new.id),
+            Self::PutBack { backup, .. } => write!(f, "put back {backup}"),
             Self::RemoveStateDirectory(_) => f.write_str("remove state directory"),
             Self::FinishDeletion(_) => f.write_str("delete row"),
         }
@@ -159,6 +182,8 @@ pub enum Wait {
     Pull(ImageRef),
     /// A place among the concurrent starts.
     StartSlot,
+    /// A place among the games that are disrupted at a time.
+    DisruptionPlace,
     /// Background work of its own.
     Work,
     /// The next attempt, after a failure.
@@ -182,6 +207,7 @@ impl Wait {
             Self::Work | Self::Engine => false,
             Self::Pull(_)
             | Self::StartSlot
+            | Self::DisruptionPlace
             | Self::NextAttempt
             | Self::Docker
             | Self::Grace
@@ -196,6 +222,7 @@ impl fmt::Display for Wait {
         match self {
             Self::Pull(image) => write!(f, "the image {image}"),
             Self::StartSlot => f.write_str("a place among the concurrent starts"),
+            Self::DisruptionPlace => f.write_str("a place among the games that are patched at a time"),
             Self::Work => f.write_str("work in the background"),
             Self::NextAttempt => f.write_str("the next attempt"),
             Self::Engine => f.write_str("the engine"),

@@ -194,8 +194,12 @@ pub enum PullFailure {
     RateLimited,
     /// The registry cannot be reached, or answered with an error of its own.
     Unreachable,
+    /// There is no room for it on the disk of Docker's.
+    DiskFull,
     /// The policy is `never`, and the image is not here.
     Forbidden,
+    /// Something else.
+    Other,
 }
 
 /// What was found in the state root.

@@ -116,7 +116,15 @@ impl Office {
             runtime: self.runtime.clone(),
             engines: EngineClient::new(Deadlines { turn: config.turn_deadline, ..Deadlines::default() }),
             policy: config.policy(),
-            limits: Limits { starts: config.max_starts, pulls: config.max_pulls, ..Limits::default() },
+            limits: Limits {
+                starts: config.max_starts,
+                pulls: config.max_pulls,
+                disruptions: config.max_disruptions,
+                patch_failures: config.max_failures,
+                engine_calls: config.max_engine_calls,
+                turns: config.max_turns,
+                ..Limits::default()
+            },
             relist_every: config.relist_interval,
             metrics: self.metrics.clone(),
         }

@@ -15,6 +15,7 @@ use crate::game::{GameId, Name, Namespace};
 
 use super::entity::{engine_versions, games, memberships};
 use super::readable::GameRow;
+use super::registry::Registered;
 
 /// The database's time of ours, to the microsecond that both databases keep.
 pub(super) fn to_db(time: Timestamp) -> DateTime<Utc> {
@@ -119,7 +120,7 @@ pub(super) fn raw_spec(row: &games::Model, members: &[memberships::Model]) -> Ga
 /// A game's row, read once into types. `status` is for a row that has no word for it.
 pub(super) fn desired(
     GameRow { game: row, members, unreadable }: &GameRow,
-    version: Option<VersionEntry>,
+    meant: Option<&Registered>,
     status: DesiredStatus,
 ) -> Option<Desired> {
     let id = GameId(row.game_id.0);
@@ -151,10 +152,12 @@ pub(super) fn desired(
             unblock: row.unblock_generation,
             restore: row.restore_generation,
         },
+        restore_backup: row.restore_backup_id.as_ref().and_then(|id| id.parse().ok()),
         membership_revision: row.membership_revision,
         members,
         spec,
-        version,
+        version: meant.map(|version| version.entry.clone()),
+        version_resumed: meant.map_or(0, |version| version.resumed),
         source: Source::from_row(&row.source).unwrap_or(Source::Lobby),
         requested_by: row.requested_by.clone(),
         request_id: row.request_id.clone(),

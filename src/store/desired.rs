@@ -16,12 +16,13 @@ use uuid::Uuid;
 
 use crate::game::manifest::{GameManifest, GameSpecManifest, TurnsManifest, ValidGame};
 use crate::game::record::Record;
-use crate::game::spec::{Desired, DesiredStatus, Member, Source, VersionEntry};
+use crate::game::spec::{Desired, DesiredStatus, Member, Source};
 use crate::game::{GameId, Name, Namespace};
 
-use super::convert::{desired, game_meta, raw_spec, resources_to_db, to_db, version};
+use super::convert::{desired, game_meta, raw_spec, resources_to_db, to_db};
 use super::entity::{games, memberships, runtime_records};
 use super::readable::{self, GameRow};
+use super::registry::Registry;
 use super::written_time::WrittenTime;
 use super::{Store, StoreError, records};
 
@@ -172,13 +173,13 @@ impl Store {
     /// The desired state of these games, in a fixed number of queries, with the row version that it
     /// was read at. What cannot be read of a row is its spec's problem, and nobody else's.
     pub async fn desired(&self, ids: &[GameId]) -> Result<Vec<(Desired, RowVersion)>, StoreError> {
-        let versions = self.version_entries().await?;
+        let registry = Registry::read(&self.db).await?;
         let mut found = Vec::with_capacity(ids.len());
         for some in ids.chunks(readable::IDS_AT_ONCE) {
             let wanted = some.iter().map(|id| DbUuid(id.0));
             let which = Condition::all().add(games::Column::GameId.is_in(wanted));
             for row in readable::games(&self.db, which).await? {
-                let entry = versions.get(&row.game.target_engine_version).cloned();
+                let meant = registry.resolve(&row.game.target_engine_version);
                 let id = row.game.game_id;
                 let status = match DesiredStatus::from_row(&row.game.desired_status) {
                     Some(status) => status,
@@ -188,7 +189,7 @@ impl Store {
                     tracing::warn!(game_id = %id, column = problem.field, "a column cannot be read");
                 }
                 let version = RowVersion::Row(row.game.row_version);
-                found.extend(desired(&row, entry, status).map(|desired| (desired, version)));
+                found.extend(desired(&row, meant, status).map(|desired| (desired, version)));
             }
         }
         let with_row: HashSet<GameId> = found.iter().map(|(desired, _)| desired.id).collect();
@@ -202,22 +203,6 @@ impl Store {
         let row = runtime_records::Entity::find_by_id(game).one(&self.db).await?;
         let stopped = row.is_some_and(|row| matches!(row.status.as_str(), "stopping" | "stopped"));
         Ok(if stopped { DesiredStatus::Stopped } else { DesiredStatus::Running })
-    }
-
-    pub(super) async fn version_entries(&self) -> Result<HashMap<String, VersionEntry>, StoreError> {
-        let rows = readable::versions(&self.db, Condition::all()).await?;
-        for row in &rows {
-            for problem in &row.unreadable {
-                let version = &row.version.version;
-                tracing::warn!(
-                    version,
-                    column = problem.field,
-                    "a column cannot be read; nothing starts by it"
-                );
-            }
-        }
-        let whole = rows.iter().filter(|row| row.unreadable.is_empty()).map(|row| &row.version);
-        Ok(whole.filter_map(|row| Some((row.version.clone(), version(row)?))).collect())
     }
 
     /// All games, or those of a namespace, in the order of their names.

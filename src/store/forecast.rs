@@ -7,10 +7,11 @@ use crate::game::GameId;
 use crate::game::manifest::{GameManifest, ValidGame};
 use crate::game::spec::{Desired, VersionEntry};
 
-use super::convert::{desired, version};
+use super::convert::desired;
 use super::db_uuid::DbUuid;
 use super::desired::{Author, Preconditions, WriteError, by_name, insert, update};
-use super::entity::{engine_versions, games, runtime_records};
+use super::entity::{games, runtime_records};
+use super::registry::Registry;
 use super::{Store, StoreError};
 
 impl Store {
@@ -35,18 +36,11 @@ impl Store {
             None => insert(&transaction, manifest, valid, author).await?,
         }
         let row = by_name(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?;
-        let wanted = &row.game.target_engine_version;
-        let given = versions.iter().find(|entry| entry.version.to_string() == *wanted);
-        let entry = match given {
-            Some(entry) => Some(entry.clone()),
-            None => engine_versions::Entity::find_by_id(wanted)
-                .one(&transaction)
-                .await?
-                .as_ref()
-                .and_then(version),
-        };
+        let registry = Registry::read(&transaction).await?;
+        let registry = versions.iter().fold(registry, Registry::with);
+        let meant = registry.resolve(&row.game.target_engine_version);
         transaction.rollback().await?;
-        desired(&row, entry, valid.spec.status).ok_or(WriteError::NotFound)
+        desired(&row, meant, valid.spec.status).ok_or(WriteError::NotFound)
     }
 
     /// The game that has this name; or had it last, as long as it is not gone for good.

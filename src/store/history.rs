@@ -49,7 +49,12 @@ impl Store {
         let reports = Table { name: "runtime_health_snapshots", age: "observed_at", only: None };
         let closed = Expr::col(Alias::new("finished_at")).is_not_null();
         let decisions = [
-            Table { name: "turn_slots", age: "decided_at", only: None },
+            // What still waits stays.
+            Table {
+                name: "turn_slots",
+                age: "decided_at",
+                only: Some(Expr::col(Alias::new("decision")).ne("deferred")),
+            },
             Table { name: "operation_log", age: "created_at", only: Some(closed) },
             Table { name: "game_changes", age: "changed_at", only: None },
         ];

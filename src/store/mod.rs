@@ -27,9 +27,11 @@ mod players;
 mod readable;
 pub mod recorder;
 mod records;
+mod registry;
 mod reports;
 mod tombstones;
 mod turns;
+pub mod version_records;
 mod versions;
 mod written_time;
 

@@ -216,6 +216,7 @@ fn salvaged_version(
         annotations: of.column("annotations", serde_json::json!({})),
         requested_by: of.column("requested_by", String::new()),
         request_id: of.column("request_id", String::new()),
+        resume_generation: of.column("resume_generation", 0),
         generation: of.column("generation", 1),
         created_at: of.column("created_at", now),
         updated_at: of.column("updated_at", now),

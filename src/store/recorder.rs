@@ -16,14 +16,14 @@ use crate::game::player::{Mapping, Report, Standing};
 use crate::game::record::Record;
 use crate::game::spec::Deletion;
 use crate::game::turn::{DecidedSlot, LedgerEntry};
-use crate::game::{Epoch, GameId, Name, Namespace, OperationId};
+use crate::game::{EngineVersion, Epoch, GameId, Name, Namespace, OperationId};
 
 use super::convert::to_db;
 use super::entity::{game_tombstones, games, instance, operation_log, runtime_records};
 use super::events::{self, About};
 use super::outbox::{self, NewLobbyEvent};
 use super::records::{cut, to_row};
-use super::{Store, players, reports, turns};
+use super::{Store, players, reports, turns, version_records};
 
 /// How many writes may wait, and how many go into one transaction.
 const WAITING: usize = 1_024;
@@ -77,6 +77,11 @@ pub struct Recording {
     pub standings: Vec<Standing>,
     /// What the engine reported, if that is to be kept.
     pub report: Option<Report>,
+    /// A change to this version failed.
+    pub failed_version: Option<EngineVersion>,
+    /// Turns that are no history of the game any more: those of this timeline after this one (none:
+    /// of nobody knows which, so none).
+    pub rolled_back: Option<(i64, i64)>,
     /// What there is to tell.
     pub event: Option<RecordedEvent>,
     /// What the lobby is told, in this order.
@@ -108,6 +113,8 @@ impl Recording {
             players: None,
             standings: Vec::new(),
             report: None,
+            failed_version: None,
+            rolled_back: None,
             event: None,
             lobby: Vec::new(),
             ledger: Vec::new(),
@@ -284,6 +291,12 @@ async fn write_one(db: &impl ConnectionTrait, epoch: Epoch, recording: &Recordin
         reports::write(db, recording.game, recording.record.timeline, report).await?;
     }
     turns::write(db, recording).await?;
+    if let Some((timeline, after)) = recording.rolled_back {
+        turns::roll_back(db, recording.game, timeline, after).await?;
+    }
+    if let (Some(version), Some(failed)) = (&recording.failed_version, &recording.record.failed_patch) {
+        version_records::count(db, version, &failed.reason, &failed.message).await?;
+    }
     if let Some(event) = &recording.event {
         let about = About {
             namespace: recording.namespace.as_str(),

@@ -69,6 +69,10 @@ fn to_open(row: &operation_log::Model) -> Option<OpenOperation> {
     })
 }
 
+fn read<T: serde::de::DeserializeOwned>(json: &serde_json::Value) -> Option<T> {
+    serde_json::from_value(json.clone()).ok()
+}
+
 fn small(count: i64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
@@ -118,6 +122,10 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         network: row.docker_network.clone(),
         engine_health: Some(row.engine_health.clone()).filter(|health| health != "unknown"),
         current_turn: row.current_turn,
+        patch: row.patch.as_ref().and_then(read),
+        patch_delay: row.patch_delay.as_ref().and_then(read),
+        failed_patch: row.failed_patch.as_ref().and_then(read),
+        put_back: row.put_back.as_ref().and_then(read),
         timeline: row.timeline,
         players: Vec::new(),
         standings: Vec::new(),
@@ -178,6 +186,10 @@ pub(super) fn to_row(
         network,
         engine_health,
         current_turn,
+        patch,
+        patch_delay,
+        failed_patch,
+        put_back,
         timeline,
         players: _,
         standings: _,
@@ -236,6 +248,10 @@ pub(super) fn to_row(
         docker_network: Set(network.clone()),
         engine_health: Set(engine_health.clone().unwrap_or_else(|| "unknown".to_owned())),
         current_turn: Set(*current_turn),
+        patch: Set(patch.as_ref().map(|patch| serde_json::json!(patch))),
+        patch_delay: Set(patch_delay.as_ref().map(|delay| serde_json::json!(delay))),
+        failed_patch: Set(failed_patch.as_ref().map(|failed| serde_json::json!(failed))),
+        put_back: Set(put_back.as_ref().map(|put_back| serde_json::json!(put_back))),
         timeline: Set(*timeline),
         reported_at: time(reported_at),
         slot_cursor: time(slot_cursor),

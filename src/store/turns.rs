@@ -191,6 +191,24 @@ async fn write_turn(
     Ok(())
 }
 
+/// The turns of this timeline after this one are not part of the game's history any more.
+pub(super) async fn roll_back(
+    db: &impl ConnectionTrait,
+    game: GameId,
+    timeline: i64,
+    after: i64,
+) -> Result<(), DbErr> {
+    use turns::Column as C;
+    turns::Entity::update_many()
+        .col_expr(C::State, sea_orm::sea_query::Expr::value("rolled_back"))
+        .filter(C::GameId.eq(DbUuid(game.0)))
+        .filter(C::Timeline.eq(timeline))
+        .filter(C::Number.gt(after))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
 async fn write_slot(
     db: &impl ConnectionTrait,
     recording: &Recording,

@@ -14,12 +14,16 @@ mod hostile;
 mod hostile_image;
 mod hostile_spec;
 mod inputs;
+#[allow(dead_code, reason = "shared with the fault tests")]
+mod ledger;
+mod patching;
 mod players;
 mod quiet;
 mod starting;
 mod stopping;
 mod telling;
 mod turns;
+mod turns_lag;
 mod unreadable;
 mod vanished;
 mod ways_out;

@@ -2,41 +2,11 @@
 
 use serde_json::json;
 
-use crate::world::{World, container, docker, inspect};
-
-/// The numbers that the engine's journal says were generated, in order.
-fn done(world: &World, game: &str) -> Vec<i64> {
-    let of =
-        |line: &serde_json::Value| (line["event"] == "turn-done").then(|| line["turn"].as_i64().unwrap());
-    world.journal(game).iter().filter_map(of).collect()
-}
-
-fn contiguous(numbers: &[i64]) -> bool {
-    numbers.iter().enumerate().all(|(at, number)| *number == i64::try_from(at).unwrap() + 1)
-}
-
-async fn turn(world: &World, game: &str) -> i64 {
-    world
-        .count(&format!(
-            "SELECT coalesce(max(current_turn), -1) FROM runtime_records WHERE game_id = '{game}'"
-        ))
-        .await
-}
-
-async fn set(world: &World, game: &str, what: &str) {
-    world.sql(&format!("UPDATE games SET {what} WHERE game_id = '{game}'")).await;
-}
-
-async fn until_turn(world: &World, game: &str, wanted: i64) {
-    world.eventually(&format!("turn {wanted}"), async || turn(world, game).await >= wanted).await;
-}
-
-async fn ledger(world: &World, game: &str) -> Vec<String> {
-    let query = format!(
-        "SELECT number || ' ' || cause || ' ' || state FROM turns WHERE game_id = '{game}' ORDER BY number"
-    );
-    world.rows(&query).await.iter().map(|row| row.get(0)).collect()
-}
+use crate::ledger::{
+    accepted, assert_contiguous, done, killed_in_the_middle_of_its_first_turn, ledger, running_badly,
+    running_slowly, set, slots_twice, turn, until_generating, until_paused, until_turn,
+};
+use crate::world::{World, inspect};
 
 #[tokio::test]
 async fn a_schedule_of_every_second_keeps_its_slots() {
@@ -45,24 +15,11 @@ async fn a_schedule_of_every_second_keeps_its_slots() {
     set(&world, &game, "turn_schedule = '* * * * * *'").await;
     until_turn(&world, &game, 5).await;
     set(&world, &game, "paused = true").await;
-    world
-        .eventually("the pause is acknowledged", async || {
-            world
-                .count(&format!(
-                    "SELECT count(*) FROM runtime_records WHERE game_id = '{game}' AND paused_at IS NOT NULL"
-                ))
-                .await
-                == 1
-        })
-        .await;
+    until_paused(&world, &game).await;
     let at = turn(&world, &game).await;
-    let numbers = done(&world, &game);
-    assert!(contiguous(&numbers), "{numbers:?}");
-    assert_eq!(i64::try_from(numbers.len()).unwrap(), at);
-    let twice = format!(
-        "SELECT count(*) FROM (SELECT slot FROM turns WHERE game_id = '{game}' AND slot IS NOT NULL GROUP BY slot HAVING count(*) > 1) AS twice"
-    );
-    assert_eq!(world.count(&twice).await, 0);
+    assert_contiguous(&world, &game);
+    assert_eq!(i64::try_from(done(&world, &game).len()).unwrap(), at);
+    assert_eq!(slots_twice(&world, &game).await, 0);
     // Every slot between the first and the last has its row.
     let slots = format!(
         "SELECT count(*), {} + 1 FROM turn_slots WHERE game_id = '{game}'",
@@ -81,7 +38,7 @@ async fn a_schedule_of_every_second_keeps_its_slots() {
     // What passes while it is paused does not fire on resume: the next turn is the next number.
     set(&world, &game, "paused = false").await;
     until_turn(&world, &game, at + 2).await;
-    assert!(contiguous(&done(&world, &game)));
+    assert_contiguous(&world, &game);
     assert_eq!(world.inits(&game), 1);
 }
 
@@ -112,53 +69,19 @@ async fn a_forced_turn_happens_once_and_is_refused_when_stopped() {
 #[tokio::test]
 async fn an_engine_killed_in_the_middle_of_a_turn_generates_it_once() {
     let world = World::started().await;
-    let game = uuid::Uuid::new_v4().to_string();
-    world.misbehave(&game, &json!({ "slowTurnMs": 1500 }));
-    world.game_with_id(&game, "slow", "1.4.2").await;
-    world.until(&game, "running", |status| status.phase == "running").await;
-    set(&world, &game, "force_turn_generation = 1").await;
-    world
-        .eventually("the turn is being generated", async || {
-            world.journal(&game).iter().any(|line| line["event"] == "turn-accepted")
-        })
-        .await;
-    docker(&["kill", &container(&game)]);
-    until_turn(&world, &game, 1).await;
-    assert_eq!(done(&world, &game), [1]);
-    assert_eq!(ledger(&world, &game).await, ["1 forced done"]);
+    let game = running_slowly(&world, "slow", 1_500).await;
+    killed_in_the_middle_of_its_first_turn(&world, &game).await;
     assert_eq!(world.status(&game).await.restarts, 1, "the fault did not happen");
-}
-
-#[tokio::test]
-async fn a_controller_killed_while_turns_run_leaves_no_gap_and_no_double() {
-    let mut world = World::started().await;
-    let game = world.running("swift").await;
-    set(&world, &game, "turn_schedule = '* * * * * *'").await;
-    for round in 1..=5_i64 {
-        until_turn(&world, &game, round * 2).await;
-        // At another moment of the turn each time.
-        tokio::time::sleep(std::time::Duration::from_millis(u64::try_from(round).unwrap() * 170)).await;
-        world.kill_keeper();
-        world.start();
-    }
-    until_turn(&world, &game, 12).await;
-    let numbers = done(&world, &game);
-    assert!(contiguous(&numbers), "{numbers:?}");
-    assert_eq!(world.inits(&game), 1);
 }
 
 #[tokio::test]
 async fn a_turn_whose_answer_is_lost_is_asked_about() {
     let world = World::started().await;
-    let game = uuid::Uuid::new_v4().to_string();
-    world.misbehave(&game, &json!({ "dropTurnAnswer": true }));
-    world.game_with_id(&game, "deaf", "1.4.2").await;
-    world.until(&game, "running", |status| status.phase == "running").await;
+    let game = running_badly(&world, "deaf", &json!({ "dropTurnAnswer": true })).await;
     set(&world, &game, "force_turn_generation = 1").await;
     until_turn(&world, &game, 1).await;
     assert_eq!(done(&world, &game), [1]);
-    let accepted = world.journal(&game).iter().filter(|line| line["event"] == "turn-accepted").count();
-    assert_eq!(accepted, 1, "sent again");
+    assert_eq!(accepted(&world, &game), 1, "sent again");
 }
 
 #[tokio::test]
@@ -166,10 +89,7 @@ async fn a_turn_that_hangs_is_tried_again_only_on_a_new_process() {
     let mut world = World::new().with(&["--turn-deadline", "3s"]);
     world.start();
     world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
-    let game = uuid::Uuid::new_v4().to_string();
-    world.misbehave(&game, &json!({ "hangOnTurn": 1, "hangTimes": 1 }));
-    world.game_with_id(&game, "hangs", "1.4.2").await;
-    world.until(&game, "running", |status| status.phase == "running").await;
+    let game = running_badly(&world, "hangs", &json!({ "hangOnTurn": 1, "hangTimes": 1 })).await;
     let life = inspect(&game, "{{.State.StartedAt}}");
     set(&world, &game, "force_turn_generation = 1").await;
     until_turn(&world, &game, 1).await;
@@ -183,20 +103,93 @@ async fn a_turn_that_hangs_is_tried_again_only_on_a_new_process() {
 #[tokio::test]
 async fn a_stop_lets_the_turn_in_flight_end() {
     let world = World::started().await;
-    let game = uuid::Uuid::new_v4().to_string();
-    world.misbehave(&game, &json!({ "slowTurnMs": 1500 }));
-    world.game_with_id(&game, "polite", "1.4.2").await;
-    world.until(&game, "running", |status| status.phase == "running").await;
+    let game = running_slowly(&world, "polite", 1_500).await;
     set(&world, &game, "force_turn_generation = 1").await;
-    world
-        .eventually("the turn is being generated", async || {
-            world.journal(&game).iter().any(|line| line["event"] == "turn-accepted")
-        })
-        .await;
+    until_generating(&world, &game).await;
     set(&world, &game, "desired_status = 'stopped'").await;
     world.until(&game, "stopped", |status| status.phase == "stopped").await;
     assert_eq!(done(&world, &game), [1]);
     assert_eq!(ledger(&world, &game).await, ["1 forced done"]);
+}
+
+#[tokio::test]
+async fn a_stop_waits_its_time_for_a_turn_and_with_now_not_at_all() {
+    let mut world = World::new().with(&["--stop-turn-wait", "2s", "--stop-grace", "1s"]);
+    world.start();
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
+    for (name, now) in [("patient", 0), ("at-once", 1)] {
+        let game = running_slowly(&world, name, 60_000).await;
+        set(&world, &game, "force_turn_generation = 1").await;
+        until_generating(&world, &game).await;
+        let asked = std::time::Instant::now();
+        set(&world, &game, &format!("desired_status = 'stopped', stop_now = {now}")).await;
+        if now == 0 {
+            world.until(&game, "waiting", |status| status.reason == "WaitingForTurn").await;
+        }
+        world.until(&game, "stopped", |status| status.phase == "stopped").await;
+        if now == 0 {
+            assert!(asked.elapsed().as_secs() >= 2, "it did not wait");
+        }
+        // The next start asks, and sends it again: it was not generated.
+        world.misbehave(&game, &json!({}));
+        set(&world, &game, "desired_status = 'running', stop_now = 0").await;
+        until_turn(&world, &game, 1).await;
+        assert_eq!(
+            (done(&world, &game), ledger(&world, &game).await),
+            (vec![1], vec!["1 forced done".into()])
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_pause_during_a_turn_is_acknowledged_at_its_end_and_holds() {
+    let world = World::started().await;
+    let game = running_slowly(&world, "paused", 1_500).await;
+    set(&world, &game, "turn_schedule = '* * * * * *'").await;
+    until_generating(&world, &game).await;
+    let during = done(&world, &game).len();
+    set(&world, &game, "paused = true").await;
+    until_paused(&world, &game).await;
+    let numbers = done(&world, &game);
+    assert!(numbers.len() > during, "acknowledged while a turn was in flight");
+    // Three slots pass.
+    let skipped = format!(
+        "SELECT count(*) FROM turn_slots WHERE game_id = '{game}' AND decision = 'skipped' AND reason = 'Paused'"
+    );
+    world.eventually("slots pass", async || world.count(&skipped).await >= 3).await;
+    assert_eq!((done(&world, &game), accepted(&world, &game)), (numbers.clone(), numbers.len()));
+    // Who forces a turn now gets it on resume.
+    set(&world, &game, "turn_schedule = '', force_turn_generation = 1").await;
+    set(&world, &game, "paused = false").await;
+    until_turn(&world, &game, i64::try_from(numbers.len()).unwrap() + 1).await;
+    assert_contiguous(&world, &game);
+    let of = format!(
+        "SELECT op || ' ' || source || ' ' || status FROM operation_log WHERE game_id = '{game}' AND op IN ('pause', 'resume', 'force_next_turn') ORDER BY created_at, operation_id"
+    );
+    let audit: Vec<String> = world.rows(&of).await.iter().map(|row| row.get(0)).collect();
+    assert_eq!(audit, ["pause lobby succeeded", "resume lobby succeeded", "force_next_turn lobby succeeded"]);
+}
+
+#[tokio::test]
+async fn a_finished_game_gets_no_more_turns_and_refuses_to_be_forced() {
+    let world = World::started().await;
+    let game = running_badly(&world, "short", &json!({ "finishAtTurn": 2 })).await;
+    set(&world, &game, "turn_schedule = '* * * * * *'").await;
+    world.until(&game, "finished", |status| status.phase == "finished").await;
+    set(&world, &game, "force_turn_generation = 1, source = 'operator', requested_by = 'ada'").await;
+    world
+        .eventually("it is refused", async || {
+            world.operations(&game).await.contains(&"force_next_turn failed".to_owned())
+        })
+        .await;
+    let by = format!(
+        "SELECT count(*) FROM operation_log WHERE game_id = '{game}' AND op = 'force_next_turn' AND source = 'operator' AND requested_by = 'ada' AND error_message LIKE '%finished%'"
+    );
+    assert_eq!(world.count(&by).await, 1);
+    // Two slots pass in any case.
+    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    assert_eq!((done(&world, &game), accepted(&world, &game)), (vec![1, 2], 2));
+    assert_eq!(ledger(&world, &game).await, ["1 schedule done", "2 schedule done"]);
 }
 
 #[tokio::test]
@@ -219,9 +212,6 @@ async fn a_slot_that_a_forced_turn_took_does_not_fire_under_another_schedule() {
     // The same slots, and more of them, by another schedule.
     set(&world, &game, "turn_schedule = '*/5 * * * * *'").await;
     until_turn(&world, &game, 4).await;
-    assert!(contiguous(&done(&world, &game)));
-    let twice = format!(
-        "SELECT count(*) - count(DISTINCT slot) FROM turns WHERE game_id = '{game}' AND slot IS NOT NULL"
-    );
-    assert_eq!(world.count(&twice).await, 0);
+    assert_contiguous(&world, &game);
+    assert_eq!(slots_twice(&world, &game).await, 0);
 }

@@ -20,6 +20,8 @@ pub(crate) struct World {
     keeper: Option<Child>,
     /// Further arguments of `gamekeeper run`: flags, each with its value.
     pub(crate) arguments: Vec<String>,
+    /// Further variables of its environment.
+    pub(crate) environment: Vec<(String, String)>,
     network: String,
 }
 
@@ -63,7 +65,14 @@ impl World {
     fn of(dir: TempDir, database: Database) -> Self {
         let network = format!("gk-e2e-{}", Uuid::new_v4().simple());
         let fast = ["--probe-interval", "1s", "--failing-probe-interval", "200ms", "--relist-interval", "5s"];
-        Self { dir, database, keeper: None, arguments: fast.map(str::to_owned).into(), network }
+        Self {
+            dir,
+            database,
+            keeper: None,
+            arguments: fast.map(str::to_owned).into(),
+            environment: Vec::new(),
+            network,
+        }
     }
 
     /// A controller that runs, with the engine versions registered.
@@ -112,6 +121,7 @@ impl World {
             .arg(state_root)
             .args(self.database.arguments())
             .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("GAMEKEEPER_LOG_LEVEL", "info,gamekeeper=debug")
             .stdin(Stdio::null());
         command

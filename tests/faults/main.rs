@@ -18,6 +18,7 @@ mod other_docker;
 mod own_daemon;
 mod starts;
 mod sweep;
+mod turns;
 
 #[path = "../support/cut_socket.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
@@ -25,6 +26,8 @@ mod cut_socket;
 #[path = "../support/database.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod database;
+#[path = "../e2e/ledger.rs"]
+mod ledger;
 #[path = "../support/meddler.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
 mod meddler;

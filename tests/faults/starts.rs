@@ -63,13 +63,14 @@ async fn a_port_that_is_taken_is_not_asked_for_again() {
 #[tokio::test]
 async fn a_pull_that_fails_says_why_in_one_word_and_is_tried_again_ever_more_seldom() {
     let meddler = Meddler::before_docker();
-    let world = behind(&meddler, &[]).await;
+    // What a person has to mend is tried again after a fifth of the longest pause, at first.
+    let world = behind(&meddler, &["--backoff-longest", "5s"]).await;
     let bystander = world.running("bystander").await;
     let before = meddler.done();
     let cases = [
         (404, "manifest for x:1 not found: manifest unknown: manifest unknown", "ImageNotFound"),
-        (500, "unauthorized: authentication required", "ImageUnauthorized"),
-        (500, "toomanyrequests: You have reached your pull rate limit", "ImageRateLimited"),
+        (500, "unauthorized: authentication required", "RegistryUnauthorized"),
+        (500, "toomanyrequests: You have reached your pull rate limit", "RateLimited"),
         (500, "Get https://registry.invalid/v2/: dial tcp: i/o timeout", "RegistryUnreachable"),
     ];
     for (number, (status, message, reason)) in cases.into_iter().enumerate() {

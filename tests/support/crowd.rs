@@ -46,6 +46,7 @@ use uuid::Uuid;
 /// Games that run.
 pub struct Crowd {
     pub games: Vec<GameId>,
+    pub store: Store,
     engine: Arc<Engine>,
     directory: tempfile::TempDir,
     shutdown: CancellationToken,
@@ -86,7 +87,7 @@ impl Crowd {
         let (recorder, _) = store.recorder(epoch);
         let (_asker, questions) = controller::questions();
         let parts = Parts {
-            store,
+            store: store.clone(),
             recorder,
             epoch,
             leading: Leading::for_ever(),
@@ -106,22 +107,26 @@ impl Crowd {
                 controller::run(parts, questions, health, shutdown).await.expect("a controller");
             }
         });
-        let crowd = Self { games, engine, directory, shutdown, running };
+        let crowd = Self { games, store, engine, directory, shutdown, running };
         crowd.declare().await;
         crowd.until("all run", "SELECT count(*) FROM runtime_records WHERE status = 'running'").await;
         crowd
     }
 
     async fn declare(&self) {
-        let mut sql = "BEGIN IMMEDIATE; INSERT INTO engine_versions (version, image_ref) VALUES ('1.4.2', 'engine:1.4.2');".to_owned();
-        for game in &self.games {
-            sql.push_str(&format!(
-                "INSERT INTO games (game_id, desired_status, target_engine_version) VALUES ('{game}', 'running', '1.4.2');
-                 INSERT INTO memberships (game_id, user_id, race_name) VALUES ('{game}', '{game}', 'Terrans');"
-            ));
-        }
-        sql.push_str("COMMIT");
-        self.sql(&sql).await;
+        // In few statements: what is measured is not how many can be prepared at a time.
+        let count = self.games.len();
+        let id = "printf('00000000-0000-0000-0000-%012x', n)";
+        self.sql(&format!(
+            "BEGIN IMMEDIATE;
+             INSERT INTO engine_versions (version, image_ref) VALUES ('1.4.2', 'engine:1.4.2');
+             WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
+             INSERT INTO games (game_id, desired_status, target_engine_version)
+             SELECT {id}, 'running', '1.4.2' FROM numbers;
+             INSERT INTO memberships (game_id, user_id, race_name) SELECT game_id, game_id, 'Terrans' FROM games;
+             COMMIT"
+        ))
+        .await;
     }
 
     /// Gives all of them a turn in the same second, some seconds ahead, and waits until they know.
@@ -154,9 +159,29 @@ impl Crowd {
             if counted == all {
                 return;
             }
-            assert!(began.elapsed() < Duration::from_secs(120), "not so: {what}: {counted} of {all}");
+            if began.elapsed() > Duration::from_secs(60) {
+                panic!("not so: {what}: {counted} of {all}; {}", self.state().await);
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Where they stand, in a line.
+    async fn state(&self) -> String {
+        let tables = [
+            "runtime_records GROUP BY status, reason",
+            "turns GROUP BY state, attempts, error_code",
+            "turn_slots GROUP BY decision, reason",
+        ];
+        let mut state = Vec::new();
+        for table in tables {
+            let (_, columns) = table.split_once(" GROUP BY ").expect("columns");
+            let query = format!("SELECT count(*) || ' ' || concat_ws(' ', {columns}) FROM {table}");
+            let rows = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(&mut self.connection().await).await;
+            let rows: Vec<String> = rows.expect("rows").iter().map(|row| row.get(0)).collect();
+            state.push(format!("{table}: {}", rows.join(", ")));
+        }
+        state.join("; ")
     }
 
     async fn connection(&self) -> sqlx::SqliteConnection {
@@ -286,32 +311,6 @@ impl Runtime for Containers {
         Ok(Some(self.container(game)))
     }
 
-    async fn back_up(
-        &self,
-        _: &NewBackup,
-        _: &(dyn Fn(CopyProgress) + Send + Sync),
-    ) -> Result<Backup, RuntimeError> {
-        untouched("back up")
-    }
-
-    async fn backups(&self, _: GameId) -> Result<Vec<Backup>, RuntimeError> {
-        untouched("list backups")
-    }
-
-    async fn remove_backup(&self, _: GameId, _: &BackupId) -> Result<(), RuntimeError> {
-        untouched("remove a backup")
-    }
-
-    async fn put_back(
-        &self,
-        _: GameId,
-        _: &BackupId,
-        _: &RestoreId,
-        _: &(dyn Fn(CopyProgress) + Send + Sync),
-    ) -> Result<Backup, RuntimeError> {
-        untouched("put back")
-    }
-
     async fn create(&self, _: &NewContainer) -> Result<ContainerId, RuntimeError> {
         untouched("create")
     }
@@ -395,6 +394,32 @@ impl Runtime for Containers {
     async fn keep_high_water(&self, high_water: i64) -> Result<(), RuntimeError> {
         self.high_water.store(high_water, Ordering::SeqCst);
         Ok(())
+    }
+
+    async fn back_up(
+        &self,
+        _: &NewBackup,
+        _: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<Backup, RuntimeError> {
+        untouched("back up")
+    }
+
+    async fn backups(&self, _: GameId) -> Result<Vec<Backup>, RuntimeError> {
+        Ok(Vec::new())
+    }
+
+    async fn remove_backup(&self, _: GameId, _: &BackupId) -> Result<(), RuntimeError> {
+        untouched("remove backup")
+    }
+
+    async fn put_back(
+        &self,
+        _: GameId,
+        _: &BackupId,
+        _: &RestoreId,
+        _: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<Backup, RuntimeError> {
+        untouched("put back")
     }
 
     async fn remove_state_directory(&self, _: GameId) -> Result<(), RuntimeError> {

@@ -82,8 +82,7 @@ fn prove(scratch: &Path) -> Result<(u32, u32), CopyError> {
         taken_at: jiff::Timestamp::now(),
         reason: BackupReason::Demand,
         turn: None,
-        engine_version: None,
-        image_id: None,
+        build: None,
     };
     state.copy(&copy, &Watch::nobody())?;
     std::fs::write(turn(&directory), b"another turn")?;

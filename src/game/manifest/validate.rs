@@ -15,7 +15,7 @@ use super::wire::{
 use crate::game::id::{Name, Namespace};
 use crate::game::resources::{Resources, parse_cpu, parse_memory, parse_pids};
 use crate::game::spec::{DeletionPolicy, DesiredStatus, GameSpec, Member, TurnSpec, VersionEntry};
-use crate::game::version::EngineVersion;
+use crate::game::version::{EngineVersion, VersionWish};
 
 /// The namespace of a game that names none.
 pub const DEFAULT_NAMESPACE: &str = "default";
@@ -239,7 +239,8 @@ fn valid_spec(spec: &GameSpecManifest, problems: &mut Vec<SpecProblem>) -> Optio
     } = spec;
     check_text("spec.displayName", display_name.as_deref(), 253, problems);
     check_text("spec.restoreBackupId", restore_backup_id.as_deref(), 128, problems);
-    let engine_version = valid_version("spec.engineVersion", engine_version.as_deref(), problems);
+    let engine_version = not_empty(engine_version.as_deref())
+        .and_then(|text| take(text.parse::<VersionWish>(), "spec.engineVersion", problems));
     let allowed =
         valid_version("spec.allowIncompatibleVersion", allow_incompatible_version.as_deref(), problems);
     let turns = valid_turns(turns.as_ref(), problems);

@@ -23,9 +23,10 @@ pub(super) fn is_as_desired(desired: &Desired, record: &Record) -> bool {
         (Some(_), _) => false,
         (None, DesiredStatus::Stopped) => record.phase == Phase::Stopped,
         (None, DesiredStatus::Running) => {
-            let version = desired.spec.as_ref().ok().and_then(|spec| spec.engine_version.as_ref());
+            let wish = desired.spec.as_ref().ok().and_then(|spec| spec.engine_version.as_ref());
+            let runs = record.applied.as_ref().map(|applied| &applied.engine_version);
             matches!(record.phase, Phase::Running | Phase::Finished)
-                && record.applied.as_ref().map(|applied| &applied.engine_version) == version
+                && wish.zip(runs).is_some_and(|(wish, runs)| wish.accepts(runs))
         }
     }
 }
@@ -189,6 +190,8 @@ pub(super) fn work(work: &Work) -> String {
         Work::Stopping(container) => format!("stopping container {}", container.short()),
         Work::Probing(_) => "asking the engine how it is".to_owned(),
         Work::Generating(_) => "the engine generates a turn".to_owned(),
+        Work::BackingUp { progress } => format!("copying the state: {progress}"),
+        Work::PuttingBack { progress } => format!("putting a copy of the state back: {progress}"),
         Work::Initialising(_) => "giving the engine its game".to_owned(),
     }
 }

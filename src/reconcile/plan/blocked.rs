@@ -165,6 +165,14 @@ impl Round<'_> {
         }
     }
 
+    /// From here on the game has another history.
+    pub(super) fn begin_timeline(&mut self) {
+        self.record.timeline += 1;
+        self.record.turn = None;
+        self.record.taken.clear();
+        self.record.deferred.clear();
+    }
+
     /// A person has looked at what blocks it: what that means depends on what it was.
     pub(super) fn take_up_unblock(&mut self) {
         if self.desired.requests.unblock <= self.record.observed_requests.unblock {
@@ -178,10 +186,7 @@ impl Round<'_> {
             TURN_WENT_BACK => {
                 // What the engine has is another history of the game.
                 self.record.current_turn = None;
-                self.record.timeline += 1;
-                self.record.turn = None;
-                self.record.taken.clear();
-                self.record.deferred.clear();
+                self.begin_timeline();
             }
             PARTIAL_INIT => {
                 // What lies there is harmless: as if nothing had been sent yet.

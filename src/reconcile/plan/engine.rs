@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::game::container::Container;
 use crate::game::engine::{Answer, EngineState};
 use crate::game::operation::{Ending, OperationKind};
+use crate::game::patch::PatchStage;
 use crate::game::record::{AppliedSpec, Contents, Life};
 use crate::game::{ConditionType as C, ContainerId, Phase};
 use crate::reconcile::backoff::{after, next_attempt};
@@ -59,6 +60,8 @@ impl Round<'_> {
 
     fn ask(&mut self, life: &Life, container: &Container, cause: &str) {
         self.wait(Wait::Engine);
+        // Whether slots wait or fire is decided with what it says.
+        self.slots_seen = true;
         if self.record.healthy_since.is_none() && self.record.phase != Phase::EngineUnreachable {
             self.begin_start("its engine is not healthy yet");
             self.headline(
@@ -151,6 +154,9 @@ impl Round<'_> {
     pub(super) fn give_up(&mut self, life: &Life, reason: &str, message: &str) {
         self.no_longer_serving();
         self.count_exit(Some(life.clone()), None, false, reason, message);
+        if self.record.put_back.is_some() {
+            return self.goes_back_now();
+        }
         self.remove_process(&life.container);
     }
 
@@ -183,6 +189,10 @@ impl Round<'_> {
     ) {
         self.truths.holds(C::EngineHealthy, "Healthy", "The engine answers its health check.");
         self.record.engine_health = Some("healthy".into());
+        if self.patch_stage() == Some(PatchStage::Trying) {
+            self.fail_patch("StateUnreadable", "The new engine says that it has no game.");
+            return self.goes_back_now();
+        }
         if self.record.initialized_at.is_some() {
             self.no_longer_serving();
             self.blocked(
@@ -261,6 +271,9 @@ impl Round<'_> {
     /// Healthy, with its game.
     fn serving(&mut self, life: &Life, container: &Container, at: Timestamp, state: &EngineState) {
         self.truths.holds(C::EngineHealthy, "Healthy", "The engine answers its health check.");
+        if !self.accepts_new_engine(state) {
+            return self.goes_back_now();
+        }
         if let Some(known) = self.record.current_turn.filter(|known| state.turn < *known) {
             let due = after(at, self.policy.probe_interval);
             self.ask_after(life, container.reachable_at.as_deref(), due, "a person may have mended it");
@@ -305,14 +318,13 @@ impl Round<'_> {
             self.end_operation(Ending::Succeeded);
         }
         self.forget_old_failures(healthy_since);
-        self.ask_after(
-            life,
-            container.reachable_at.as_deref(),
-            after(at, self.policy.probe_interval),
-            "it is time to look again",
-        );
-        if let Some(endpoint) = container.reachable_at.as_deref() {
-            self.turns(Serving { life, endpoint, state, replaceable: true });
+        let Some(endpoint) = container.reachable_at.as_deref() else { return };
+        self.turns(Serving { life, endpoint, state, replaceable: true });
+        self.ends_probation(state);
+        if self.plan.steps.is_empty() {
+            // One call at a time: what is asked beside a turn may be answered after it, with the old number.
+            let due = after(at, self.policy.probe_interval);
+            self.ask_after(life, Some(endpoint), due, "it is time to look again");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::game::record::AppliedSpec;
 use crate::game::spec::Desired;
+use crate::game::version::VersionWish;
 
 /// Why a spec cannot be met.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +31,19 @@ pub(super) fn declared(desired: &Desired) -> Result<AppliedSpec, Unmet> {
             "No engine version is set: set engineVersion to a registered one.".into(),
         );
     };
-    let Some(version) = desired.version.as_ref().filter(|entry| &entry.version == wanted) else {
-        return unmet(
-            "UnknownEngineVersion",
-            format!("Engine version {wanted} is not registered: register it or ask for another one."),
-        );
+    let Some(version) = desired.version.as_ref().filter(|entry| wanted.accepts(&entry.version)) else {
+        return match wanted {
+            VersionWish::Exactly(_) => unmet(
+                "UnknownEngineVersion",
+                format!("Engine version {wanted} is not registered: register it or ask for another one."),
+            ),
+            VersionWish::Newest(_) => unmet(
+                "NoMatchingVersion",
+                format!(
+                    "No enabled engine version fits {wanted}: register or enable one, or ask for another."
+                ),
+            ),
+        };
     };
     Ok(AppliedSpec {
         engine_version: version.version.clone(),

@@ -13,7 +13,9 @@
 mod blocked;
 mod engine;
 mod inputs;
+mod patch;
 mod players;
+mod put_back;
 mod running;
 mod silent;
 mod starting;
@@ -29,14 +31,15 @@ use crate::game::container::{Container, Owner};
 use crate::game::controller::FreezeReason;
 use crate::game::operation::{Ending, NewOperation, OperationKind};
 use crate::game::player::Report;
-use crate::game::record::Record;
+use crate::game::record::{AppliedSpec, Record};
 use crate::game::spec::{Desired, DesiredStatus, Source};
 use crate::game::turn::{DecidedSlot, LedgerEntry, OpenTurn, TurnState};
+use crate::game::version::VersionWish;
 use crate::game::{ConditionType as C, EngineVersion, Phase};
 
-use super::backoff::{after, next_attempt};
+use super::backoff::{after, paced_attempt};
 use super::conditions::{Truths, shortened};
-use super::observed::{Failure, FailureClass, Observation, RuntimeView, Seen, Work};
+use super::observed::{Failure, FailureClass, Observation, Pace, RuntimeView, Seen, Work};
 use super::operations::OperationChange;
 use super::policy::Policy;
 use super::step::{Planned, Step, Wait};
@@ -56,6 +59,12 @@ pub struct Plan {
     pub look_again: Option<Timestamp>,
     /// A place among the concurrent starts is wanted, or still needed.
     pub uses_start_slot: bool,
+    /// A place among the games that are disrupted at a time is wanted, or still needed.
+    pub uses_disruption_place: bool,
+    /// A change to this version failed.
+    pub failed_version: Option<EngineVersion>,
+    /// The turns that are not part of the game's history any more.
+    pub rolled_back: Option<RolledBack>,
     /// The status to write down before the steps.
     pub record: Record,
     /// What begins and ends with it.
@@ -68,6 +77,15 @@ pub struct Plan {
     pub slots: Vec<DecidedSlot>,
     /// What there is to tell, if the headline changed.
     pub event: Option<Told>,
+}
+
+/// Turns that are not part of the game's history any more: those of this timeline after this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RolledBack {
+    /// Of which timeline.
+    pub timeline: i64,
+    /// The last that is still true; none: nobody knows which.
+    pub after: Option<i64>,
 }
 
 /// An event to be told, worded for an operator.
@@ -88,7 +106,7 @@ pub fn plan(desired: &Desired, record: &Record, observation: &Observation, polic
     match (&observation.freeze, &observation.runtime) {
         (Some(freeze), runtime) => round.frozen(freeze, runtime),
         (None, RuntimeView::Unknown { since, why, engine }) => {
-            round.unknown(*since, why, engine.as_ref());
+            round.unknown(*since, why, engine.as_deref());
         }
         (None, RuntimeView::Known(seen)) => round.known(seen),
     }
@@ -107,6 +125,8 @@ struct Round<'a> {
     ready: bool,
     /// Why the new spec does not come true, while the engine goes on by the old one.
     unmet: Option<Unmet>,
+    /// What the engine is to be built from, once it may be another version.
+    wish: Option<AppliedSpec>,
     /// The slots of the schedule have been looked at.
     slots_seen: bool,
     /// Why the next turn is late, if it is: reason and message.
@@ -120,6 +140,9 @@ struct Parts {
     waiting_on: Vec<Wait>,
     look_again: Option<Timestamp>,
     uses_start_slot: bool,
+    uses_disruption_place: bool,
+    failed_version: Option<EngineVersion>,
+    rolled_back: Option<RolledBack>,
     operation: OperationChange,
     report: Option<Report>,
     ledger: Vec<LedgerEntry>,
@@ -154,6 +177,7 @@ impl<'a> Round<'a> {
             truths: Truths::default(),
             ready: false,
             unmet: None,
+            wish: None,
             slots_seen: false,
             late: None,
             plan: Parts::default(),
@@ -164,6 +188,9 @@ impl<'a> Round<'a> {
     fn known(&mut self, seen: &Seen) {
         self.take_up_unblock();
         if !self.has_lost_its_state(seen) {
+            if self.puts_back(seen) {
+                return self.keep_disruption_place();
+            }
             self.turn_around();
             match (self.desired.deletion, self.desired.status) {
                 (Some(deletion), _) => self.delete(seen, deletion),
@@ -200,7 +227,17 @@ impl<'a> Round<'a> {
 
     /// Writes down what a failed step means for the attempt that it belonged to.
     fn absorb_failure(&mut self) {
-        let Some(Failure { step, class, reason, message }) = &self.observation.failure else { return };
+        let Some(Failure { step, class, pace, reason, message }) = &self.observation.failure else { return };
+        if let Step::PullImage(image) = step
+            && self.delay_patch(image, *pace, reason, message)
+        {
+            return;
+        }
+        if let (Step::BackUp(_), FailureClass::Retry | FailureClass::Spec | FailureClass::Person) =
+            (step, class)
+        {
+            return self.call_off_patch(reason, message);
+        }
         let phase = match (class, step) {
             // The world was not as thought, or cannot be asked: looking again is all there is to do.
             (FailureClass::Stale | FailureClass::Unknown, _) => return,
@@ -224,7 +261,7 @@ impl<'a> Round<'a> {
         }
         if !matches!(step, Step::InitialiseEngine { .. }) {
             // A sending was counted before it was sent.
-            self.count_failure();
+            self.count_failure_at(*pace);
         }
         self.record.start_began_at = None;
         self.headline(phase, reason, message);
@@ -232,8 +269,12 @@ impl<'a> Round<'a> {
     }
 
     fn count_failure(&mut self) {
+        self.count_failure_at(Pace::Usual);
+    }
+
+    fn count_failure_at(&mut self, pace: Pace) {
         self.record.failures = self.record.failures.saturating_add(1);
-        self.record.next_attempt_at = Some(next_attempt(self.record.failures, self.now, self.policy));
+        self.record.next_attempt_at = Some(paced_attempt(self.record.failures, pace, self.now, self.policy));
     }
 
     /// Whether the next attempt is not due yet; then there is nothing to do but wait for it.
@@ -257,7 +298,8 @@ impl<'a> Round<'a> {
     }
 
     fn headline(&mut self, phase: Phase, reason: &str, message: &str) {
-        self.record.phase = phase;
+        self.record.phase =
+            if self.is_between_versions() && phase == Phase::Starting { Phase::Patching } else { phase };
         reason.clone_into(&mut self.record.reason);
         self.record.message = shortened(message, LONGEST_MESSAGE);
     }
@@ -311,8 +353,15 @@ impl<'a> Round<'a> {
     }
 
     fn target_version(&self) -> Option<EngineVersion> {
-        let wanted = self.desired.spec.as_ref().ok().and_then(|spec| spec.engine_version.clone());
-        if self.has_state() { self.was.applied.as_ref().map(|a| a.engine_version.clone()) } else { wanted }
+        if self.has_state() {
+            return self.record.applied.as_ref().map(|applied| applied.engine_version.clone());
+        }
+        let named = self.desired.spec.as_ref().ok().and_then(|spec| spec.engine_version.as_ref());
+        match named {
+            Some(VersionWish::Exactly(version)) => Some(version.clone()),
+            Some(VersionWish::Newest(_)) => self.desired.version.as_ref().map(|entry| entry.version.clone()),
+            None => None,
+        }
     }
 
     /// The game may have state: from the moment its initialisation was decided.
@@ -367,6 +416,9 @@ impl<'a> Round<'a> {
             waiting_on: self.plan.waiting_on,
             look_again: self.plan.look_again,
             uses_start_slot: self.plan.uses_start_slot,
+            uses_disruption_place: self.plan.uses_disruption_place,
+            failed_version: self.plan.failed_version,
+            rolled_back: self.plan.rolled_back,
             record: self.record,
             operation: self.plan.operation,
             report: self.plan.report,

@@ -23,6 +23,10 @@ impl Round<'_> {
 
     /// Who does not play any more is refused from now on, whatever the engine is doing.
     pub(super) fn refuse_removed(&mut self) {
+        if self.desired.spec.is_err() {
+            // Who plays cannot be told from it.
+            return;
+        }
         let members = &self.desired.members;
         for player in &mut self.record.players {
             player.active &= members.iter().any(|member| plays(member, player));
@@ -47,6 +51,9 @@ impl Round<'_> {
     /// Each member as a player: with the engine's id of the race; where the engine has been asked and
     /// has none, not at all. Who was removed stays, and is refused.
     fn map_members(&mut self, reported: Option<&[EnginePlayer]>) {
+        if self.desired.spec.is_err() {
+            return;
+        }
         self.refuse_removed();
         let known = std::mem::take(&mut self.record.players);
         let mut players: Vec<Mapping> = known.iter().filter(|player| !player.active).cloned().collect();
@@ -107,6 +114,13 @@ impl Round<'_> {
 
     /// Whether the engine's players are the game's members.
     fn state_players(&mut self, reported: &[EnginePlayer]) {
+        if self.desired.spec.is_err() {
+            return self.truths.unknown(
+                C::PlayersInSync,
+                "SpecInvalid",
+                "The members cannot be told from the spec.",
+            );
+        }
         let members = &self.desired.members;
         let lacks = members
             .iter()

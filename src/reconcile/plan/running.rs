@@ -45,6 +45,7 @@ impl Round<'_> {
         };
         self.take_up_restart(seen, &target);
         let Some(container) = ours(seen) else { return self.nothing_there(seen, &target) };
+        self.take_up_patch(seen, container);
         if self.record.restart_from.as_ref() == Some(&container.id) {
             return self.replace(seen, "it is being replaced");
         }
@@ -54,6 +55,9 @@ impl Round<'_> {
             // A stop is under way that nobody wants any more: its end is ours, and no crash.
             self.record.restart_from = Some(container.id.clone());
             return self.replace(seen, "it was being stopped");
+        }
+        if self.was_started_by_hand(seen, container) {
+            return;
         }
         match &container.state {
             ContainerState::Created => self.created(seen, container, &target),
@@ -122,16 +126,22 @@ impl Round<'_> {
         let declared = declared(self.desired);
         let applied = self.record.applied.clone().filter(|_| self.has_state());
         match (applied, declared) {
+            // What is wanted meanwhile waits until the change of version is committed or rolled back.
+            (Some(applied), _) if self.is_between_versions() => {
+                self.plan.uses_disruption_place = true;
+                Ok(applied)
+            }
             (Some(applied), Ok(declared)) if applied.engine_version == declared.engine_version => {
+                self.same_version();
                 self.truths.holds(C::SpecValid, "Valid", "The spec can be met.");
                 Ok(declared)
             }
+            (Some(applied), Ok(declared)) if self.fulfils_its_requirement(&applied) => {
+                self.truths.holds(C::SpecValid, "Valid", "The spec can be met.");
+                Ok(AppliedSpec { resources: declared.resources, ..applied })
+            }
             (Some(applied), Ok(declared)) => {
-                let (from, to) = (&applied.engine_version, &declared.engine_version);
-                let message = format!(
-                    "The game has state of engine version {from}; changing it to {to} is not supported yet. It goes on with {from}."
-                );
-                self.goes_on_by_old_spec(Unmet { reason: "VersionChangeUnsupported", message });
+                self.another_version(&applied, declared);
                 Ok(applied)
             }
             (Some(applied), Err(unmet)) => {
@@ -151,7 +161,7 @@ impl Round<'_> {
         }
     }
 
-    fn goes_on_by_old_spec(&mut self, unmet: Unmet) {
+    pub(super) fn goes_on_by_old_spec(&mut self, unmet: Unmet) {
         self.truths.fails(C::SpecValid, unmet.reason, unmet.message.clone());
         self.unmet = Some(unmet);
     }
@@ -191,6 +201,9 @@ impl Round<'_> {
         let container = ours(seen).map(|container| container.id.clone());
         let asked = self.desired.requests.restart > self.record.observed_requests.restart;
         let drifted = self.record.applied.as_ref().is_some_and(|applied| applied != target);
+        if self.is_between_versions() {
+            return;
+        }
         if (asked || drifted) && self.is_in_flight(seen) {
             // It waits for the turn in flight; no other one begins in the round that sees its end.
             return;
@@ -218,7 +231,7 @@ impl Round<'_> {
     }
 
     /// A new wish of the same kind is a new operation.
-    fn supersede_with(&mut self, kind: OperationKind, cause: &str) {
+    pub(super) fn supersede_with(&mut self, kind: OperationKind, cause: &str) {
         self.end_operation(Ending::Superseded);
         self.begin_operation(kind, cause);
     }

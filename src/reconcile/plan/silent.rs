@@ -71,18 +71,22 @@ impl Round<'_> {
                     | Answer::WrongEngine(_) => (after(*at, self.policy.failing_probe_interval), None),
                 }
             }
-            // What it said before says nothing about who answers there now.
-            EngineView::Said { .. } | EngineView::NotAsked => (self.now, None),
+            // What it said before says nothing about who answers there now. Slots wait for its answer.
+            EngineView::Said { .. } | EngineView::NotAsked => {
+                self.slots_seen = true;
+                (self.now, None)
+            }
         };
-        self.ask_after(life, Some(endpoint), due, "Docker is silent, but the engine may answer");
-        let Some(state) = state.filter(|state| self.record.current_turn.is_none_or(|at| state.turn >= at))
-        else {
-            return;
-        };
-        self.record.current_turn = Some(state.turn);
-        if state.finished {
-            self.record.finished_at = Some(self.record.finished_at.unwrap_or(self.now));
+        let known = self.record.current_turn;
+        if let Some(state) = state.filter(|state| known.is_none_or(|known| state.turn >= known)) {
+            self.record.current_turn = Some(state.turn);
+            if state.finished {
+                self.record.finished_at = Some(self.record.finished_at.unwrap_or(self.now));
+            }
+            self.turns(Serving { life, endpoint, state, replaceable: false });
         }
-        self.turns(Serving { life, endpoint, state, replaceable: false });
+        if self.plan.steps.is_empty() {
+            self.ask_after(life, Some(endpoint), due, "Docker is silent, but the engine may answer");
+        }
     }
 }

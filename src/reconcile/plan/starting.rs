@@ -1,15 +1,21 @@
 //! From no process to one: making the container, fetching its image, starting what is there.
 
+use std::time::Duration;
+
 use crate::game::container::{Container, ImageSelector, StateDirectory};
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::record::{AppliedSpec, Exit, Life};
 use crate::game::{ConditionType as C, NetworkId, Phase};
+use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{Image, Looked, Seen, Work};
 use crate::reconcile::policy::PullPolicy;
 use crate::reconcile::step::{Step, Wait};
 
 use super::Round;
 use super::blocked::PINNED_IMAGE_GONE;
+
+/// So often is shown how far a pull is.
+const SHOWN_EVERY: Duration = Duration::from_secs(3);
 
 impl Round<'_> {
     /// No container: make one, once everything that it needs is there.
@@ -29,6 +35,9 @@ impl Round<'_> {
                 "Removed",
                 "The container vanished without Gamekeeper removing it.",
             );
+            if self.record.put_back.is_some() {
+                return self.goes_back_now();
+            }
         }
         self.record.restart_from = None;
         self.no_longer_serving();
@@ -98,6 +107,9 @@ impl Round<'_> {
 
     /// The image is not there: fetch it.
     fn fetch(&mut self, target: &AppliedSpec, selector: &ImageSelector, fetched: bool) {
+        if self.lost_its_new_image() {
+            return;
+        }
         if fetched && matches!(selector, ImageSelector::Pinned(_)) {
             let message = format!(
                 "The image this game runs is gone, and {} is a different one now. Bring the old image back, or take the new one with `unblock`.",
@@ -118,6 +130,8 @@ impl Round<'_> {
         self.truths.fails(C::ImageReady, "Pulling", message.clone());
         self.headline(Phase::Starting, "PullingImage", &message);
         self.wait(Wait::Pull(target.image.clone()));
+        // Only to show how far it is; its end brings a round of its own.
+        self.look_again(after(self.now, SHOWN_EVERY));
     }
 
     /// Made, not started: start it if it is what is wanted.
@@ -138,6 +152,9 @@ impl Round<'_> {
             self.replace(seen, "it does not match what is wanted");
             // Counted: what never fits must not be made and removed without a pause.
             return self.count_failure();
+        }
+        if self.copies_state_first(seen) {
+            return;
         }
         self.start_again(container, "it is made and not started");
     }
@@ -172,6 +189,9 @@ impl Round<'_> {
         self.record.container = Some(container.id.clone());
         self.no_longer_serving();
         self.truths.fails(C::ContainerRunning, "Exited", "The engine's process is not running.");
+        if self.record.put_back.is_some() {
+            return self.goes_back_now();
+        }
         if self.waits_for_attempt() {
             return;
         }
@@ -229,6 +249,7 @@ impl Round<'_> {
         self.headline(Phase::CrashLoop, reason, message);
         self.truths.fails(C::EngineHealthy, reason, message);
         self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
+        self.patch_suffers(reason, message);
     }
 
     /// What was down by wish is started; what was up, or failed to come up, is healed.

@@ -22,6 +22,10 @@ impl Round<'_> {
         self.consume_requests();
         self.refuse_forced_if_down();
         self.state_spec_validity();
+        self.leaves_patch();
+        if self.goes_back(seen) {
+            return self.keep_disruption_place();
+        }
         if self.waits_for_turn(seen) {
             return self.headline(
                 Phase::Stopping,
@@ -67,6 +71,12 @@ impl Round<'_> {
         }
         if deletion == Deletion::RowGone && self.row_may_come_back() {
             return;
+        }
+        if self.is_worth_putting_back() {
+            self.leaves_patch();
+            if self.goes_back(seen) {
+                return self.keep_disruption_place();
+            }
         }
         if self.waits_for_turn(seen) {
             return self.headline(

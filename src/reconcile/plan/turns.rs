@@ -55,7 +55,13 @@ impl Round<'_> {
         }
         let in_flight = ended || engine.state.generating || self.record.turn.is_some();
         let otherwise = if in_flight { Situation::TurnOpen } else { Situation::Ready };
-        self.look_at_slots(self.situation(resumes, otherwise), Some(engine));
+        let situation = self.situation(resumes, otherwise);
+        if situation == Situation::Ready && self.working().is_some() {
+            // An engine gets one call at a time. The end of this one brings the look.
+            self.slots_seen = true;
+            return self.wait(Wait::Work);
+        }
+        self.look_at_slots(situation, Some(engine));
         self.state_turns();
     }
 
@@ -109,6 +115,9 @@ impl Round<'_> {
 
     /// A turn is open, and the engine is not there yet.
     fn go_on_with(&mut self, turn: OpenTurn, engine: Serving<'_>) {
+        if self.fails_its_first_turn(&turn, engine.life) {
+            return self.goes_back_now();
+        }
         match &turn.state {
             TurnState::Pending => self.send(turn, engine, "it was open"),
             TurnState::Dispatched { life: sent_to, .. } | TurnState::Failed { life: sent_to, .. }
@@ -170,7 +179,12 @@ impl Round<'_> {
             turn.number,
             self.policy.turn_deadline.as_secs()
         );
+        let on_probation = self.was_sent_on_probation(&turn);
         self.fail(turn, engine.life, "TurnOverdue", &message);
+        if on_probation && engine.replaceable {
+            self.fail_patch("TurnOverdue", &message);
+            return self.goes_back_now();
+        }
         self.give_up_on(engine, "TurnOverdue", &message);
     }
 
@@ -193,6 +207,7 @@ impl Round<'_> {
     /// On record as sent, then sent.
     fn send(&mut self, mut turn: OpenTurn, engine: Serving<'_>, why: &str) {
         if self.working().is_some() {
+            // It stays open, and is sent once that has ended.
             return self.wait(Wait::Work);
         }
         let kind = match turn.cause {

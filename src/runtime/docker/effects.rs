@@ -140,36 +140,62 @@ fn about_to_change() -> Result<()> {
 }
 
 #[cfg(test)]
-use death::about_to_change;
+use interruption::about_to_change;
 
-/// A process that dies before its n-th change: from then on it changes nothing, not even to clean up.
+/// What comes between two changes: the process's death, or somebody else's hand.
 #[cfg(test)]
-pub(super) mod death {
-    use std::cell::Cell;
+pub(super) mod interruption {
+    use std::cell::RefCell;
 
     use rustix::io::{Errno, Result};
 
+    enum Interruption {
+        /// From then on it changes nothing, not even to clean up.
+        Death { changes_left: u32, died: bool },
+        /// This is done, once.
+        Meddling { changes_left: u32, meddle: Box<dyn FnOnce()> },
+    }
+
     thread_local! {
-        static CHANGES_LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+        static PLANNED: RefCell<Option<Interruption>> = const { RefCell::new(None) };
     }
 
     /// Runs `work`, which dies before the change after the first `changes`; says whether it did.
-    pub(in super::super) fn after<T>(changes: u32, work: impl FnOnce() -> T) -> (T, bool) {
-        CHANGES_LEFT.set(Some(changes));
+    pub(in super::super) fn death_after<T>(changes: u32, work: impl FnOnce() -> T) -> (T, bool) {
+        PLANNED.set(Some(Interruption::Death { changes_left: changes, died: false }));
         let done = work();
-        let died = CHANGES_LEFT.replace(None) == Some(u32::MAX);
+        let died = matches!(PLANNED.take(), Some(Interruption::Death { died: true, .. }));
         (done, died)
     }
 
+    /// Runs `work`, and does `meddle` before the change after the first `changes`; says whether it
+    /// was done.
+    pub(in super::super) fn meddling_after<T>(
+        changes: u32,
+        meddle: impl FnOnce() + 'static,
+        work: impl FnOnce() -> T,
+    ) -> (T, bool) {
+        PLANNED.set(Some(Interruption::Meddling { changes_left: changes, meddle: Box::new(meddle) }));
+        let done = work();
+        (done, PLANNED.take().is_none())
+    }
+
     pub(super) fn about_to_change() -> Result<()> {
-        match CHANGES_LEFT.get() {
-            None => return Ok(()),
-            Some(0 | u32::MAX) => CHANGES_LEFT.set(Some(u32::MAX)),
-            Some(left) => {
-                CHANGES_LEFT.set(Some(left - 1));
-                return Ok(());
+        let meddle = PLANNED.with_borrow_mut(|planned| match planned {
+            None => Ok(None),
+            Some(Interruption::Death { changes_left: 0, died }) => {
+                *died = true;
+                Err(Errno::OWNERDEAD)
             }
+            Some(Interruption::Meddling { changes_left: 0, .. }) => Ok(planned.take()),
+            Some(Interruption::Death { changes_left, .. } | Interruption::Meddling { changes_left, .. }) => {
+                *changes_left -= 1;
+                Ok(None)
+            }
+        })?;
+        if let Some(Interruption::Meddling { meddle, .. }) = meddle {
+            meddle();
         }
-        Err(Errno::OWNERDEAD)
+        Ok(())
     }
 }

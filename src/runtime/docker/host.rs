@@ -31,6 +31,8 @@ pub(super) struct Environment {
     pub(super) config_directory: Option<PathBuf>,
     pub(super) home: Option<PathBuf>,
     pub(super) runtime_directory: Option<PathBuf>,
+    /// Where programs are looked for; none: where the process looks.
+    pub(super) path: Option<String>,
 }
 
 impl Environment {
@@ -46,6 +48,7 @@ impl Environment {
                 .or_else(|| home.as_ref().map(|home| home.join(".docker"))),
             home,
             runtime_directory: variable("XDG_RUNTIME_DIR").map(PathBuf::from),
+            path: None,
         }
     }
 

@@ -1,15 +1,17 @@
 //! Images: whether one is here, and getting it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use bollard::errors::Error;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures::StreamExt;
 
-use super::DockerRuntime;
 use super::error::{classify, if_there, within};
 use super::settings::PullPolicy;
 use super::text::one_line;
+use super::{DockerRuntime, credentials};
 use crate::game::{ImageId, ImageRef};
 use crate::runtime::{ImageSelector, PullFailure, PullProgress, RuntimeError};
 
@@ -56,7 +58,10 @@ impl DockerRuntime {
         check(image.as_str())?;
         let (name, tag) = name_and_tag(image.as_str());
         let options = CreateImageOptionsBuilder::new().from_image(name).tag(tag).build();
-        let credentials = super::credentials::for_image(name, &self.environment);
+        let credentials =
+            credentials::for_image(name, self.settings.registry_auth_file.as_deref(), &self.environment)
+                .await
+                .map_err(|message| RuntimeError::Pull { kind: PullFailure::Unauthorized, message })?;
         let mut messages = Box::pin(self.docker.create_image(Some(options), None, credentials));
         let silence = self.settings.deadlines.pull_silence;
         let mut layers = Layers::default();
@@ -64,7 +69,7 @@ impl DockerRuntime {
             match tokio::time::timeout(silence, messages.next()).await {
                 Err(_) => return Err(RuntimeError::TimedOut { call: "pull", after: silence }),
                 Ok(None) => return Ok(()),
-                Ok(Some(Err(error))) => return Err(pull_error(classify("pull", silence, error))),
+                Ok(Some(Err(error))) => return Err(pull_error(error, silence, image)),
                 Ok(Some(Ok(message))) => {
                     if let Some(now) = layers.note(message) {
                         progress(now);
@@ -122,48 +127,69 @@ fn natural(value: Option<i64>) -> u64 {
     u64::try_from(value.unwrap_or(0)).unwrap_or(0)
 }
 
-/// A refusal of the registry's is not one of Docker's.
-fn pull_error(error: RuntimeError) -> RuntimeError {
-    let message = match error {
+/// Whatever Docker says of a failed pull, it says in words; a 404 is not its own, but the registry's.
+fn pull_error(error: Error, silence: Duration, image: &ImageRef) -> RuntimeError {
+    let error = match error {
+        Error::DockerResponseServerError { status_code: 404, message } => {
+            RuntimeError::NotFound(one_line(&message))
+        }
+        other => classify("pull", silence, other),
+    };
+    match error {
         RuntimeError::NotFound(message)
         | RuntimeError::Conflict(message)
         | RuntimeError::Refused(message)
-        | RuntimeError::Failed(message) => message,
-        other => return other,
-    };
-    match pull_failure(&message) {
-        Some(kind) => RuntimeError::Pull { kind, message },
-        None => RuntimeError::Failed(message),
+        | RuntimeError::Failed(message) => {
+            // An image's name proves nothing.
+            let (name, _) = name_and_tag(image.as_str());
+            let kind = pull_failure(&message.replace(image.as_str(), "").replace(name, ""));
+            RuntimeError::Pull { kind, message }
+        }
+        other => other,
     }
 }
 
-/// What the words of a failed pull mean; none if it failed on this host. The order matters: the
-/// first words that occur decide.
-fn pull_failure(message: &str) -> Option<PullFailure> {
-    const WORDS: [(&str, Option<PullFailure>); 19] = [
-        ("no space left", None),
-        ("toomanyrequests", Some(PullFailure::RateLimited)),
-        ("too many requests", Some(PullFailure::RateLimited)),
-        ("rate limit", Some(PullFailure::RateLimited)),
-        ("dial tcp", Some(PullFailure::Unreachable)),
-        ("no such host", Some(PullFailure::Unreachable)),
-        ("repository does not exist", Some(PullFailure::NotFound)),
-        ("manifest unknown", Some(PullFailure::NotFound)),
-        ("name unknown", Some(PullFailure::NotFound)),
-        ("no such image", Some(PullFailure::NotFound)),
-        ("unauthorized", Some(PullFailure::Unauthorized)),
-        ("authentication required", Some(PullFailure::Unauthorized)),
-        ("no basic auth", Some(PullFailure::Unauthorized)),
-        ("denied", Some(PullFailure::Unauthorized)),
-        ("401", Some(PullFailure::Unauthorized)),
-        ("403", Some(PullFailure::Unauthorized)),
-        ("manifest for", Some(PullFailure::NotFound)),
-        ("not found", Some(PullFailure::NotFound)),
-        ("404", Some(PullFailure::NotFound)),
-    ];
+/// What the words of a failed pull mean, in lower case. The first that occur decide.
+const WORDS: [(&str, PullFailure); 32] = [
+    ("no space left", PullFailure::DiskFull),
+    ("disk quota exceeded", PullFailure::DiskFull),
+    ("toomanyrequests", PullFailure::RateLimited),
+    ("too many requests", PullFailure::RateLimited),
+    ("rate limit", PullFailure::RateLimited),
+    ("dial tcp", PullFailure::Unreachable),
+    ("no such host", PullFailure::Unreachable),
+    ("timeout", PullFailure::Unreachable),
+    ("deadline exceeded", PullFailure::Unreachable),
+    ("request canceled", PullFailure::Unreachable),
+    ("connection re", PullFailure::Unreachable),
+    ("network is unreachable", PullFailure::Unreachable),
+    ("eof", PullFailure::Unreachable),
+    ("tls", PullFailure::Unreachable),
+    ("x509", PullFailure::Unreachable),
+    ("server gave http response", PullFailure::Unreachable),
+    ("internal server error", PullFailure::Unreachable),
+    ("bad gateway", PullFailure::Unreachable),
+    ("service unavailable", PullFailure::Unreachable),
+    ("unexpected http status: 5", PullFailure::Unreachable),
+    ("manifest unknown", PullFailure::NotFound),
+    ("name unknown", PullFailure::NotFound),
+    ("no such image", PullFailure::NotFound),
+    ("unauthorized", PullFailure::Unauthorized),
+    ("authentication required", PullFailure::Unauthorized),
+    ("incorrect username or password", PullFailure::Unauthorized),
+    ("no basic auth", PullFailure::Unauthorized),
+    // Docker Hub says so of a repository that does not exist as well.
+    ("denied", PullFailure::Unauthorized),
+    ("forbidden", PullFailure::Unauthorized),
+    ("no matching manifest", PullFailure::NotFound),
+    ("manifest for", PullFailure::NotFound),
+    ("not found", PullFailure::NotFound),
+];
+
+fn pull_failure(message: &str) -> PullFailure {
     let message = message.to_ascii_lowercase();
     let decided = WORDS.iter().find(|(words, _)| message.contains(words));
-    decided.map_or(Some(PullFailure::Unreachable), |(_, kind)| *kind)
+    decided.map_or(PullFailure::Other, |(_, kind)| *kind)
 }
 
 #[cfg(test)]

@@ -302,13 +302,13 @@ impl Runtime for DockerRuntime {
     }
 
     async fn backups(&self, game: GameId) -> Result<Vec<Backup>, RuntimeError> {
-        self.on_copies(game, "examined for copies", &|_| {}, move |state, _| state.backups(game)).await
+        self.on_copies(game, "examined", &|_| {}, move |state, _| state.backups(game)).await
     }
 
     async fn remove_backup(&self, game: GameId, backup: &BackupId) -> Result<(), RuntimeError> {
         let id = backup.clone();
         let work = move |state: &StateRoot, _: &Watch| state.remove_backup(game, &id);
-        self.on_copies(game, "rid of a copy", &|_| {}, work).await
+        self.on_copies(game, "cleared of a copy", &|_| {}, work).await
     }
 
     async fn put_back(

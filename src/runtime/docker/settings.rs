@@ -33,6 +33,8 @@ pub struct Settings {
     pub log_options: BTreeMap<String, String>,
     /// When a registry is asked for an image.
     pub pull_policy: PullPolicy,
+    /// A file with credentials for registries, as `docker login` writes it; asked before Docker's own.
+    pub registry_auth_file: Option<PathBuf>,
     /// How long calls may take.
     pub deadlines: Deadlines,
 }
@@ -55,6 +57,7 @@ impl Settings {
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into(),
             pull_policy: PullPolicy::IfNotPresent,
+            registry_auth_file: None,
             deadlines: Deadlines::default(),
         }
     }

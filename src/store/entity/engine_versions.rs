@@ -18,6 +18,7 @@ pub struct Model {
     pub annotations: Json,
     pub requested_by: String,
     pub request_id: String,
+    pub resume_generation: i64,
     pub generation: i64,
     pub row_version: i64,
     pub created_at: DateTimeUtc,

@@ -24,3 +24,4 @@ pub mod runtime_records;
 pub mod schema_info;
 pub mod turn_slots;
 pub mod turns;
+pub mod version_records;

@@ -46,6 +46,9 @@ pub(crate) enum OddPlayers {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub(crate) struct Knobs {
+    /// All of it concerns this version alone; the others behave.
+    pub(crate) only_version: Option<String>,
+
     // Start and stop.
     /// Milliseconds before the port is opened.
     pub(crate) start_delay_ms: u64,

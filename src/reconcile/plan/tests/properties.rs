@@ -9,9 +9,9 @@ use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus, Requests};
 use crate::game::{ContainerId, ImageId, NetworkId, Phase};
 use crate::reconcile::explain::explain;
 use crate::reconcile::plan::{
-    DELETIONS_HELD, DIRECTORY_IN_USE, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, TURN_WENT_BACK,
+    DELETIONS_HELD, DIRECTORY_IN_USE, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, TURN_WENT_BACK, plan,
 };
-use crate::reconcile::{EngineView, Policy, Step, Wait};
+use crate::reconcile::{EngineView, Policy, Step, Wait, Work};
 
 use super::world::{Engines, Looks, World};
 
@@ -197,6 +197,33 @@ proptest! {
             if plan.steps.iter().any(|planned| planned.step.mutates()) {
                 prop_assert!(world.record.operation.is_some(), "{:?}", plan.steps);
             }
+        }
+    }
+
+    /// Answers that come in another order than the questions would be taken for a turn that went back.
+    #[test]
+    fn an_engine_gets_one_call_at_a_time(mut world in any_world(), silent in any::<bool>(), rounds in 0..12usize) {
+        world.docker_answers = !silent;
+        world.reached_since = silent.then_some(world.now);
+        for _ in 0..=rounds {
+            let calls = |step: &Step| {
+                matches!(step, Step::ProbeEngine { .. } | Step::InitialiseEngine { .. } | Step::GenerateTurn { .. })
+            };
+            let planned = world.plan();
+            prop_assert!(
+                planned.steps.iter().filter(|planned| calls(&planned.step)).count() <= 1,
+                "{:?}", planned.steps
+            );
+            let mut observation = world.observation();
+            observation.work = world.record.life().map(Work::Probing);
+            if observation.work.is_some() {
+                let busy = plan(&world.desired, &world.record, &observation, &Policy::default());
+                prop_assert!(busy.steps.iter().all(|planned| !calls(&planned.step)), "{:?}", busy.steps);
+                let fired = busy.slots.iter().any(|slot| slot.decision == "fired");
+                prop_assert!(!fired || !busy.ledger.is_empty(), "a slot that fired without a turn");
+            }
+            world.round();
+            world.now += jiff::SignedDuration::from_secs(9);
         }
     }
 

@@ -226,7 +226,7 @@ fn a_restart_of_a_stopped_game_asks_for_nothing() {
 }
 
 #[test]
-fn changed_resources_make_a_new_container_and_another_version_does_not_yet() {
+fn changed_resources_make_a_new_container_and_an_incompatible_version_does_not() {
     let mut world = World::running();
     world.change(|d| d.spec.as_mut().unwrap().resources.memory_bytes = Some(1 << 28));
     world.converge();
@@ -240,7 +240,7 @@ fn changed_resources_make_a_new_container_and_another_version_does_not_yet() {
     assert!(world.done.is_empty());
     assert_eq!(
         condition(&world, ConditionType::SpecValid),
-        (ConditionStatus::False, "VersionChangeUnsupported".into())
+        (ConditionStatus::False, "PatchSemverIncompatible".into())
     );
 }
 

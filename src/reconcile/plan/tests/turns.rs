@@ -73,6 +73,19 @@ fn a_turn_begins_at_its_slot_and_is_on_record_before_it_is_sent() {
 }
 
 #[test]
+fn a_slot_that_comes_while_the_engine_is_being_asked_fires_at_the_end_of_that() {
+    let mut world = hourly();
+    world.now += SignedDuration::from_secs(3_599);
+    let mut observation = world.observation();
+    observation.work = Some(Work::Probing(world.record.life().unwrap()));
+    let planned = plan(&world.desired, &world.record, &observation, &Policy::default());
+    assert!(planned.steps.is_empty() && planned.slots.is_empty() && planned.ledger.is_empty());
+    assert_eq!(planned.record.slot_cursor, world.record.slot_cursor);
+    world.converge();
+    assert_eq!((turns(&world), told(&mut world)), (1, vec!["14:00 fired OnTime".to_owned()]));
+}
+
+#[test]
 fn slots_that_pass_while_the_engine_is_down_wait_are_told_once_and_become_one_turn() {
     let mut world = hourly();
     world.engines = Engines::ExitAtStart;

@@ -17,7 +17,10 @@ use crate::game::spec::{
     RunAs, Source, TurnSpec, VersionEntry,
 };
 use crate::game::turn::DecidedSlot;
-use crate::game::{ContainerId, GameId, ImageId, ImageRef, NetworkId, OperationId, Resources, UserId};
+use crate::game::{
+    Backup, BackupId, ContainerId, GameId, ImageId, ImageRef, NetworkId, NewBackup, OperationId, Resources,
+    RestoreId, UserId,
+};
 use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{EngineView, Image, Looked, Observation, Reached, RuntimeView, Seen};
 use crate::reconcile::plan::{Plan, plan};
@@ -42,6 +45,17 @@ pub(crate) enum Turns {
     Never,
     /// It loses it, and is idle.
     Lost,
+}
+
+/// How engines of another version behave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Newer {
+    Good,
+    NeverHealthy,
+    ExitsAtStart,
+    HasNoGame,
+    SaysAnotherTurn,
+    DiesOnItsFirstTurn,
 }
 
 #[derive(Debug, Clone)]
@@ -72,6 +86,20 @@ pub(crate) struct World {
     pub(crate) says_it_is_another_game: bool,
     /// What the engine does with a turn.
     pub(crate) turns: Turns,
+    /// How engines of another version than 1.4.2 behave.
+    pub(crate) newer: Newer,
+    /// The image of another version can be had.
+    pub(crate) newer_can_be_had: bool,
+    pub(crate) disruption_place: bool,
+    pub(crate) version_halted: Option<String>,
+    /// Which version ran on the state last.
+    pub(crate) state_of: String,
+    /// The kept copies: the turn, and which version had run on it last.
+    pub(crate) backups: BTreeMap<BackupId, (Backup, Option<i64>, String)>,
+    next_image: Image,
+    backed_up: Option<Backup>,
+    looked_backup: Looked<(BackupId, Option<Backup>)>,
+    put_back: Option<RestoreId>,
     /// Everything that was done, printed.
     pub(crate) done: Vec<String>,
     pub(crate) row_deleted: bool,
@@ -128,10 +156,11 @@ pub(crate) fn desired() -> Desired {
         deletion_policy: DeletionPolicy::Retain,
         deletion: None,
         requests: Requests::default(),
+        restore_backup: None,
         membership_revision: 1,
         members: vec![Member { user_id: UserId(Uuid::from_u128(1)), race_name: "Terrans".parse().unwrap() }],
         spec: Ok(GameSpec {
-            engine_version: Some(version.clone()),
+            engine_version: Some(version.clone().into()),
             allow_incompatible_version: None,
             turns: TurnSpec {
                 schedule: None,
@@ -152,6 +181,7 @@ pub(crate) fn desired() -> Desired {
             relaxations: Vec::new(),
             resources: Resources::default(),
         }),
+        version_resumed: 0,
         source: Source::Operator,
         requested_by: "admin".into(),
         request_id: "r".into(),
@@ -180,6 +210,16 @@ impl World {
             slots: Vec::new(),
             says_it_is_another_game: false,
             turns: Turns::AtOnce,
+            newer: Newer::Good,
+            newer_can_be_had: true,
+            disruption_place: true,
+            version_halted: None,
+            state_of: "1.4.2".into(),
+            backups: BTreeMap::new(),
+            next_image: Image::NotYet,
+            backed_up: None,
+            looked_backup: Looked::NotYet,
+            put_back: None,
             done: Vec::new(),
             row_deleted: false,
             looks: Looks::none(),
@@ -214,6 +254,10 @@ impl World {
                 container: self.container.clone(),
                 log_tail: Some("last words".into()),
                 image,
+                next_image: self.next_image.clone(),
+                backed_up: self.backed_up.clone(),
+                backup: self.looked_backup.clone(),
+                put_back: self.put_back.clone(),
                 network,
                 state_directory,
                 contents,
@@ -229,16 +273,18 @@ impl World {
             runtime,
             work: None,
             start_slot: true,
+            disruption_place: self.disruption_place,
+            version_halted: self.version_halted.clone(),
             failure: None,
             freeze: self.freeze.clone(),
             deletion_held: self.deletion_held.clone(),
         }
     }
 
-    fn reached(&self) -> Option<Reached> {
+    fn reached(&self) -> Option<Box<Reached>> {
         let container = self.container.as_ref().filter(|_| self.reached_since.is_some())?;
         let endpoint = container.reachable_at.clone()?;
-        Some(Reached { life: container.life()?, endpoint, said: self.engine.clone() })
+        Some(Box::new(Reached { life: container.life()?, endpoint, said: self.engine.clone() }))
     }
 
     pub(crate) fn plan(&self) -> Plan {
@@ -282,7 +328,7 @@ impl World {
                 return self.plan();
             }
             let planned = self.round();
-            if planned.steps.is_empty() {
+            if planned.steps.is_empty() && planned.look_again.is_none_or(|at| at > self.now) {
                 return planned;
             }
         }
@@ -313,6 +359,24 @@ impl World {
                 let found = self.image_on_host.then(|| id.clone());
                 looks.image = Image::At { selector: selector.clone(), found, fetched: self.fetched };
             }
+            Step::LookAtNextImage(image) => {
+                let found = self.newer_can_be_had.then(|| ImageId::new(format!("id of {image}")));
+                self.next_image =
+                    Image::At { selector: ImageSelector::Reference(image.clone()), found, fetched: false };
+            }
+            Step::LookAtBackup(id) => {
+                let found = self.backups.get(id).map(|(copy, ..)| copy.clone());
+                self.looked_backup = Looked::At((id.clone(), found));
+            }
+            Step::BackUp(new) => self.back_up(new),
+            Step::PutBack { backup, restore, .. } => {
+                assert!(self.container.is_none(), "a copy put back under a container");
+                let (_, turn, version) = self.backups.get(backup).expect("a kept copy").clone();
+                (self.turn, self.state_of) = (turn, version);
+                self.put_back = Some(restore.clone());
+                self.looks = Looks::none();
+                self.engine = EngineView::NotAsked;
+            }
             Step::LookAtNetwork => looks.network = Looked::At(self.network.clone()),
             Step::LookAtStateDirectory => looks.state_directory = Looked::At(self.state_directory),
             Step::LookAtContents => looks.contents = Looked::At(self.contents.clone()),
@@ -334,7 +398,7 @@ impl World {
                 self.network = Some(NetworkId::new("net-2"));
                 looks.network = Looked::At(self.network.clone());
             }
-            Step::CreateContainer { image, .. } => {
+            Step::CreateContainer { image, inputs, .. } => {
                 assert!(self.container.is_none(), "two containers on one directory");
                 assert!(self.state_directory != StateDirectory::Absent, "a container without its directory");
                 self.made += 1;
@@ -351,7 +415,7 @@ impl World {
                     endpoints: Endpoints::default(),
                     reachable_at: None,
                     epoch: Some(1),
-                    applied: self.record.applied.clone(),
+                    applied: Some(inputs.clone()),
                     token: None,
                 });
             }
@@ -361,7 +425,23 @@ impl World {
                 self.lives += 1;
                 let started_at = format!("life-{}", self.lives);
                 container.network_id = self.network.clone();
-                container.state = match self.engines {
+                let version =
+                    container.applied.as_ref().map(|applied| applied.engine_version.to_string()).unwrap();
+                let copied =
+                    self.backups.values().any(|(_, turn, of)| *of == self.state_of && *turn == self.turn);
+                assert!(
+                    version == self.state_of || self.turn.is_none() || copied,
+                    "{version} is started on the state of {} without a copy of it",
+                    self.state_of
+                );
+                if self.turn.is_some() {
+                    self.state_of.clone_from(&version);
+                }
+                let engines = match self.newer {
+                    Newer::ExitsAtStart if version != "1.4.2" => Engines::ExitAtStart,
+                    _ => self.engines,
+                };
+                container.state = match engines {
                     Engines::ExitAtStart => {
                         ContainerState::Exited { started_at, code: 3, out_of_memory: false }
                     }
@@ -389,7 +469,9 @@ impl World {
             }
             Step::GenerateTurn { from, .. } => {
                 assert_eq!(self.turn, Some(*from), "a turn that does not follow");
-                if self.turns == Turns::AtOnce {
+                if self.is_newer() && self.newer == Newer::DiesOnItsFirstTurn {
+                    self.kill(70);
+                } else if self.turns == Turns::AtOnce {
                     self.turn = Some(from + 1);
                 }
                 self.engine = EngineView::NotAsked;
@@ -420,8 +502,33 @@ impl World {
         self.desired.members.iter().take(known).map(player).collect()
     }
 
+    fn back_up(&mut self, new: &NewBackup) {
+        assert!(
+            self.container.as_ref().is_none_or(|c| !matches!(c.state, ContainerState::Running { .. })),
+            "a copy of what is written to"
+        );
+        let NewBackup { id, game, taken_at, reason, turn, build } = new.clone();
+        let (files, bytes, left_out, digest) = (1, 1, 0, String::new());
+        let copy =
+            Backup { id: id.clone(), game, taken_at, reason, turn, build, files, bytes, left_out, digest };
+        self.backups.entry(id).or_insert((copy.clone(), self.turn, self.state_of.clone()));
+        self.backed_up = Some(copy);
+    }
+
+    /// What runs is not the version that this world began with.
+    fn is_newer(&self) -> bool {
+        let applied = self.container.as_ref().and_then(|container| container.applied.as_ref());
+        applied.is_some_and(|applied| applied.engine_version.to_string() != "1.4.2")
+    }
+
     fn answer(&mut self, life: &Life) {
-        let answer = match (self.engines, self.turn) {
+        let (engines, turn) = match (self.is_newer(), self.newer) {
+            (true, Newer::NeverHealthy) => (Engines::NeverHealthy, self.turn),
+            (true, Newer::HasNoGame) => (self.engines, None),
+            (true, Newer::SaysAnotherTurn) => (self.engines, self.turn.map(|turn| turn + 7)),
+            (_, _) => (self.engines, self.turn),
+        };
+        let answer = match (engines, turn) {
             (Engines::NeverHealthy | Engines::ExitAtStart, _) => Answer::Unhealthy("503".into()),
             (Engines::Healthy, _) if self.says_it_is_another_game => Answer::WrongEngine("another".into()),
             (Engines::Healthy, None) => Answer::NotInitialised,

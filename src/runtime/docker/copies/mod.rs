@@ -218,15 +218,14 @@ fn at_rest(from: &OwnedFd) -> Result<survey::Survey, CopyError> {
 }
 
 fn described(new: &NewBackup, measure: &tree::Measure) -> Backup {
-    let NewBackup { id, game, taken_at, reason, turn, engine_version, image_id } = new.clone();
+    let NewBackup { id, game, taken_at, reason, turn, build } = new.clone();
     Backup {
         id,
         game,
         taken_at,
         reason,
         turn,
-        engine_version,
-        image_id,
+        build,
         files: measure.files,
         bytes: measure.bytes,
         left_out: measure.left_out,

@@ -56,7 +56,7 @@ impl StateRoot {
         let aside = self.place(FAILED, game)?;
         if let Some(note) = read_note(&aside, restore)?.filter(|note| note.done) {
             remove(&self.place(RESTORING, game)?, restore.as_str())?;
-            return note.is_of(id);
+            return of(restore, note.backup, id);
         }
         let restoring = self.place(RESTORING, game)?;
         let backup = self.fetch(&restoring, game, id, restore, watch)?;
@@ -144,12 +144,6 @@ impl StateRoot {
         })?;
         effects::flush(&root)?;
         Ok(effects::flush(&here)?)
-    }
-}
-
-impl Note {
-    fn is_of(self, id: &BackupId) -> Result<Backup, CopyError> {
-        of(&self.restore, self.backup, id)
     }
 }
 

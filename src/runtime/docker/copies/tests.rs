@@ -79,8 +79,7 @@ fn new(id: &str) -> NewBackup {
         taken_at: jiff::Timestamp::from_second(1_800_000_000).expect("a time"),
         reason: BackupReason::Patch,
         turn: Some(17),
-        engine_version: Some("1.4.2".into()),
-        image_id: None,
+        build: None,
     }
 }
 
@@ -155,7 +154,7 @@ fn a_copy_is_byte_for_byte_with_owners_modes_times_and_second_names() {
     assert_eq!((of("latest").nlink(), of("latest").ino()), (2, of("turns/0001").ino()));
     assert!(of("holes").blocks() < 64, "holes stay holes: {} blocks", of("holes").blocks());
     assert_eq!((backup.files, backup.bytes), (5, 5 + 1_500_000 + 8 + (4 << 20)));
-    assert_eq!((backup.turn, backup.engine_version.as_deref()), (Some(17), Some("1.4.2")));
+    assert_eq!((backup.turn, backup.reason), (Some(17), BackupReason::Patch));
     assert_eq!(world.root.backups(game()).expect("a list"), [backup]);
     let mode = world.own(BACKUPS).join("b-1").metadata().expect("metadata").mode();
     assert_eq!(mode & 0o777, 0o700, "nobody else sees it");
@@ -245,7 +244,7 @@ fn what_comes_into_the_place_meanwhile_is_not_overwritten() {
     let mut met = 0;
     for changes in 0..500 {
         let restore = format!("r-{changes}");
-        let (_, died) = effects::death::after(changes, || world.put_back("b-1", &restore));
+        let (_, died) = effects::interruption::death_after(changes, || world.put_back("b-1", &restore));
         if died && !world.state().exists() {
             fs::create_dir(world.state()).expect("a directory");
             fs::write(world.state().join("precious"), "x").expect("a file");

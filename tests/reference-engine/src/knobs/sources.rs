@@ -22,6 +22,7 @@ pub(crate) struct KnobSources {
     environment: Map<String, Value>,
     files: [PathBuf; 2],
     mount: PathBuf,
+    version: String,
     now: Mutex<Now>,
 }
 
@@ -39,6 +40,7 @@ impl KnobSources {
             environment: environment(env::vars()),
             files: [config.mount().join(FILE), config.state_path.join(FILE)],
             mount: config.mount().into(),
+            version: config.version.clone(),
             now: Mutex::new(Now { told: None, read: Knobs::default() }),
         };
         let read = sources.read()?;
@@ -95,7 +97,10 @@ impl KnobSources {
         for file in &self.files {
             all.extend(object(file)?);
         }
-        serde_json::from_value(Value::Object(all)).map_err(|problem| format!("knobs: {problem}"))
+        let knobs: Knobs =
+            serde_json::from_value(Value::Object(all)).map_err(|problem| format!("knobs: {problem}"))?;
+        let concerns_others = knobs.only_version.as_ref().is_some_and(|version| *version != self.version);
+        Ok(if concerns_others { Knobs::default() } else { knobs })
     }
 }
 

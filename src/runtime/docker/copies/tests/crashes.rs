@@ -31,14 +31,14 @@ fn a_copy_that_is_interrupted_anywhere_is_not_listed_and_made_anew() {
         let world = World::in_memory();
         furnish_little(&world.state());
         let before = tree(&world.state());
-        let (copied, died) = effects::death::after(changes, || world.copy("b-1"));
+        let (copied, died) = effects::interruption::death_after(changes, || world.copy("b-1"));
         assert_eq!(tree(&world.state()), before);
         for listed in world.root.backups(game()).expect("a list") {
             // It was renamed, and then the process died.
             assert_eq!((listed.id.as_str(), tree(&world.kept("b-1"))), ("b-1", tree(&world.state())));
         }
         for again in (0..).step_by(7) {
-            let (copied, died) = effects::death::after(again, || world.copy("b-1"));
+            let (copied, died) = effects::interruption::death_after(again, || world.copy("b-1"));
             if !died {
                 copied.expect("a copy");
                 break;
@@ -64,7 +64,7 @@ fn a_removal_that_is_interrupted_anywhere_is_no_copy_any_more_or_still_a_whole_o
         furnish_little(&world.state());
         world.copy("b-1").expect("a copy");
         let (removed, died) =
-            effects::death::after(changes, || world.root.remove_backup(game(), &name("b-1")));
+            effects::interruption::death_after(changes, || world.root.remove_backup(game(), &name("b-1")));
         if !world.ids().is_empty() {
             assert_eq!(tree(&world.kept("b-1")), tree(&world.state()));
         }
@@ -95,10 +95,11 @@ fn a_putting_back_that_is_interrupted_anywhere_and_again_ends_in_the_same_place(
             let restore = format!("r-{number}");
             fs::write(world.state().join("turns/wrong"), &restore).expect("a file");
             let wrong = tree(&world.state());
-            let (_, died) = effects::death::after(first, || world.put_back("b-1", &restore));
+            let (_, died) = effects::interruption::death_after(first, || world.put_back("b-1", &restore));
             first_died = died;
             nothing_is_lost(&world, &restore, &then, &wrong);
-            let (_, died_again) = effects::death::after(second, || world.put_back("b-1", &restore));
+            let (_, died_again) =
+                effects::interruption::death_after(second, || world.put_back("b-1", &restore));
             nothing_is_lost(&world, &restore, &then, &wrong);
             world.put_back("b-1", &restore).expect("it is put back");
             assert_eq!(tree(&world.state()), then, "{first}, {second}");

@@ -1,0 +1,299 @@
+//! Another engine version, step by step; and back, whatever the new one does wrong.
+
+use std::time::Duration;
+
+use crate::game::spec::{Deletion, DesiredStatus};
+use crate::game::{ConditionStatus, ConditionType, ImageRef, Phase};
+
+use super::world::{Newer, World};
+
+fn wants(world: &mut World, version: &str) {
+    let version: crate::game::EngineVersion = version.parse().unwrap();
+    world.change(|desired| {
+        desired.spec.as_mut().unwrap().engine_version = Some(version.clone().into());
+        let entry = desired.version.as_mut().unwrap();
+        entry.image = ImageRef::new(format!("engine:{version}"));
+        entry.version = version;
+    });
+}
+
+fn condition(world: &World, kind: ConditionType) -> (ConditionStatus, String) {
+    let found = world.record.conditions.iter().find(|c| c.kind == kind).expect("the condition");
+    (found.status, found.reason.clone())
+}
+
+fn runs(world: &World) -> String {
+    world.record.applied.as_ref().unwrap().engine_version.to_string()
+}
+
+fn force(world: &mut World) {
+    world.change(|desired| desired.requests.force_turn += 1);
+}
+
+const THERE: [&str; 6] = [
+    "stop container container-1 within 10 s",
+    "remove container container-1",
+    "create container for 1.4.3",
+    "back up state as 20270115T080000000Z-before-1.4.3",
+    "start container container-2",
+    "generate turn 1",
+];
+
+#[test]
+fn the_old_engine_goes_the_state_is_copied_and_the_new_one_starts() {
+    let mut world = World::running();
+    wants(&mut world, "1.4.3");
+    world.converge();
+    assert_eq!(world.done, THERE[..5]);
+    assert_eq!((world.record.phase, runs(&world).as_str()), (Phase::Running, "1.4.3"));
+    assert_eq!(
+        condition(&world, ConditionType::PatchSucceeded),
+        (ConditionStatus::True, "OnProbation".into())
+    );
+    assert_eq!(condition(&world, ConditionType::Ready).0, ConditionStatus::True);
+    assert_eq!((world.operation(), world.record.timeline), (None, 1));
+    force(&mut world);
+    world.converge();
+    assert_eq!(condition(&world, ConditionType::PatchSucceeded), (ConditionStatus::True, "Succeeded".into()));
+    assert_eq!((world.record.patch.clone(), world.turn), (None, Some(1)));
+    // And back, by the same way.
+    wants(&mut world, "1.4.2");
+    world.converge();
+    assert_eq!((runs(&world).as_str(), world.state_of.as_str()), ("1.4.2", "1.4.2"));
+}
+
+#[test]
+fn a_new_engine_that_is_not_healthy_or_not_at_the_same_turn_is_rolled_back() {
+    for (newer, reason) in [
+        (Newer::NeverHealthy, "NeverHealthy"),
+        (Newer::ExitsAtStart, "Exited"),
+        (Newer::HasNoGame, "StateUnreadable"),
+        (Newer::SaysAnotherTurn, "WrongTurn"),
+    ] {
+        let mut world = World::running();
+        world.newer = newer;
+        wants(&mut world, "1.4.3");
+        world.converge();
+        let mut waited = 0;
+        while world.record.failed_patch.is_none() || world.record.phase != Phase::Running {
+            world.later(Duration::from_secs(1));
+            waited += 1;
+            assert!(waited < 100, "{newer:?}: {:?} {}", world.done, world.record.message);
+        }
+        assert_eq!(world.done[..5], THERE[..5], "{newer:?}");
+        let puts_back = "put back 20270115T080000000Z-before-1.4.3".to_owned();
+        assert_eq!(
+            world.done.iter().filter(|step| **step == puts_back).count(),
+            1,
+            "{newer:?}: {:?}",
+            world.done
+        );
+        assert_eq!((runs(&world).as_str(), world.state_of.as_str(), world.turn), ("1.4.2", "1.4.2", Some(0)));
+        let failed = world.record.failed_patch.clone().unwrap();
+        assert_eq!((failed.version.to_string().as_str(), failed.reason.as_str()), ("1.4.3", reason));
+        assert_eq!(failed.log.as_deref(), Some("last words"), "{newer:?}");
+        assert_eq!(condition(&world, ConditionType::PatchSucceeded), (ConditionStatus::False, reason.into()));
+        assert_eq!(condition(&world, ConditionType::Ready), (ConditionStatus::False, "PatchFailed".into()));
+        assert_eq!((world.record.timeline, world.record.failures, world.operation()), (1, 0, None));
+        // It is not tried again by itself: by a restart, by time, by a crash.
+        let done = world.done.len();
+        world.later(Duration::from_secs(3_600));
+        assert_eq!(world.done.len(), done, "{:?}", world.done);
+        world.kill(1);
+        world.converge();
+        assert_eq!(runs(&world), "1.4.2");
+        // Asked for again, it is.
+        world.newer = Newer::Good;
+        world.change(|desired| desired.requests.patch += 1);
+        world.now = crate::reconcile::backoff::after(world.now, Duration::from_secs(5));
+        world.converge();
+        assert_eq!(runs(&world), "1.4.3", "{newer:?}: {}", world.record.message);
+    }
+}
+
+#[test]
+fn a_new_engine_that_dies_on_its_first_turn_is_rolled_back_and_the_old_one_generates_it() {
+    let mut world = World::running();
+    world.newer = Newer::DiesOnItsFirstTurn;
+    wants(&mut world, "1.4.3");
+    world.converge();
+    force(&mut world);
+    for _ in 0..20 {
+        world.later(Duration::from_secs(2));
+    }
+    assert_eq!((runs(&world).as_str(), world.turn), ("1.4.2", Some(1)), "{:?}", world.done);
+    assert_eq!(world.record.failed_patch.as_ref().unwrap().reason, "DiedOnFirstTurn");
+    // It was asked, and had not generated it: the history is the same.
+    assert_eq!(world.record.timeline, 1);
+    assert_eq!(world.record.phase, Phase::Running);
+}
+
+#[test]
+fn what_is_not_allowed_leaves_the_old_engine_alone() {
+    let refused = |change: fn(&mut World), reason: &str| {
+        let mut world = World::running();
+        change(&mut world);
+        world.converge();
+        assert_eq!(
+            (world.done.clone(), world.record.phase),
+            (Vec::<String>::new(), Phase::Running),
+            "{reason}"
+        );
+        assert_eq!(condition(&world, ConditionType::Ready), (ConditionStatus::False, reason.into()));
+        world
+    };
+    let mut world = refused(|world| wants(world, "1.5.0"), "PatchSemverIncompatible");
+    world.change(|desired| {
+        desired.spec.as_mut().unwrap().allow_incompatible_version = Some("1.5.0".parse().unwrap());
+    });
+    world.converge();
+    assert_eq!(runs(&world), "1.5.0");
+    refused(
+        |world| {
+            wants(world, "1.4.3");
+            world.change(|desired| desired.version.as_mut().unwrap().enabled = false);
+        },
+        "EngineVersionDisabled",
+    );
+    refused(
+        |world| {
+            wants(world, "1.4.3");
+            world.change(|d| {
+                d.version.as_mut().unwrap().run_as = crate::game::spec::RunAs::User { uid: 7, gid: 7 }
+            });
+        },
+        "PatchUserDiffers",
+    );
+    refused(
+        |world| {
+            world.version_halted = Some("halted".into());
+            wants(world, "1.4.3");
+        },
+        "PatchHalted",
+    );
+    let mut world = refused(
+        |world| {
+            world.disruption_place = false;
+            wants(world, "1.4.3");
+        },
+        "PatchPending",
+    );
+    assert!(world.plan().uses_disruption_place);
+    world.disruption_place = true;
+    world.converge();
+    assert_eq!(runs(&world), "1.4.3");
+}
+
+#[test]
+fn a_stop_in_the_middle_ends_on_one_version_with_its_state() {
+    // After so many rounds of the change.
+    for newer in [Newer::Good, Newer::NeverHealthy] {
+        for rounds in 0..14 {
+            for delete in [false, true] {
+                let mut world = World::running();
+                world.newer = newer;
+                wants(&mut world, "1.4.3");
+                for _ in 0..rounds {
+                    world.round();
+                }
+                world.change(|desired| match delete {
+                    true => desired.deletion = Some(Deletion::Requested),
+                    false => desired.status = DesiredStatus::Stopped,
+                });
+                world.converge();
+                let applied = runs(&world);
+                assert_eq!(applied, world.state_of, "{newer:?} after {rounds}: {:?}", world.done);
+                assert!(world.container.is_none());
+                if delete {
+                    assert!(world.row_deleted);
+                    continue;
+                }
+                world.newer = Newer::Good;
+                world.change(|desired| desired.status = DesiredStatus::Running);
+                world.converge();
+                assert_eq!(
+                    (runs(&world).as_str(), world.turn),
+                    ("1.4.3", Some(0)),
+                    "{newer:?} after {rounds}"
+                );
+                assert!(world.record.put_back.is_none());
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_is_wanted_meanwhile_waits_and_then_comes_true() {
+    for rounds in 0..14 {
+        let mut world = World::running();
+        wants(&mut world, "1.4.3");
+        for _ in 0..rounds {
+            world.round();
+        }
+        wants(&mut world, "1.4.4");
+        world.change(|desired| desired.requests.restart += 1);
+        world.converge();
+        assert_eq!((runs(&world).as_str(), world.state_of.as_str()), ("1.4.4", "1.4.4"), "after {rounds}");
+        assert_eq!((world.record.phase, world.operation()), (Phase::Running, None));
+    }
+}
+
+#[test]
+fn a_requirement_is_resolved_at_the_start_and_again_only_when_asked() {
+    let mut world = World::running();
+    let newest = |world: &mut World, version: &str| {
+        let version: crate::game::EngineVersion = version.parse().unwrap();
+        world.change(|desired| {
+            desired.spec.as_mut().unwrap().engine_version = Some("~1.4".parse().unwrap());
+            let entry = desired.version.as_mut().unwrap();
+            entry.image = ImageRef::new(format!("engine:{version}"));
+            entry.version = version;
+        });
+    };
+    newest(&mut world, "1.4.9");
+    world.converge();
+    assert_eq!((runs(&world).as_str(), world.done.len()), ("1.4.2", 0));
+    assert_eq!(condition(&world, ConditionType::Ready).0, ConditionStatus::True);
+    world.change(|desired| desired.requests.patch += 1);
+    world.converge();
+    assert_eq!(runs(&world), "1.4.9");
+}
+
+#[test]
+fn a_kept_copy_is_put_back_under_a_new_timeline() {
+    let mut world = World::running();
+    wants(&mut world, "1.4.3");
+    world.converge();
+    for _ in 0..3 {
+        force(&mut world);
+        world.converge();
+    }
+    assert_eq!(world.turn, Some(3));
+    let copy = world.backups.keys().next().unwrap().clone();
+    world.change(|desired| {
+        desired.restore_backup = Some(copy);
+        desired.requests.restore += 1;
+    });
+    let planned = loop {
+        let planned = world.round();
+        if planned.rolled_back.is_some() {
+            break planned;
+        }
+    };
+    let back = planned.rolled_back.unwrap();
+    assert_eq!((back.timeline, back.after), (1, Some(0)));
+    // What made the copy runs on it first; the version that is wanted comes after.
+    assert_eq!((runs(&world).as_str(), world.turn, world.record.timeline), ("1.4.2", Some(0), 2));
+    world.converge();
+    assert_eq!((runs(&world).as_str(), world.turn, world.record.timeline), ("1.4.3", Some(0), 2));
+    assert_eq!(world.record.phase, Phase::Running);
+    // It came true once.
+    let puts = |world: &World| world.done.iter().filter(|step| step.starts_with("put back")).count();
+    assert_eq!(puts(&world), 1);
+    world.change(|desired| {
+        desired.restore_backup = Some("nowhere".parse().unwrap());
+        desired.requests.restore += 1;
+    });
+    world.converge();
+    assert_eq!((puts(&world), world.turn), (1, Some(0)), "a copy that is not there is refused");
+}
