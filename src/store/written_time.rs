@@ -10,6 +10,10 @@ use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable, Value};
 pub struct WrittenTime(pub String);
 
 impl WrittenTime {
+    fn at(moment: DateTime<Utc>) -> Self {
+        Self(moment.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+
     fn moment(&self) -> Option<DateTime<Utc>> {
         DateTime::parse_from_rfc3339(&self.0).ok().map(Into::into)
     }
@@ -37,10 +41,11 @@ impl From<WrittenTime> for Value {
 impl TryGetable for WrittenTime {
     fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
         if row.try_as_sqlite_row().is_some() {
-            return String::try_get_by(row, index).map(Self);
+            let written = Self(String::try_get_by(row, index)?);
+            // Shown alike, whichever database has it.
+            return Ok(written.moment().map_or(written, Self::at));
         }
-        let moment = DateTime::<Utc>::try_get_by(row, index)?;
-        Ok(Self(moment.to_rfc3339_opts(SecondsFormat::AutoSi, true)))
+        DateTime::<Utc>::try_get_by(row, index).map(Self::at)
     }
 }
 
