@@ -447,6 +447,7 @@ CREATE TABLE turns (
 
 CREATE UNIQUE INDEX turns_one_per_slot ON turns (game_id, timeline, slot) WHERE slot IS NOT NULL;
 CREATE INDEX turns_open ON turns (game_id) WHERE state IN ('pending', 'dispatched', 'failed');
+CREATE INDEX turns_by_age ON turns (opened_at);
 
 -- What was decided about each slot and why: the answer to "why was there no turn at 18:00".
 CREATE TABLE turn_slots (

@@ -5,7 +5,7 @@ use axum::extract::State;
 
 use super::Shared;
 use super::error::ApiError;
-use super::request::{Names, Parameters, number};
+use super::request::{Names, Parameters};
 use super::select::ListParameters;
 use super::wire::{Event, List};
 use crate::game::controller;
@@ -45,8 +45,7 @@ async fn list_some(
     parameters: &ListParameters,
 ) -> Result<Json<List<Event>>, ApiError> {
     let selection = parameters.selection(&FIELDS)?;
-    let limit =
-        number("limit", parameters.limit.as_deref())?.filter(|limit| *limit > 0).unwrap_or(MOST).min(MOST);
+    let limit = parameters.limit(MOST, MOST)?;
     let required = |field: &str| selection.required(field).map(|value| value.map(str::to_owned));
     let kind = required("involvedObject.kind")?;
     // Of an object without namespace, kubectl asks for the empty one.

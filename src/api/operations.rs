@@ -5,13 +5,13 @@ use axum::extract::State;
 
 use super::Shared;
 use super::error::ApiError;
-use super::request::{Names, Parameters, number};
+use super::request::{Names, Parameters};
 use super::select::ListParameters;
 use super::wire::{List, Operation};
 use crate::game::manifest::API_VERSION;
-use crate::store::OperationFilter;
+use crate::store::{GameFilter, OperationFilter};
 
-const FIELDS: [&str; 4] = ["spec.game", "spec.gameId", "spec.generation", "metadata.namespace"];
+const FIELDS: [&str; 5] = ["spec.game", "spec.gameId", "spec.generation", "spec.op", "metadata.namespace"];
 
 /// How many are told where no limit is given, and at most.
 const USUAL: u64 = 50;
@@ -40,22 +40,11 @@ async fn list_some(
     parameters: &ListParameters,
 ) -> Result<Json<List<Operation>>, ApiError> {
     let selection = parameters.selection(&FIELDS)?;
-    let limit =
-        number("limit", parameters.limit.as_deref())?.filter(|limit| *limit > 0).unwrap_or(USUAL).min(MOST);
-    let generation = selection.required("spec.generation")?.map(|text| {
-        text.parse().map_err(|_| ApiError::BadRequest("spec.generation has to be a whole number".into()))
-    });
-    let game = selection.required("spec.gameId")?.map(|text| {
-        text.parse().map_err(|error: crate::game::id::InvalidId| {
-            ApiError::BadRequest(format!("spec.gameId: {error}"))
-        })
-    });
-    let filter = OperationFilter {
-        namespace: namespace.or(selection.required("metadata.namespace")?.map(str::to_owned)),
-        name: selection.required("spec.game")?.map(str::to_owned),
-        game: game.transpose()?,
-        generation: generation.transpose()?,
-    };
+    let limit = parameters.limit(USUAL, MOST)?;
+    let GameFilter { namespace, name, game } = selection.games(namespace)?;
+    let generation = selection.whole("spec.generation")?;
+    let op = selection.required("spec.op")?.map(str::to_owned);
+    let filter = OperationFilter { namespace, name, game, generation, op };
     let version = shared.api.store.desired_seq().await?;
     let found = shared.api.store.find_operations(&filter, limit).await?;
     Ok(Json(List::new(API_VERSION, "Operation", version, found.into_iter().map(Operation::from).collect())))

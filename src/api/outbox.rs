@@ -11,6 +11,7 @@ use super::request::{Names, Parameters, Write, number};
 use super::select::ListParameters;
 use super::wire::{List, OUTBOX, OutboxEventObject, Status};
 use crate::game::manifest::API_VERSION;
+use crate::store::GameFilter;
 use crate::store::outbox::{OutboxChange, OutboxFilter, OutboxRefusal, OutboxState};
 
 const FIELDS: [&str; 4] = ["spec.game", "spec.gameId", "status.phase", "metadata.namespace"];
@@ -75,13 +76,8 @@ async fn list_some(
     from: &From,
 ) -> Result<Json<List<OutboxEventObject>>, ApiError> {
     let selection = parameters.selection(&FIELDS)?;
-    let limit =
-        number("limit", parameters.limit.as_deref())?.filter(|limit| *limit > 0).unwrap_or(USUAL).min(MOST);
-    let game = selection.required("spec.gameId")?.map(|text| {
-        text.parse().map_err(|error: crate::game::id::InvalidId| {
-            ApiError::BadRequest(format!("spec.gameId: {error}"))
-        })
-    });
+    let limit = parameters.limit(USUAL, MOST)?;
+    let GameFilter { namespace, name, game } = selection.games(namespace)?;
     let state = selection.required("status.phase")?.map(|word| {
         OutboxState::from_word(word).ok_or_else(|| {
             let known = OutboxState::ALL.map(OutboxState::word).join(", ");
@@ -90,9 +86,9 @@ async fn list_some(
     });
     let after = number("afterSeq", from.after_seq.as_deref())?;
     let filter = OutboxFilter {
-        namespace: namespace.or(selection.required("metadata.namespace")?.map(str::to_owned)),
-        name: selection.required("spec.game")?.map(str::to_owned),
-        game: game.transpose()?,
+        namespace,
+        name,
+        game,
         state: state.transpose()?,
         after: after.map(|after| i64::try_from(after).unwrap_or(i64::MAX)),
     };

@@ -6,7 +6,8 @@ use axum::{Json, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
-    Shared, asking, controllers, events, front, games, health, logs, operations, outbox, versions, wire,
+    Shared, asking, controllers, events, front, games, health, logs, moment, operations, outbox, players,
+    turns, versions, wire,
 };
 
 /// Every path, behind what every request passes.
@@ -46,6 +47,7 @@ fn group() -> Router<Shared> {
         )
         .route("/namespaces/{namespace}/games/{name}/explain", get(asking::explain))
         .route("/namespaces/{namespace}/games/{name}/plan", post(asking::plan))
+        .route("/namespaces/{namespace}/games/{name}/moment", get(moment::get))
         .route("/controllers", get(controllers::list))
         .route("/controllers/{name}", get(controllers::get).patch(controllers::patch))
         .route("/controllers/{name}/adopt", post(controllers::adopt))
@@ -57,6 +59,16 @@ fn group() -> Router<Shared> {
         )
         .route("/operations", get(operations::list_all))
         .route("/namespaces/{namespace}/operations", get(operations::list))
+        .route("/turns", get(turns::list_all))
+        .route("/namespaces/{namespace}/turns", get(turns::list))
+        .route("/namespaces/{namespace}/turns/{name}", get(turns::get))
+        .route("/turnslots", get(turns::list_all_slots))
+        .route("/namespaces/{namespace}/turnslots", get(turns::list_slots))
+        .route("/namespaces/{namespace}/turnslots/{name}", get(turns::get_slot))
+        .route("/playermappings", get(players::list_all))
+        .route("/playermappings/{name}", get(players::get_by_id))
+        .route("/namespaces/{namespace}/playermappings", get(players::list))
+        .route("/namespaces/{namespace}/playermappings/{name}", get(players::get))
         .route("/outbox", get(outbox::list_all))
         .route("/namespaces/{namespace}/outbox", get(outbox::list))
         .route("/namespaces/{namespace}/outbox/retry", post(outbox::retry))

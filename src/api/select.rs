@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::error::ApiError;
-use super::request::flag;
+use super::request::{flag, number};
+use super::wire::camel;
+use crate::game::GameId;
+use crate::store::GameFilter;
 
 /// The parameters that every list takes.
 #[derive(Debug, Default, Deserialize)]
@@ -16,8 +19,9 @@ pub(super) struct ListParameters {
     watch: Option<String>,
     #[serde(rename = "continue")]
     continued: Option<String>,
-    /// Lists are answered whole, which every client must be ready for; only `find` reads it.
-    pub(super) limit: Option<String>,
+    /// Lists of what is there are answered whole, which every client must be ready for; lists of
+    /// what happened end there.
+    limit: Option<String>,
 }
 
 impl ListParameters {
@@ -37,6 +41,14 @@ impl ListParameters {
             labels: labels(self.label_selector.as_deref().unwrap_or_default())?,
             fields: parse_fields(self.field_selector.as_deref().unwrap_or_default(), fields)?,
         })
+    }
+}
+
+impl ListParameters {
+    /// How many are told: as many as the client wants, or as usual, and never more than that.
+    pub(super) fn limit(&self, usual: u64, most: u64) -> Result<u64, ApiError> {
+        let asked = number("limit", self.limit.as_deref())?.filter(|limit| *limit > 0);
+        Ok(asked.unwrap_or(usual).min(most))
     }
 }
 
@@ -79,6 +91,42 @@ impl Selection {
             (field(&wanted.field).unwrap_or_default() == wanted.value) == wanted.equal
         };
         self.labels.iter().all(label) && self.fields.iter().all(fields)
+    }
+
+    /// The game that `spec.gameId` asks for.
+    pub(super) fn game_id(&self) -> Result<Option<GameId>, ApiError> {
+        let parse = |text: &str| {
+            text.parse().map_err(|error: crate::game::id::InvalidId| {
+                ApiError::BadRequest(format!("spec.gameId: {error}"))
+            })
+        };
+        self.required("spec.gameId")?.map(parse).transpose()
+    }
+
+    /// The games that the path's namespace, `metadata.namespace`, `spec.game` and `spec.gameId` ask for.
+    pub(super) fn games(&self, namespace: Option<String>) -> Result<GameFilter, ApiError> {
+        Ok(GameFilter {
+            namespace: namespace.or(self.required("metadata.namespace")?.map(str::to_owned)),
+            name: self.required("spec.game")?.map(str::to_owned),
+            game: self.game_id()?,
+        })
+    }
+
+    /// A whole number that a field has to have.
+    pub(super) fn whole(&self, field: &str) -> Result<Option<i64>, ApiError> {
+        let parse = |text: &str| {
+            text.parse().map_err(|_| ApiError::BadRequest(format!("{field} has to be a whole number")))
+        };
+        self.required(field)?.map(parse).transpose()
+    }
+
+    /// One of the words that a field can have, as the database has it: `RolledBack` is `rolled_back`.
+    pub(super) fn word(&self, field: &str, known: &[&str]) -> Result<Option<String>, ApiError> {
+        let Some(wanted) = self.required(field)? else { return Ok(None) };
+        let found = known.iter().find(|word| camel(word) == wanted);
+        let words = || known.iter().map(|word| camel(word)).collect::<Vec<_>>().join(", ");
+        let found = found.ok_or_else(|| ApiError::BadRequest(format!("{field} is one of {}", words())))?;
+        Ok(Some((*found).to_owned()))
     }
 
     /// The value that a field has to have, for a query that looks for it.

@@ -66,7 +66,7 @@ async fn one(client: &Client, target: &Target, namespace: &str) -> Result<String
     let object = get::one(client, target, namespace).await?;
     let address = target.address(namespace);
     let operations = match target.kind {
-        Kind::Game => client.operations(address, None, OPERATIONS).await?,
+        Kind::Game => client.operations(address, None, None, OPERATIONS).await?,
         Kind::EngineVersion => Vec::new(),
     };
     let happened = client.events(address).await?;
@@ -113,7 +113,7 @@ fn status(object: &Object, now: Timestamp) -> String {
     });
     let waiting: Vec<&str> =
         object.list("/status/waitingOn").iter().filter_map(serde_json::Value::as_str).collect();
-    let entries: [(&str, Option<String>); 20] = [
+    let entries: [(&str, Option<String>); 23] = [
         ("Phase", object.text("/status/phase").map(str::to_owned)),
         ("Reason", object.text("/status/reason").map(str::to_owned)),
         ("Message", object.text("/status/message").map(str::to_owned)),
@@ -127,6 +127,9 @@ fn status(object: &Object, now: Timestamp) -> String {
         ("Endpoint", object.text("/status/endpoint").map(str::to_owned)),
         ("Engine health", object.text("/status/engineHealth").map(str::to_owned)),
         ("Turn", number("/status/currentTurn")),
+        ("Next turn", object.text("/status/nextTurnAt").map(str::to_owned)),
+        ("Paused", ago(object.time("/status/pausedAt"), now)),
+        ("Finished", ago(object.time("/status/finishedAt"), now)),
         ("State", object.text("/status/statePath").map(str::to_owned)),
         ("Initialized", ago(object.time("/status/initializedAt"), now)),
         ("Started", ago(object.time("/status/startedAt"), now)),

@@ -24,8 +24,10 @@ mod ops;
 mod outbox;
 mod output;
 mod plan;
+mod players;
 mod table;
 mod target;
+mod turns;
 mod unblock;
 mod wait;
 
@@ -118,9 +120,15 @@ enum Verb {
     Diff(diff::DiffArgs),
     Delete(delete::DeleteArgs),
     Wait(wait::WaitArgs),
-    Restart(change::RestartArgs),
-    Start(change::StartArgs),
-    Stop(change::StopArgs),
+    Restart(change::running::RestartArgs),
+    Start(change::running::StartArgs),
+    Stop(change::running::StopArgs),
+    Pause(change::turns::PauseArgs),
+    Resume(change::turns::ResumeArgs),
+    Defer(change::turns::DeferArgs),
+    ForceTurn(change::turns::ForceTurnArgs),
+    Turns(turns::TurnsArgs),
+    Players(players::PlayersArgs),
     Ops(ops::OpsArgs),
     Events(events::EventsArgs),
     Logs(logs::LogsArgs),
@@ -159,9 +167,15 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Verb::Diff(args) => diff::run(args, &place).await?,
         Verb::Delete(args) => delete::run(args, &place).await?,
         Verb::Wait(args) => wait::run(args, &place).await?,
-        Verb::Restart(args) => change::restart(args, &place).await?,
-        Verb::Start(args) => change::start(args, &place).await?,
-        Verb::Stop(args) => change::stop(args, &place).await?,
+        Verb::Restart(args) => change::running::restart(args, &place).await?,
+        Verb::Start(args) => change::running::start(args, &place).await?,
+        Verb::Stop(args) => change::running::stop(args, &place).await?,
+        Verb::Pause(args) => change::turns::pause(args, &place).await?,
+        Verb::Resume(args) => change::turns::resume(args, &place).await?,
+        Verb::Defer(args) => change::turns::defer(args, &place).await?,
+        Verb::ForceTurn(args) => change::turns::force_turn(args, &place).await?,
+        Verb::Turns(args) => turns::run(args, &place).await?,
+        Verb::Players(args) => players::run(args, &place).await?,
         Verb::Ops(args) => ops::run(args, &place).await?,
         Verb::Events(args) => events::run(args, &place).await?,
         Verb::Status(args) => controller::status::run(args, &place).await?,

@@ -9,6 +9,7 @@ use super::get;
 use super::output::{Format, as_list, remark, say, say_json, say_yaml};
 use super::table::{number, of_rows, or_none, short_span};
 use super::target::{GameTarget, NamespaceOption};
+use crate::game::operation::OperationKind;
 
 /// Shows what was done about a game: operations, newest first
 ///
@@ -18,6 +19,7 @@ use super::target::{GameTarget, NamespaceOption};
 #[command(after_long_help = "Examples:
   gamekeeper ops andromeda
   gamekeeper ops andromeda --generation 5
+  gamekeeper ops andromeda --op pause
   gamekeeper ops game/andromeda -o json --limit 1")]
 pub(crate) struct OpsArgs {
     /// The game: NAME or game/NAME
@@ -28,6 +30,9 @@ pub(crate) struct OpsArgs {
     /// Only what was done for this generation
     #[arg(long, value_name = "N")]
     generation: Option<i64>,
+    /// Only those of this kind: start, pause, force_next_turn …
+    #[arg(long, value_name = "OP", value_parser = kind)]
+    op: Option<OperationKind>,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
@@ -36,12 +41,20 @@ pub(crate) struct OpsArgs {
     output: Option<Format>,
 }
 
+fn kind(text: &str) -> Result<OperationKind, String> {
+    OperationKind::from_row(text).ok_or_else(|| {
+        let known = OperationKind::ALL.map(OperationKind::as_row).join(", ");
+        format!("not an operation; there are {known}")
+    })
+}
+
 /// Runs the command.
 pub(crate) async fn run(args: OpsArgs, place: &Whereabouts) -> Result<(), Failure> {
     let client = Client::new(place)?;
     let namespace = args.namespace.meant(&client);
     let GameTarget(target) = &args.game;
-    let found = client.operations(target.address(&namespace), args.generation, args.limit as usize).await?;
+    let found =
+        client.operations(target.address(&namespace), args.generation, args.op, args.limit as usize).await?;
     if found.is_empty() {
         // History outlives the game, so only a game that has none need be there.
         get::one(&client, target, &namespace).await?;
@@ -54,7 +67,8 @@ pub(crate) async fn run(args: OpsArgs, place: &Whereabouts) -> Result<(), Failur
             if found.is_empty() {
                 let which =
                     args.generation.map(|number| format!(" for generation {number}")).unwrap_or_default();
-                remark(&format!("nothing was done about {target}{which} yet"));
+                let what = args.op.map_or("nothing was done", |_| "nothing of that kind was done");
+                remark(&format!("{what} about {target}{which} yet"));
                 return Ok(());
             }
             say(&table(&found, args.output.is_some(), Timestamp::now()))

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::client::{Address, Client, Kind};
+use super::failure::Failure;
+use super::output::remark;
 use crate::game::manifest::DEFAULT_NAMESPACE;
 use crate::game::{EngineVersion, Name, Namespace};
 
@@ -93,6 +95,72 @@ impl FromStr for GameTarget {
             target if target.kind == Kind::Game => Ok(Self(target)),
             target => Err(format!("{target} is not a game; this command is about games")),
         }
+    }
+}
+
+/// The games that a command is about: some by name, or all there are.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).multiple(true).args(["games", "all", "selector"]))]
+pub(crate) struct Games {
+    /// The games: NAME or game/NAME
+    #[arg(value_name = "GAME")]
+    games: Vec<GameTarget>,
+    /// All games that there are now
+    #[arg(long, conflicts_with = "games")]
+    all: bool,
+    /// All games with these labels: season=7,team!=a
+    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "games")]
+    selector: Option<String>,
+    /// The games of all namespaces
+    #[arg(short = 'A', long, conflicts_with_all = ["namespace", "games"])]
+    all_namespaces: bool,
+    #[command(flatten)]
+    namespace: NamespaceOption,
+}
+
+/// An object and the namespace that it is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Located {
+    /// Which object.
+    pub(crate) target: Target,
+    /// Its namespace.
+    pub(crate) namespace: String,
+}
+
+impl Located {
+    /// Where it is in the API.
+    pub(crate) fn address(&self) -> Address<'_> {
+        self.target.address(&self.namespace)
+    }
+
+    /// What tells it from all others.
+    pub(crate) fn key(&self) -> String {
+        format!("{}/{}", self.namespace, self.target)
+    }
+}
+
+impl Games {
+    /// The games that are meant, each once.
+    pub(crate) async fn find(&self, client: &Client) -> Result<Vec<Located>, Failure> {
+        let meant = self.namespace.meant(client);
+        let mut found = Vec::new();
+        if self.games.is_empty() {
+            let within = (!self.all_namespaces).then_some(meant.as_str());
+            for game in client.list(Kind::Game, within, self.selector.as_deref()).await? {
+                let target = Target { kind: Kind::Game, name: game.name().to_owned() };
+                found.push(Located { target, namespace: game.namespace().unwrap_or(&meant).to_owned() });
+            }
+            if found.is_empty() {
+                remark("no games found");
+            }
+        }
+        for GameTarget(target) in &self.games {
+            let located = Located { target: target.clone(), namespace: meant.clone() };
+            if !found.contains(&located) {
+                found.push(located);
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -18,6 +18,7 @@ pub mod spec;
 pub mod status;
 pub mod turn;
 pub mod version;
+pub mod wall_time;
 
 pub use backup::{Backup, BackupReason, NewBackup};
 pub use id::{

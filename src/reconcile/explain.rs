@@ -1,5 +1,6 @@
 //! A plan in words: what should be, what is, what would be done now and why, and what follows.
 
+mod turns;
 mod words;
 
 use jiff::Timestamp;
@@ -14,6 +15,8 @@ use super::observed::Observation;
 use super::plan::plan;
 use super::policy::Policy;
 use super::step::{Planned, Step, Wait};
+
+pub use turns::TurnOutlook;
 
 /// What a game's plan comes to, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -61,6 +64,9 @@ pub struct Explanation {
     pub failures: u32,
     /// Nothing is left to do for this generation.
     pub settled: bool,
+    /// Which turn comes next; absent if the game goes, or its spec cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<TurnOutlook>,
 }
 
 /// One thing that is so.
@@ -72,7 +78,7 @@ pub struct Fact {
     pub is: String,
 }
 
-/// What forbids to touch a game, and the way out.
+/// What forbids to touch a game or to have a turn, and the way out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Guard {
@@ -143,6 +149,7 @@ pub fn explain(
     let waits =
         planned.waiting_on.iter().filter(|wait| **wait != Wait::Work && !(settled && **wait == Wait::Engine));
     let backs_off = planned.waiting_on.contains(&Wait::NextAttempt);
+    let guard = words::guard(shown, observation);
     Explanation {
         summary: words::summary(desired, shown, &planned, settled),
         phase: shown.phase,
@@ -152,7 +159,8 @@ pub fn explain(
         observed_generation: record.observed_generation,
         desired: words::desired(desired),
         observed: words::observed(shown, observation),
-        guard: words::guard(shown, observation),
+        turns: turns::outlook(desired, shown, observation, guard.clone()),
+        guard,
         steps: planned.steps.iter().map(ShownStep::from).collect(),
         afterwards: afterwards.into_iter().map(ShownStep::from).collect(),
         disruption,

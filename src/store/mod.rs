@@ -17,7 +17,10 @@ mod feed;
 mod forecast;
 pub mod history;
 mod lease;
+mod ledger;
 mod lock;
+mod lookup;
+mod moment;
 mod open;
 mod operations;
 mod orphans;
@@ -29,6 +32,7 @@ pub mod recorder;
 mod records;
 mod registry;
 mod reports;
+mod seats;
 mod tombstones;
 mod turns;
 pub mod version_records;
@@ -40,7 +44,10 @@ pub use copy::{CopyError, Counted};
 pub use desired::{Author, Conflict, Preconditions, RowVersion, StoredGame, WriteError, Written};
 pub use examine::Examined;
 pub use lease::{LEASE, Lead, Taken};
+pub use ledger::{SlotFilter, StoredSlot, StoredTurn, TurnFilter};
 pub use lock::LockError;
+pub use lookup::GameFilter;
+pub use moment::{SpecThen, StoredChange, StoredMoment, StoredSnapshot};
 pub use open::OpenError;
 pub use operations::{
     EventFilter, GameOperation, ObjectEvent, OperationFilter, StoredEvent, StoredOperation,
@@ -48,6 +55,7 @@ pub use operations::{
 pub use outbox::NewLobbyEvent;
 pub use place::{DEFAULT_SCHEMA, Migrations, Place, PlaceError};
 pub use recorder::{Recorder, Recording};
+pub use seats::{Player, PlayerStats, Seat, SeatRefusal};
 pub use versions::StoredVersion;
 
 use std::sync::Arc;

@@ -88,6 +88,8 @@ pub struct OperationFilter {
     pub game: Option<GameId>,
     /// Those that serve this generation.
     pub generation: Option<i64>,
+    /// Those that do this: `start`, `heal` …
+    pub op: Option<String>,
 }
 
 /// An event with what it is about.
@@ -160,6 +162,9 @@ impl Store {
         }
         if let Some(generation) = filter.generation {
             query = query.filter(operation_log::Column::Generation.eq(generation));
+        }
+        if let Some(op) = &filter.op {
+            query = query.filter(operation_log::Column::Op.eq(op));
         }
         let rows = query.all(&self.db).await?;
         let named: Vec<(DbUuid, String, String)> = runtime_records::Entity::find()
@@ -238,7 +243,7 @@ impl Store {
     }
 }
 
-fn to_object_event(row: events::Model) -> ObjectEvent {
+pub(super) fn to_object_event(row: events::Model) -> ObjectEvent {
     ObjectEvent {
         namespace: row.namespace,
         kind: row.kind,
@@ -256,7 +261,7 @@ fn to_object_event(row: events::Model) -> ObjectEvent {
     }
 }
 
-fn to_operation(row: operation_log::Model) -> StoredOperation {
+pub(super) fn to_operation(row: operation_log::Model) -> StoredOperation {
     StoredOperation {
         id: OperationId(row.operation_id.0),
         game: GameId(row.game_id.0),

@@ -10,7 +10,9 @@ mod history;
 mod logs;
 mod orphans;
 mod outbox;
+mod players;
 mod refusals;
+mod turns;
 mod versions;
 mod world;
 

@@ -16,6 +16,8 @@ use gamekeeper::runtime::docker::{DockerRuntime, Settings};
 use gamekeeper::store::Store;
 use prometheus_client::registry::Registry;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+use sea_orm::sqlx::{self, ConnectOptions, Connection, SqliteConnection};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -116,6 +118,17 @@ impl World {
     /// A request without a token.
     pub(crate) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("https://{}{path}", self.address))
+    }
+
+    /// What a lobby or a person does: SQL by a connection of their own.
+    pub(crate) async fn sql(&self, statements: &str) {
+        let options = SqliteConnectOptions::new()
+            .filename(self.directory.path().join("gamekeeper.db"))
+            .busy_timeout(Duration::from_secs(10))
+            .disable_statement_logging();
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -9,6 +9,7 @@ mod controller;
 mod offline;
 mod orphans;
 mod outbox;
+mod turns;
 mod unblocking;
 mod waiting;
 mod world;

@@ -47,6 +47,9 @@ async fn what_was_computed_from_an_older_spec_does_not_count() {
     assert_eq!(ran.code, 5, "{ran:?}");
     world.record("andromeda", Phase::Running, ConditionStatus::True).await;
     world.run(&["wait", "andromeda", "--timeout", "5s"]).await.ok();
+    let chosen = world.run(&["wait", "-l", "season=7", "--timeout", "5s"]).await.ok();
+    assert_eq!(chosen, "game/andromeda condition met\n");
+    assert_eq!(world.run(&["wait", "andromeda", "-l", "season=7"]).await.code, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

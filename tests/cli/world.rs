@@ -205,6 +205,11 @@ impl World {
             .unwrap();
     }
 
+    /// Writes what a controller would.
+    pub(crate) async fn written(&self, recording: Recording) {
+        self.recorder.record(recording).await.unwrap();
+    }
+
     pub(crate) async fn recording(&self, name: &str, phase: Phase, ready: ConditionStatus) -> Recording {
         let game = self.store.game("default", name).await.unwrap().unwrap();
         let generation = game.manifest.metadata.generation.unwrap();

@@ -22,6 +22,7 @@ mod quiet;
 mod starting;
 mod stopping;
 mod telling;
+mod turn_commands;
 mod turns;
 mod turns_lag;
 mod unreadable;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CONTROLLERS, ENGINE_VERSIONS, GAMES, OUTBOX};
+use super::{CONTROLLERS, ENGINE_VERSIONS, GAMES, OUTBOX, PLAYER_MAPPINGS, TURN_SLOTS, TURNS};
 use crate::game::manifest::{API_VERSION, GROUP};
 
 /// The version of Kubernetes' API whose shapes are spoken.
@@ -75,6 +75,10 @@ pub fn group_resources() -> Value {
                 "namespaced": true, "verbs": ["create"],
             },
             {
+                "name": format!("{}/moment", GAMES.plural), "singularName": "", "kind": "Moment",
+                "namespaced": true, "verbs": ["get"],
+            },
+            {
                 "name": ENGINE_VERSIONS.plural, "singularName": "engineversion", "kind": ENGINE_VERSIONS.kind,
                 "namespaced": false, "verbs": WRITABLE, "shortNames": ["gmv"],
             },
@@ -93,6 +97,18 @@ pub fn group_resources() -> Value {
             {
                 "name": "operations", "singularName": "operation", "kind": "Operation", "namespaced": true,
                 "verbs": ["list"],
+            },
+            {
+                "name": TURNS.plural, "singularName": "turn", "kind": TURNS.kind, "namespaced": true,
+                "verbs": ["get", "list"],
+            },
+            {
+                "name": TURN_SLOTS.plural, "singularName": "turnslot", "kind": TURN_SLOTS.kind,
+                "namespaced": true, "verbs": ["get", "list"],
+            },
+            {
+                "name": PLAYER_MAPPINGS.plural, "singularName": "playermapping", "kind": PLAYER_MAPPINGS.kind,
+                "namespaced": true, "verbs": ["get", "list"],
             },
             {
                 "name": OUTBOX.plural, "singularName": "outboxevent", "kind": OUTBOX.kind, "namespaced": true,

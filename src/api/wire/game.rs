@@ -133,6 +133,8 @@ pub struct GameStatus {
     pub waiting_on: Vec<String>,
     /// The restart request that was taken up last.
     pub observed_restart_generation: i64,
+    /// The forced turn that was taken up last: begun, or refused.
+    pub observed_force_turn_generation: i64,
     /// The operation under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationReference>,
@@ -190,7 +192,7 @@ impl From<Record> for GameStatus {
             reason,
             message,
             observed_generation,
-            observed_requests: Requests { restart, force_turn: _, patch: _, restore: _, unblock: _ },
+            observed_requests: Requests { restart, force_turn, patch: _, restore: _, unblock: _ },
             observed_membership_revision: _,
             container,
             container_started_at,
@@ -271,6 +273,7 @@ impl From<Record> for GameStatus {
             next_turn_at,
             waiting_on,
             observed_restart_generation: restart,
+            observed_force_turn_generation: force_turn,
             operation: operation.map(OperationReference::from),
         }
     }

@@ -1,5 +1,6 @@
-//! Lists.
+//! Lists, and the identity of what is only ever listed: things that happened.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -24,6 +25,19 @@ pub struct ListMeta {
     /// Moves with every change of desired state.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub resource_version: String,
+}
+
+/// The identity of something that happened to a game.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryMeta {
+    /// What tells it from all others.
+    pub name: String,
+    /// The namespace of its game.
+    pub namespace: String,
+    /// When it happened, or began.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub creation_timestamp: Timestamp,
 }
 
 impl<T> List<T> {

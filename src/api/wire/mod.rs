@@ -6,9 +6,12 @@ mod event;
 mod explanation;
 mod game;
 mod list;
+mod moment;
 mod operation;
 mod outbox;
+mod player;
 mod status;
+mod turn;
 mod version;
 
 pub use controller::{
@@ -19,10 +22,14 @@ pub use discovery::{api_groups, api_versions, core_resources, group, group_resou
 pub use event::{Event, ObjectReference};
 pub use explanation::{ExplanationMeta, ExplanationObject};
 pub use game::{EndpointsStatus, GameObject, GameStatus, LastExit, OperationReference};
-pub use list::{List, ListMeta};
-pub use operation::{Operation, OperationMeta, OperationSpec, OperationStatus};
+pub use list::{HistoryMeta, List, ListMeta};
+pub use moment::{EngineSaid, GameChange, MomentObject, SpecState};
+pub(in crate::api) use operation::camel;
+pub use operation::{Operation, OperationSpec, OperationStatus};
 pub use outbox::OutboxEventObject;
+pub use player::PlayerMappingObject;
 pub use status::{Cause, Details, Status};
+pub use turn::{TurnObject, TurnSlotObject};
 pub use version::EngineVersionObject;
 
 /// A kind of object, as paths and messages name it.
@@ -46,6 +53,13 @@ pub const CONTROLLERS: Resource =
     Resource { group: "gamekeeper.dev", plural: "controllers", kind: crate::game::controller::KIND };
 /// What the lobby is told.
 pub const OUTBOX: Resource = Resource { group: "gamekeeper.dev", plural: "outbox", kind: "OutboxEvent" };
+/// The ledger of turns.
+pub const TURNS: Resource = Resource { group: "gamekeeper.dev", plural: "turns", kind: "Turn" };
+/// What became of slots.
+pub const TURN_SLOTS: Resource = Resource { group: "gamekeeper.dev", plural: "turnslots", kind: "TurnSlot" };
+/// Who is which player of the engine.
+pub const PLAYER_MAPPINGS: Resource =
+    Resource { group: "gamekeeper.dev", plural: "playermappings", kind: "PlayerMapping" };
 /// The engines' containers.
 pub const PODS: Resource = Resource { group: "", plural: "pods", kind: "Pod" };
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::HistoryMeta;
 use crate::game::manifest::API_VERSION;
 use crate::store::{GameOperation, StoredOperation};
 
@@ -16,24 +17,11 @@ pub struct Operation {
     /// `Operation`.
     pub kind: String,
     /// Its identity.
-    pub metadata: OperationMeta,
+    pub metadata: HistoryMeta,
     /// What it is.
     pub spec: OperationSpec,
     /// How far it is.
     pub status: OperationStatus,
-}
-
-/// The identity of an operation.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct OperationMeta {
-    /// Its id.
-    pub name: String,
-    /// The namespace of its game.
-    pub namespace: String,
-    /// When it began.
-    #[schemars(with = "String", extend("format" = "date-time"))]
-    pub creation_timestamp: Timestamp,
 }
 
 /// What an operation is.
@@ -104,7 +92,7 @@ impl From<GameOperation> for Operation {
         Self {
             api_version: API_VERSION.into(),
             kind: "Operation".into(),
-            metadata: OperationMeta { name: id.to_string(), namespace, creation_timestamp: created_at },
+            metadata: HistoryMeta { name: id.to_string(), namespace, creation_timestamp: created_at },
             spec: OperationSpec {
                 game: name,
                 game_id: game.to_string(),
@@ -128,4 +116,9 @@ pub(super) fn capitalised(word: &str) -> String {
     characters
         .next()
         .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + characters.as_str())
+}
+
+/// A word of several parts (`rolled_back`) as the API has it (`RolledBack`).
+pub(in crate::api) fn camel(words: &str) -> String {
+    words.split('_').map(capitalised).collect()
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::OUTBOX;
+use super::{HistoryMeta, OUTBOX};
 use crate::game::manifest::API_VERSION;
 use crate::store::outbox::OutboxEvent;
 
@@ -18,24 +18,11 @@ pub struct OutboxEventObject {
     /// `OutboxEvent`.
     pub kind: String,
     /// Its identity.
-    pub metadata: OutboxEventMeta,
+    pub metadata: HistoryMeta,
     /// What it is.
     pub spec: OutboxEventSpec,
     /// How far it is.
     pub status: OutboxEventStatus,
-}
-
-/// The identity of an event.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct OutboxEventMeta {
-    /// Its id, the same at every delivery.
-    pub name: String,
-    /// The namespace of its game.
-    pub namespace: String,
-    /// When it happened.
-    #[schemars(with = "String", extend("format" = "date-time"))]
-    pub creation_timestamp: Timestamp,
 }
 
 /// What an event is.
@@ -102,7 +89,7 @@ impl From<OutboxEvent> for OutboxEventObject {
         Self {
             api_version: API_VERSION.into(),
             kind: OUTBOX.kind.into(),
-            metadata: OutboxEventMeta { name: event.to_string(), namespace, creation_timestamp: occurred_at },
+            metadata: HistoryMeta { name: event.to_string(), namespace, creation_timestamp: occurred_at },
             spec: OutboxEventSpec {
                 game: name,
                 game_id: game.to_string(),

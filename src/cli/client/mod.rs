@@ -23,6 +23,8 @@ pub(crate) use kind::Kind;
 pub(crate) use kubeconfig::{Access, Whereabouts};
 pub(crate) use object::Object;
 
+use crate::game::operation::OperationKind;
+
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(30);
 /// What kubectl asks for at a time.
@@ -163,11 +165,15 @@ impl Client {
         &self,
         game: Address<'_>,
         generation: Option<i64>,
+        op: Option<OperationKind>,
         limit: usize,
     ) -> Result<Vec<Object>, ClientError> {
         let mut selector = format!("spec.game={}", game.name);
         if let Some(generation) = generation {
             selector.push_str(&format!(",spec.generation={generation}"));
+        }
+        if let Some(op) = op {
+            selector.push_str(&format!(",spec.op={}", op.as_row()));
         }
         let path = ["apis/gamekeeper.dev/v1/namespaces", game.namespace, "operations"].join("/");
         let query = vec![("fieldSelector", selector), ("limit", limit.to_string())];

@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use super::{Address, Client, ClientError, Object, Writing};
 
+/// More play in no game.
+const PLAYERS: usize = 5_000;
+
 const CONTROLLER: &str = "apis/gamekeeper.dev/v1/controllers/gamekeeper";
 
 impl Client {
@@ -37,6 +40,38 @@ impl Client {
     /// What the controller would do about a game now, and why.
     pub(crate) async fn explain(&self, game: Address<'_>) -> Result<Object, ClientError> {
         self.json(Method::GET, self.url(&[&game.path(), "explain"].join("/"), &[]), None).await
+    }
+
+    /// What was decided about a game at a time, and why.
+    pub(crate) async fn moment(&self, game: Address<'_>, at: &str) -> Result<Object, ClientError> {
+        let url = self.url(&[&game.path(), "moment"].join("/"), &[("at", at.to_owned())]);
+        self.json(Method::GET, url, None).await
+    }
+
+    /// A game's turns, newest first.
+    pub(crate) async fn turns(&self, game: Address<'_>, limit: usize) -> Result<Vec<Object>, ClientError> {
+        self.history(game, "turns", limit).await
+    }
+
+    /// What became of a game's slots, newest first.
+    pub(crate) async fn slots(&self, game: Address<'_>, limit: usize) -> Result<Vec<Object>, ClientError> {
+        self.history(game, "turnslots", limit).await
+    }
+
+    /// Who plays or played in a game.
+    pub(crate) async fn players(&self, game: Address<'_>) -> Result<Vec<Object>, ClientError> {
+        self.history(game, "playermappings", PLAYERS).await
+    }
+
+    async fn history(
+        &self,
+        game: Address<'_>,
+        plural: &str,
+        limit: usize,
+    ) -> Result<Vec<Object>, ClientError> {
+        let path = ["apis/gamekeeper.dev/v1/namespaces", game.namespace, plural].join("/");
+        let selector = format!("spec.game={}", game.name);
+        self.pages(&path, vec![("fieldSelector", selector), ("limit", limit.to_string())], Some(limit)).await
     }
 
     /// What it would do if this were applied: a game, or a list of it and engine versions.

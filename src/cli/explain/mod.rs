@@ -1,5 +1,6 @@
 //! `gamekeeper explain`: why a game is as it is, and what happens next.
 
+mod moment;
 mod text;
 
 use std::time::Duration;
@@ -27,11 +28,18 @@ const LOG_BYTES: usize = 64 << 10;
 ///
 /// What should be and what is, what forbids to touch it and the way out, the steps that the controller
 /// would take now and why, what follows, what it waits on, the last operations, and what the engine
-/// wrote last. Nothing is changed by asking.
+/// wrote last; which turn comes next, and what stands in its way. Nothing is changed by asking.
+///
+/// With --at: what was decided at that time and why, what should have been, what was under way, and what
+/// changed around it; of a game that is gone too. A time is written in full, 2026-11-23T18:00:00Z
+/// (RFC 3339), or by the clock in the game's time zone: "2026-11-23 18:00", or 18:00 for the last time
+/// it was.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   gamekeeper explain andromeda
   gamekeeper explain game/andromeda game/orion
+  gamekeeper explain andromeda --at 18:00
+  gamekeeper explain andromeda --at \"2026-11-23 18:00\"
   gamekeeper explain andromeda -o json")]
 pub(crate) struct ExplainArgs {
     /// The games: NAME or game/NAME
@@ -39,6 +47,9 @@ pub(crate) struct ExplainArgs {
     games: Vec<GameTarget>,
     #[command(flatten)]
     namespace: NamespaceOption,
+    /// What was decided then, and why [default: what is, and what comes next]
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
     /// The controller's answer as JSON or YAML, or the games' names
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<ChangeFormat>,
@@ -52,17 +63,24 @@ pub(crate) async fn run(args: ExplainArgs, place: &Whereabouts) -> Result<(), Fa
     let mut explained = Vec::new();
     for (index, GameTarget(target)) in args.games.iter().enumerate() {
         let address = target.address(&namespace);
-        let asked = client.explain(address).await.map_err(|error| Failure::from(error).of(target));
+        let asked = match &args.at {
+            Some(at) => client.moment(address, at).await,
+            None => client.explain(address).await,
+        };
+        let asked = asked.map_err(|error| Failure::from(error).of(target));
+        let between = if index == 0 { "" } else { "\n\n" };
         let told = match (asked, args.output) {
             (Err(failure), _) => Err(failure),
             (Ok(explanation), Some(_)) => {
                 explained.push((target.clone(), explanation));
                 Ok(())
             }
-            (Ok(explanation), None) => known(&client, target, address, explanation).await.and_then(|known| {
-                let between = if index == 0 { "" } else { "\n\n" };
-                say(&format!("{between}{}", text::whole(&known, Timestamp::now())))
-            }),
+            (Ok(moment), None) if args.at.is_some() => {
+                say(&format!("{between}{}", moment::whole(&target.to_string(), &moment)))
+            }
+            (Ok(explanation), None) => known(&client, target, address, explanation)
+                .await
+                .and_then(|known| say(&format!("{between}{}", text::whole(&known, Timestamp::now())))),
         };
         tally.note(told)?;
     }
@@ -89,7 +107,7 @@ async fn known(
 ) -> Result<Known, Failure> {
     // A game whose row is gone is explained too.
     let game = client.find(address).await?;
-    let operations = client.operations(address, None, OPERATIONS).await?;
+    let operations = client.operations(address, None, None, OPERATIONS).await?;
     let log = match &game {
         Some(game) => log(client, address, game).await,
         None => None,

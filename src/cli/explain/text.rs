@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::cli::client::Object;
 use crate::cli::ops;
@@ -53,6 +54,7 @@ pub(super) fn whole(Known { name, explanation, operations, log }: &Known, now: T
     section(&mut text, "In the background", &said(explanation, "/workingOn"));
     section(&mut text, "Waiting on", &bullets(explanation));
     section(&mut text, "Next", &times(explanation, now));
+    section(&mut text, "Turns", &turns(explanation, now));
     let plays = if guarded(explanation) {
         "For whoever plays, once it is no longer left alone"
     } else {
@@ -179,6 +181,47 @@ fn times(explanation: &Object, now: Timestamp) -> String {
     text
 }
 
+/// Which turn comes next, and what stands in its way.
+fn turns(explanation: &Object, now: Timestamp) -> String {
+    let Some(turns) = part(explanation, "turns") else { return String::new() };
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:<10} {value}");
+    };
+    match turns.text("/schedule") {
+        Some(schedule) => line("schedule", format!("{} ({})", clean(schedule), said(&turns, "/timeZone"))),
+        None => line("schedule", "none: a turn comes when `gamekeeper force-turn` asks for it".into()),
+    }
+    if let Some(slot) = turns.time("/nextSlot") {
+        let zone = zone(turns.text("/timeZone").unwrap_or_default());
+        let number = turns.number("/nextTurn").map(|number| format!(", turn {number}")).unwrap_or_default();
+        let wait = short_span(slot.duration_since(now));
+        line("next slot", format!("in {wait} ({}){number}", clock(slot, &zone)));
+    }
+    if turns.flag("/requested").unwrap_or_default() {
+        line("asked for", "a turn now; it has not begun".into());
+    }
+    let obstacles: Vec<_> = turns.list("/obstacles").iter().cloned().map(Object).collect();
+    if !obstacles.is_empty() {
+        let _ = writeln!(text, "in its way:");
+    }
+    for obstacle in &obstacles {
+        let _ = writeln!(text, "- {}: {}", said(obstacle, "/reason"), said(obstacle, "/message"));
+        let _ = writeln!(text, "  -> {}", said(obstacle, "/wayOut"));
+    }
+    text
+}
+
+/// A zone by its name, UTC if nobody knows it.
+pub(super) fn zone(name: &str) -> TimeZone {
+    TimeZone::get(name).unwrap_or(TimeZone::UTC)
+}
+
+/// A time as the clocks in a zone show it.
+pub(super) fn clock(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%F %T %Z").to_string()
+}
+
 /// A time as people count, and as clocks do.
 fn when(at: Timestamp, now: Timestamp) -> String {
     let shown = Timestamp::from_second(at.as_second()).unwrap_or(at);
@@ -202,7 +245,7 @@ fn disruption(explanation: &Object) -> &'static str {
 }
 
 /// A heading and what stands below it, unless that is nothing.
-fn section(text: &mut String, heading: &str, body: &str) {
+pub(super) fn section(text: &mut String, heading: &str, body: &str) {
     if body.trim().is_empty() {
         return;
     }
@@ -217,12 +260,12 @@ fn guarded(explanation: &Object) -> bool {
     part(explanation, "guard").is_some()
 }
 
-fn part(explanation: &Object, name: &str) -> Option<Object> {
+pub(super) fn part(explanation: &Object, name: &str) -> Option<Object> {
     explanation.0.get(name).filter(|part| part.is_object()).cloned().map(Object)
 }
 
 /// The text at this place, safe to show.
-fn said(object: &Object, at: &str) -> String {
+pub(super) fn said(object: &Object, at: &str) -> String {
     clean(object.text(at).unwrap_or_default())
 }
 

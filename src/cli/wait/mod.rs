@@ -26,7 +26,7 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(1);
 /// others their phase, reason and message, and exits with 5. A game that does not exist (any more)
 /// is not waited for: 3, except with --for=delete, where it is what was waited for.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("which").required(true).args(["targets", "all"]))]
+#[command(group = ArgGroup::new("which").required(true).multiple(true).args(["targets", "all", "selector"]))]
 #[command(after_long_help = "Examples:
   gamekeeper wait game/andromeda --for=condition=Ready
   gamekeeper wait --all --for=condition=Ready --timeout 2m
@@ -38,13 +38,13 @@ pub(crate) struct WaitArgs {
     #[arg(value_name = "GAME")]
     targets: Vec<Target>,
     /// All games that there are now
-    #[arg(long)]
+    #[arg(long, conflicts_with = "targets")]
     all: bool,
-    /// Only games with these labels: season=7,team!=a
-    #[arg(short = 'l', long, value_name = "LABELS", requires = "all")]
+    /// All games with these labels: season=7,team!=a
+    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "targets")]
     selector: Option<String>,
     /// The games of all namespaces
-    #[arg(short = 'A', long, requires = "all", conflicts_with = "namespace")]
+    #[arg(short = 'A', long, conflicts_with_all = ["namespace", "targets"])]
     all_namespaces: bool,
     #[command(flatten)]
     namespace: NamespaceOption,
@@ -96,6 +96,16 @@ impl Awaited {
         }
     }
 
+    /// What tells it from all others.
+    pub(crate) fn key(&self) -> String {
+        format!("{}/{}", self.namespace, self.target)
+    }
+
+    /// The generation that was made, where one was.
+    pub(crate) fn generation(&self) -> i64 {
+        self.generation
+    }
+
     fn shown(&self) -> String {
         self.target.to_string()
     }
@@ -123,7 +133,7 @@ pub(crate) async fn run(args: WaitArgs, place: &Whereabouts) -> Result<(), Failu
     }
     let client = Client::new(place)?;
     let namespace = args.namespace.meant(&client);
-    let awaited: Vec<Awaited> = if args.all {
+    let awaited: Vec<Awaited> = if args.targets.is_empty() {
         let within = (!args.all_namespaces).then_some(namespace.as_str());
         let games = client.list(Kind::Game, within, args.selector.as_deref()).await?;
         let awaited = |game: &Object| {

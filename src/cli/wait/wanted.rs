@@ -20,6 +20,14 @@ pub(crate) enum Wanted {
     },
     /// The game is in this phase, computed from the newest spec.
     Phase(Phase),
+    /// The pause is acknowledged, or there is no engine that could have a turn.
+    Paused,
+    /// It is no longer paused.
+    Resumed,
+    /// The controller has looked at the newest spec.
+    TakenUp,
+    /// The forced turn that was asked for last has begun, or was refused.
+    TurnTakenUp,
     /// The object is gone.
     Deleted,
 }
@@ -40,6 +48,22 @@ impl Wanted {
             Self::Phase(phase) => {
                 object.text("/status/phase") == Some(&format!("{phase:?}"))
                     && fresh(object.number("/status/observedGeneration"))
+            }
+            Self::Paused => {
+                let idle = matches!(object.text("/status/phase"), Some("Stopped" | "Finished"));
+                (idle || object.time("/status/pausedAt").is_some()) && Self::TakenUp.holds(object, generation)
+            }
+            Self::Resumed => {
+                object.time("/status/pausedAt").is_none() && Self::TakenUp.holds(object, generation)
+            }
+            Self::TakenUp => {
+                let seen = object.number("/status/observedGeneration");
+                seen.is_some_and(|seen| seen >= generation)
+            }
+            Self::TurnTakenUp => {
+                let asked = object.number("/spec/forceTurnGeneration").unwrap_or_default();
+                let taken = object.number("/status/observedForceTurnGeneration");
+                taken.is_some_and(|taken| taken >= asked)
             }
             Self::Condition { kind, status } => object.condition(kind).is_some_and(|condition| {
                 condition.text("/status") == Some(status) && fresh(condition.number("/observedGeneration"))
@@ -91,6 +115,10 @@ impl fmt::Display for Wanted {
             Self::Condition { kind, status } if status == "True" => write!(f, "condition={kind}"),
             Self::Condition { kind, status } => write!(f, "condition={kind}={status}"),
             Self::Phase(phase) => write!(f, "phase={phase:?}"),
+            Self::Paused => f.write_str("the pause to be acknowledged"),
+            Self::Resumed => f.write_str("the pause to end"),
+            Self::TakenUp => f.write_str("the controller to take it up"),
+            Self::TurnTakenUp => f.write_str("the turn to begin"),
             Self::Deleted => f.write_str("delete"),
         }
     }
@@ -147,7 +175,33 @@ mod tests {
             assert!(!wanted.holds(&game(3), 0));
             assert!(!wanted.holds(&game(2), 3));
         }
+        for wanted in [Wanted::Paused, Wanted::TakenUp] {
+            assert!(wanted.holds(&game(2), 0) && !wanted.holds(&game(3), 0), "{wanted}");
+        }
         assert!(!Wanted::Phase(Phase::Running).holds(&game(2), 0));
         assert!(!Wanted::Deleted.holds(&game(2), 0));
+    }
+
+    #[test]
+    fn a_pause_is_over_or_not_as_the_controller_says() {
+        let game =
+            |status: serde_json::Value| Object(json!({ "metadata": { "generation": 2 }, "status": status }));
+        let at = "2026-11-23T18:00:00Z";
+        let paused = game(json!({ "phase": "Running", "observedGeneration": 2, "pausedAt": at }));
+        assert!(Wanted::Paused.holds(&paused, 0) && !Wanted::Resumed.holds(&paused, 0));
+        let running = game(json!({ "phase": "Running", "observedGeneration": 2 }));
+        assert!(!Wanted::Paused.holds(&running, 0) && Wanted::Resumed.holds(&running, 0));
+        let unseen = game(json!({ "phase": "Running", "observedGeneration": 1 }));
+        assert!(!Wanted::Resumed.holds(&unseen, 0) && !Wanted::TakenUp.holds(&Object(json!({})), 1));
+    }
+
+    #[test]
+    fn a_forced_turn_is_taken_up_by_its_count() {
+        let game = |taken: i64| {
+            Object(json!({
+                "spec": { "forceTurnGeneration": 3 }, "status": { "observedForceTurnGeneration": taken },
+            }))
+        };
+        assert!(Wanted::TurnTakenUp.holds(&game(3), 9) && !Wanted::TurnTakenUp.holds(&game(2), 0));
     }
 }

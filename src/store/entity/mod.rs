@@ -9,6 +9,7 @@ pub mod controller_spec;
 pub mod desired_feed;
 pub mod engine_versions;
 pub mod events;
+pub mod game_changes;
 pub mod game_tombstones;
 pub mod games;
 pub mod instance;

@@ -125,7 +125,7 @@ fn arrived() -> Condition {
 }
 
 /// The namespaces and names of these games.
-async fn names(
+pub(super) async fn names(
     db: &impl ConnectionTrait,
     games: impl IntoIterator<Item = DbUuid>,
 ) -> Result<HashMap<DbUuid, (String, String)>, StoreError> {

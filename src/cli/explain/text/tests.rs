@@ -1,4 +1,4 @@
-//! Twelve situations as people meet them: the planner's own answers, from a model of the world, as
+//! Thirteen situations as people meet them: the planner's own answers, from a model of the world, as
 //! they are read on a terminal.
 
 use std::time::Duration;
@@ -133,6 +133,22 @@ fn stopped() {
     world.converge();
     let operations = vec![operation(&world, "stop", "Succeeded", "it should be stopped", None)];
     expect("stopped", &world, explained(&world), operations, None);
+}
+
+#[test]
+fn paused_and_put_off_with_a_turn_asked_for() {
+    let mut world = World::running();
+    let until = world.now.checked_add(jiff::SignedDuration::from_hours(12)).unwrap();
+    world.change(|desired| {
+        let turns = &mut desired.spec.as_mut().unwrap().turns;
+        turns.schedule = Some("0 18 * * *".into());
+        turns.time_zone = "Europe/Berlin".into();
+        turns.not_before = Some(until);
+        desired.paused = true;
+        desired.requests.force_turn += 1;
+    });
+    world.converge();
+    expect("paused", &world, explained(&world), Vec::new(), None);
 }
 
 #[test]

@@ -1,0 +1,134 @@
+//! The ledger of turns and the fates of slots: history, which outlives its games.
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+
+use super::Shared;
+use super::error::ApiError;
+use super::request::{Names, Parameters};
+use super::select::ListParameters;
+use super::wire::{List, Resource, TURN_SLOTS, TURNS, TurnObject, TurnSlotObject};
+use crate::game::GameId;
+use crate::game::manifest::API_VERSION;
+use crate::store::{GameFilter, SlotFilter, TurnFilter};
+
+const TURN_FIELDS: [&str; 6] =
+    ["spec.game", "spec.gameId", "spec.timeline", "spec.number", "status.phase", "metadata.namespace"];
+const SLOT_FIELDS: [&str; 5] =
+    ["spec.game", "spec.gameId", "spec.timeline", "status.decision", "metadata.namespace"];
+
+/// The database's words.
+const STATES: [&str; 6] = ["pending", "dispatched", "done", "failed", "abandoned", "rolled_back"];
+const DECISIONS: [&str; 5] = ["fired", "coalesced", "skipped", "deferred", "consumed"];
+
+/// How many are told where no limit is given, and at most: the latest, newest first.
+const USUAL: u64 = 50;
+const MOST: u64 = 1_000;
+
+/// `GET …/turns` of all namespaces.
+pub(super) async fn list_all(
+    State(shared): State<Shared>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Json<List<TurnObject>>, ApiError> {
+    list_some(&shared, None, &parameters).await
+}
+
+/// `GET …/namespaces/{ns}/turns`.
+pub(super) async fn list(
+    State(shared): State<Shared>,
+    Names(namespace): Names<String>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Json<List<TurnObject>>, ApiError> {
+    list_some(&shared, Some(namespace), &parameters).await
+}
+
+/// `GET …/namespaces/{ns}/turns/{name}`.
+pub(super) async fn get(
+    State(shared): State<Shared>,
+    Names((namespace, name)): Names<(String, String)>,
+) -> Result<Json<TurnObject>, ApiError> {
+    let (game, timeline, number) = numbered(TURNS, &name)?;
+    let of = GameFilter { namespace: Some(namespace), name: None, game: Some(game) };
+    let filter = TurnFilter { of, timeline: Some(timeline), number: Some(number), ..TurnFilter::default() };
+    let found = shared.api.store.find_turns(&filter, 1).await?.pop();
+    found.map(|turn| Json(turn.into())).ok_or(ApiError::NotFound { resource: TURNS, name })
+}
+
+/// `GET …/turnslots` of all namespaces.
+pub(super) async fn list_all_slots(
+    State(shared): State<Shared>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Json<List<TurnSlotObject>>, ApiError> {
+    list_some_slots(&shared, None, &parameters).await
+}
+
+/// `GET …/namespaces/{ns}/turnslots`.
+pub(super) async fn list_slots(
+    State(shared): State<Shared>,
+    Names(namespace): Names<String>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Json<List<TurnSlotObject>>, ApiError> {
+    list_some_slots(&shared, Some(namespace), &parameters).await
+}
+
+/// `GET …/namespaces/{ns}/turnslots/{name}`.
+pub(super) async fn get_slot(
+    State(shared): State<Shared>,
+    Names((namespace, name)): Names<(String, String)>,
+) -> Result<Json<TurnSlotObject>, ApiError> {
+    let (game, timeline, second) = numbered(TURN_SLOTS, &name)?;
+    let not_found = || ApiError::NotFound { resource: TURN_SLOTS, name: name.clone() };
+    let slot = Timestamp::from_second(second).map_err(|_| not_found())?;
+    let of = GameFilter { namespace: Some(namespace), name: None, game: Some(game) };
+    let filter = SlotFilter { of, timeline: Some(timeline), slot: Some(slot), decision: None };
+    let found = shared.api.store.find_slots(&filter, 1).await?.pop();
+    found.map(|slot| Json(slot.into())).ok_or_else(not_found)
+}
+
+async fn list_some(
+    shared: &Shared,
+    namespace: Option<String>,
+    parameters: &ListParameters,
+) -> Result<Json<List<TurnObject>>, ApiError> {
+    let selection = parameters.selection(&TURN_FIELDS)?;
+    let filter = TurnFilter {
+        of: selection.games(namespace)?,
+        timeline: selection.whole("spec.timeline")?,
+        number: selection.whole("spec.number")?,
+        state: selection.word("status.phase", &STATES)?,
+    };
+    let version = shared.api.store.desired_seq().await?;
+    let found = shared.api.store.find_turns(&filter, parameters.limit(USUAL, MOST)?).await?;
+    let items = found.into_iter().map(TurnObject::from).collect();
+    Ok(Json(List::new(API_VERSION, TURNS.kind, version, items)))
+}
+
+async fn list_some_slots(
+    shared: &Shared,
+    namespace: Option<String>,
+    parameters: &ListParameters,
+) -> Result<Json<List<TurnSlotObject>>, ApiError> {
+    let selection = parameters.selection(&SLOT_FIELDS)?;
+    let filter = SlotFilter {
+        of: selection.games(namespace)?,
+        timeline: selection.whole("spec.timeline")?,
+        slot: None,
+        decision: selection.word("status.decision", &DECISIONS)?,
+    };
+    let version = shared.api.store.desired_seq().await?;
+    let found = shared.api.store.find_slots(&filter, parameters.limit(USUAL, MOST)?).await?;
+    let items = found.into_iter().map(TurnSlotObject::from).collect();
+    Ok(Json(List::new(API_VERSION, TURN_SLOTS.kind, version, items)))
+}
+
+/// Reads `GAME-ID.TIMELINE.NUMBER`; whatever else somebody asks for is not there.
+fn numbered(resource: Resource, name: &str) -> Result<(GameId, i64, i64), ApiError> {
+    let mut parts = name.split('.');
+    let mut read = || {
+        let (game, timeline, number) = (parts.next()?, parts.next()?, parts.next()?);
+        let numbered = (game.parse().ok()?, timeline.parse().ok()?, number.parse().ok()?);
+        parts.next().is_none().then_some(numbered)
+    };
+    read().ok_or_else(|| ApiError::NotFound { resource, name: name.chars().take(128).collect() })
+}
