@@ -16,8 +16,6 @@ use gamekeeper::runtime::docker::{DockerRuntime, Settings};
 use gamekeeper::store::Store;
 use prometheus_client::registry::Registry;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
-use sea_orm::sqlx::sqlite::SqliteConnectOptions;
-use sea_orm::sqlx::{self, ConnectOptions, Connection, SqliteConnection};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -33,8 +31,6 @@ pub(crate) const VERSIONS: &str = "/apis/gamekeeper.dev/v1/engineversions";
 /// A running server.
 pub(crate) struct World {
     pub(crate) directory: tempfile::TempDir,
-    /// Goes when the world does.
-    #[allow(dead_code, reason = "held, not read")]
     pub(crate) database: Database,
     pub(crate) instance: InstanceId,
     pub(crate) address: SocketAddr,
@@ -122,13 +118,7 @@ impl World {
 
     /// What a lobby or a person does: SQL by a connection of their own.
     pub(crate) async fn sql(&self, statements: &str) {
-        let options = SqliteConnectOptions::new()
-            .filename(self.directory.path().join("gamekeeper.db"))
-            .busy_timeout(Duration::from_secs(10))
-            .disable_statement_logging();
-        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+        self.database.sql(statements).await;
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

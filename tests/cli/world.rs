@@ -124,7 +124,7 @@ pub(crate) struct World {
     recorder: Recorder,
     questions: Option<Questions>,
     _server: DropGuard,
-    _database: Database,
+    pub(crate) database: Database,
 }
 
 impl World {
@@ -136,15 +136,7 @@ impl World {
         let epoch = store.take_lead("test").await.unwrap();
         let recorder = store.recorder(epoch).0;
         let questions = Some(questions);
-        Self {
-            files,
-            store,
-            controller,
-            recorder,
-            questions,
-            _database: database,
-            _server: shutdown.drop_guard(),
-        }
+        Self { files, store, controller, recorder, questions, database, _server: shutdown.drop_guard() }
     }
 
     /// With a version and a game, applied.

@@ -71,16 +71,14 @@ async fn a_patch_keeps_turn_players_and_files() {
     force(&world, &game, 1).await;
     set(&world, &game, "desired_status = 'running'").await;
     let before = files(&world.state_root().join(&game));
-    let players = format!(
-        "SELECT group_concat(user_id || engine_player_uuid) FROM player_mappings WHERE game_id = '{game}'"
-    );
-    let players_before: String = world.rows(&players).await[0].get(0);
+    let players = format!("SELECT user_id, engine_player_uuid FROM player_mappings WHERE game_id = '{game}'");
+    let players_before = world.rows(&players).await;
     set(&world, &game, "target_engine_version = '1.4.1', requested_by = 'ann', request_id = 'patch-1'").await;
     world.eventually("it is patched", async || version(&world, &game).await == "1.4.1").await;
     world.until(&game, "running", runs).await;
     assert_eq!(inspect(&game, "{{.Config.Image}}"), inspect(&game, "{{.Image}}"), "its image is pinned");
     assert_eq!(files(&world.state_root().join(&game)), before);
-    assert_eq!(world.rows(&players).await[0].get::<String>(0), players_before);
+    assert_eq!(world.rows(&players).await, players_before);
     force(&world, &game, 2).await;
     assert_eq!((generated(&world, &game), world.inits(&game)), (vec![1, 2], 1));
     let operations = world.operations(&game).await;

@@ -2,7 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod changes;
+mod chaos;
 mod leading;
+mod measured;
 mod migrating;
 mod moving;
 mod resilience;
@@ -14,6 +16,9 @@ mod cluster;
 #[path = "../support/database.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod database;
+#[path = "../support/meddler.rs"]
+#[allow(unreachable_pub, reason = "shared with other tests")]
+mod meddler;
 #[path = "../support/replica.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod replica;

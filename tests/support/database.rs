@@ -21,9 +21,22 @@ pub enum Database {
     Postgres { url: String, schema: String },
 }
 
-enum Client {
+/// A connection that stays.
+#[derive(Debug)]
+pub enum Client {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
+}
+
+impl Client {
+    pub async fn run(&mut self, statement: &str) {
+        let sql = raw_sql(AssertSqlSafe(statement.to_owned()));
+        match self {
+            Self::Sqlite(client) => sql.execute(client).await.map(drop),
+            Self::Postgres(client) => sql.execute(client).await.map(drop),
+        }
+        .unwrap();
+    }
 }
 
 impl Database {
@@ -95,19 +108,23 @@ impl Database {
         }
     }
 
-    async fn client(&self) -> Client {
-        match self {
+    pub async fn connected(&self) -> Client {
+        self.client().await.unwrap()
+    }
+
+    async fn client(&self) -> Result<Client, Error> {
+        Ok(match self {
             Self::Sqlite(path) => {
                 let options =
                     SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(10));
-                Client::Sqlite(options.disable_statement_logging().connect().await.unwrap())
+                Client::Sqlite(options.disable_statement_logging().connect().await?)
             }
             Self::Postgres { url, schema } => {
                 let options: PgConnectOptions = url.parse().unwrap();
                 let options = options.options([("search_path", schema.as_str())]);
-                Client::Postgres(options.disable_statement_logging().connect().await.unwrap())
+                Client::Postgres(options.disable_statement_logging().connect().await?)
             }
-        }
+        })
     }
 
     /// What a lobby or a person does: SQL by another process' connection.
@@ -118,7 +135,7 @@ impl Database {
     }
 
     pub async fn try_sql(&self, statement: &str) -> Result<(), Error> {
-        match self.client().await {
+        match self.client().await? {
             Client::Sqlite(mut client) => {
                 raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut client).await?;
                 client.close().await
@@ -134,7 +151,7 @@ impl Database {
     pub async fn rows(&self, query: &str) -> Vec<Row> {
         let sql = || raw_sql(AssertSqlSafe(query.to_owned()));
         // The simple protocol gives every type as text.
-        match self.client().await {
+        match self.client().await.unwrap() {
             Client::Sqlite(mut client) => {
                 let rows = sql().fetch_all(&mut client).await.unwrap();
                 rows.iter().map(|row| texts(row.len(), |at| row.get_unchecked(at))).collect()

@@ -21,6 +21,20 @@ impl Replica {
         Self::start_on(world, name, &world.state_root())
     }
 
+    /// Starts it and waits for nothing: it may come to its end again.
+    pub fn spawned(world: &World, name: &str) -> Self {
+        let data_dir = world.dir.path().join(name);
+        let log = world.dir.path().join(format!("{name}.log"));
+        let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
+        let mut command = world.run_command_in(&data_dir, &world.state_root());
+        let child = command.stdout(Stdio::null()).stderr(file).spawn().unwrap();
+        Self { child, data_dir, log, line: String::new() }
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// The same with another state root.
     pub fn start_on(world: &World, name: &str, state_root: &Path) -> Self {
         let data_dir = world.dir.path().join(name);
