@@ -28,6 +28,8 @@ const MISBEHAVIOURS: [Newer; 7] = [
 #[derive(Debug, Clone)]
 enum Event {
     Wants(usize),
+    /// A version whose image is that of the first one.
+    WantsTwin,
     Stop,
     Start,
     Restart,
@@ -53,6 +55,7 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => (0..VERSIONS.len()).prop_map(Event::Wants),
+        2 => Just(Event::WantsTwin),
         2 => Just(Event::Stop),
         3 => Just(Event::Start),
         1 => Just(Event::Restart),
@@ -73,12 +76,12 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn wants(world: &mut World, version: &str) {
+fn wants(world: &mut World, version: &str, image: &str) {
     let version: crate::game::EngineVersion = version.parse().unwrap();
     world.change(|desired| {
         desired.spec.as_mut().unwrap().engine_version = Some(version.clone().into());
         let entry = desired.version.as_mut().unwrap();
-        entry.image = ImageRef::new(format!("engine:{version}"));
+        entry.image = ImageRef::new(format!("engine:{image}"));
         entry.version = version;
     });
 }
@@ -87,7 +90,8 @@ fn happens(world: &mut World, event: &Event) {
     // No two copies are taken in the same moment.
     world.now += jiff::Span::new().milliseconds(1);
     match event {
-        Event::Wants(version) => wants(world, VERSIONS[*version]),
+        Event::Wants(version) => wants(world, VERSIONS[*version], VERSIONS[*version]),
+        Event::WantsTwin => wants(world, "1.4.5", VERSIONS[0]),
         Event::Stop => world.change(|desired| desired.status = DesiredStatus::Stopped),
         Event::Start => world.change(|desired| desired.status = DesiredStatus::Running),
         Event::Restart => world.change(|desired| desired.requests.restart += 1),
