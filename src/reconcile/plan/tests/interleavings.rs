@@ -122,7 +122,9 @@ fn happens(world: &mut World, event: &Event) {
         Event::ImageCanBeHad(can) => world.newer_can_be_had = *can,
         Event::Place(free) => world.disruption_place = *free,
         Event::Halted(halted) => world.version_halted = halted.then(|| "too many failed".to_owned()),
-        Event::Passes(seconds) => world.now = crate::reconcile::backoff::after(world.now, Duration::from_secs(*seconds)),
+        Event::Passes(seconds) => {
+            world.now = crate::reconcile::backoff::after(world.now, Duration::from_secs(*seconds))
+        }
     }
 }
 

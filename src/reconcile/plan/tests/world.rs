@@ -379,9 +379,16 @@ impl World {
         let Some(step) = self.under_way.take() else { return };
         match &step {
             Step::BackUp(_) if self.is_alive() => self.fail(&step),
-            Step::StopContainer { container, .. } if self.container.as_ref().is_none_or(|c| c.id != *container) => {}
+            Step::StopContainer { container, .. }
+                if self.container.as_ref().is_none_or(|c| c.id != *container) => {}
             _ => self.apply(&step),
         }
+    }
+
+    /// What is under way in the background fails.
+    pub(crate) fn fails_work(&mut self) {
+        let step = self.under_way.take().expect("work in the background");
+        self.fail(&step);
     }
 
     /// The controller dies, and the next one knows what is on record and nothing else.
@@ -533,8 +540,11 @@ impl World {
                 container.network_id = self.network.clone();
                 let version =
                     container.applied.as_ref().map(|applied| applied.engine_version.to_string()).unwrap();
+                let on_record =
+                    self.record.applied.as_ref().map(|applied| applied.engine_version.to_string());
                 assert_eq!(
-                    container.applied, self.record.applied,
+                    Some(&version),
+                    on_record.as_ref(),
                     "what is started is not what is on record: {:?}",
                     self.done
                 );
