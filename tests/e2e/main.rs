@@ -17,6 +17,7 @@ mod inputs;
 #[allow(dead_code, reason = "shared with the fault tests")]
 mod ledger;
 mod patching;
+mod patching_many;
 mod players;
 mod quiet;
 mod starting;

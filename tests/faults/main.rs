@@ -16,6 +16,7 @@ mod names;
 mod observation;
 mod other_docker;
 mod own_daemon;
+mod patches;
 mod starts;
 mod sweep;
 mod turns;

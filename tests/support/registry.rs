@@ -96,9 +96,20 @@ impl Registry {
             flows: watch::Sender::new(true),
             broken_off: Mutex::default(),
         });
-        let router = axum::Router::new().fallback(answer).with_state(shared.clone());
-        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let serving = serve(listener, shared.clone());
         Self { shared, serving }
+    }
+
+    /// It goes away: nobody listens at its address.
+    pub(crate) async fn close(&mut self) {
+        self.serving.abort();
+        let _ = (&mut self.serving).await;
+    }
+
+    /// It is back, with what it had.
+    pub(crate) async fn open(&mut self) {
+        let listener = TcpListener::bind(self.shared.address).await.unwrap();
+        self.serving = serve(listener, self.shared.clone());
     }
 
     /// `HOST:PORT`.
@@ -149,6 +160,11 @@ impl Drop for Registry {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+fn serve(listener: TcpListener, shared: Arc<Shared>) -> JoinHandle<()> {
+    let router = axum::Router::new().fallback(answer).with_state(shared);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {

@@ -233,10 +233,14 @@ impl<'a> Round<'a> {
         {
             return;
         }
-        if let (Step::BackUp(_), FailureClass::Retry | FailureClass::Spec | FailureClass::Person) =
+        if let (Step::BackUp(new), FailureClass::Retry | FailureClass::Spec | FailureClass::Person) =
             (step, class)
         {
-            return self.call_off_patch(reason, message);
+            // One that was called off meanwhile says nothing about the next change.
+            if self.record.patch.as_ref().is_some_and(|patch| patch.backup == new.id) {
+                self.call_off_patch(reason, message);
+            }
+            return;
         }
         let phase = match (class, step) {
             // The world was not as thought, or cannot be asked: looking again is all there is to do.

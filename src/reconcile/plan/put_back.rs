@@ -20,7 +20,9 @@ const LONGEST_LOG: usize = 4_096;
 impl Round<'_> {
     /// A copy is put back, or is to be. True while that goes on.
     pub(super) fn puts_back(&mut self, seen: &Seen) -> bool {
-        if self.desired.deletion.is_some() && !self.is_worth_putting_back() {
+        // What is removed while a copy comes into its place would be there again.
+        let comes_back = matches!(self.working(), Some(Work::PuttingBack { .. }));
+        if self.desired.deletion.is_some() && !self.is_worth_putting_back() && !comes_back {
             return false;
         }
         self.take_up_restore(seen) || self.goes_back(seen)

@@ -144,7 +144,9 @@ impl Round<'_> {
         self.begin_start("its container is not started");
         // Docker fills in the network's id at the first start only.
         let elsewhere = container.network_id.is_some() && container.network_id != network;
+        // Two versions may have one image: what it was made from tells them apart.
         let fits = self.record.applied.as_ref() == Some(target)
+            && container.applied.as_ref().is_none_or(|made_from| made_from == target)
             && self.record.image_id.as_ref() == Some(&container.image_id)
             && network.is_some()
             && !elsewhere;

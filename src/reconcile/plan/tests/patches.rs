@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::game::spec::{Deletion, DesiredStatus};
+use crate::game::container::StateDirectory;
+use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
 use crate::game::{ConditionStatus, ConditionType, ImageRef, Phase};
 
 use super::world::{Newer, World};
@@ -296,4 +297,75 @@ fn a_kept_copy_is_put_back_under_a_new_timeline() {
     });
     world.converge();
     assert_eq!((puts(&world), world.turn), (1, Some(0)), "a copy that is not there is refused");
+}
+
+#[test]
+fn a_container_made_for_another_version_of_the_same_image_is_not_started_for_the_old_one() {
+    let mut world = World::running();
+    wants(&mut world, "1.4.3");
+    world.change(|desired| desired.version.as_mut().unwrap().image = ImageRef::new("engine:1.4.2"));
+    while !world.done.iter().any(|step| step.starts_with("create container")) {
+        world.round();
+    }
+    // The copy of the state fails.
+    world.fails = 1;
+    world.converge();
+    assert_eq!(world.record.failed_patch.as_ref().unwrap().reason, "Failed");
+    world.later(Duration::from_secs(10));
+    assert_eq!((world.record.phase, runs(&world).as_str()), (Phase::Running, "1.4.2"));
+    assert_eq!(world.container.as_ref().unwrap().applied, world.record.applied);
+}
+
+#[test]
+fn a_deletion_waits_for_a_copy_that_is_being_put_back() {
+    let mut world = World::running();
+    world.newer = Newer::ExitsAtStart;
+    wants(&mut world, "1.4.3");
+    while !world.done.iter().any(|step| step.starts_with("start container")) {
+        world.round();
+    }
+    world.works_slowly = true;
+    while !world.done.iter().any(|step| step.starts_with("put back")) {
+        world.round();
+    }
+    world.change(|desired| {
+        desired.deletion = Some(Deletion::Requested);
+        desired.deletion_policy = DeletionPolicy::Delete;
+    });
+    // The world would not bear that the state is removed now: the copy would come into its place.
+    world.converge();
+    assert!(!world.row_deleted);
+    world.end_work();
+    world.converge();
+    assert!(world.row_deleted && world.state_directory == StateDirectory::Absent, "{:?}", world.done);
+}
+
+#[test]
+fn a_copy_that_fails_after_its_change_was_called_off_says_nothing_about_the_next_change() {
+    let mut world = World::running();
+    wants(&mut world, "1.4.3");
+    while !world.done.iter().any(|step| step.starts_with("create container")) {
+        world.round();
+    }
+    world.works_slowly = true;
+    world.round();
+    world.change(|desired| desired.status = DesiredStatus::Stopped);
+    world.works_slowly = false;
+    for _ in 0..3 {
+        world.round();
+    }
+    world.change(|desired| desired.status = DesiredStatus::Running);
+    world.now += jiff::Span::new().seconds(1);
+    world.round();
+    while world.record.patch.is_none() {
+        world.round();
+    }
+    world.fails_work();
+    world.converge();
+    assert_eq!(
+        (runs(&world).as_str(), world.record.failed_patch.clone()),
+        ("1.4.3", None),
+        "{:?}",
+        world.done
+    );
 }

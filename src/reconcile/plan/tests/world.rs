@@ -22,9 +22,15 @@ use crate::game::{
     RestoreId, UserId,
 };
 use crate::reconcile::backoff::after;
-use crate::reconcile::observed::{EngineView, Image, Looked, Observation, Reached, RuntimeView, Seen};
+use crate::reconcile::observed::{
+    EngineView, Failure, FailureClass, Image, Looked, Observation, Pace, Reached, RuntimeView, Seen, Work,
+};
 use crate::reconcile::plan::{Plan, plan};
+use crate::reconcile::step::Planned;
 use crate::reconcile::{Policy, Step};
+
+/// How the ids of images begin that came with another version.
+const NEWER: &str = "id of ";
 
 pub(crate) const GAME: GameId = GameId(Uuid::from_u128(7));
 
@@ -56,6 +62,18 @@ pub(crate) enum Newer {
     HasNoGame,
     SaysAnotherTurn,
     DiesOnItsFirstTurn,
+    /// It writes nonsense over the state, and exits.
+    RuinsTheState,
+}
+
+/// A kept copy, and the state that is in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    copy: Backup,
+    turn: Option<i64>,
+    of: String,
+    writes: u32,
+    is_ruined: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -94,12 +112,22 @@ pub(crate) struct World {
     pub(crate) version_halted: Option<String>,
     /// Which version ran on the state last.
     pub(crate) state_of: String,
-    /// The kept copies: the turn, and which version had run on it last.
-    pub(crate) backups: BTreeMap<BackupId, (Backup, Option<i64>, String)>,
+    /// How often something was written to the state.
+    writes: u32,
+    /// No engine can read the state any more.
+    pub(crate) is_ruined: bool,
+    pub(crate) backups: BTreeMap<BackupId, Kept>,
+    /// Stops and copies take until [`World::end_work`].
+    pub(crate) works_slowly: bool,
+    under_way: Option<Step>,
+    /// So many steps that change something fail from now on.
+    pub(crate) fails: u32,
+    failure: Option<Failure>,
     next_image: Image,
     backed_up: Option<Backup>,
     looked_backup: Looked<(BackupId, Option<Backup>)>,
     put_back: Option<RestoreId>,
+    restored: Vec<RestoreId>,
     /// Everything that was done, printed.
     pub(crate) done: Vec<String>,
     pub(crate) row_deleted: bool,
@@ -215,11 +243,18 @@ impl World {
             disruption_place: true,
             version_halted: None,
             state_of: "1.4.2".into(),
+            writes: 0,
+            is_ruined: false,
             backups: BTreeMap::new(),
+            works_slowly: false,
+            under_way: None,
+            fails: 0,
+            failure: None,
             next_image: Image::NotYet,
             backed_up: None,
             looked_backup: Looked::NotYet,
             put_back: None,
+            restored: Vec::new(),
             done: Vec::new(),
             row_deleted: false,
             looks: Looks::none(),
@@ -271,11 +306,11 @@ impl World {
         Observation {
             now: self.now,
             runtime,
-            work: None,
+            work: self.under_way.as_ref().and_then(work),
             start_slot: true,
             disruption_place: self.disruption_place,
             version_halted: self.version_halted.clone(),
-            failure: None,
+            failure: self.failure.clone(),
             freeze: self.freeze.clone(),
             deletion_held: self.deletion_held.clone(),
         }
@@ -293,7 +328,13 @@ impl World {
 
     /// One round: plans, records, does. Returns the plan.
     pub(crate) fn round(&mut self) -> Plan {
+        self.round_of(usize::MAX)
+    }
+
+    /// A round that ends after so many steps.
+    pub(crate) fn round_of(&mut self, steps: usize) -> Plan {
         let planned = self.plan();
+        self.failure = None;
         for turn in planned.ledger.iter().map(|entry| &entry.turn) {
             let other =
                 |(number, slot): (&i64, &Option<Timestamp>)| *number != turn.number && *slot == turn.slot;
@@ -312,13 +353,62 @@ impl World {
             record.operation = Some(open.opened(id));
         }
         self.record = record;
-        for planned in &planned.steps {
-            if planned.step.mutates() {
-                self.done.push(planned.step.to_string());
+        for Planned { step, .. } in planned.steps.iter().take(steps) {
+            if step.mutates() {
+                self.done.push(step.to_string());
             }
-            self.apply(&planned.step);
+            if step.mutates() && self.fails > 0 {
+                self.fails -= 1;
+                self.fail(step);
+                break;
+            }
+            match work(step) {
+                Some(_) if self.works_slowly => {
+                    // One at a time: what was under way comes to its end.
+                    self.end_work();
+                    self.under_way = Some(step.clone());
+                }
+                _ => self.apply(step),
+            }
         }
         planned
+    }
+
+    /// What is under way in the background comes to its end.
+    pub(crate) fn end_work(&mut self) {
+        let Some(step) = self.under_way.take() else { return };
+        match &step {
+            Step::BackUp(_) if self.is_alive() => self.fail(&step),
+            Step::StopContainer { container, .. }
+                if self.container.as_ref().is_none_or(|c| c.id != *container) => {}
+            _ => self.apply(&step),
+        }
+    }
+
+    /// What is under way in the background fails.
+    pub(crate) fn fails_work(&mut self) {
+        let step = self.under_way.take().expect("work in the background");
+        self.fail(&step);
+    }
+
+    /// The controller dies, and the next one knows what is on record and nothing else.
+    pub(crate) fn forget_facts(&mut self) {
+        self.looks = Looks::none();
+        self.next_image = Image::NotYet;
+        (self.backed_up, self.put_back, self.looked_backup) = (None, None, Looked::NotYet);
+        (self.engine, self.fetched) = (EngineView::NotAsked, false);
+        (self.under_way, self.failure) = (None, None);
+    }
+
+    fn fail(&mut self, step: &Step) {
+        let (class, pace, reason) = (FailureClass::Retry, Pace::Usual, "Failed".to_owned());
+        let message = format!("{step} failed");
+        self.failure = Some(Failure { step: step.clone(), class, pace, reason, message });
+        (self.looks, self.next_image) = (Looks::none(), Image::NotYet);
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.container.as_ref().is_some_and(|c| matches!(c.state, ContainerState::Running { .. }))
     }
 
     /// Rounds until nothing is left to do now. Panics if that takes more than a few.
@@ -356,23 +446,38 @@ impl World {
         let id = ImageId::new("sha256:1");
         match step {
             Step::LookAtImage(selector) => {
-                let found = self.image_on_host.then(|| id.clone());
+                let found = match selector {
+                    ImageSelector::Pinned(id) if id.as_str().starts_with(NEWER) => {
+                        self.newer_can_be_had.then(|| id.clone())
+                    }
+                    ImageSelector::Pinned(_) | ImageSelector::Reference(_) => {
+                        self.image_on_host.then(|| id.clone())
+                    }
+                };
                 looks.image = Image::At { selector: selector.clone(), found, fetched: self.fetched };
             }
             Step::LookAtNextImage(image) => {
-                let found = self.newer_can_be_had.then(|| ImageId::new(format!("id of {image}")));
+                let found = match image.as_str() {
+                    "engine:1.4.2" => Some(id.clone()),
+                    _ => self.newer_can_be_had.then(|| ImageId::new(format!("{NEWER}{image}"))),
+                };
                 self.next_image =
                     Image::At { selector: ImageSelector::Reference(image.clone()), found, fetched: false };
             }
             Step::LookAtBackup(id) => {
-                let found = self.backups.get(id).map(|(copy, ..)| copy.clone());
+                let found = self.backups.get(id).map(|kept| kept.copy.clone());
                 self.looked_backup = Looked::At((id.clone(), found));
             }
             Step::BackUp(new) => self.back_up(new),
             Step::PutBack { backup, restore, .. } => {
                 assert!(self.container.is_none(), "a copy put back under a container");
-                let (_, turn, version) = self.backups.get(backup).expect("a kept copy").clone();
-                (self.turn, self.state_of) = (turn, version);
+                // What was done under this name is not done again, whoever asks.
+                if !self.restored.contains(restore) {
+                    self.restored.push(restore.clone());
+                    let Kept { turn, of, writes, is_ruined, .. } =
+                        self.backups.get(backup).expect("a kept copy").clone();
+                    (self.turn, self.state_of, self.writes, self.is_ruined) = (turn, of, writes, is_ruined);
+                }
                 self.put_back = Some(restore.clone());
                 self.looks = Looks::none();
                 self.engine = EngineView::NotAsked;
@@ -381,6 +486,14 @@ impl World {
             Step::LookAtStateDirectory => looks.state_directory = Looked::At(self.state_directory),
             Step::LookAtContents => looks.contents = Looked::At(self.contents.clone()),
             Step::LookForRival { .. } => looks.rival = Looked::At(self.rival.clone()),
+            Step::PullImage(image) if image.as_str() != "engine:1.4.2" => {
+                if self.newer_can_be_had {
+                    (self.next_image, self.fetched) = (Image::NotYet, true);
+                    looks.image = Image::NotYet;
+                } else {
+                    self.fail(step);
+                }
+            }
             Step::PullImage(_) => {
                 assert!(self.registry_has_it, "this world has no registry");
                 self.image_on_host = true;
@@ -427,18 +540,33 @@ impl World {
                 container.network_id = self.network.clone();
                 let version =
                     container.applied.as_ref().map(|applied| applied.engine_version.to_string()).unwrap();
-                let copied =
-                    self.backups.values().any(|(_, turn, of)| *of == self.state_of && *turn == self.turn);
+                let on_record =
+                    self.record.applied.as_ref().map(|applied| applied.engine_version.to_string());
+                assert_eq!(
+                    Some(&version),
+                    on_record.as_ref(),
+                    "what is started is not what is on record: {:?}",
+                    self.done
+                );
+                let copy = self.record.patch.as_ref().and_then(|patch| self.backups.get(&patch.backup));
+                let copied = copy.is_some_and(|kept| kept.of == self.state_of && kept.writes == self.writes);
                 assert!(
                     version == self.state_of || self.turn.is_none() || copied,
-                    "{version} is started on the state of {} without a copy of it",
-                    self.state_of
+                    "{version} is started on the state of {} without a copy of it: {:?}",
+                    self.state_of,
+                    self.done
                 );
                 if self.turn.is_some() {
                     self.state_of.clone_from(&version);
+                    self.writes += 1;
                 }
                 let engines = match self.newer {
                     Newer::ExitsAtStart if version != "1.4.2" => Engines::ExitAtStart,
+                    Newer::RuinsTheState if version != "1.4.2" => {
+                        self.is_ruined = true;
+                        Engines::ExitAtStart
+                    }
+                    _ if self.is_ruined => Engines::ExitAtStart,
                     _ => self.engines,
                 };
                 container.state = match engines {
@@ -473,10 +601,13 @@ impl World {
                     self.kill(70);
                 } else if self.turns == Turns::AtOnce {
                     self.turn = Some(from + 1);
+                    self.writes += 1;
                 }
                 self.engine = EngineView::NotAsked;
             }
             Step::RemoveStateDirectory(_) => {
+                let comes_back = matches!(self.under_way, Some(Step::PutBack { .. }));
+                assert!(!comes_back, "state removed while a copy is being put in its place");
                 assert_eq!(
                     self.desired.deletion_policy,
                     DeletionPolicy::Delete,
@@ -503,15 +634,18 @@ impl World {
     }
 
     fn back_up(&mut self, new: &NewBackup) {
-        assert!(
-            self.container.as_ref().is_none_or(|c| !matches!(c.state, ContainerState::Running { .. })),
-            "a copy of what is written to"
-        );
+        assert!(!self.is_alive(), "a copy of what is written to");
         let NewBackup { id, game, taken_at, reason, turn, build } = new.clone();
         let (files, bytes, left_out, digest) = (1, 1, 0, String::new());
         let copy =
             Backup { id: id.clone(), game, taken_at, reason, turn, build, files, bytes, left_out, digest };
-        self.backups.entry(id).or_insert((copy.clone(), self.turn, self.state_of.clone()));
+        self.backups.entry(id).or_insert(Kept {
+            copy: copy.clone(),
+            turn: self.turn,
+            of: self.state_of.clone(),
+            writes: self.writes,
+            is_ruined: self.is_ruined,
+        });
         self.backed_up = Some(copy);
     }
 
@@ -550,5 +684,15 @@ impl World {
 
     pub(crate) fn operation(&self) -> Option<OperationKind> {
         self.record.operation.as_ref().map(|operation| operation.kind)
+    }
+}
+
+/// What goes on while a step is taken that takes long.
+fn work(step: &Step) -> Option<Work> {
+    match step {
+        Step::StopContainer { container, .. } => Some(Work::Stopping(container.clone())),
+        Step::BackUp(_) => Some(Work::BackingUp { progress: String::new() }),
+        Step::PutBack { .. } => Some(Work::PuttingBack { progress: String::new() }),
+        _ => None,
     }
 }

@@ -1,0 +1,202 @@
+//! Changes of version in any order with everything else that may happen.
+//!
+//! The world itself panics when an engine is started on another version's state of which there is no
+//! copy, when a copy is taken of what is written to, when a copy is put back under a container.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
+use crate::game::{ImageRef, Phase};
+
+use super::world::{Newer, World};
+
+const VERSIONS: [&str; 3] = ["1.4.2", "1.4.3", "1.4.4"];
+
+const MISBEHAVIOURS: [Newer; 7] = [
+    Newer::Good,
+    Newer::NeverHealthy,
+    Newer::ExitsAtStart,
+    Newer::HasNoGame,
+    Newer::SaysAnotherTurn,
+    Newer::DiesOnItsFirstTurn,
+    Newer::RuinsTheState,
+];
+
+/// One thing that happens.
+#[derive(Debug, Clone)]
+enum Event {
+    Wants(usize),
+    /// A version whose image is that of the first one.
+    WantsTwin,
+    Stop,
+    Start,
+    Restart,
+    Retry,
+    Force,
+    Pause(bool),
+    /// The nth of the kept copies.
+    Restore(usize),
+    /// The controller dies after so many steps of a round.
+    Dies(usize),
+    Rounds(usize),
+    WorkEnds,
+    WorksSlowly(bool),
+    EngineDies,
+    StepsFail(u32),
+    ImageCanBeHad(bool),
+    Place(bool),
+    Halted(bool),
+    /// Seconds pass.
+    Passes(u64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => (0..VERSIONS.len()).prop_map(Event::Wants),
+        2 => Just(Event::WantsTwin),
+        2 => Just(Event::Stop),
+        3 => Just(Event::Start),
+        1 => Just(Event::Restart),
+        2 => Just(Event::Retry),
+        3 => Just(Event::Force),
+        1 => any::<bool>().prop_map(Event::Pause),
+        2 => (0..4usize).prop_map(Event::Restore),
+        4 => (0..3usize).prop_map(Event::Dies),
+        8 => (1..8usize).prop_map(Event::Rounds),
+        3 => Just(Event::WorkEnds),
+        1 => any::<bool>().prop_map(Event::WorksSlowly),
+        2 => Just(Event::EngineDies),
+        1 => (1..3u32).prop_map(Event::StepsFail),
+        1 => any::<bool>().prop_map(Event::ImageCanBeHad),
+        1 => any::<bool>().prop_map(Event::Place),
+        1 => any::<bool>().prop_map(Event::Halted),
+        3 => (1..400u64).prop_map(Event::Passes),
+    ]
+}
+
+fn wants(world: &mut World, version: &str, image: &str) {
+    let version: crate::game::EngineVersion = version.parse().unwrap();
+    world.change(|desired| {
+        desired.spec.as_mut().unwrap().engine_version = Some(version.clone().into());
+        let entry = desired.version.as_mut().unwrap();
+        entry.image = ImageRef::new(format!("engine:{image}"));
+        entry.version = version;
+    });
+}
+
+fn happens(world: &mut World, event: &Event) {
+    // No two copies are taken in the same moment.
+    world.now += jiff::Span::new().milliseconds(1);
+    match event {
+        Event::Wants(version) => wants(world, VERSIONS[*version], VERSIONS[*version]),
+        Event::WantsTwin => wants(world, "1.4.5", VERSIONS[0]),
+        Event::Stop => world.change(|desired| desired.status = DesiredStatus::Stopped),
+        Event::Start => world.change(|desired| desired.status = DesiredStatus::Running),
+        Event::Restart => world.change(|desired| desired.requests.restart += 1),
+        Event::Retry => world.change(|desired| desired.requests.patch += 1),
+        Event::Force => world.change(|desired| desired.requests.force_turn += 1),
+        Event::Pause(paused) => world.change(|desired| desired.paused = *paused),
+        Event::Restore(nth) => {
+            let Some(copy) = world.backups.keys().nth(*nth).cloned() else { return };
+            world.change(|desired| {
+                desired.restore_backup = Some(copy);
+                desired.requests.restore += 1;
+            });
+        }
+        Event::Dies(steps) => {
+            world.round_of(*steps);
+            world.forget_facts();
+        }
+        Event::Rounds(rounds) => {
+            for _ in 0..*rounds {
+                world.round();
+            }
+        }
+        Event::WorkEnds => world.end_work(),
+        Event::WorksSlowly(slowly) => world.works_slowly = *slowly,
+        Event::EngineDies if world.container.is_some() => world.kill(137),
+        Event::EngineDies => {}
+        Event::StepsFail(times) => world.fails = *times,
+        Event::ImageCanBeHad(can) => world.newer_can_be_had = *can,
+        Event::Place(free) => world.disruption_place = *free,
+        Event::Halted(halted) => world.version_halted = halted.then(|| "too many failed".to_owned()),
+        Event::Passes(seconds) => {
+            world.now = crate::reconcile::backoff::after(world.now, Duration::from_secs(*seconds))
+        }
+    }
+}
+
+/// Nothing misbehaves any more, and enough time passes.
+fn faults_cease(world: &mut World) {
+    world.newer = Newer::Good;
+    (world.works_slowly, world.fails) = (false, 0);
+    (world.newer_can_be_had, world.disruption_place, world.version_halted) = (true, true, None);
+    world.end_work();
+    world.forget_facts();
+    for _ in 0..40 {
+        world.later(Duration::from_secs(30));
+    }
+}
+
+fn runs(world: &World) -> String {
+    world.record.applied.as_ref().unwrap().engine_version.to_string()
+}
+
+proptest! {
+    #[test]
+    fn a_game_ends_on_one_version_with_its_state_whatever_happened(
+        newer in prop::sample::select(&MISBEHAVIOURS[..]),
+        events in prop::collection::vec(event(), 1..40),
+    ) {
+        let mut world = World::running();
+        world.newer = newer;
+        for event in &events {
+            happens(&mut world, event);
+            prop_assert!(!world.is_alive() || world.turn.is_some());
+        }
+        faults_cease(&mut world);
+        let stopped = world.desired.status == DesiredStatus::Stopped;
+        prop_assert_eq!(world.record.phase, if stopped { Phase::Stopped } else { Phase::Running }, "{}: {:?}", world.record.message, world.done);
+        prop_assert_eq!(world.is_alive(), !stopped);
+        prop_assert_eq!(runs(&world), world.state_of.clone(), "{:?}", world.done);
+        prop_assert!(!world.is_ruined && world.record.put_back.is_none(), "{:?}", world.done);
+        let wanted = world.desired.version.as_ref().unwrap().version.to_string();
+        let failed = world.record.failed_patch.as_ref().map(|failed| failed.version.to_string());
+        if !stopped {
+            prop_assert!(runs(&world) == wanted || failed == Some(wanted), "{:?}", world.done);
+        }
+        // And there it stays.
+        let done = world.done.len();
+        world.later(Duration::from_secs(7_200));
+        prop_assert_eq!(world.done.len(), done, "{:?}", &world.done[done..]);
+    }
+
+    #[test]
+    fn a_deletion_in_the_middle_of_anything_ends_and_leaves_state_that_matches(
+        newer in prop::sample::select(&MISBEHAVIOURS[..]),
+        events in prop::collection::vec(event(), 1..25),
+        keeps in any::<bool>(),
+        rounds in 0..4usize,
+    ) {
+        let mut world = World::running();
+        world.newer = newer;
+        for event in &events {
+            happens(&mut world, event);
+        }
+        let policy = if keeps { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
+        world.change(|desired| {
+            desired.deletion = Some(Deletion::Requested);
+            desired.deletion_policy = policy;
+        });
+        for _ in 0..rounds {
+            world.round();
+        }
+        faults_cease(&mut world);
+        prop_assert!(world.row_deleted && world.container.is_none(), "{}: {:?}", world.record.message, world.done);
+        if keeps && world.record.put_back.is_none() {
+            prop_assert_eq!(runs(&world), world.state_of.clone(), "{:?}", world.done);
+        }
+    }
+}
