@@ -8,6 +8,7 @@
 
 mod asking;
 pub mod auth;
+mod backups;
 mod body;
 mod controllers;
 pub mod error;
@@ -78,6 +79,8 @@ struct Shared {
     bodies: Arc<Semaphore>,
     /// Bounds how many logs are read.
     logs: Arc<Semaphore>,
+    /// Bounds how many lists of copies are read from the disk.
+    backups: Arc<Semaphore>,
     /// Since when the controller is ready, or not.
     ready_since: watch::Receiver<jiff::Timestamp>,
     /// Ends what would never end by itself.
@@ -91,6 +94,7 @@ impl Shared {
             api: Arc::new(api),
             bodies: Arc::new(Semaphore::new(body::AT_ONCE)),
             logs: Arc::new(Semaphore::new(logs::AT_ONCE)),
+            backups: Arc::new(Semaphore::new(backups::AT_ONCE)),
             shutdown,
         }
     }
