@@ -74,6 +74,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         ready: readiness(health.clone()),
         controller: health.clone(),
         asker,
+        max_failures: config.max_failures,
         registry: registry.clone(),
         tokens,
     };

@@ -200,7 +200,9 @@ impl ApiError {
                 let message = format!("{} \"{name}\" has no container now", resource.qualified());
                 Self::Nothing { resource, name, message }
             }
-            RuntimeError::StateRootNotOurs => Self::Unavailable(format!("{error}; `gamekeeper status` says more")),
+            RuntimeError::StateRootNotOurs => {
+                Self::Unavailable(format!("{error}; `gamekeeper status` says more"))
+            }
             RuntimeError::Conflict(_)
             | RuntimeError::DirectoryInUse(_)
             | RuntimeError::Refused(_)

@@ -65,6 +65,8 @@ pub struct Api {
     pub controller: watch::Receiver<ControllerStatus>,
     /// What it would do, and why.
     pub asker: Asker,
+    /// Changes to a version that failed on so many games are halted.
+    pub max_failures: u32,
     /// The metrics of the whole process.
     pub registry: Arc<Registry>,
     /// Who may ask.

@@ -6,8 +6,8 @@ use axum::{Json, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
-    Shared, asking, backups, controllers, events, front, games, health, logs, moment, operations, outbox, players,
-    turns, versions, wire,
+    Shared, asking, backups, controllers, events, front, games, health, logs, moment, operations, outbox,
+    players, turns, versions, wire,
 };
 
 /// Every path, behind what every request passes.

@@ -34,7 +34,7 @@ pub use patch::{FailedPatchStatus, PatchDelayStatus, PatchStatus, PutBackStatus}
 pub use player::PlayerMappingObject;
 pub use status::{Cause, Details, Status};
 pub use turn::{TurnObject, TurnSlotObject};
-pub use version::EngineVersionObject;
+pub use version::{EngineVersionObject, EngineVersionStatus};
 
 /// A kind of object, as paths and messages name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
