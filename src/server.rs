@@ -68,6 +68,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         ready: readiness(status.subscribe()),
         controller: status.subscribe(),
         asker: asker.clone(),
+        max_failures: config.max_failures,
         registry: registry.clone(),
         tokens,
     };

@@ -4,6 +4,7 @@
 //! (`doctor` looks at both, and changes neither).
 
 mod apply;
+mod backups;
 mod change;
 mod client;
 mod confirm;
@@ -29,6 +30,7 @@ mod table;
 mod target;
 mod turns;
 mod unblock;
+mod versions;
 mod wait;
 
 use std::path::PathBuf;
@@ -127,6 +129,11 @@ enum Verb {
     Resume(change::turns::ResumeArgs),
     Defer(change::turns::DeferArgs),
     ForceTurn(change::turns::ForceTurnArgs),
+    Patch(change::patching::PatchArgs),
+    Rollback(change::restoring::RollbackArgs),
+    Versions(versions::VersionsArgs),
+    Backups(backups::BackupsArgs),
+    Restore(change::restoring::RestoreArgs),
     Turns(turns::TurnsArgs),
     Players(players::PlayersArgs),
     Ops(ops::OpsArgs),
@@ -174,6 +181,11 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Verb::Resume(args) => change::turns::resume(args, &place).await?,
         Verb::Defer(args) => change::turns::defer(args, &place).await?,
         Verb::ForceTurn(args) => change::turns::force_turn(args, &place).await?,
+        Verb::Patch(args) => change::patching::patch(args, &place).await?,
+        Verb::Rollback(args) => change::restoring::rollback(args, &place).await?,
+        Verb::Versions(args) => versions::run(args, &place).await?,
+        Verb::Backups(args) => backups::run(args, &place).await?,
+        Verb::Restore(args) => change::restoring::restore(args, &place).await?,
         Verb::Turns(args) => turns::run(args, &place).await?,
         Verb::Players(args) => players::run(args, &place).await?,
         Verb::Ops(args) => ops::run(args, &place).await?,

@@ -175,6 +175,7 @@ fn version_columns(row: &engine_versions::Model) -> VersionColumns {
         run_as: row.run_as.clone(),
         relaxations: Some(row.relaxations.clone()),
         resources: resources(&row.resources),
+        resume_generation: row.resume_generation,
     }
 }
 

@@ -83,6 +83,7 @@ impl World {
             ready: ready_seen,
             controller: controller_seen,
             asker,
+            max_failures: 3,
             registry: Arc::new(Registry::default()),
             tokens,
         };

@@ -249,6 +249,7 @@ pub(crate) async fn serve_in(data: &Path) -> Served {
         ready: watch::channel(Readiness::default()).1,
         controller: controller_seen,
         asker,
+        max_failures: 3,
         registry: Arc::new(Registry::default()),
         tokens,
     };

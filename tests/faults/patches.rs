@@ -9,7 +9,6 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use sea_orm::sqlx::Row;
 use serde_json::{Value, json};
 
 use crate::ground::{NOTHING, behind, containers, kill_and_start_again, want};
@@ -111,7 +110,8 @@ impl Patched {
     }
 
     async fn version(&self, world: &World) -> String {
-        let query = format!("SELECT current_engine_version FROM runtime_records WHERE game_id = '{}'", self.game);
+        let query =
+            format!("SELECT current_engine_version FROM runtime_records WHERE game_id = '{}'", self.game);
         world.rows(&query).await[0].get(0)
     }
 
@@ -134,7 +134,8 @@ impl Patched {
         assert_eq!(played["version"], version.as_str(), "{place}");
         assert_eq!((ledger::done(world, game), world.inits(game)), (vec![1, 2], 1), "{place}");
         assert!(!journal.iter().any(|line| line["event"] == "conflict"), "{place}: two engines on one state");
-        let open = format!("SELECT count(*) FROM operation_log WHERE game_id = '{game}' AND finished_at IS NULL");
+        let open =
+            format!("SELECT count(*) FROM operation_log WHERE game_id = '{game}' AND finished_at IS NULL");
         world.eventually("no operation is open", async || world.count(&open).await == 0).await;
         want(world, game, "stopped").await;
         world.until(game, "stopped", |status| status.phase == "stopped").await;
@@ -290,11 +291,13 @@ const MOMENTS: [Moment; 8] = [
     ("it is noted what is put back", |world, game| aside(world, game).is_some()),
     ("the state is aside", |world, game| aside(world, game).is_some_and(|at| at.join("state").exists())),
     ("the copy is in its place", |world, game| {
-        aside(world, game).is_some_and(|at| at.join("state").exists()) && world.state_root().join(game).exists()
+        aside(world, game).is_some_and(|at| at.join("state").exists())
+            && world.state_root().join(game).exists()
     }),
     ("it is noted that it is done", |world, game| {
         let note = aside(world, game).and_then(|at| std::fs::read_to_string(at.join("put-back.json")).ok());
-        note.and_then(|note| serde_json::from_str::<Value>(&note).ok()).is_some_and(|note| note["done"] == true)
+        note.and_then(|note| serde_json::from_str::<Value>(&note).ok())
+            .is_some_and(|note| note["done"] == true)
     }),
 ];
 

@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use sea_orm::sqlx::Row;
 use serde_json::Value;
 
 use crate::registry::{self, Registry};
@@ -16,7 +15,9 @@ async fn column(world: &World, game: &str, column: &str) -> Value {
 }
 
 async fn wants(world: &World, game: &str, version: &str) {
-    world.sql(&format!("UPDATE games SET target_engine_version = '{version}' WHERE game_id = '{game}'")).await;
+    world
+        .sql(&format!("UPDATE games SET target_engine_version = '{version}' WHERE game_id = '{game}'"))
+        .await;
 }
 
 async fn version(world: &World, game: &str) -> String {
@@ -49,7 +50,9 @@ async fn whatever_a_registry_answers_the_old_engine_goes_on_and_it_is_tried_agai
         let next = format!("1.4.1{number}");
         world.register(&next, &reference).await;
         wants(&world, &game, &next).await;
-        world.eventually(reason, async || column(&world, &game, "patch_delay").await["reason"] == reason).await;
+        world
+            .eventually(reason, async || column(&world, &game, "patch_delay").await["reason"] == reason)
+            .await;
         let failed = Instant::now();
         let status = world.status(&game).await;
         assert!(is_running(&status) && status.reason == "PatchPending", "{name}: {status:?}");
@@ -66,7 +69,10 @@ async fn whatever_a_registry_answers_the_old_engine_goes_on_and_it_is_tried_agai
         world.eventually("it is patched", async || version(&world, &game).await == next).await;
         world.until(&game, "running", is_running).await;
         let waited = failed.elapsed().as_secs_f64();
-        eprintln!("{name}: {reason}, patched {waited:.1} s after it was told (pace {pause} s): {}", status.message);
+        eprintln!(
+            "{name}: {reason}, patched {waited:.1} s after it was told (pace {pause} s): {}",
+            status.message
+        );
         assert!(waited > f64::from(pause) * 0.7, "{name}: {waited}");
         assert_eq!((world.inits(&game), inspect(&game, "{{.Image}}")), (1, image.id()), "{name}");
         world.sql(&format!("UPDATE games SET desired_status = 'stopped' WHERE game_id = '{game}'")).await;
