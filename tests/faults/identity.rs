@@ -62,6 +62,9 @@ async fn a_spec_that_changes_in_the_middle_of_a_round_is_not_taken_for_the_one_a
     world.sql(&resources).await;
     assert_eq!(world.count(&generation).await, old + 1);
     assert_eq!(world.status(&game).await.observed_generation, old);
+    // The round goes on only after the controller has read the change.
+    let read = format!("Generation:  {}", old + 1);
+    world.eventually("the change was read", async || world.ok(&["explain", "edited"]).contains(&read)).await;
     create.let_go();
 
     // Whenever it says that the new generation came true, it has.
