@@ -125,7 +125,7 @@ async fn a_moment_says_what_was_decided_and_what_should_have_been() {
          INSERT INTO events (kind, name, uid, type, reason, message, first_at, last_at)
          VALUES ('Game', 'andromeda', '{id}', 'warning', 'Healed', 'it did', '2026-01-11T16:59:00+00:00', '2026-01-11T16:59:00+00:00');
          INSERT INTO runtime_health_snapshots (game_id, observed_at, engine_health, turn, generating)
-         VALUES ('{id}', '2026-01-11T16:00:00+00:00', 'healthy', 1, 0);"
+         VALUES ('{id}', '2026-01-11T16:00:00+00:00', 'healthy', 1, false);"
     ))
     .await;
     let path = format!("{GAMES}/andromeda/moment");
