@@ -9,6 +9,7 @@ mod change;
 mod client;
 mod confirm;
 mod controller;
+mod database;
 mod delete;
 mod describe;
 mod diff;
@@ -140,6 +141,7 @@ enum Verb {
     Logs(logs::LogsArgs),
     Outbox(outbox::OutboxArgs),
     Status(controller::status::StatusArgs),
+    Leader(controller::leader::LeaderArgs),
     Freeze(controller::FreezeArgs),
     Unfreeze(controller::UnfreezeArgs),
     ConfirmDeletions(controller::ConfirmDeletionsArgs),
@@ -148,6 +150,8 @@ enum Verb {
     Remove(controller::orphans::RemoveArgs),
     Unblock(unblock::UnblockArgs),
     Doctor(Box<doctor::DoctorArgs>),
+    BackupDb(database::BackupArgs),
+    MigrateDb(database::MigrateArgs),
     Schema(offline::SchemaArgs),
     Completion(offline::CompletionArgs),
     Version(offline::VersionArgs),
@@ -187,6 +191,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Verb::Ops(args) => ops::run(args, &place).await?,
         Verb::Events(args) => events::run(args, &place).await?,
         Verb::Status(args) => controller::status::run(args, &place).await?,
+        Verb::Leader(args) => controller::leader::run(args, &place).await?,
         Verb::Freeze(args) => controller::freeze(args, &place).await?,
         Verb::Unfreeze(args) => controller::unfreeze(args, &place).await?,
         Verb::ConfirmDeletions(args) => controller::confirm_deletions(args, &place).await?,
@@ -197,6 +202,8 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Verb::Logs(args) => logs::run(args, &place).await?,
         Verb::Outbox(args) => outbox::run(args, &place).await?,
         Verb::Doctor(args) => doctor::run(*args, &place).await?,
+        Verb::BackupDb(args) => database::back_up(args, &place).await?,
+        Verb::MigrateDb(args) => database::migrate(args, &place).await?,
         Verb::Schema(args) => offline::schema(&args)?,
         Verb::Completion(args) => offline::completion(&args)?,
         Verb::Version(args) => offline::version(args, &place).await?,

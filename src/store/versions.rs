@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, TransactionTrait,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
 };
 
 use crate::game::manifest::{EngineVersionManifest, ValidEngineVersion};
@@ -83,9 +83,9 @@ impl Store {
         author: &Author,
     ) -> Result<Written<StoredVersion>, WriteError> {
         let version = valid.entry.version.to_string();
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.db.begin_writing().await?;
         let VersionRow { version: row, unreadable } =
-            by_key(&transaction, &version).await?.ok_or(WriteError::NotFound)?;
+            to_write(&transaction, &version).await?.ok_or(WriteError::NotFound)?;
         check(&row, preconditions)?;
         if row.image_ref != valid.entry.image.as_str() {
             return Err(WriteError::Refused(format!(
@@ -113,8 +113,8 @@ impl Store {
         version: &str,
         preconditions: &Preconditions,
     ) -> Result<(), WriteError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let row = by_key(&transaction, version).await?.ok_or(WriteError::NotFound)?.version;
+        let transaction = self.db.begin_writing().await?;
+        let row = to_write(&transaction, version).await?.ok_or(WriteError::NotFound)?.version;
         check(&row, preconditions)?;
         let users = games::Entity::find()
             .filter(games::Column::TargetEngineVersion.eq(version))
@@ -139,6 +139,12 @@ impl Store {
 async fn by_key(db: &impl ConnectionTrait, version: &str) -> Result<Option<VersionRow>, DbErr> {
     let which = Condition::all().add(engine_versions::Column::Version.eq(version));
     Ok(super::readable::versions(db, which).await?.pop())
+}
+
+/// As [`by_key`], for a transaction that goes on to write it.
+async fn to_write(db: &impl ConnectionTrait, version: &str) -> Result<Option<VersionRow>, DbErr> {
+    let which = Condition::all().add(engine_versions::Column::Version.eq(version));
+    Ok(super::readable::versions_to_write(db, which).await?.pop())
 }
 
 fn check(row: &engine_versions::Model, preconditions: &Preconditions) -> Result<(), Conflict> {

@@ -15,3 +15,7 @@ mod refusals;
 mod turns;
 mod versions;
 mod world;
+
+#[path = "../support/database.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod database;

@@ -23,6 +23,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::database::Database;
+
 /// Where games of the default namespace are.
 pub(crate) const GAMES: &str = "/apis/gamekeeper.dev/v1/namespaces/default/games";
 /// Where engine versions are.
@@ -31,6 +33,9 @@ pub(crate) const VERSIONS: &str = "/apis/gamekeeper.dev/v1/engineversions";
 /// A running server.
 pub(crate) struct World {
     pub(crate) directory: tempfile::TempDir,
+    /// Goes when the world does.
+    #[allow(dead_code, reason = "held, not read")]
+    pub(crate) database: Database,
     pub(crate) instance: InstanceId,
     pub(crate) address: SocketAddr,
     pub(crate) client: Client,
@@ -62,7 +67,8 @@ impl World {
         let _ = tracing_subscriber::fmt().with_env_filter("gamekeeper=info").with_test_writer().try_init();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        let store = Store::open(&format!("sqlite:{}", path.join("gamekeeper.db").display())).await.unwrap();
+        let database = Database::new(path);
+        let store = database.open().await;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let tls = Tls::load_or_create(path, address.ip()).unwrap();
@@ -91,6 +97,7 @@ impl World {
         let token = token_in(path);
         Self {
             directory,
+            database,
             instance,
             address,
             client,

@@ -13,3 +13,7 @@ mod turns;
 mod unblocking;
 mod waiting;
 mod world;
+
+#[path = "../support/database.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod database;

@@ -19,6 +19,8 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::database::Database;
+
 /// A game that is right.
 pub(crate) const GAME: &str = r#"apiVersion: gamekeeper.dev/v1
 kind: Game
@@ -122,6 +124,7 @@ pub(crate) struct World {
     recorder: Recorder,
     questions: Option<Questions>,
     _server: DropGuard,
+    _database: Database,
 }
 
 impl World {
@@ -129,11 +132,19 @@ impl World {
         let files = Files::new();
         let data = files.path("data");
         std::fs::create_dir(&data).unwrap();
-        let Served { store, controller, questions, shutdown } = serve_in(&data).await;
+        let Served { store, controller, questions, shutdown, database } = serve_in(&data).await;
         let epoch = store.take_lead("test").await.unwrap();
         let recorder = store.recorder(epoch).0;
         let questions = Some(questions);
-        Self { files, store, controller, recorder, questions, _server: shutdown.drop_guard() }
+        Self {
+            files,
+            store,
+            controller,
+            recorder,
+            questions,
+            _database: database,
+            _server: shutdown.drop_guard(),
+        }
     }
 
     /// With a version and a game, applied.
@@ -225,11 +236,13 @@ pub(crate) struct Served {
     pub(crate) controller: watch::Sender<ControllerStatus>,
     pub(crate) questions: Questions,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) database: Database,
 }
 
 /// The real API with its data in this directory.
 pub(crate) async fn serve_in(data: &Path) -> Served {
-    let store = Store::open(&format!("sqlite:{}", data.join("gamekeeper.db").display())).await.unwrap();
+    let database = Database::new(data);
+    let store = database.open().await;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let tls = Tls::load_or_create(data, address.ip()).unwrap();
@@ -250,5 +263,5 @@ pub(crate) async fn serve_in(data: &Path) -> Served {
     };
     let shutdown = CancellationToken::new();
     tokio::spawn(serve(listener, api, tls, shutdown.clone()));
-    Served { store, controller, questions, shutdown }
+    Served { store, controller, questions, shutdown, database }
 }

@@ -34,6 +34,9 @@ mod world;
 #[path = "../support/cut_socket.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
 mod cut_socket;
+#[path = "../support/database.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod database;
 
 #[path = "../support/lobby.rs"]
 #[allow(dead_code, reason = "shared with other tests")]

@@ -68,7 +68,8 @@ async fn a_spec_that_changes_in_the_middle_of_a_round_is_not_taken_for_the_one_a
     let settled = format!("SELECT settled AND ready FROM game_status WHERE game_id = '{game}'");
     let applied = format!(
         "SELECT count(*) FROM runtime_records WHERE game_id = '{game}' AND observed_generation > {old}
-            AND start_began_at IS NOT NULL AND json_extract(applied_spec, '$.resources') IS NULL"
+            AND start_began_at IS NOT NULL AND {} IS NULL",
+        world.database.member("applied_spec", "resources")
     );
     world
         .eventually("settled", async || {

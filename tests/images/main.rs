@@ -5,6 +5,9 @@ mod credentials;
 mod pinned;
 mod pulls;
 
+#[path = "../support/database.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod database;
 #[path = "../support/registry.rs"]
 mod registry;
 #[path = "../e2e/world.rs"]
