@@ -10,6 +10,7 @@ mod history;
 mod logs;
 mod orphans;
 mod outbox;
+mod patching;
 mod players;
 mod refusals;
 mod turns;

@@ -9,6 +9,7 @@ mod controller;
 mod offline;
 mod orphans;
 mod outbox;
+mod patching;
 mod turns;
 mod unblocking;
 mod waiting;

@@ -119,6 +119,8 @@ impl Ran {
 pub(crate) struct World {
     pub(crate) files: Files,
     pub(crate) store: Store,
+    /// Whose the state root is, once it is bound.
+    pub(crate) instance: InstanceId,
     /// How the whole controller is.
     pub(crate) controller: watch::Sender<ControllerStatus>,
     recorder: Recorder,
@@ -132,11 +134,20 @@ impl World {
         let files = Files::new();
         let data = files.path("data");
         std::fs::create_dir(&data).unwrap();
-        let Served { store, controller, questions, shutdown, database } = serve_in(&data).await;
+        let Served { store, instance, controller, questions, shutdown, database } = serve_in(&data).await;
         let epoch = store.take_lead("test").await.unwrap();
         let recorder = store.recorder(epoch).0;
         let questions = Some(questions);
-        Self { files, store, controller, recorder, questions, database, _server: shutdown.drop_guard() }
+        Self {
+            files,
+            store,
+            instance,
+            controller,
+            recorder,
+            questions,
+            database,
+            _server: shutdown.drop_guard(),
+        }
     }
 
     /// With a version and a game, applied.
@@ -225,6 +236,7 @@ impl World {
 /// A server, and what stands in the controller's place.
 pub(crate) struct Served {
     pub(crate) store: Store,
+    pub(crate) instance: InstanceId,
     pub(crate) controller: watch::Sender<ControllerStatus>,
     pub(crate) questions: Questions,
     pub(crate) shutdown: CancellationToken,
@@ -239,7 +251,8 @@ pub(crate) async fn serve_in(data: &Path) -> Served {
     let address = listener.local_addr().unwrap();
     let tls = Tls::load_or_create(data, address.ip()).unwrap();
     let tokens = kubeconfig::ensure(data, address, tls.ca_pem()).unwrap();
-    let mut settings = Settings::new(InstanceId(uuid::Uuid::new_v4()), data.join("games"));
+    let instance = InstanceId(uuid::Uuid::new_v4());
+    let mut settings = Settings::new(instance, data.join("games"));
     settings.host = Some("unix:///nonexistent".into());
     let (controller, controller_seen) = watch::channel(ControllerStatus::default());
     let (asker, questions) = gamekeeper::controller::questions();
@@ -255,5 +268,5 @@ pub(crate) async fn serve_in(data: &Path) -> Served {
     };
     let shutdown = CancellationToken::new();
     tokio::spawn(serve(listener, api, tls, shutdown.clone()));
-    Served { store, controller, questions, shutdown, database }
+    Served { store, instance, controller, questions, shutdown, database }
 }

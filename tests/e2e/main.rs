@@ -16,6 +16,7 @@ mod hostile_spec;
 mod inputs;
 #[allow(dead_code, reason = "shared with the fault tests")]
 mod ledger;
+mod patch_commands;
 mod patching;
 mod patching_many;
 mod players;
