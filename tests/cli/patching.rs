@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gamekeeper::game::patch::{FailedPatch, Patch, PatchStage};
-use gamekeeper::game::{BackupReason, ConditionStatus, NewBackup, Phase};
+use gamekeeper::game::{BackupReason, ConditionStatus, ImageRef, NewBackup, Phase};
 use gamekeeper::runtime::Runtime;
 use gamekeeper::runtime::docker::{DockerRuntime, Settings};
 use gamekeeper::store::Recording;
@@ -123,7 +123,7 @@ async fn a_fleet_is_waited_for_and_each_failure_told() {
             let mut failed = runs(&world, "andromeda", "1.4.2").await;
             failed.record.failed_patch = Some(FailedPatch {
                 version: "1.4.3".parse().unwrap(),
-                image: "gamekeeper/reference-engine:1.4.3".parse().unwrap(),
+                image: ImageRef::new("gamekeeper/reference-engine:1.4.3"),
                 reason: "Exited".into(),
                 message: "Engine version 1.4.3 failed: it exited.".into(),
                 log: Some("out of planets".into()),
@@ -162,7 +162,7 @@ async fn versions_are_listed_disabled_and_resumed() {
     let mut failing = runs(&world, "orion", "1.4.2").await;
     failing.record.failed_patch = Some(FailedPatch {
         version: "1.4.3".parse().unwrap(),
-        image: "gamekeeper/reference-engine:1.4.3".parse().unwrap(),
+        image: ImageRef::new("gamekeeper/reference-engine:1.4.3"),
         reason: "Exited".into(),
         message: "It exited.".into(),
         log: None,
