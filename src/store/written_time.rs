@@ -36,11 +36,12 @@ impl From<WrittenTime> for Value {
 
 impl TryGetable for WrittenTime {
     fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
+        let shown = |moment: DateTime<Utc>| Self(moment.to_rfc3339_opts(SecondsFormat::AutoSi, true));
         if row.try_as_sqlite_row().is_some() {
-            return String::try_get_by(row, index).map(Self);
+            let written = Self(String::try_get_by(row, index)?);
+            return Ok(written.moment().map_or(written, shown));
         }
-        let moment = DateTime::<Utc>::try_get_by(row, index)?;
-        Ok(Self(moment.to_rfc3339_opts(SecondsFormat::AutoSi, true)))
+        DateTime::<Utc>::try_get_by(row, index).map(shown)
     }
 }
 
