@@ -10,10 +10,6 @@ use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable, Value};
 pub struct WrittenTime(pub String);
 
 impl WrittenTime {
-    fn at(moment: DateTime<Utc>) -> Self {
-        Self(moment.to_rfc3339_opts(SecondsFormat::AutoSi, true))
-    }
-
     fn moment(&self) -> Option<DateTime<Utc>> {
         DateTime::parse_from_rfc3339(&self.0).ok().map(Into::into)
     }
@@ -40,12 +36,12 @@ impl From<WrittenTime> for Value {
 
 impl TryGetable for WrittenTime {
     fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
+        let shown = |moment: DateTime<Utc>| Self(moment.to_rfc3339_opts(SecondsFormat::AutoSi, true));
         if row.try_as_sqlite_row().is_some() {
             let written = Self(String::try_get_by(row, index)?);
-            // Shown alike, whichever database has it.
-            return Ok(written.moment().map_or(written, Self::at));
+            return Ok(written.moment().map_or(written, shown));
         }
-        DateTime::<Utc>::try_get_by(row, index).map(Self::at)
+        DateTime::<Utc>::try_get_by(row, index).map(shown)
     }
 }
 
