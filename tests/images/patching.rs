@@ -16,7 +16,9 @@ async fn column(world: &World, game: &str, column: &str) -> Value {
 }
 
 async fn wants(world: &World, game: &str, version: &str) {
-    world.sql(&format!("UPDATE games SET target_engine_version = '{version}' WHERE game_id = '{game}'")).await;
+    world
+        .sql(&format!("UPDATE games SET target_engine_version = '{version}' WHERE game_id = '{game}'"))
+        .await;
 }
 
 async fn version(world: &World, game: &str) -> String {
@@ -49,7 +51,9 @@ async fn whatever_a_registry_answers_the_old_engine_goes_on_and_it_is_tried_agai
         let next = format!("1.4.1{number}");
         world.register(&next, &reference).await;
         wants(&world, &game, &next).await;
-        world.eventually(reason, async || column(&world, &game, "patch_delay").await["reason"] == reason).await;
+        world
+            .eventually(reason, async || column(&world, &game, "patch_delay").await["reason"] == reason)
+            .await;
         let failed = Instant::now();
         let status = world.status(&game).await;
         assert!(is_running(&status) && status.reason == "PatchPending", "{name}: {status:?}");
@@ -66,7 +70,10 @@ async fn whatever_a_registry_answers_the_old_engine_goes_on_and_it_is_tried_agai
         world.eventually("it is patched", async || version(&world, &game).await == next).await;
         world.until(&game, "running", is_running).await;
         let waited = failed.elapsed().as_secs_f64();
-        eprintln!("{name}: {reason}, patched {waited:.1} s after it was told (pace {pause} s): {}", status.message);
+        eprintln!(
+            "{name}: {reason}, patched {waited:.1} s after it was told (pace {pause} s): {}",
+            status.message
+        );
         assert!(waited > f64::from(pause) * 0.7, "{name}: {waited}");
         assert_eq!((world.inits(&game), inspect(&game, "{{.Image}}")), (1, image.id()), "{name}");
         world.sql(&format!("UPDATE games SET desired_status = 'stopped' WHERE game_id = '{game}'")).await;
@@ -89,7 +96,10 @@ async fn a_game_that_was_patched_keeps_its_image_when_the_tag_moves_on() {
     let newer = registry::engine();
     registry.push("moves-on", "1", &newer);
     let _newer = Pulled(newer.id());
-    assert_eq!(docker(&["pull", &image]).code, 0);
+    // Beside this thread, which serves the registry.
+    let pulled = image.clone();
+    let moved = tokio::task::spawn_blocking(move || docker(&["pull", &pulled])).await.unwrap();
+    assert_eq!(moved.code, 0, "{moved:?}");
     assert_eq!(docker(&["inspect", "-f", "{{.Id}}", &image]).stdout.trim(), newer.id(), "the tag has moved");
     world.ok(&["restart", "moves-on", "--wait", "--timeout", "60s"]);
     assert_eq!((inspect(&game, "{{.Image}}"), world.inits(&game)), (id, 1));
