@@ -35,6 +35,26 @@ pub struct AppliedSpec {
     pub resources: Resources,
 }
 
+impl AppliedSpec {
+    /// The declared input that differs so that a container built from these needs a new one to take
+    /// its place; none if it may stay. Every declared input is asked: a new field has to say here
+    /// what a difference in it means.
+    pub fn drift_to(&self, wanted: &Self) -> Option<&'static str> {
+        let Self { engine_version, image, port, contract, run_as, relaxations, resources } = wanted;
+        [
+            ("engineVersion", self.engine_version != *engine_version),
+            ("image", self.image != *image),
+            ("port", self.port != *port),
+            ("contract", self.contract != *contract),
+            ("runAs", self.run_as != *run_as),
+            ("relaxations", self.relaxations != *relaxations),
+            ("resources", self.resources != *resources),
+        ]
+        .into_iter()
+        .find_map(|(input, differs)| differs.then_some(input))
+    }
+}
+
 pub(super) mod as_text {
     use super::EngineVersion;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

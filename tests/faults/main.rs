@@ -14,6 +14,7 @@ mod limbo;
 mod meddling;
 mod names;
 mod observation;
+mod other_builds;
 mod other_docker;
 mod own_daemon;
 mod patches;

@@ -95,7 +95,10 @@ async fn a_game_that_was_patched_keeps_its_image_when_the_tag_moves_on() {
     let newer = registry::engine();
     registry.push("moves-on", "1", &newer);
     let _newer = Pulled(newer.id());
-    assert_eq!(docker(&["pull", &image]).code, 0);
+    // Beside this thread, which serves the registry.
+    let pulled = image.clone();
+    let moved = tokio::task::spawn_blocking(move || docker(&["pull", &pulled])).await.unwrap();
+    assert_eq!(moved.code, 0, "{moved:?}");
     assert_eq!(docker(&["inspect", "-f", "{{.Id}}", &image]).stdout.trim(), newer.id(), "the tag has moved");
     world.ok(&["restart", "moves-on", "--wait", "--timeout", "60s"]);
     assert_eq!((inspect(&game, "{{.Image}}"), world.inits(&game)), (id, 1));

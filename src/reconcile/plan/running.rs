@@ -200,11 +200,11 @@ impl Round<'_> {
     fn take_up_restart(&mut self, seen: &Seen, target: &AppliedSpec) {
         let container = ours(seen).map(|container| container.id.clone());
         let asked = self.desired.requests.restart > self.record.observed_requests.restart;
-        let drifted = self.record.applied.as_ref().is_some_and(|applied| applied != target);
+        let drift = self.record.applied.as_ref().and_then(|applied| applied.drift_to(target));
         if self.is_between_versions() {
             return;
         }
-        if (asked || drifted) && self.is_in_flight(seen) {
+        if (asked || drift.is_some()) && self.is_in_flight(seen) {
             // It waits for the turn in flight; no other one begins in the round that sees its end.
             return;
         }
@@ -215,11 +215,9 @@ impl Round<'_> {
                 self.supersede_with(OperationKind::Restart, "a restart was asked for");
             }
             self.record.restart_from = container;
-        } else if self.record.applied.as_ref().is_some_and(|applied| applied != target)
-            && self.record.restart_from.is_none()
-        {
+        } else if let Some(input) = drift.filter(|_| self.record.restart_from.is_none()) {
             self.forget_failures();
-            self.supersede_with(OperationKind::Restart, "its declared inputs changed");
+            self.supersede_with(OperationKind::Restart, &format!("its declared inputs changed: {input}"));
             self.record.restart_from = container;
         }
         if self.record.restart_from.is_none() || ours(seen).is_none() {

@@ -1,3 +1,5 @@
+mod drift;
+
 use super::*;
 use crate::game::{Epoch, ImageId, ImageRef, Resources};
 
