@@ -10,7 +10,7 @@ export RUST_TEST_THREADS ?= 4
 export PROPTEST_CASES ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help build engine-image demo run test check unit bench schema docker clean
+.PHONY: help build engine-image demo run test soak check unit bench schema docker clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,10 @@ run: ## the demo's games on a controller that stays in the foreground (Ctrl-C en
 	manifests/demo/demo.sh run
 
 test: check docker engine-image unit ## everything: format, lints, layering, unit, property and integration tests
+
+soak: docker engine-image ## ten minutes of two controllers and a PostgreSQL under random blows (GAMEKEEPER_SOAK_SECONDS)
+	tests/support/postgres.sh ensure
+	GAMEKEEPER_SOAK_SECONDS=$${GAMEKEEPER_SOAK_SECONDS:-600} cargo test --locked --test postgres chaos:: -- --nocapture
 
 check: ## format, lints, layering and the table of faults alone
 	cargo fmt --all --check

@@ -22,6 +22,7 @@ use std::time::Duration;
 use crate::game::{InstanceId, Resources};
 use crate::reconcile::Policy;
 use crate::runtime::docker;
+use crate::store::Place;
 use crate::store::history::History;
 
 pub use defaults::default_data_dir;
@@ -78,7 +79,7 @@ pub struct Config {
     /// Where metrics are served without TLS, if anywhere.
     pub metrics_listen: Option<SocketAddr>,
     /// The database.
-    pub database_url: DatabaseUrl,
+    pub database: Place,
     /// Where Docker is; none finds it as Docker's own client does.
     pub docker_host: Option<String>,
     /// The network that engines are put on.
@@ -180,6 +181,7 @@ impl Config {
             network: self.network.clone(),
             endpoint_mode: self.endpoint_mode.into(),
             state_root_on_host: self.state_root_on_host.clone(),
+            state_root_shared: self.database.sqlite_path().is_none(),
             mount_path: self.mount_path.clone(),
             pull_policy: self.pull_policy.into(),
             registry_auth_file: self.registry_auth_file.clone(),

@@ -4,8 +4,10 @@
 //! directories. Then the parts are put together, one line is printed when all of them work, and the
 //! process waits to be told to end.
 
+mod candidate;
 mod ground;
 mod lobby;
+mod office;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -19,16 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api, Readiness};
 use crate::config::Config;
-use crate::controller::{self, Limits, Metrics, Parts};
-use crate::engine::{Deadlines, EngineClient};
+use crate::controller::{self, Metrics};
 use crate::game::InstanceId;
 use crate::game::controller::ControllerStatus;
 use crate::runtime::docker::DockerRuntime;
 use crate::store::Store;
 use lobby::Lobby;
-
-/// How long rounds that hang in Docker may keep the recorder open.
-const LAST_WRITES: Duration = Duration::from_secs(5);
+use office::Office;
 
 /// How long the API may take to finish what it has begun.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
@@ -40,29 +39,24 @@ const LAST_REQUESTS: Duration = Duration::from_secs(10);
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let listener = ground::listen(config.listen)?;
     let metrics_listener = config.metrics_listen.map(ground::listen).transpose()?;
-    let url = config.database_url.as_str();
-    if ground::is_first_start(url) {
+    if ground::is_first_start(&config.database).await {
         // A first start without Docker is a mistake; a later one finds Docker again by itself.
         ground::docker_answers(&DockerRuntime::new(config.docker(InstanceId(uuid::Uuid::nil())))?).await?;
     }
     ground::directory(&config.data_dir, "--data-dir")?;
-    let _lock = ground::lock(&config.data_dir)?;
+    let _lock = config.database.lock()?;
     ground::state_root(&config.state_root)?;
 
-    let store = Store::open(url).await?.telling_the_lobby(lobby::is_told(&config.lobby));
+    let store = Store::open(&config.database).await?.telling_the_lobby(lobby::is_told(&config.lobby));
     let instance = store.instance().await?;
     let mut registry = Registry::default();
     let lobby = Lobby::prepare(&config.lobby, instance.id, &mut registry)?;
     let runtime = Arc::new(DockerRuntime::new(config.docker(instance.id))?);
-    let epoch = store.take_lead(&ground::holder()).await?;
-    let (recorder, writer) = store.recorder(epoch);
-    tracing::info!(instance = %instance.id, epoch = epoch.0, "leading");
-    tokio::spawn(ground::keep_high_water(runtime.clone(), recorder.high_water()));
-
     let metrics = Metrics::new(&mut registry);
     let registry = Arc::new(registry);
-    let (health_sender, health) = watch::channel(ControllerStatus::default());
-    let (asker, questions) = controller::questions();
+    let status = watch::Sender::new(ControllerStatus::default());
+    // Nobody answers before there is a leader.
+    let (asker, _) = controller::questions();
     let shutdown = CancellationToken::new();
 
     let address = listener.local_addr()?;
@@ -71,9 +65,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let api = Api {
         store: store.clone(),
         runtime: runtime.clone(),
-        ready: readiness(health.clone()),
-        controller: health.clone(),
-        asker,
+        ready: readiness(status.subscribe()),
+        controller: status.subscribe(),
+        asker: asker.clone(),
+        max_failures: config.max_failures,
         registry: registry.clone(),
         tokens,
     };
@@ -81,49 +76,23 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(listener) = metrics_listener {
         tokio::spawn(api::serve_metrics(listener, registry, shutdown.clone()));
     }
-    tokio::spawn(ground::forget_the_past(store.clone(), config.history, shutdown.clone()));
-    let telling = lobby.start(&store, &shutdown);
+    tokio::spawn(say_when_ready(status.subscribe(), address, config.clone()));
     let last_word = store.clone();
-    let parts = Parts {
-        store,
-        recorder,
-        epoch,
-        runtime,
-        engines: EngineClient::new(Deadlines { turn: config.turn_deadline, ..Deadlines::default() }),
-        policy: config.policy(),
-        limits: Limits {
-            starts: config.max_starts,
-            pulls: config.max_pulls,
-            disruptions: config.max_disruptions,
-            patch_failures: config.max_failures,
-            engine_calls: config.max_engine_calls,
-            turns: config.max_turns,
-            ..Limits::default()
-        },
-        relist_every: config.relist_interval,
-        metrics,
-    };
-    let mut controlling = tokio::spawn(controller::run(parts, questions, health_sender, shutdown.clone()));
-    tokio::spawn(say_when_ready(health, address, config.clone()));
+    let office = Office { config, store, runtime, lobby, metrics, status, asker };
+    let mut leading = tokio::spawn(office.run(shutdown.clone()));
 
     let ended = tokio::select! {
         () = told_to_end() => Ok(()),
-        ended = &mut controlling => ended.map_err(anyhow::Error::from).and_then(|ended| Ok(ended?)),
+        ended = &mut leading => ended.map_err(anyhow::Error::from).and_then(|ended| ended),
         ended = &mut serving => ended.map_err(anyhow::Error::from).and_then(|ended| Ok(ended?)),
     };
     tracing::info!("ending; engines are left running");
     shutdown.cancel();
-    if !controlling.is_finished() {
-        controlling.await??;
+    if !leading.is_finished() {
+        leading.await??;
     }
     if !serving.is_finished() && tokio::time::timeout(LAST_REQUESTS, serving).await.is_err() {
         tracing::warn!("some requests did not end in time");
-    }
-    // It ends soon by itself, whatever the lobby does.
-    telling.await?;
-    // The recorder's last sender went with the controller: what was asked for is written.
-    if tokio::time::timeout(LAST_WRITES, writer).await.is_err() {
-        tracing::warn!("some rounds did not end in time; the next start looks at their games again");
     }
     if let Err(error) = last_word.close().await {
         tracing::warn!(
@@ -136,13 +105,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
 /// Prints the one line that scripts wait for.
 async fn say_when_ready(mut health: watch::Receiver<ControllerStatus>, address: SocketAddr, config: Config) {
-    if health.wait_for(|health| health.started).await.is_err() {
-        return;
-    }
+    let Ok(health) = health.wait_for(|health| health.started || health.stands_by).await else { return };
+    let ready = if health.started { "is ready" } else { "is ready and stands by" };
     let url = api::kubeconfig::server_url(address);
     let mut out = std::io::stdout().lock();
     // Nobody may be listening to standard output, which is no reason to end.
-    let _ = writeln!(out, "gamekeeper is ready: {url} (kubeconfig: {})", config.kubeconfig().display());
+    let _ = writeln!(out, "gamekeeper {ready}: {url} (kubeconfig: {})", config.kubeconfig().display());
     let _ = out.flush();
 }
 
@@ -160,6 +128,7 @@ fn readiness(mut health: watch::Receiver<ControllerStatus>) -> watch::Receiver<R
 
 fn problems(health: &ControllerStatus) -> Readiness {
     let ControllerStatus {
+        stands_by,
         started,
         freezes,
         docker_down,
@@ -169,11 +138,12 @@ fn problems(health: &ControllerStatus) -> Readiness {
         orphans: _,
     } = health;
     let mut problems = Vec::new();
-    if !started {
+    if !started && !stands_by {
         problems.push("the controller has not looked at everything yet".to_owned());
     }
     for freeze in freezes {
-        problems.push(format!("frozen ({}): {} {}", freeze.reason, freeze.message, freeze.way_out));
+        let what = if *stands_by { "cannot take the lead" } else { "frozen" };
+        problems.push(format!("{what} ({}): {} {}", freeze.reason, freeze.message, freeze.way_out));
     }
     if let Some(why) = docker_down {
         problems.push(format!("Docker does not answer: {why}"));

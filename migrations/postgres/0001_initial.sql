@@ -11,7 +11,8 @@
 --   * `SELECT * FROM game_status` tells whether a row was accepted and came true.
 --   * Any way of writing will do: INSERT, UPDATE, ON CONFLICT DO UPDATE, COPY, DELETE, by hand or in bulk
 --     (TRUNCATE is refused). The columns marked "by trigger" are put right whatever was written to them.
---   * A change of desired state is announced with an empty notification on the channel `gamekeeper_desired`.
+--   * A change of desired state is announced with an empty notification on the channel `gamekeeper_desired`
+--     (the schema's name and `_desired`).
 --
 -- The other dialect, with the same tables and columns: ../sqlite/0001_initial.sql
 
@@ -610,6 +611,15 @@ CREATE TABLE schema_info (
 
 INSERT INTO schema_info (id, version, min_binary) VALUES (1, 1, '0.1.0');
 
+-- Moves with every change of desired state. Derived, not counted: a row to count in would make the lobby's
+-- transactions wait for each other.
+CREATE VIEW desired_feed AS
+SELECT 1::bigint AS id,
+       ((SELECT coalesce(max(change_id), 0) FROM game_changes)
+      + (SELECT coalesce(sum(row_version), 0) FROM engine_versions)
+      + (SELECT coalesce(sum(row_version + 1), 0) FROM engine_version_tombstones)
+      + (SELECT row_version FROM controller_spec))::bigint AS seq;
+
 ----------------------------------------------------------------------------------------------------
 -- How a lobby learns whether its row was accepted and came true
 ----------------------------------------------------------------------------------------------------
@@ -926,7 +936,7 @@ BEGIN
     END IF;
     NEW.row_version := OLD.row_version + 1;
     NEW.updated_at := clock_timestamp();
-    PERFORM pg_notify('gamekeeper_desired', '');
+    PERFORM pg_notify(current_schema() || '_desired', '');
     RETURN NEW;
 END $$;
 
@@ -940,7 +950,7 @@ CREATE FUNCTION announce_rows() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM written) THEN
-        PERFORM pg_notify('gamekeeper_desired', '');
+        PERFORM pg_notify(current_schema() || '_desired', '');
     END IF;
     RETURN NULL;
 END $$;
@@ -949,7 +959,7 @@ CREATE FUNCTION announce_games_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM written AS w JOIN replaced AS r ON r.game_id = w.game_id WHERE r.row_version <> w.row_version) THEN
-        PERFORM pg_notify('gamekeeper_desired', '');
+        PERFORM pg_notify(current_schema() || '_desired', '');
     END IF;
     RETURN NULL;
 END $$;
@@ -958,7 +968,7 @@ CREATE FUNCTION announce_engine_versions_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM written AS w JOIN replaced AS r ON r.version = w.version WHERE r.row_version <> w.row_version) THEN
-        PERFORM pg_notify('gamekeeper_desired', '');
+        PERFORM pg_notify(current_schema() || '_desired', '');
     END IF;
     RETURN NULL;
 END $$;

@@ -200,9 +200,11 @@ impl ApiError {
                 let message = format!("{} \"{name}\" has no container now", resource.qualified());
                 Self::Nothing { resource, name, message }
             }
+            RuntimeError::StateRootNotOurs => {
+                Self::Unavailable(format!("{error}; `gamekeeper status` says more"))
+            }
             RuntimeError::Conflict(_)
             | RuntimeError::DirectoryInUse(_)
-            | RuntimeError::StateRootNotOurs
             | RuntimeError::Refused(_)
             | RuntimeError::Pull { .. }
             | RuntimeError::StateDirectory { .. }

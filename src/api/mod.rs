@@ -8,6 +8,7 @@
 
 mod asking;
 pub mod auth;
+mod backups;
 mod body;
 mod controllers;
 pub mod error;
@@ -64,6 +65,8 @@ pub struct Api {
     pub controller: watch::Receiver<ControllerStatus>,
     /// What it would do, and why.
     pub asker: Asker,
+    /// Changes to a version that failed on so many games are halted.
+    pub max_failures: u32,
     /// The metrics of the whole process.
     pub registry: Arc<Registry>,
     /// Who may ask.
@@ -78,6 +81,8 @@ struct Shared {
     bodies: Arc<Semaphore>,
     /// Bounds how many logs are read.
     logs: Arc<Semaphore>,
+    /// Bounds how many lists of copies are read from the disk.
+    backups: Arc<Semaphore>,
     /// Since when the controller is ready, or not.
     ready_since: watch::Receiver<jiff::Timestamp>,
     /// Ends what would never end by itself.
@@ -91,6 +96,7 @@ impl Shared {
             api: Arc::new(api),
             bodies: Arc::new(Semaphore::new(body::AT_ONCE)),
             logs: Arc::new(Semaphore::new(logs::AT_ONCE)),
+            backups: Arc::new(Semaphore::new(backups::AT_ONCE)),
             shutdown,
         }
     }

@@ -37,16 +37,21 @@ pub(super) fn version(
     manifest: &EngineVersionManifest,
     valid: &ValidEngineVersion,
     current: Option<&StoredVersion>,
+    max_failures: u32,
 ) -> EngineVersionObject {
     let old = current.map(|version| &version.manifest);
     let mut spec = manifest.spec.clone();
     spec.relaxations.clone_from(&valid.entry.relaxations);
+    let resumed = valid.resume.or(old.and_then(|old| old.spec.resume_generation));
+    spec.resume_generation = Some(resumed.unwrap_or_default());
     let mut metadata = settled_meta(&manifest.metadata, old.map(|old| &old.metadata));
     metadata.uid = None;
     if old.is_some_and(|old| old.spec != spec) {
         metadata.generation = metadata.generation.map(|generation| generation + 1);
     }
-    EngineVersionObject { api_version: API_VERSION.into(), kind: manifest.kind.clone(), metadata, spec }
+    let manifest = EngineVersionManifest::new(metadata, spec);
+    let usage = current.map(|version| version.usage.clone()).unwrap_or_default();
+    EngineVersionObject::new(StoredVersion { manifest, usage }, max_failures)
 }
 
 /// What the server writes stays; labels and annotations are the manifest's.

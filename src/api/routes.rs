@@ -6,8 +6,8 @@ use axum::{Json, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
-    Shared, asking, controllers, events, front, games, health, logs, moment, operations, outbox, players,
-    turns, versions, wire,
+    Shared, asking, backups, controllers, events, front, games, health, logs, moment, operations, outbox,
+    players, turns, versions, wire,
 };
 
 /// Every path, behind what every request passes.
@@ -48,6 +48,7 @@ fn group() -> Router<Shared> {
         .route("/namespaces/{namespace}/games/{name}/explain", get(asking::explain))
         .route("/namespaces/{namespace}/games/{name}/plan", post(asking::plan))
         .route("/namespaces/{namespace}/games/{name}/moment", get(moment::get))
+        .route("/namespaces/{namespace}/games/{name}/backups", get(backups::list))
         .route("/controllers", get(controllers::list))
         .route("/controllers/{name}", get(controllers::get).patch(controllers::patch))
         .route("/controllers/{name}/adopt", post(controllers::adopt))

@@ -35,7 +35,7 @@ pub(super) async fn list(
         API_VERSION,
         ENGINE_VERSIONS.kind,
         seq,
-        wanted.map(EngineVersionObject::from).collect(),
+        wanted.map(|version| shared.shown(version)).collect(),
     )))
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn get(
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Json<EngineVersionObject>, ApiError> {
     parameters.selection(&FIELDS)?;
-    Ok(Json(present(&shared, &name).await?.into()))
+    Ok(Json(shared.shown(present(&shared, &name).await?)))
 }
 
 /// `POST …/engineversions`.
@@ -65,13 +65,16 @@ pub(super) async fn create(
         if store.version(&name).await?.is_some() {
             return Err(ApiError::AlreadyExists { resource: ENGINE_VERSIONS, name });
         }
-        return Ok((StatusCode::CREATED, Json(preview::version(&manifest, &valid, None))));
+        return Ok((
+            StatusCode::CREATED,
+            Json(preview::version(&manifest, &valid, None, shared.api.max_failures)),
+        ));
     }
     let created = store
         .create_version(&manifest, &valid, &write.author)
         .await
         .map_err(|error| refused(&name, error))?;
-    Ok((StatusCode::CREATED, Json(created.into())))
+    Ok((StatusCode::CREATED, Json(shared.shown(created))))
 }
 
 /// `PUT …/engineversions/{name}`.
@@ -133,9 +136,15 @@ pub(super) async fn delete(
         return Ok(Json(Status::deleted(ENGINE_VERSIONS, &name)));
     }
     match shared.api.store.delete_version(&name, &preconditions).await {
-        Ok(_) => Ok(Json(Status::deleted(ENGINE_VERSIONS, &name))),
+        Ok(()) => Ok(Json(Status::deleted(ENGINE_VERSIONS, &name))),
         Err(WriteError::Refused(why)) => Err(ApiError::Conflict { resource: ENGINE_VERSIONS, name, why }),
         Err(error) => Err(refused(&name, error)),
+    }
+}
+
+impl Shared {
+    fn shown(&self, version: StoredVersion) -> EngineVersionObject {
+        EngineVersionObject::new(version, self.api.max_failures)
     }
 }
 
@@ -162,11 +171,18 @@ async fn put(
         let message = format!("it is {image} and never changes; register a new version for a new image");
         return Err(WriteError::Refused(SpecProblem::new("spec.image", message).to_string()));
     }
+    if let Some((was, now)) = current.manifest.spec.resume_generation.zip(valid.resume)
+        && now < was
+    {
+        let message =
+            format!("cannot decrease: it is {was}; ask with {}, or leave it out", was.saturating_add(1));
+        return Err(WriteError::Refused(SpecProblem::new("spec.resumeGeneration", message).to_string()));
+    }
     if write.dry_run {
-        return Ok(preview::version(manifest, valid, Some(current)));
+        return Ok(preview::version(manifest, valid, Some(current), shared.api.max_failures));
     }
     let written = shared.api.store.replace_version(manifest, valid, preconditions, &write.author).await?;
-    Ok(written.into_inner().into())
+    Ok(shared.shown(written.into_inner()))
 }
 
 fn check(current: &StoredVersion, preconditions: &Preconditions) -> Result<(), WriteError> {

@@ -79,10 +79,14 @@ fn text(kind: Kind, object: &Object, operations: &[Object], happened: &[Object],
     section(&mut text, "Spec", &yaml(&object.0["spec"]));
     if kind == Kind::Game {
         section(&mut text, "Status", &status(object, now));
+        section(&mut text, "Change of version", &patch(object, now));
         section(&mut text, "Conditions", &conditions(object, now));
         section(&mut text, "Last exit", &last_exit(object, now));
         section(&mut text, "Last log lines", &last_lines(object));
         section(&mut text, "Operations", &table_or_nothing(operations, |some| ops::table(some, false, now)));
+    }
+    if kind == Kind::EngineVersion {
+        section(&mut text, "Status", &usage(object));
     }
     section(&mut text, "Events", &table_or_nothing(happened, |some| events::table(some, now, false)));
     text
@@ -119,7 +123,7 @@ fn status(object: &Object, now: Timestamp) -> String {
         ("Message", object.text("/status/message").map(str::to_owned)),
         ("Seen generation", number("/status/observedGeneration")),
         ("Doing", operation),
-        ("Engine version", object.text("/status/engineVersion").map(str::to_owned)),
+        ("Engine version", engine_version(object)),
         ("Image", object.text("/status/image").map(str::to_owned)),
         ("Image id", object.text("/status/imageId").map(str::to_owned)),
         ("Container", object.text("/status/containerId").map(str::to_owned)),
@@ -142,6 +146,58 @@ fn status(object: &Object, now: Timestamp) -> String {
         line(&mut text, name, value.as_deref());
     }
     text
+}
+
+/// The change of version under way, the one that failed, and a copy on its way back.
+fn patch(object: &Object, now: Timestamp) -> String {
+    let mut text = String::new();
+    let said = |pointer: &str| object.text(pointer).unwrap_or_default().to_owned();
+    if let Some(stage) = object.text("/status/patch/stage") {
+        let (from, to) = (said("/status/patch/from"), said("/status/patch/to"));
+        line(&mut text, "Under way", Some(&format!("{from} to {to}: {stage}")));
+        line(&mut text, "Copy before it", object.text("/status/patch/backup"));
+        line(&mut text, "Committed", ago(object.time("/status/patch/committedAt"), now).as_deref());
+    }
+    if let Some(version) = object.text("/status/patchDelay/version") {
+        let (reason, why) = (said("/status/patchDelay/reason"), said("/status/patchDelay/message"));
+        line(&mut text, "Delayed", Some(&format!("to {version} ({reason}): {why}")));
+        line(&mut text, "Next attempt", object.text("/status/patchDelay/nextAttemptAt"));
+    }
+    if let Some(backup) = object.text("/status/putBack/backup") {
+        let version = said("/status/putBack/engineVersion");
+        line(&mut text, "Putting back", Some(&format!("{backup}, with {version}")));
+        line(&mut text, "Because", object.text("/status/putBack/message"));
+    }
+    if let Some(version) = object.text("/status/failedPatch/version") {
+        let (reason, why) = (said("/status/failedPatch/reason"), said("/status/failedPatch/message"));
+        line(&mut text, "Failed", Some(&format!("to {version} ({reason}): {why}")));
+        for last in object.text("/status/failedPatch/log").unwrap_or_default().lines() {
+            let _ = writeln!(text, "  | {}", clean(last));
+        }
+    }
+    text
+}
+
+/// How an engine version does across games.
+fn usage(object: &Object) -> String {
+    let mut text = String::new();
+    let number = |at: &str| object.number(at).map(|number| number.to_string());
+    line(&mut text, "Asked for by", number("/status/games").as_deref());
+    line(&mut text, "Running", number("/status/running").as_deref());
+    line(&mut text, "Failures", number("/status/patchFailures").as_deref());
+    if object.flag("/status/halted").unwrap_or_default() {
+        let way_out = format!("yes; `gamekeeper versions resume {}` lets changes to it go on", object.name());
+        line(&mut text, "Halted", Some(&way_out));
+    }
+    line(&mut text, "Failed last", object.text("/status/message"));
+    text
+}
+
+/// The version that runs, and what it was resolved from where a requirement is asked for.
+fn engine_version(object: &Object) -> Option<String> {
+    let runs = object.text("/status/engineVersion")?;
+    let asked = object.text("/spec/engineVersion").filter(|asked| *asked != runs);
+    Some(asked.map_or_else(|| runs.to_owned(), |asked| format!("{runs} (asked for: {asked})")))
 }
 
 fn conditions(object: &Object, now: Timestamp) -> String {
@@ -226,6 +282,30 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_change_of_version_is_described_with_what_went_wrong() {
+        let game = Object(json!({
+            "spec": { "engineVersion": "~1.4" },
+            "status": {
+                "engineVersion": "1.4.2",
+                "patch": { "from": "1.4.1", "to": "1.4.2", "stage": "Probation", "backup": "b-1",
+                           "committedAt": "2026-11-01T10:00:00Z" },
+                "failedPatch": { "version": "1.4.3", "reason": "Exited", "message": "It exited.", "log": "one\n\u{1b}two" },
+            },
+        }));
+        let now = "2026-11-01T10:01:00Z".parse().unwrap();
+        assert_eq!(
+            patch(&game, now),
+            "Under way:       1.4.1 to 1.4.2: Probation\n\
+             Copy before it:  b-1\n\
+             Committed:       2026-11-01T10:00:00Z (60s ago)\n\
+             Failed:          to 1.4.3 (Exited): It exited.\n\
+             \x20 | one\n\
+             \x20 | \\u{1b}two\n"
+        );
+        assert_eq!(engine_version(&game).as_deref(), Some("1.4.2 (asked for: ~1.4)"));
+    }
 
     #[test]
     fn a_game_is_described_with_what_is_known_and_no_more() {

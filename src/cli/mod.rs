@@ -4,10 +4,12 @@
 //! (`doctor` looks at both, and changes neither).
 
 mod apply;
+mod backups;
 mod change;
 mod client;
 mod confirm;
 mod controller;
+mod database;
 mod delete;
 mod describe;
 mod diff;
@@ -28,6 +30,7 @@ mod table;
 mod target;
 mod turns;
 mod unblock;
+mod versions;
 mod wait;
 
 use std::path::PathBuf;
@@ -126,6 +129,11 @@ enum Verb {
     Resume(change::turns::ResumeArgs),
     Defer(change::turns::DeferArgs),
     ForceTurn(change::turns::ForceTurnArgs),
+    Patch(change::patching::PatchArgs),
+    Rollback(change::restoring::RollbackArgs),
+    Versions(versions::VersionsArgs),
+    Backups(backups::BackupsArgs),
+    Restore(change::restoring::RestoreArgs),
     Turns(turns::TurnsArgs),
     Players(players::PlayersArgs),
     Ops(ops::OpsArgs),
@@ -133,6 +141,7 @@ enum Verb {
     Logs(logs::LogsArgs),
     Outbox(outbox::OutboxArgs),
     Status(controller::status::StatusArgs),
+    Leader(controller::leader::LeaderArgs),
     Freeze(controller::FreezeArgs),
     Unfreeze(controller::UnfreezeArgs),
     ConfirmDeletions(controller::ConfirmDeletionsArgs),
@@ -141,6 +150,8 @@ enum Verb {
     Remove(controller::orphans::RemoveArgs),
     Unblock(unblock::UnblockArgs),
     Doctor(Box<doctor::DoctorArgs>),
+    BackupDb(database::BackupArgs),
+    MigrateDb(database::MigrateArgs),
     Schema(offline::SchemaArgs),
     Completion(offline::CompletionArgs),
     Version(offline::VersionArgs),
@@ -170,11 +181,17 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Verb::Resume(args) => change::turns::resume(args, &place).await?,
         Verb::Defer(args) => change::turns::defer(args, &place).await?,
         Verb::ForceTurn(args) => change::turns::force_turn(args, &place).await?,
+        Verb::Patch(args) => change::patching::patch(args, &place).await?,
+        Verb::Rollback(args) => change::restoring::rollback(args, &place).await?,
+        Verb::Versions(args) => versions::run(args, &place).await?,
+        Verb::Backups(args) => backups::run(args, &place).await?,
+        Verb::Restore(args) => change::restoring::restore(args, &place).await?,
         Verb::Turns(args) => turns::run(args, &place).await?,
         Verb::Players(args) => players::run(args, &place).await?,
         Verb::Ops(args) => ops::run(args, &place).await?,
         Verb::Events(args) => events::run(args, &place).await?,
         Verb::Status(args) => controller::status::run(args, &place).await?,
+        Verb::Leader(args) => controller::leader::run(args, &place).await?,
         Verb::Freeze(args) => controller::freeze(args, &place).await?,
         Verb::Unfreeze(args) => controller::unfreeze(args, &place).await?,
         Verb::ConfirmDeletions(args) => controller::confirm_deletions(args, &place).await?,
@@ -185,6 +202,8 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Verb::Logs(args) => logs::run(args, &place).await?,
         Verb::Outbox(args) => outbox::run(args, &place).await?,
         Verb::Doctor(args) => doctor::run(*args, &place).await?,
+        Verb::BackupDb(args) => database::back_up(args, &place).await?,
+        Verb::MigrateDb(args) => database::migrate(args, &place).await?,
         Verb::Schema(args) => offline::schema(&args)?,
         Verb::Completion(args) => offline::completion(&args)?,
         Verb::Version(args) => offline::version(args, &place).await?,

@@ -76,6 +76,7 @@ const GAME: &[Column] = &[
     column("TURN", |game, _| number(game.number("/status/currentTurn"))),
     column("RESTARTS", |game, _| game.number("/status/restartCount").unwrap_or_default().to_string()),
     column("AGE", age),
+    wide("ASKED", |game, _| or_none(game.text("/spec/engineVersion"))),
     wide("IMAGE", |game, _| or_none(game.text("/status/image"))),
     wide("ENDPOINT", |game, _| or_none(game.text("/status/endpoint"))),
     wide("CONTAINER", |game, _| or_none(game.text("/status/containerId").map(short))),
@@ -88,10 +89,17 @@ const ENGINE_VERSION: &[Column] = &[
     column("ENABLED", |version, _| {
         version.flag("/spec/enabled").map_or(NONE.into(), |enabled| enabled.to_string())
     }),
-    column("CONTRACT", |version, _| or_none(version.text("/spec/contract"))),
+    column("GAMES", |version, _| number(version.number("/status/games"))),
+    column("RUNNING", |version, _| number(version.number("/status/running"))),
+    column("FAILURES", |version, _| number(version.number("/status/patchFailures"))),
+    column("HALTED", |version, _| {
+        version.flag("/status/halted").map_or(NONE.into(), |halted| halted.to_string())
+    }),
     column("AGE", age),
+    wide("CONTRACT", |version, _| or_none(version.text("/spec/contract"))),
     wide("PORT", |version, _| number(version.number("/spec/port"))),
     wide("RUN-AS", |version, _| or_none(version.text("/spec/runAs"))),
+    column("WHY", |version, _| or_none(version.text("/status/message"))),
 ];
 
 fn ready(game: &Object) -> String {
@@ -171,8 +179,8 @@ mod tests {
         );
         assert_eq!(
             of_objects(Kind::Game, &[game()], true, true, now),
-            "NAMESPACE   NAME        DESIRED   PHASE     READY   VERSION   TURN   RESTARTS   AGE     IMAGE          ENDPOINT                 CONTAINER      REASON\n\
-             default     andromeda   Running   Running   True    1.4.2     7      2          3m20s   engine:1.4.2   http://172.18.0.2:8080   0123456789ab   Healthy\n"
+            "NAMESPACE   NAME        DESIRED   PHASE     READY   VERSION   TURN   RESTARTS   AGE     ASKED   IMAGE          ENDPOINT                 CONTAINER      REASON\n\
+             default     andromeda   Running   Running   True    1.4.2     7      2          3m20s   1.4.2   engine:1.4.2   http://172.18.0.2:8080   0123456789ab   Healthy\n"
         );
     }
 

@@ -14,6 +14,7 @@ use super::{Config, ConfigError, default_data_dir, file};
 use crate::game::Resources;
 use crate::reconcile::Policy;
 use crate::store::history::History;
+use crate::store::{DEFAULT_SCHEMA, Migrations, Place};
 
 /// Declares every setting once: as a flag, a variable and a key of the file.
 macro_rules! settings {
@@ -58,6 +59,10 @@ settings! {
     state_root_on_host: PathBuf, "GAMEKEEPER_STATE_ROOT_ON_HOST", "Places", "DIR";
     /// The database [default: sqlite:DATA_DIR/gamekeeper.db]
     database_url: DatabaseUrl, "GAMEKEEPER_DATABASE_URL", "Places", "URL";
+    /// The schema in a PostgreSQL database [default: gamekeeper]
+    database_schema: String, "GAMEKEEPER_DATABASE_SCHEMA", "Places", "NAME";
+    /// What is done about a database whose schema is not up to date [default: auto]
+    migrate: Migrations, "GAMEKEEPER_MIGRATE", "Places", "MODE";
     /// Where the API listens, with TLS [default: 127.0.0.1:7443]
     listen: SocketAddr, "GAMEKEEPER_LISTEN", "Places", "ADDR:PORT";
     /// Where metrics are served in the clear as well [default: nowhere]
@@ -192,6 +197,10 @@ impl Settings {
             Some(url) => url,
             None => super::value::embedded(&data_dir)?,
         };
+        let schema = self.database_schema.unwrap_or_else(|| DEFAULT_SCHEMA.to_owned());
+        let database = Place::new(database_url.as_str(), &schema, self.migrate.unwrap_or_default()).map_err(
+            |error| ConfigError::Wrong { setting: "--database-schema", message: error.to_string() },
+        )?;
         Ok(Config {
             state_root: match self.state_root {
                 Some(path) => absolute("--state-root", path)?,
@@ -200,7 +209,7 @@ impl Settings {
             state_root_on_host: self.state_root_on_host,
             listen: self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7443))),
             metrics_listen: self.metrics_listen,
-            database_url,
+            database,
             docker_host: self.docker_host,
             network: self.network.unwrap_or_else(|| "gamekeeper".into()),
             endpoint_mode: self.endpoint_mode.unwrap_or_default(),

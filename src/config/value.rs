@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use crate::game::resources::{parse_cpu, parse_memory};
 use crate::reconcile;
 use crate::runtime::docker;
+use crate::store::Place;
 
 /// Longer than anybody waits for a controller; keeps sums of times far from overflow.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -124,7 +125,7 @@ impl<'de> Deserialize<'de> for LogDriver {
     }
 }
 
-/// Where the database is. Shown without its password.
+/// The URL of a database. Shown without its secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(String);
 
@@ -133,45 +134,19 @@ impl DatabaseUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The embedded database's file, if it is the embedded one.
-    pub fn sqlite_path(&self) -> Option<&str> {
-        let path = self.0.strip_prefix("sqlite:")?;
-        Some(path.strip_prefix("//").unwrap_or(path))
-    }
 }
 
 impl FromStr for DatabaseUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let path = text.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
-        let server = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
-        match path {
-            Some("" | ":memory:") => {
-                Err("the embedded database needs a file; write sqlite:PATH, as in sqlite:/var/lib/gamekeeper/gamekeeper.db".into())
-            }
-            Some(path) if path.contains('?') => {
-                Err("leave out what follows `?`; gamekeeper sets the database's options itself".into())
-            }
-            None if !server => Err("not a database URL; write sqlite:PATH or postgres://USER@HOST/DATABASE".into()),
-            _ => Ok(Self(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.0.split_once("://"), self.0.rsplit_once('@')) {
-            (Some((scheme, _)), Some((_, rest))) => write!(f, "{scheme}://…@{rest}"),
-            _ => f.write_str(&self.0),
-        }
+        text.parse::<Place>().map(|_| Self(text.to_owned())).map_err(|error| error.to_string())
     }
 }
 
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        self.0.parse::<Place>().map_err(|_| fmt::Error)?.fmt(f)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Questions to the loop: what it would do, and why. Nothing is changed by asking.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::game::GameId;
@@ -32,14 +33,17 @@ pub enum NoAnswer {
     /// The loop does not know the game (yet).
     #[error("the controller does not know this game yet; try again in a second")]
     UnknownGame,
-    /// The controller is busy, has not started or is ending.
+    /// The controller is busy.
     #[error("the controller does not answer now; try again in a second")]
     NotNow,
+    /// There is none in this process now.
+    #[error("this gamekeeper does not lead now; ask the one that `gamekeeper leader` names")]
+    StandsBy,
 }
 
-/// Where questions are asked.
+/// Where questions are asked. Its clones are the same.
 #[derive(Debug, Clone)]
-pub struct Asker(mpsc::Sender<Question>);
+pub struct Asker(Arc<Mutex<mpsc::Sender<Question>>>);
 
 /// Where the loop takes them.
 #[derive(Debug)]
@@ -55,7 +59,7 @@ impl Questions {
 /// A pair of both.
 pub fn questions() -> (Asker, Questions) {
     let (ask, asked) = mpsc::channel(WAITING);
-    (Asker(ask), Questions(asked))
+    (Asker(Arc::new(Mutex::new(ask))), Questions(asked))
 }
 
 impl Asker {
@@ -75,9 +79,20 @@ impl Asker {
         self.ask(desired.id, Some(Box::new(desired))).await
     }
 
+    /// Where another loop takes the questions from now on.
+    pub fn to_another(&self) -> Questions {
+        let (ask, asked) = mpsc::channel(WAITING);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ask;
+        Questions(asked)
+    }
+
     async fn ask(&self, game: GameId, instead: Option<Box<Desired>>) -> Result<Explanation, NoAnswer> {
         let (reply, answer) = oneshot::channel();
-        self.0.try_send(Question { game, instead, reply }).map_err(|_| NoAnswer::NotNow)?;
+        let loop_ = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        loop_.try_send(Question { game, instead, reply }).map_err(|failed| match failed {
+            TrySendError::Full(_) => NoAnswer::NotNow,
+            TrySendError::Closed(_) => NoAnswer::StandsBy,
+        })?;
         // The loop drops the question of a game that it does not know.
         answer.await.map_err(|_| NoAnswer::UnknownGame)
     }

@@ -12,7 +12,7 @@ use crate::game::controller::{
 use crate::reconcile::apply::chain;
 use crate::reconcile::deletions::{Count, Fate};
 use crate::reconcile::ground::{Found, verdict};
-use crate::runtime::Listed;
+use crate::runtime::{Listed, Runtime};
 use crate::store::StoreError;
 
 use super::Controller;
@@ -72,9 +72,10 @@ impl Workshop {
         let mut unreadable = None;
         // What is bound is looked at once more; what then still is to be bound waits for the next look.
         for _ in 0..2 {
+            // The state root first: what is noted there never runs ahead of a database read after it.
+            let found = found(&*self.runtime, docker.map(str::to_owned), unreadable.take()).await;
             let spec = self.store.controller_spec().await?;
             let instance = self.store.instance().await?;
-            let found = self.found(docker.map(str::to_owned), unreadable.take()).await;
             let verdict = verdict(&spec, &instance, &found);
             let look = GroundLook { spec, freezes: verdict.freezes, ground: found.ground };
             let Some(binding) = verdict.bind else { return Ok(look) };
@@ -91,21 +92,25 @@ impl Workshop {
                 return Ok(look);
             }
         }
+        let found = found(&*self.runtime, docker.map(str::to_owned), unreadable).await;
         let (spec, instance) = (self.store.controller_spec().await?, self.store.instance().await?);
-        let found = self.found(docker.map(str::to_owned), unreadable).await;
         let freezes = verdict(&spec, &instance, &found).freezes;
         Ok(GroundLook { spec, freezes, ground: found.ground })
     }
+}
 
-    async fn found(&self, docker_engine_id: Option<String>, unreadable: Option<String>) -> Found {
-        let look = self.runtime.state_root().await;
-        let unreadable = unreadable.or_else(|| look.as_ref().err().map(|error| chain(error)));
-        let look = look.unwrap_or_default();
-        Found {
-            ground: Ground { docker_engine_id, state_root: look.sentinel, high_water: look.high_water },
-            unreadable,
-            locked_by_another: look.locked_by_another,
-        }
+pub(super) async fn found(
+    runtime: &dyn Runtime,
+    docker_engine_id: Option<String>,
+    unreadable: Option<String>,
+) -> Found {
+    let look = runtime.state_root().await;
+    let unreadable = unreadable.or_else(|| look.as_ref().err().map(|error| chain(error)));
+    let look = look.unwrap_or_default();
+    Found {
+        ground: Ground { docker_engine_id, state_root: look.sentinel, high_water: look.high_water },
+        unreadable,
+        locked_by_another: look.locked_by_another,
     }
 }
 

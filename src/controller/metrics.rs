@@ -93,6 +93,11 @@ impl Metrics {
         gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
+    /// Counts games from none.
+    pub(super) fn forget_games(&self) {
+        self.games.clear();
+    }
+
     pub(super) fn moved(&self, from: Option<Phase>, to: Option<Phase>) {
         if from == to {
             return;

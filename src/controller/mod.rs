@@ -12,6 +12,7 @@ mod entry;
 mod facts;
 mod ground;
 mod halts;
+mod leading;
 mod metrics;
 mod pulls;
 mod queue;
@@ -19,12 +20,15 @@ mod recording;
 mod relist;
 mod round;
 mod slots;
+mod standing;
 mod telling;
 mod triggers;
 mod work;
 
 pub use ask::{Asker, NoAnswer, Question, Questions, questions};
+pub use leading::{Leading, Moment};
 pub use metrics::Metrics;
+pub use standing::{Standing, standing};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -111,6 +115,8 @@ pub struct Parts {
     pub recorder: Recorder,
     /// The leadership that acts.
     pub epoch: Epoch,
+    /// Whether it still does.
+    pub leading: Leading,
     /// The container runtime.
     pub runtime: Arc<dyn Runtime>,
     /// The engines' client.
@@ -215,7 +221,10 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let (finished, ends) = mpsc::channel(1_024);
     let tasks = TaskTracker::new();
-    let Parts { store, recorder, epoch, runtime, engines, policy, limits, relist_every, metrics } = parts;
+    let Parts { store, recorder, epoch, leading, runtime, engines, policy, limits, relist_every, metrics } =
+        parts;
+    // An earlier leadership of this process may have counted.
+    metrics.forget_games();
     let mut triggers = triggers::triggers(&store, &*runtime, relist_every, ends, questions.0);
     let brake = watch::Sender::new(None);
     let workshop = Workshop {
@@ -229,6 +238,7 @@ pub async fn run(
         engine_calls: Arc::new(Semaphore::new(limits.engine_calls.max(1))),
         turns: Arc::new(Semaphore::new(limits.turns.max(1))),
         brake: brake.subscribe(),
+        leading: leading.clone(),
     };
     let rounds = Semaphore::new(limits.rounds.max(1));
     let mut controller = Controller {
@@ -237,6 +247,7 @@ pub async fn run(
             recorder,
             policy,
             epoch,
+            leading,
             metrics,
             rounds,
             questions: Semaphore::new(QUESTIONS),
@@ -343,7 +354,9 @@ impl Controller {
 
     /// Whether rounds may begin: the ground has been looked at, and nothing casts doubt on it.
     fn may_begin(&self) -> bool {
-        self.guards.looked && (matches!(self.docker, Trust::Verified(_)) || self.docker_down.is_some())
+        self.guards.looked
+            && self.context.leading.holds()
+            && (matches!(self.docker, Trust::Verified(_)) || self.docker_down.is_some())
     }
 
     /// Whoever answers next may be another one.

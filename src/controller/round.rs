@@ -22,6 +22,7 @@ use crate::store::Recorder;
 use crate::store::recorder::RecordError;
 
 use super::facts::Facts;
+use super::leading::Leading;
 use super::metrics::Metrics;
 use super::recording::write_down;
 
@@ -41,6 +42,8 @@ pub(super) struct Context {
     pub(super) questions: Semaphore,
     /// Why nothing may be touched, if so.
     pub(super) brake: watch::Receiver<Option<Freeze>>,
+    /// Whether this process still leads.
+    pub(super) leading: Leading,
 }
 
 /// What one round begins with.
@@ -236,8 +239,8 @@ async fn act(context: &Context, desired: &Desired, plan: &Plan, output: &mut Out
     let subject = Subject { game: desired.id, name: desired.name.clone(), epoch: context.epoch };
     for planned in &plan.steps {
         let step = &planned.step;
-        if step.mutates() && context.brake.borrow().is_some() {
-            // Frozen since it was planned: the next round says so.
+        if step.mutates() && (context.brake.borrow().is_some() || !context.leading.holds()) {
+            // Frozen or deposed since it was planned: the next round says so, here or elsewhere.
             output.progressed = true;
             return;
         }

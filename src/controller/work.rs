@@ -24,6 +24,7 @@ use crate::store::{RowVersion, Store, StoreError};
 use super::copies::Progress;
 use super::facts::News;
 use super::ground::GroundLook;
+use super::leading::Leading;
 use super::round::Output;
 
 /// The end of something that ran beside the loop.
@@ -87,6 +88,8 @@ pub(super) struct Workshop {
     pub(super) turns: Arc<Semaphore>,
     /// Why nothing may be touched, if so.
     pub(super) brake: watch::Receiver<Option<Freeze>>,
+    /// Whether this process still leads.
+    pub(super) leading: Leading,
 }
 
 impl Workshop {
@@ -111,8 +114,8 @@ impl Workshop {
         let this = self.clone();
         self.spawn(async move {
             let _place = this.stops.acquire().await;
-            if this.brake.borrow().is_some() {
-                // Frozen while it waited for its place.
+            if this.brake.borrow().is_some() || !this.leading.holds() {
+                // Frozen or deposed while it waited for its place.
                 return Finished::Work(game, number, News::ContainerStale);
             }
             let news = match this.runtime.stop(game, &container, grace).await {
@@ -136,6 +139,9 @@ impl Workshop {
         let this = self.clone();
         self.spawn(async move {
             let _place = this.engine_calls.acquire().await;
+            if !this.leading.holds() {
+                return Finished::Work(target.game, number, News::EngineStale(None));
+            }
             let failure = this.engines.initialise(&target, &races).await.err();
             let failure = failure.map(|error| {
                 tracing::warn!(error = %error, "initialisation was not answered as it should be");
@@ -149,8 +155,8 @@ impl Workshop {
         let this = self.clone();
         self.spawn(async move {
             let _place = this.turns.acquire().await;
-            if this.brake.borrow().is_some() {
-                // Frozen while it waited for its place.
+            if this.brake.borrow().is_some() || !this.leading.holds() {
+                // Frozen or deposed while it waited for its place.
                 return Finished::Work(target.game, number, News::EngineStale(None));
             }
             let news = match this.engines.turn(&target, from).await {
@@ -168,7 +174,12 @@ impl Workshop {
     pub(super) fn back_up(&self, number: u64, step: Step, new: NewBackup, progress: Progress) {
         let this = self.clone();
         self.spawn(async move {
-            let news = match this.runtime.back_up(&new, &|now| keep(&progress, now)).await {
+            let tell = |now| keep(&progress, now);
+            let done = tokio::select! {
+                done = this.runtime.back_up(&new, &tell) => done,
+                () = this.leading.ended() => return Finished::Work(new.game, number, News::ContainerStale),
+            };
+            let news = match done {
                 Ok(backup) => News::BackedUp(Box::new(backup)),
                 Err(error) => counted(&step, &error),
             };
@@ -186,7 +197,12 @@ impl Workshop {
     ) {
         let this = self.clone();
         self.spawn(async move {
-            let done = this.runtime.put_back(game, &backup, &restore, &|now| keep(&progress, now)).await;
+            let tell = |now| keep(&progress, now);
+            // What is dropped stands still: the state is where it was, or aside.
+            let done = tokio::select! {
+                done = this.runtime.put_back(game, &backup, &restore, &tell) => done,
+                () = this.leading.ended() => return Finished::Work(game, number, News::ContainerStale),
+            };
             let news = match done {
                 Ok(_) => News::PutBack(restore),
                 Err(error) => counted(&step, &error),

@@ -186,6 +186,8 @@ pub struct HeldDeletions {
 /// How the whole controller is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ControllerStatus {
+    /// Another process leads, or may; this one acts as soon as it does.
+    pub stands_by: bool,
     /// Desired state and containers have been read once.
     pub started: bool,
     /// Why it touches nothing; empty if it acts.

@@ -17,6 +17,18 @@ impl EngineVersion {
     pub fn is_compatible_with(&self, other: &Self) -> bool {
         (self.0.major, self.0.minor) == (other.0.major, other.0.minor)
     }
+
+    /// The newest of those that a game with state of this one may move to.
+    pub fn newest_compatible(&self) -> VersionWish {
+        let same = semver::Comparator {
+            op: semver::Op::Tilde,
+            major: self.0.major,
+            minor: Some(self.0.minor),
+            patch: None,
+            pre: semver::Prerelease::EMPTY,
+        };
+        VersionWish::Newest(VersionReq { comparators: vec![same] })
+    }
 }
 
 impl FromStr for EngineVersion {
@@ -157,6 +169,14 @@ mod tests {
         ] {
             assert!(bad.parse::<VersionWish>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_newest_compatible_one_has_the_same_major_and_minor_number() {
+        let wish = "1.4.2".parse::<EngineVersion>().unwrap().newest_compatible();
+        let accepts = |version: &str| wish.accepts(&version.parse().unwrap());
+        assert!(accepts("1.4.0") && accepts("1.4.9"));
+        assert!(!accepts("1.5.0") && !accepts("2.4.2") && !accepts("1.4.9-rc.1"));
     }
 
     #[test]

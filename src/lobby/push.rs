@@ -4,7 +4,7 @@
 //! nowhere. The answer has a deadline, and of its body no more is read than tells a person what is
 //! wrong.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -44,14 +44,14 @@ pub enum PushError {
 }
 
 /// Where events go, and how they are signed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Push {
     http: Client,
     url: Url,
     deadline: Duration,
     instance: InstanceId,
     /// Held for a moment at a time, never across a wait.
-    secrets: Mutex<SecretFile>,
+    secrets: Arc<Mutex<SecretFile>>,
 }
 
 impl Push {
@@ -75,7 +75,7 @@ impl Push {
         // In the clear no certificate is looked at, and a small system may have none.
         let client = if url.scheme() == "https" { client } else { client.tls_certs_only([]) };
         let http = client.build().map_err(PushError::Client)?;
-        let secrets = Mutex::new(SecretFile::read(secret_file)?);
+        let secrets = Arc::new(Mutex::new(SecretFile::read(secret_file)?));
         Ok(Self { http, url, deadline, instance, secrets })
     }
 

@@ -41,6 +41,9 @@ pub struct Explanation {
     /// What forbids to touch it, if anything does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<Guard>,
+    /// Why the engine is not of the version that is asked for, if it is not, and what to do. Turns go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<Guard>,
     /// What the planner would do now.
     pub steps: Vec<ShownStep>,
     /// What would follow if every step succeeds, up to the end.
@@ -161,6 +164,7 @@ pub fn explain(
         observed: words::observed(shown, observation),
         turns: turns::outlook(desired, shown, observation, guard.clone()),
         guard,
+        patch: words::patch(shown),
         steps: planned.steps.iter().map(ShownStep::from).collect(),
         afterwards: afterwards.into_iter().map(ShownStep::from).collect(),
         disruption,

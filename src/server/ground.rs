@@ -1,6 +1,6 @@
 //! What has to be there before anything is begun, and what to do if it is not.
 
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::runtime::{Runtime, RuntimeError};
-use crate::store::Store;
 use crate::store::history::History;
+use crate::store::{Place, Store};
 
 /// Why the controller does not start.
 #[derive(Debug, thiserror::Error)]
@@ -28,10 +28,6 @@ pub(super) enum StartError {
         "the directory {path} cannot be written; check its owner and mode, or choose another one with {flag}"
     )]
     WriteDirectory { path: PathBuf, flag: &'static str, source: io::Error },
-    #[error(
-        "another gamekeeper runs with the data directory {path}; stop it, or choose another one with --data-dir"
-    )]
-    Locked { path: PathBuf },
     #[error("Docker does not answer; start it, or say where it is with --docker-host or DOCKER_HOST")]
     NoDocker(#[source] RuntimeError),
 }
@@ -41,10 +37,11 @@ pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// Whether there is no database yet.
-pub(super) fn is_first_start(url: &str) -> bool {
-    match url.strip_prefix("sqlite:") {
-        Some(path) => !Path::new(path.trim_start_matches("//")).exists(),
-        None => false,
+pub(super) async fn is_first_start(database: &Place) -> bool {
+    match database.sqlite_path() {
+        Some(path) => !path.exists(),
+        // What is wrong otherwise is said when it is opened.
+        None => matches!(Store::examine(database).await, Ok(None)),
     }
 }
 
@@ -78,19 +75,6 @@ fn writable(path: &Path, flag: &'static str) -> Result<(), StartError> {
     let written = File::create_new(&probe).map(drop);
     let _ = std::fs::remove_file(&probe);
     written.map_err(|source| StartError::WriteDirectory { path: path.to_owned(), flag, source })
-}
-
-/// The lock that makes this process the only controller of this directory, for as long as it is held.
-pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
-    let failed =
-        |source| StartError::WriteDirectory { path: data_dir.to_owned(), flag: "--data-dir", source };
-    let path = data_dir.join("gamekeeper.lock");
-    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::Locked { path: data_dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
 }
 
 /// The shortest time between two notes of the high-water counter in the state root.

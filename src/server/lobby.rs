@@ -12,6 +12,7 @@ use crate::store::Store;
 use crate::store::outbox::Retention;
 
 /// What is prepared before anything is begun, so that mistakes are told at the start.
+#[derive(Clone)]
 pub(super) struct Lobby {
     push: Option<Push>,
     pace: Pace,
@@ -41,8 +42,8 @@ impl Lobby {
     }
 
     /// Begins. Only whoever leads may.
-    pub(super) fn start(self, store: &Store, shutdown: &CancellationToken) -> JoinHandle<()> {
-        let Self { push, pace, retention, metrics } = self;
+    pub(super) fn start(&self, store: &Store, shutdown: &CancellationToken) -> JoinHandle<()> {
+        let Self { push, pace, retention, metrics } = self.clone();
         tokio::spawn(keep_bounded(store.clone(), retention, metrics.clone(), shutdown.clone()));
         match push {
             Some(push) => tokio::spawn(deliver(store.clone(), push, pace, metrics, shutdown.clone())),

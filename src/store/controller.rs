@@ -2,15 +2,15 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, IntoActiveModel, TransactionTrait,
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect,
 };
 
+use crate::game::InstanceId;
 use crate::game::controller::{Binding, ControllerSpec, Ground, Instance};
-use crate::game::{Epoch, InstanceId};
 
 use super::convert::{from_db, to_db};
 use super::desired::{Author, Conflict, WriteError};
-use super::entity::{controller_spec, instance, leases, outbox_positions};
+use super::entity::{controller_spec, instance, outbox_positions};
 use super::open::missing;
 use super::{Store, StoreError};
 
@@ -49,8 +49,9 @@ impl Store {
         changes: &[ControllerChange],
         author: &Author,
     ) -> Result<ControllerSpec, WriteError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let old = controller_row(&transaction).await?;
+        let transaction = self.db.begin_writing().await?;
+        let old = controller_spec::Entity::find().lock_exclusive().one(&transaction).await?;
+        let old = old.ok_or_else(missing("controller_spec"))?;
         if row_version.is_some_and(|version| version != old.row_version) {
             return Err(Conflict::Modified.into());
         }
@@ -64,16 +65,6 @@ impl Store {
         transaction.commit().await?;
         self.desired_written.notify_one();
         Ok(self.controller_spec().await?)
-    }
-
-    /// Who leads, if anybody ever did.
-    pub async fn lead(&self) -> Result<Option<Lead>, StoreError> {
-        let row = leases::Entity::find_by_id(super::recorder::LEASE).one(&self.db).await?;
-        Ok(row.map(|row| Lead {
-            holder: row.holder,
-            epoch: Epoch(row.epoch),
-            since: from_db(row.acquired_at),
-        }))
     }
 
     /// Whose database this is, and what its games stand on.
@@ -91,7 +82,7 @@ impl Store {
     /// Writes down what the games stand on from now on.
     pub async fn bind(&self, binding: &Binding) -> Result<(), StoreError> {
         use instance::Column;
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.begin_observing().await?;
         let mut change = instance::Entity::update_many();
         if let Some(id) = &binding.docker_engine_id {
             change = change.col_expr(Column::DockerEngineId, Expr::value(id.clone()));
@@ -127,17 +118,6 @@ async fn skip_told(db: &impl ConnectionTrait, high_water: i64) -> Result<(), sea
         .exec(db)
         .await?;
     Ok(())
-}
-
-/// A leadership.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lead {
-    /// Which process has it.
-    pub holder: String,
-    /// Its number.
-    pub epoch: Epoch,
-    /// When it began.
-    pub since: jiff::Timestamp,
 }
 
 fn apply(row: &mut controller_spec::ActiveModel, old: &controller_spec::Model, change: &ControllerChange) {

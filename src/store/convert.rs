@@ -88,7 +88,7 @@ fn columns(row: &games::Model) -> GameColumns {
         turn_schedule: Some(row.turn_schedule.clone()),
         time_zone: row.time_zone.clone(),
         missed_turns: row.missed_turns.clone(),
-        turn_not_before: row.turn_not_before.clone(),
+        turn_not_before: row.turn_not_before.clone().map(|time| time.0),
         force_mode: row.force_mode.clone(),
         resources: resources(&row.resources),
         deletion_policy: row.deletion_policy.clone(),
@@ -175,6 +175,7 @@ fn version_columns(row: &engine_versions::Model) -> VersionColumns {
         run_as: row.run_as.clone(),
         relaxations: Some(row.relaxations.clone()),
         resources: resources(&row.resources),
+        resume_generation: row.resume_generation,
     }
 }
 

@@ -1,7 +1,7 @@
-//! UUIDs as the database has them: lower-case text on SQLite.
+//! UUIDs as the database has them: `uuid` on PostgreSQL, lower-case text on SQLite.
 //!
-//! sea-orm's own `Uuid` is sixteen bytes there, which nobody can read or write by hand, and its
-//! `TextUuid` cannot be null.
+//! sea-orm's own `Uuid` is sixteen bytes on SQLite, which nobody can read or write by hand. How they
+//! are written: `connection.rs`.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeEr
 use sea_orm::{ColIdx, DbErr, QueryResult, TryFromU64, TryGetError, TryGetable, Value};
 use uuid::Uuid;
 
-/// A UUID in a column of text.
+/// A UUID in a column of either dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DbUuid(pub Uuid);
 
@@ -21,12 +21,15 @@ impl fmt::Display for DbUuid {
 
 impl From<DbUuid> for Value {
     fn from(id: DbUuid) -> Self {
-        id.to_string().into()
+        id.0.into()
     }
 }
 
 impl TryGetable for DbUuid {
     fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
+        if row.try_as_sqlite_row().is_none() {
+            return Uuid::try_get_by(row, index).map(Self);
+        }
         let text = String::try_get_by(row, index)?;
         // Another spelling would be a second game in the database, and the same one here.
         let canonical = |id: &Uuid| id.as_hyphenated().to_string() == text;
@@ -37,8 +40,7 @@ impl TryGetable for DbUuid {
 
 impl ValueType for DbUuid {
     fn try_from(value: Value) -> Result<Self, ValueTypeErr> {
-        let text = <String as ValueType>::try_from(value)?;
-        Uuid::try_parse(&text).map(Self).map_err(|_| ValueTypeErr)
+        <Uuid as ValueType>::try_from(value).map(Self)
     }
 
     fn type_name() -> String {
@@ -46,17 +48,17 @@ impl ValueType for DbUuid {
     }
 
     fn array_type() -> ArrayType {
-        <String as ValueType>::array_type()
+        <Uuid as ValueType>::array_type()
     }
 
     fn column_type() -> ColumnType {
-        <String as ValueType>::column_type()
+        <Uuid as ValueType>::column_type()
     }
 }
 
 impl Nullable for DbUuid {
     fn null() -> Value {
-        <String as Nullable>::null()
+        <Uuid as Nullable>::null()
     }
 }
 

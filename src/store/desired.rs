@@ -3,12 +3,14 @@
 //! A write that changes nothing writes nothing, so `generation` and `row_version` stay.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
+use super::connection::gave_way;
 use super::db_uuid::DbUuid;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, SqlErr, TransactionTrait,
+    IntoActiveModel, SqlErr,
 };
 use uuid::Uuid;
 
@@ -21,7 +23,30 @@ use super::convert::{desired, game_meta, raw_spec, resources_to_db, to_db};
 use super::entity::{games, memberships, runtime_records};
 use super::readable::{self, GameRow};
 use super::registry::Registry;
+use super::written_time::WrittenTime;
 use super::{Store, StoreError, records};
+
+/// Between the attempts of a write whose transaction the database gave up for another one's sake.
+/// Nothing of it was written then, so making it again is safe.
+const AGAIN: [Duration; 3] =
+    [Duration::from_millis(10), Duration::from_millis(50), Duration::from_millis(250)];
+
+/// Makes a write, and makes it again while it gives way. (A macro: a closure's future could not be
+/// sent between threads.)
+macro_rules! retried {
+    ($write:expr) => {{
+        let mut waits = AGAIN.into_iter();
+        loop {
+            let done: Result<_, WriteError> = $write.await;
+            match (&done, waits.next()) {
+                (Err(WriteError::Store(StoreError(error))), Some(wait)) if gave_way(error) => {
+                    tokio::time::sleep(wait).await;
+                }
+                _ => break done,
+            }
+        }
+    }};
+}
 
 /// What keeps a deleted game's row until its engine is gone.
 pub const FINALIZER: &str = "gamekeeper.dev/engine";
@@ -210,9 +235,11 @@ impl Store {
         valid: &ValidGame,
         author: &Author,
     ) -> Result<StoredGame, WriteError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
-        insert(&transaction, manifest, valid, author).await?;
-        transaction.commit().await?;
+        retried!(async {
+            let transaction = self.db.begin_writing().await?;
+            insert(&transaction, manifest, valid, author).await?;
+            Ok(transaction.commit().await?)
+        })?;
         self.desired_written.notify_one();
         self.read_back(&valid.namespace, &valid.name).await
     }
@@ -226,12 +253,15 @@ impl Store {
         preconditions: &Preconditions,
         author: &Author,
     ) -> Result<Written<StoredGame>, WriteError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
-        if !update(&transaction, manifest, valid, preconditions, author).await? {
-            transaction.rollback().await?;
+        let changed = retried!(async {
+            let transaction = self.db.begin_writing().await?;
+            let changed = update(&transaction, manifest, valid, preconditions, author).await?;
+            transaction.commit().await?;
+            Ok(changed)
+        })?;
+        if !changed {
             return Ok(Written::Unchanged(self.read_back(&valid.namespace, &valid.name).await?));
         }
-        transaction.commit().await?;
         self.desired_written.notify_one();
         Ok(Written::Changed(self.read_back(&valid.namespace, &valid.name).await?))
     }
@@ -244,16 +274,18 @@ impl Store {
         preconditions: &Preconditions,
         author: &Author,
     ) -> Result<StoredGame, WriteError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let row = by_name(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?.game;
-        check(&row, preconditions)?;
-        if row.deletion_requested_at.is_none() {
-            let mut change = row.clone().into_active_model();
-            change.deletion_requested_at = Set(Some(to_db(jiff::Timestamp::now())));
-            sign(&mut change, author);
-            change.update(&transaction).await?;
-        }
-        transaction.commit().await?;
+        retried!(async {
+            let transaction = self.db.begin_writing().await?;
+            let row = to_write(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?.game;
+            check(&row, preconditions)?;
+            if row.deletion_requested_at.is_none() {
+                let mut change = row.clone().into_active_model();
+                change.deletion_requested_at = Set(Some(to_db(jiff::Timestamp::now())));
+                sign(&mut change, author);
+                change.update(&transaction).await?;
+            }
+            Ok(transaction.commit().await?)
+        })?;
         self.desired_written.notify_one();
         self.game(namespace, name).await?.ok_or(WriteError::NotFound)
     }
@@ -297,7 +329,7 @@ pub(super) async fn update(
     preconditions: &Preconditions,
     author: &Author,
 ) -> Result<bool, WriteError> {
-    let found = by_name(db, valid.namespace.as_str(), valid.name.as_str()).await?;
+    let found = to_write(db, valid.namespace.as_str(), valid.name.as_str()).await?;
     let GameRow { game: row, members, unreadable } = found.ok_or(WriteError::NotFound)?;
     check(&row, preconditions)?;
     let mut change = row.clone().into_active_model();
@@ -320,9 +352,16 @@ pub(super) async fn by_name(
     namespace: &str,
     name: &str,
 ) -> Result<Option<GameRow>, DbErr> {
-    let which =
-        Condition::all().add(games::Column::Namespace.eq(namespace)).add(games::Column::Name.eq(name));
-    Ok(readable::games(db, which).await?.pop())
+    Ok(readable::games(db, named(namespace, name)).await?.pop())
+}
+
+/// As [`by_name`], for a transaction that goes on to write it.
+async fn to_write(db: &impl ConnectionTrait, namespace: &str, name: &str) -> Result<Option<GameRow>, DbErr> {
+    Ok(readable::games_to_write(db, named(namespace, name)).await?.pop())
+}
+
+fn named(namespace: &str, name: &str) -> Condition {
+    Condition::all().add(games::Column::Namespace.eq(namespace)).add(games::Column::Name.eq(name))
 }
 
 fn check(row: &games::Model, preconditions: &Preconditions) -> Result<(), Conflict> {
@@ -396,7 +435,7 @@ fn apply(
     set!(turn_schedule, schedule.unwrap_or_default());
     set!(time_zone, time_zone.filter(|zone| !zone.trim().is_empty()).unwrap_or_else(|| "UTC".to_owned()));
     set!(missed_turns, missed.as_row().to_owned());
-    set!(turn_not_before, not_before.filter(|time| !time.trim().is_empty()));
+    set!(turn_not_before, not_before.filter(|time| !time.trim().is_empty()).map(WrittenTime));
     set!(force_mode, force_mode.as_row().to_owned());
     set!(resources, resources_to_db(resources.as_ref()));
     set!(deletion_policy, deletion_policy.as_row().to_owned());

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, TransactionTrait,
+    QueryTrait,
 };
 
 use crate::game::controller;
@@ -47,7 +47,7 @@ impl Store {
         let about =
             About { namespace: DEFAULT_NAMESPACE, kind: controller::KIND, name: controller::NAME, uid: "" };
         let event = RecordedEvent { warning, reason: reason.to_owned(), message: message.to_owned() };
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.begin_observing().await?;
         count(&transaction, &about, &event).await?;
         transaction.commit().await?;
         Ok(())

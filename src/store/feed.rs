@@ -1,18 +1,19 @@
 //! How a change of desired state is noticed, whoever wrote it.
 
+mod postgres;
+mod sqlite;
+
 use std::time::Duration;
 
 use futures::Stream;
 use sea_orm::EntityTrait;
-use sea_orm::sqlx::{self, ConnectOptions, Connection, Row};
 
 use super::entity::desired_feed;
 use super::open::missing;
 use super::{Store, StoreError};
 
-/// How often SQLite is asked whether anybody committed anything: it has no way to tell by itself,
-/// and the question takes microseconds.
-const LOOK_EVERY: Duration = Duration::from_millis(15);
+/// How soon a watch that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 impl Store {
     /// Where the feed of desired changes stands.
@@ -24,70 +25,46 @@ impl Store {
     /// Ends whenever desired state may have changed, or the database could not be asked. Only a
     /// nudge: it says where to look, and is never the truth.
     pub fn desired_changes(&self) -> impl Stream<Item = ()> + Send + 'static {
-        let store = self.clone();
-        futures::stream::unfold((store, Watch::default()), |(store, mut watch)| async move {
-            watch.changed(&store).await;
+        let watch = if self.db.is_sqlite() {
+            Watch::Asks(Default::default())
+        } else {
+            Watch::Listens(postgres::Watch::of("desired"))
+        };
+        futures::stream::unfold((self.clone(), watch), |(store, mut watch)| async move {
+            match &mut watch {
+                Watch::Asks(watch) => watch.changed(&store).await,
+                Watch::Listens(watch) => watch.changed(&store).await,
+            }
             Some(((), (store, watch)))
         })
     }
 }
 
-/// The dedicated connection on which `PRAGMA data_version` tells of others' commits.
-#[derive(Default)]
-struct Watch {
-    connection: Option<sqlx::SqliteConnection>,
-    data_version: Option<i64>,
-    seq: Option<i64>,
-}
-
-impl Watch {
-    async fn changed(&mut self, store: &Store) {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                () = store.desired_written.notified() => {
-                    self.data_version = None;
-                }
-            }
-            match self.look(store).await {
-                Ok(false) => {}
-                Ok(true) => return,
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the database's changes cannot be watched"
-                    );
-                    self.connection = None;
-                    self.data_version = None;
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Whether desired state changed since the last look.
-    async fn look(&mut self, store: &Store) -> Result<bool, sqlx::Error> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            none => none.insert(store.dedicated_connection().await?),
-        };
-        let version: i64 =
-            sqlx::query("PRAGMA data_version").fetch_one(&mut *connection).await?.try_get(0)?;
-        if self.data_version == Some(version) {
-            return Ok(false);
-        }
-        self.data_version = Some(version);
-        let seq: i64 = sqlx::query("SELECT seq FROM desired_feed").fetch_one(connection).await?.try_get(0)?;
-        let moved = self.seq != Some(seq);
-        self.seq = Some(seq);
-        Ok(moved)
-    }
-}
-
 impl Store {
-    async fn dedicated_connection(&self) -> Result<sqlx::SqliteConnection, sqlx::Error> {
-        let options = (*self.db.get_sqlite_connection_pool().connect_options()).clone();
-        sqlx::SqliteConnection::connect_with(&options.disable_statement_logging()).await
+    /// What tells that the lead was given up. Only a nudge, and only where it is leased.
+    pub fn lead_given_up(&self) -> LeadGivenUp {
+        LeadGivenUp { store: self.clone(), watch: postgres::Watch::of("lead") }
     }
+}
+
+/// Tells that the lead was given up.
+pub struct LeadGivenUp {
+    store: Store,
+    watch: postgres::Watch,
+}
+
+impl LeadGivenUp {
+    /// Returns when it was, or may have been while nobody listened.
+    pub async fn wait(&mut self) {
+        self.watch.changed(&self.store).await;
+    }
+}
+
+enum Watch {
+    Asks(sqlite::Watch),
+    Listens(postgres::Watch),
+}
+
+fn cannot_watch(error: &sea_orm::sqlx::Error) {
+    tracing::warn!(error = error as &dyn std::error::Error, "the database's changes cannot be watched");
 }

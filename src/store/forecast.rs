@@ -1,7 +1,7 @@
 //! What a write would leave, read by the controller's own eyes: the write is made, read and taken
 //! back in one transaction. So triggers, defaults and refusals are those of the write itself.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::game::GameId;
 use crate::game::manifest::{GameManifest, ValidGame};
@@ -30,7 +30,7 @@ impl Store {
         author: &Author,
     ) -> Result<Desired, WriteError> {
         let (namespace, name) = (valid.namespace.as_str(), valid.name.as_str());
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.db.begin_writing().await?;
         match by_name(&transaction, namespace, name).await? {
             Some(_) => update(&transaction, manifest, valid, preconditions, author).await.map(drop)?,
             None => insert(&transaction, manifest, valid, author).await?,

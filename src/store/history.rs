@@ -135,7 +135,7 @@ mod tests {
     async fn the_past_goes_by_age_and_by_count_and_what_is_open_stays() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}/history.db", directory.path().display());
-        let store = Store::open(&url).await.unwrap();
+        let store = Store::open(&url.parse().unwrap()).await.unwrap();
         let game = "00000000-0000-4000-8000-000000000001";
         let other = "00000000-0000-4000-8000-000000000002";
         let past = |rows: u32, days_ago: u32| {

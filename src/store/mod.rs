@@ -4,8 +4,10 @@
 //! observed state by the controller alone (through [`recorder`]). No Docker or engine call happens
 //! inside a transaction.
 
+mod connection;
 pub mod controller;
 mod convert;
+mod copy;
 mod db_uuid;
 pub mod desired;
 mod entity;
@@ -14,13 +16,16 @@ mod examine;
 mod feed;
 mod forecast;
 pub mod history;
+mod lease;
 mod ledger;
+mod lock;
 mod lookup;
 mod moment;
 mod open;
 mod operations;
 mod orphans;
 pub mod outbox;
+mod place;
 mod players;
 mod readable;
 pub mod recorder;
@@ -32,11 +37,15 @@ mod tombstones;
 mod turns;
 pub mod version_records;
 mod versions;
+mod written_time;
 
-pub use controller::{ControllerChange, Lead};
+pub use controller::ControllerChange;
+pub use copy::{CopyError, Counted};
 pub use desired::{Author, Conflict, Preconditions, RowVersion, StoredGame, WriteError, Written};
 pub use examine::Examined;
+pub use lease::{LEASE, Lead, Taken};
 pub use ledger::{SlotFilter, StoredSlot, StoredTurn, TurnFilter};
+pub use lock::LockError;
 pub use lookup::GameFilter;
 pub use moment::{SpecThen, StoredChange, StoredMoment, StoredSnapshot};
 pub use open::OpenError;
@@ -44,14 +53,19 @@ pub use operations::{
     EventFilter, GameOperation, ObjectEvent, OperationFilter, StoredEvent, StoredOperation,
 };
 pub use outbox::NewLobbyEvent;
+pub use place::{DEFAULT_SCHEMA, Migrations, Place, PlaceError};
 pub use recorder::{Recorder, Recording};
 pub use seats::{Player, PlayerStats, Seat, SeatRefusal};
 pub use versions::StoredVersion;
 
 use std::sync::Arc;
 
-use sea_orm::{DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions};
+use sea_orm::DbErr;
 use tokio::sync::Notify;
+
+use crate::game::Epoch;
+
+use connection::Connections;
 
 /// A question to the database failed.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +75,12 @@ pub struct StoreError(#[from] DbErr);
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Store {
-    db: DatabaseConnection,
+    db: Connections,
+    /// For the lease alone: a burst that fills `db` must not cost the lead.
+    leases: Connections,
+    place: Place,
+    /// The leadership that writes, if any does.
+    epoch: Option<Epoch>,
     /// Rung after our own writes of desired state, so that they are seen at once.
     desired_written: Arc<Notify>,
     /// Rung when there is something to deliver to the lobby.
@@ -71,16 +90,9 @@ pub struct Store {
 }
 
 impl Store {
-    fn new(db: DatabaseConnection) -> Self {
-        Self { db, desired_written: Arc::default(), outbox_written: Arc::default(), tells_lobby: false }
-    }
-
-    /// How every transaction that will write begins: on SQLite a transaction that turns from
-    /// reading to writing fails at once if somebody else writes, whatever the busy timeout.
-    fn writing() -> TransactionOptions {
-        TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        }
+    fn new(db: Connections, place: Place) -> Self {
+        let (desired_written, outbox_written) = Default::default();
+        let leases = db.clone();
+        Self { db, leases, place, epoch: None, desired_written, outbox_written, tells_lobby: false }
     }
 }

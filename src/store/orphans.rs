@@ -1,6 +1,6 @@
 //! What is decided about a container that belongs to no game: a row, or a tombstone.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, TransactionTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
 
 use crate::game::{DesiredStatus, EngineVersion, GameId, Name, Namespace};
 
@@ -31,7 +31,7 @@ impl Store {
             request_id: Set(author.request_id.clone()),
             ..Default::default()
         };
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.db.begin_writing().await?;
         row.insert(&transaction).await?;
         transaction.commit().await?;
         self.desired_written.notify_one();
@@ -61,7 +61,7 @@ impl Store {
             request_id: Set(author.request_id.clone()),
             ..Default::default()
         };
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.db.begin_writing().await?;
         row.insert(&transaction).await?;
         games::Entity::delete_by_id(id).exec(&transaction).await?;
         transaction.commit().await?;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use sea_orm::sqlx::Error as SqlxError;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QueryResult, QuerySelect, QueryTrait, RuntimeErr, TryGetable,
+    QueryResult, QuerySelect, QueryTrait, RuntimeErr, Select, TryGetable,
 };
 
 use super::db_uuid::DbUuid;
@@ -40,10 +40,20 @@ pub(super) struct VersionRow {
 
 /// The games that match, in the order of their names.
 pub(super) async fn games(db: &impl ConnectionTrait, which: Condition) -> Result<Vec<GameRow>, DbErr> {
-    let query = games::Entity::find()
-        .filter(which)
-        .order_by_asc(games::Column::Namespace)
-        .order_by_asc(games::Column::Name);
+    read_games(db, games::Entity::find().filter(which)).await
+}
+
+/// The same in a transaction that goes on to write them: whoever else wants to write them waits for
+/// its end. (On SQLite a transaction that writes is alone anyway.)
+pub(super) async fn games_to_write(
+    db: &impl ConnectionTrait,
+    which: Condition,
+) -> Result<Vec<GameRow>, DbErr> {
+    read_games(db, games::Entity::find().filter(which).lock_exclusive()).await
+}
+
+async fn read_games(db: &impl ConnectionTrait, query: Select<games::Entity>) -> Result<Vec<GameRow>, DbErr> {
+    let query = query.order_by_asc(games::Column::Namespace).order_by_asc(games::Column::Name);
     let mut rows = Vec::new();
     for row in db.query_all(&query.into_query()).await? {
         let mut unreadable = Vec::new();
@@ -84,7 +94,22 @@ pub(super) async fn index(db: &impl ConnectionTrait) -> Result<Vec<(DbUuid, i64)
 
 /// The engine versions that match, in order.
 pub(super) async fn versions(db: &impl ConnectionTrait, which: Condition) -> Result<Vec<VersionRow>, DbErr> {
-    let query = engine_versions::Entity::find().filter(which).order_by_asc(engine_versions::Column::Version);
+    read_versions(db, engine_versions::Entity::find().filter(which)).await
+}
+
+/// As of games.
+pub(super) async fn versions_to_write(
+    db: &impl ConnectionTrait,
+    which: Condition,
+) -> Result<Vec<VersionRow>, DbErr> {
+    read_versions(db, engine_versions::Entity::find().filter(which).lock_exclusive()).await
+}
+
+async fn read_versions(
+    db: &impl ConnectionTrait,
+    query: Select<engine_versions::Entity>,
+) -> Result<Vec<VersionRow>, DbErr> {
+    let query = query.order_by_asc(engine_versions::Column::Version);
     let mut rows = Vec::new();
     for row in db.query_all(&query.into_query()).await? {
         let mut unreadable = Vec::new();

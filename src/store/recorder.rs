@@ -7,9 +7,7 @@
 
 use super::db_uuid::DbUuid;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, TransactionTrait,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::game::manifest::wire::GAME_KIND;
@@ -21,14 +19,11 @@ use crate::game::turn::{DecidedSlot, LedgerEntry};
 use crate::game::{EngineVersion, Epoch, GameId, Name, Namespace, OperationId};
 
 use super::convert::to_db;
-use super::entity::{game_tombstones, games, instance, leases, operation_log, runtime_records};
+use super::entity::{game_tombstones, games, instance, operation_log, runtime_records};
 use super::events::{self, About};
 use super::outbox::{self, NewLobbyEvent};
 use super::records::{cut, to_row};
-use super::{Store, StoreError, players, reports, turns, version_records};
-
-/// The lease whose epoch fences every write.
-pub(super) const LEASE: &str = "controller";
+use super::{Store, players, reports, turns, version_records};
 
 /// How many writes may wait, and how many go into one transaction.
 const WAITING: usize = 1_024;
@@ -165,35 +160,6 @@ impl Recorder {
 }
 
 impl Store {
-    /// Takes the leadership: from here on, writes of earlier epochs are refused.
-    pub async fn take_lead(&self, holder: &str) -> Result<Epoch, StoreError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let old = leases::Entity::find_by_id(LEASE).one(&transaction).await?;
-        let now = to_db(jiff::Timestamp::now());
-        let epoch = old.map_or(1, |lease| lease.epoch + 1);
-        let lease = leases::ActiveModel {
-            name: Set(LEASE.to_owned()),
-            holder: Set(holder.to_owned()),
-            epoch: Set(epoch),
-            acquired_at: Set(now),
-            renewed_at: Set(now),
-            // On SQLite a lock on a file decides who leads; the lease only carries the epoch.
-            expires_at: Set(now),
-        };
-        let in_place = OnConflict::column(leases::Column::Name)
-            .update_columns([
-                leases::Column::Holder,
-                leases::Column::Epoch,
-                leases::Column::AcquiredAt,
-                leases::Column::RenewedAt,
-                leases::Column::ExpiresAt,
-            ])
-            .to_owned();
-        leases::Entity::insert(lease).on_conflict(in_place).exec_without_returning(&transaction).await?;
-        transaction.commit().await?;
-        Ok(Epoch(epoch))
-    }
-
     /// Starts the writer of this epoch. It ends when the last [`Recorder`] is dropped.
     pub fn recorder(&self, epoch: Epoch) -> (Recorder, tokio::task::JoinHandle<()>) {
         let (asked, waiting) = mpsc::channel(WAITING);
@@ -204,10 +170,8 @@ impl Store {
 
     /// Writes all or nothing. Gives the high-water counter, if it moved.
     async fn write(&self, epoch: Epoch, recordings: &[&Recording]) -> Result<Option<i64>, RecordError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await.map_err(RecordError::Database)?;
-        let leads =
-            leases::Entity::find_by_id(LEASE).one(&transaction).await.map_err(RecordError::Database)?;
-        if leads.is_none_or(|lease| lease.epoch != epoch.0) {
+        let transaction = self.db.begin_writing().await.map_err(RecordError::Database)?;
+        if !super::lease::holds(&transaction, epoch).await.map_err(RecordError::Database)? {
             return Err(RecordError::Deposed);
         }
         for recording in recordings {

@@ -48,6 +48,11 @@ impl Registry {
         self
     }
 
+    /// How often a person said that changes to this version go on.
+    pub(super) fn resumed(&self, version: &EngineVersion) -> Option<i64> {
+        self.0.get(version).map(|known| known.resumed)
+    }
+
     /// What the text of a game's row means: the version that it names, enabled or not; or the newest
     /// enabled one that fits.
     pub(super) fn resolve(&self, wanted: &str) -> Option<&Registered> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, TransactionTrait,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
 };
 
 use crate::game::manifest::{EngineVersionManifest, ValidEngineVersion};
@@ -13,6 +13,7 @@ use super::convert::{raw_version, resources_to_db};
 use super::desired::{Author, Conflict, Preconditions, WriteError, Written};
 use super::entity::{engine_versions, games};
 use super::readable::VersionRow;
+use super::version_records::{VersionUsage, usages};
 use super::{Store, StoreError};
 
 /// An engine version as the API shows it.
@@ -20,6 +21,8 @@ use super::{Store, StoreError};
 pub struct StoredVersion {
     /// The declared state.
     pub manifest: EngineVersionManifest,
+    /// How it does across games.
+    pub usage: VersionUsage,
 }
 
 impl Store {
@@ -37,13 +40,19 @@ impl Store {
     /// Every engine version.
     pub async fn versions(&self) -> Result<Vec<StoredVersion>, StoreError> {
         let rows = super::readable::versions(&self.db, Condition::all()).await?;
-        Ok(rows.iter().map(|row| StoredVersion { manifest: raw_version(&row.version) }).collect())
+        let mut usages = usages(&self.db).await?;
+        let stored = |row: &VersionRow| StoredVersion {
+            manifest: raw_version(&row.version),
+            usage: usages.remove(&row.version.version).unwrap_or_default(),
+        };
+        Ok(rows.iter().map(stored).collect())
     }
 
     /// One engine version.
     pub async fn version(&self, version: &str) -> Result<Option<StoredVersion>, StoreError> {
-        let row = by_key(&self.db, version).await?;
-        Ok(row.map(|row| StoredVersion { manifest: raw_version(&row.version) }))
+        let Some(row) = by_key(&self.db, version).await? else { return Ok(None) };
+        let usage = usages(&self.db).await?.remove(version).unwrap_or_default();
+        Ok(Some(StoredVersion { manifest: raw_version(&row.version), usage }))
     }
 
     /// Registers an engine version.
@@ -74,9 +83,9 @@ impl Store {
         author: &Author,
     ) -> Result<Written<StoredVersion>, WriteError> {
         let version = valid.entry.version.to_string();
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.db.begin_writing().await?;
         let VersionRow { version: row, unreadable } =
-            by_key(&transaction, &version).await?.ok_or(WriteError::NotFound)?;
+            to_write(&transaction, &version).await?.ok_or(WriteError::NotFound)?;
         check(&row, preconditions)?;
         if row.image_ref != valid.entry.image.as_str() {
             return Err(WriteError::Refused(format!(
@@ -103,9 +112,9 @@ impl Store {
         &self,
         version: &str,
         preconditions: &Preconditions,
-    ) -> Result<StoredVersion, WriteError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
-        let row = by_key(&transaction, version).await?.ok_or(WriteError::NotFound)?.version;
+    ) -> Result<(), WriteError> {
+        let transaction = self.db.begin_writing().await?;
+        let row = to_write(&transaction, version).await?.ok_or(WriteError::NotFound)?.version;
         check(&row, preconditions)?;
         let users = games::Entity::find()
             .filter(games::Column::TargetEngineVersion.eq(version))
@@ -116,11 +125,10 @@ impl Store {
                 "{users} games ask for version {version}; disable it instead (spec.enabled: false), or move them first"
             )));
         }
-        let gone = StoredVersion { manifest: raw_version(&row) };
         engine_versions::Entity::delete_by_id(version).exec(&transaction).await?;
         transaction.commit().await?;
         self.desired_written.notify_one();
-        Ok(gone)
+        Ok(())
     }
 
     async fn version_written(&self, valid: &ValidEngineVersion) -> Result<StoredVersion, WriteError> {
@@ -131,6 +139,12 @@ impl Store {
 async fn by_key(db: &impl ConnectionTrait, version: &str) -> Result<Option<VersionRow>, DbErr> {
     let which = Condition::all().add(engine_versions::Column::Version.eq(version));
     Ok(super::readable::versions(db, which).await?.pop())
+}
+
+/// As [`by_key`], for a transaction that goes on to write it.
+async fn to_write(db: &impl ConnectionTrait, version: &str) -> Result<Option<VersionRow>, DbErr> {
+    let which = Condition::all().add(engine_versions::Column::Version.eq(version));
+    Ok(super::readable::versions_to_write(db, which).await?.pop())
 }
 
 fn check(row: &engine_versions::Model, preconditions: &Preconditions) -> Result<(), Conflict> {
@@ -166,6 +180,10 @@ fn apply(
     set!(run_as, valid.entry.run_as.to_string());
     set!(relaxations, serde_json::json!(valid.entry.relaxations));
     set!(resources, resources_to_db(manifest.spec.resources.as_ref()));
+    // Absent means unmanaged.
+    if let Some(resumed) = valid.resume {
+        set!(resume_generation, resumed);
+    }
     set!(labels, serde_json::json!(valid.meta.labels));
     set!(annotations, serde_json::json!(valid.meta.annotations));
 }

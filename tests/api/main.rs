@@ -10,8 +10,13 @@ mod history;
 mod logs;
 mod orphans;
 mod outbox;
+mod patching;
 mod players;
 mod refusals;
 mod turns;
 mod versions;
 mod world;
+
+#[path = "../support/database.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod database;

@@ -135,9 +135,9 @@ async fn nobody_is_sent_to_a_player_that_is_not_theirs_or_to_an_engine_that_does
         ))
         .await;
     assert_eq!(status(ANN).await["serving"], true);
-    world.sql("UPDATE player_mappings SET active = 0").await;
+    world.sql("UPDATE player_mappings SET active = false").await;
     assert_eq!(status(ANN).await["serving"], false);
-    world.sql("UPDATE player_mappings SET active = 1").await;
+    world.sql("UPDATE player_mappings SET active = true").await;
     world.sql("UPDATE runtime_records SET engine_endpoint = NULL, endpoints = NULL, status = 'crash_loop', message = 'It exits.'").await;
     let status = status(ANN).await;
     assert_eq!(

@@ -117,15 +117,15 @@ async fn a_moment_says_what_was_decided_and_what_should_have_been() {
     // As if it had been made long ago, and paused and resumed since.
     world.sql(&format!(
         "UPDATE game_changes SET changed_at = '2026-01-01T00:00:00.000+00:00' WHERE game_id = '{id}';
-         UPDATE games SET paused = 1, requested_by = 'ann' WHERE game_id = '{id}';
+         UPDATE games SET paused = true, requested_by = 'ann' WHERE game_id = '{id}';
          UPDATE game_changes SET changed_at = '2026-01-11T09:00:00.000+00:00' WHERE change_id = (SELECT max(change_id) FROM game_changes);
-         UPDATE games SET paused = 0, turn_schedule = '0 6 * * *' WHERE game_id = '{id}';
+         UPDATE games SET paused = false, turn_schedule = '0 6 * * *' WHERE game_id = '{id}';
          INSERT INTO operation_log (operation_id, game_id, op, source, status, cause, created_at, finished_at)
          VALUES ('00000000-0000-4000-8000-000000000001', '{id}', 'heal', 'controller', 'succeeded', 'the engine exited', '2026-01-11T16:59:00+00:00', '2026-01-11T17:02:00+00:00');
          INSERT INTO events (kind, name, uid, type, reason, message, first_at, last_at)
          VALUES ('Game', 'andromeda', '{id}', 'warning', 'Healed', 'it did', '2026-01-11T16:59:00+00:00', '2026-01-11T16:59:00+00:00');
          INSERT INTO runtime_health_snapshots (game_id, observed_at, engine_health, turn, generating)
-         VALUES ('{id}', '2026-01-11T16:00:00+00:00', 'healthy', 1, 0);"
+         VALUES ('{id}', '2026-01-11T16:00:00+00:00', 'healthy', 1, false);"
     ))
     .await;
     let path = format!("{GAMES}/andromeda/moment");
@@ -139,7 +139,10 @@ async fn a_moment_says_what_was_decided_and_what_should_have_been() {
          An operation was under way: heal, because the engine exited."
     );
     assert_eq!((&at["spec"]["paused"], &at["spec"]["schedule"]), (&json!(true), &json!("0 18 * * *")));
-    assert_eq!(at["changes"][2]["changes"], json!({ "paused": { "from": 0, "to": 1 } }));
+    // A truth value is a number to SQLite.
+    let (no, yes) =
+        if world.database.is_postgres() { (json!(false), json!(true)) } else { (json!(0), json!(1)) };
+    assert_eq!(at["changes"][2]["changes"], json!({ "paused": { "from": no, "to": yes } }));
     assert_eq!(
         (&at["changes"][2]["requestedBy"], &at["changes"][3]["change"]),
         (&json!("ann"), &json!("Changed"))

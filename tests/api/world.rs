@@ -16,12 +16,12 @@ use gamekeeper::runtime::docker::{DockerRuntime, Settings};
 use gamekeeper::store::Store;
 use prometheus_client::registry::Registry;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
-use sea_orm::sqlx::sqlite::SqliteConnectOptions;
-use sea_orm::sqlx::{self, ConnectOptions, Connection, SqliteConnection};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::database::Database;
 
 /// Where games of the default namespace are.
 pub(crate) const GAMES: &str = "/apis/gamekeeper.dev/v1/namespaces/default/games";
@@ -31,6 +31,7 @@ pub(crate) const VERSIONS: &str = "/apis/gamekeeper.dev/v1/engineversions";
 /// A running server.
 pub(crate) struct World {
     pub(crate) directory: tempfile::TempDir,
+    pub(crate) database: Database,
     pub(crate) instance: InstanceId,
     pub(crate) address: SocketAddr,
     pub(crate) client: Client,
@@ -62,7 +63,8 @@ impl World {
         let _ = tracing_subscriber::fmt().with_env_filter("gamekeeper=info").with_test_writer().try_init();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        let store = Store::open(&format!("sqlite:{}", path.join("gamekeeper.db").display())).await.unwrap();
+        let database = Database::new(path);
+        let store = database.open().await;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let tls = Tls::load_or_create(path, address.ip()).unwrap();
@@ -81,6 +83,7 @@ impl World {
             ready: ready_seen,
             controller: controller_seen,
             asker,
+            max_failures: 3,
             registry: Arc::new(Registry::default()),
             tokens,
         };
@@ -90,6 +93,7 @@ impl World {
         let token = token_in(path);
         Self {
             directory,
+            database,
             instance,
             address,
             client,
@@ -115,13 +119,7 @@ impl World {
 
     /// What a lobby or a person does: SQL by a connection of their own.
     pub(crate) async fn sql(&self, statements: &str) {
-        let options = SqliteConnectOptions::new()
-            .filename(self.directory.path().join("gamekeeper.db"))
-            .busy_timeout(Duration::from_secs(10))
-            .disable_statement_logging();
-        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+        self.database.sql(statements).await;
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -9,7 +9,12 @@ mod controller;
 mod offline;
 mod orphans;
 mod outbox;
+mod patching;
 mod turns;
 mod unblocking;
 mod waiting;
 mod world;
+
+#[path = "../support/database.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod database;

@@ -19,6 +19,8 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::database::Database;
+
 /// A game that is right.
 pub(crate) const GAME: &str = r#"apiVersion: gamekeeper.dev/v1
 kind: Game
@@ -117,11 +119,14 @@ impl Ran {
 pub(crate) struct World {
     pub(crate) files: Files,
     pub(crate) store: Store,
+    /// Whose the state root is, once it is bound.
+    pub(crate) instance: InstanceId,
     /// How the whole controller is.
     pub(crate) controller: watch::Sender<ControllerStatus>,
     recorder: Recorder,
     questions: Option<Questions>,
     _server: DropGuard,
+    pub(crate) database: Database,
 }
 
 impl World {
@@ -129,11 +134,20 @@ impl World {
         let files = Files::new();
         let data = files.path("data");
         std::fs::create_dir(&data).unwrap();
-        let Served { store, controller, questions, shutdown } = serve_in(&data).await;
+        let Served { store, instance, controller, questions, shutdown, database } = serve_in(&data).await;
         let epoch = store.take_lead("test").await.unwrap();
         let recorder = store.recorder(epoch).0;
         let questions = Some(questions);
-        Self { files, store, controller, recorder, questions, _server: shutdown.drop_guard() }
+        Self {
+            files,
+            store,
+            instance,
+            controller,
+            recorder,
+            questions,
+            database,
+            _server: shutdown.drop_guard(),
+        }
     }
 
     /// With a version and a game, applied.
@@ -222,19 +236,23 @@ impl World {
 /// A server, and what stands in the controller's place.
 pub(crate) struct Served {
     pub(crate) store: Store,
+    pub(crate) instance: InstanceId,
     pub(crate) controller: watch::Sender<ControllerStatus>,
     pub(crate) questions: Questions,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) database: Database,
 }
 
 /// The real API with its data in this directory.
 pub(crate) async fn serve_in(data: &Path) -> Served {
-    let store = Store::open(&format!("sqlite:{}", data.join("gamekeeper.db").display())).await.unwrap();
+    let database = Database::new(data);
+    let store = database.open().await;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let tls = Tls::load_or_create(data, address.ip()).unwrap();
     let tokens = kubeconfig::ensure(data, address, tls.ca_pem()).unwrap();
-    let mut settings = Settings::new(InstanceId(uuid::Uuid::new_v4()), data.join("games"));
+    let instance = InstanceId(uuid::Uuid::new_v4());
+    let mut settings = Settings::new(instance, data.join("games"));
     settings.host = Some("unix:///nonexistent".into());
     let (controller, controller_seen) = watch::channel(ControllerStatus::default());
     let (asker, questions) = gamekeeper::controller::questions();
@@ -244,10 +262,11 @@ pub(crate) async fn serve_in(data: &Path) -> Served {
         ready: watch::channel(Readiness::default()).1,
         controller: controller_seen,
         asker,
+        max_failures: 3,
         registry: Arc::new(Registry::default()),
         tokens,
     };
     let shutdown = CancellationToken::new();
     tokio::spawn(serve(listener, api, tls, shutdown.clone()));
-    Served { store, controller, questions, shutdown }
+    Served { store, instance, controller, questions, shutdown, database }
 }

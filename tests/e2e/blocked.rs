@@ -193,7 +193,7 @@ async fn a_deletion_leaves_a_directory_that_another_container_has() {
     let directory = world.state_root().join(&game);
     let rival = Rival::on(&world, &game);
     world.sql(&format!("UPDATE games SET deletion_policy = 'delete' WHERE game_id = '{game}'")).await;
-    world.sql(&format!("UPDATE games SET deletion_requested_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now') WHERE game_id = '{game}'")).await;
+    world.request_deletion(&game).await;
     let status = world.until(&game, "blocked", |status| status.reason == "DirectoryInUse").await;
     let there = directory.join(&game).is_dir();
     drop(rival);

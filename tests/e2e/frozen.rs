@@ -145,7 +145,7 @@ async fn a_state_root_that_is_not_mounted_freezes_and_goes_on_when_it_is_again()
 async fn an_operator_freezes_and_thaws() {
     let world = World::started().await;
     let game = world.running("calm").await;
-    world.sql("UPDATE controller_spec SET frozen = 1, frozen_because = 'the disk is being moved'").await;
+    world.sql("UPDATE controller_spec SET frozen = true, frozen_because = 'the disk is being moved'").await;
     let games = [game.clone()];
     until_frozen(&world, &games, "FrozenByHand").await;
     assert!(world.status(&game).await.message.contains("the disk is being moved"));
@@ -156,7 +156,7 @@ async fn an_operator_freezes_and_thaws() {
     tokio::time::sleep(std::time::Duration::from_secs(6)).await;
     assert_eq!(inspect(&game, "{{.State.Running}}"), "false");
     assert_eq!(world.count("SELECT count(*) FROM operation_log").await, epoch);
-    world.sql("UPDATE controller_spec SET frozen = 0").await;
+    world.sql("UPDATE controller_spec SET frozen = false").await;
     world.until(&game, "running", |status| status.phase == "running").await;
     assert_eq!(world.inits(&game), 1);
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::database::Database;
 use crate::world::{World, docker, inspect};
 
 /// Which container, and which life of it.
@@ -141,12 +142,12 @@ async fn an_engine_reaches_nothing_that_is_not_its_own() {
     let port: String = port.chars().take_while(char::is_ascii_digit).collect();
     let api = format!("{}:{port}", gateway.trim());
     let state = world.state_root().join(&neighbour.game);
-    let paths: Vec<PathBuf> = vec![
-        world.data_dir().join("gamekeeper.db"),
-        world.data_dir().join("kubeconfig"),
-        state.clone(),
-        world.state_root(),
-    ];
+    let mut paths: Vec<PathBuf> =
+        vec![world.data_dir().join("kubeconfig"), state.clone(), world.state_root()];
+    paths.push(match &world.database {
+        Database::Sqlite(path) => path.clone(),
+        Database::Postgres { .. } => world.data_dir().join("tls"),
+    });
     assert!(paths.iter().all(|path| path.exists()), "they are where the engine looks for them");
     let own = std::process::id();
     let pids = [inspect(&neighbour.game, "{{.State.Pid}}").parse::<u32>().unwrap(), own];

@@ -27,7 +27,7 @@ async fn wrong_manifests_are_refused_with_their_place_and_nothing_is_written() {
         ),
         (
             "semver",
-            "apiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: { name: a }\nspec:\n  desiredStatus: Running\n  engineVersion: \"1.x\"\n",
+            "apiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: { name: a }\nspec:\n  desiredStatus: Running\n  engineVersion: \"1.y\"\n",
             "spec.engineVersion",
         ),
         (

@@ -1,6 +1,5 @@
 //! Turns as the engine's journal and the ledger tell of them.
 
-use sea_orm::sqlx::Row;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -16,6 +16,7 @@ mod hostile_spec;
 mod inputs;
 #[allow(dead_code, reason = "shared with the fault tests")]
 mod ledger;
+mod patch_commands;
 mod patching;
 mod patching_many;
 mod players;
@@ -35,6 +36,9 @@ mod world;
 #[path = "../support/cut_socket.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
 mod cut_socket;
+#[path = "../support/database.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod database;
 
 #[path = "../support/lobby.rs"]
 #[allow(dead_code, reason = "shared with other tests")]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sea_orm::sqlx::Row;
 use serde_json::json;
 
 use crate::world::{Status, World, container, docker, inspect};
@@ -34,7 +33,7 @@ async fn version(world: &World, game: &str) -> String {
 async fn failed_patch(world: &World, game: &str) -> serde_json::Value {
     let query =
         format!("SELECT coalesce(failed_patch, 'null') FROM runtime_records WHERE game_id = '{game}'");
-    serde_json::from_str(world.rows(&query).await[0].get(0)).unwrap()
+    world.rows(&query).await[0].get::<String>(0).parse().unwrap()
 }
 
 /// Runs again, and nothing is left to do but what the spec says is refused.
@@ -72,16 +71,14 @@ async fn a_patch_keeps_turn_players_and_files() {
     force(&world, &game, 1).await;
     set(&world, &game, "desired_status = 'running'").await;
     let before = files(&world.state_root().join(&game));
-    let players = format!(
-        "SELECT group_concat(user_id || engine_player_uuid) FROM player_mappings WHERE game_id = '{game}'"
-    );
-    let players_before: String = world.rows(&players).await[0].get(0);
+    let players = format!("SELECT user_id, engine_player_uuid FROM player_mappings WHERE game_id = '{game}'");
+    let players_before = world.rows(&players).await;
     set(&world, &game, "target_engine_version = '1.4.1', requested_by = 'ann', request_id = 'patch-1'").await;
     world.eventually("it is patched", async || version(&world, &game).await == "1.4.1").await;
     world.until(&game, "running", runs).await;
     assert_eq!(inspect(&game, "{{.Config.Image}}"), inspect(&game, "{{.Image}}"), "its image is pinned");
     assert_eq!(files(&world.state_root().join(&game)), before);
-    assert_eq!(world.rows(&players).await[0].get::<String, _>(0), players_before);
+    assert_eq!(world.rows(&players).await, players_before);
     force(&world, &game, 2).await;
     assert_eq!((generated(&world, &game), world.inits(&game)), (vec![1, 2], 1));
     let operations = world.operations(&game).await;
@@ -192,7 +189,7 @@ async fn a_kept_copy_is_restored_and_the_lobby_told() {
     let told =
         format!("SELECT payload FROM lobby_outbox WHERE game_id = '{game}' AND type LIKE '%rolled-back%'");
     let told = world.rows(&told).await;
-    let told: serde_json::Value = serde_json::from_str(told[0].get(0)).unwrap();
+    let told: serde_json::Value = told[0].get::<String>(0).parse().unwrap();
     assert_eq!(
         (&told["cause"], &told["previousTimeline"], &told["timeline"]),
         (&json!("Restore"), &json!(1), &json!(2))

@@ -1,6 +1,5 @@
 //! Who is which player of the engine: minted, adopted, refused, dropped.
 
-use sea_orm::sqlx::Row;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -11,21 +10,19 @@ async fn mappings(world: &World, game: &str) -> Vec<(String, Uuid, bool)> {
     let query = format!(
         "SELECT race_name, engine_player_uuid, active FROM player_mappings WHERE game_id = '{game}' ORDER BY race_name, active"
     );
-    let row = |row: &sea_orm::sqlx::sqlite::SqliteRow| {
-        (row.get(0), row.get::<String, _>(1).parse().unwrap(), row.get(2))
-    };
+    let row = |row: &crate::database::Row| (row.get(0), row.get::<String>(1).parse().unwrap(), row.get(2));
     world.rows(&query).await.iter().map(row).collect()
 }
 
 /// Status and message of `PlayersInSync`.
 async fn in_sync(world: &World, game: &str) -> (String, String) {
-    let query = format!(
-        "SELECT json_extract(c.value, '$.status'), json_extract(c.value, '$.message')
-           FROM runtime_records, json_each(conditions) AS c
-          WHERE game_id = '{game}' AND json_extract(c.value, '$.type') = 'PlayersInSync'"
-    );
+    let query = format!("SELECT conditions FROM runtime_records WHERE game_id = '{game}'");
     let rows = world.rows(&query).await;
-    rows.first().map(|row| (row.get(0), row.get(1))).unwrap_or_default()
+    let conditions: serde_json::Value =
+        rows.first().map(|row| row.get::<String>(0).parse().unwrap()).unwrap_or_default();
+    let of_players = conditions.as_array().into_iter().flatten().find(|c| c["type"] == "PlayersInSync");
+    let text = |member: &str| of_players.and_then(|c| c[member].as_str()).unwrap_or_default().to_owned();
+    (text("status"), text("message"))
 }
 
 async fn join(world: &World, game: &str, race: &str) -> Uuid {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use sea_orm::sqlx::Row;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -253,7 +252,7 @@ async fn mistakes_and_failed_starts_are_told_to_a_lobby_that_reads_the_table() {
         let query = format!(
             "SELECT payload FROM lobby_outbox WHERE game_id = '{game}' AND type = 'dev.gamekeeper.game.{kind}.v1' ORDER BY seq"
         );
-        world.rows(&query).await.iter().map(|row| serde_json::from_str(row.get(0)).unwrap()).collect()
+        world.rows(&query).await.iter().map(|row| row.get::<String>(0).parse().unwrap()).collect()
     };
     world.until(&game, "invalid", |status| status.phase == "invalid").await;
     let wrong = told("spec-invalid").await;
@@ -275,13 +274,13 @@ async fn mistakes_and_failed_starts_are_told_to_a_lobby_that_reads_the_table() {
     world.until(&game, "running", |status| status.phase == "running").await;
 
     // Slots that pass while it is paused are told of as skipped.
-    set(&world, &game, "turn_schedule = '* * * * * *', paused = 1").await;
+    set(&world, &game, "turn_schedule = '* * * * * *', paused = true").await;
     world.eventually("skipped slots are told", async || told("slot-skipped").await.len() >= 2).await;
     assert_eq!(told("slot-skipped").await[0]["reason"], "Paused");
     let acknowledged =
         format!("UPDATE lobby_outbox SET acked_at = CURRENT_TIMESTAMP WHERE game_id = '{game}'");
     world.sql(&acknowledged).await;
-    set(&world, &game, "paused = 0, turn_schedule = ''").await;
+    set(&world, &game, "paused = false, turn_schedule = ''").await;
     let new = format!("SELECT count(*) FROM lobby_outbox WHERE game_id = '{game}' AND acked_at IS NULL");
     world.eventually("more is told", async || world.count(&new).await > 0).await;
     let numbers = format!("SELECT max(seq) - count(*) FROM lobby_outbox WHERE game_id = '{game}'");

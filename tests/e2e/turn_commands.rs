@@ -92,7 +92,7 @@ impl Proxy {
 async fn a_proxy_is_told_the_truth_while_players_and_engines_come_and_go() {
     let world = World::started().await;
     let game = world.running("vega").await;
-    let user: String = sea_orm::sqlx::Row::get(&world.rows("SELECT user_id FROM memberships").await[0], 0);
+    let user: String = world.rows("SELECT user_id FROM memberships").await[0].get(0);
     let proxy = Proxy::of(&world);
     let (code, found) = proxy.look_up(&game, &user).await;
     assert_eq!((code, &found["status"]["serving"]), (StatusCode::OK, &true.into()), "{found:#}");

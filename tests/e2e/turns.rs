@@ -14,7 +14,7 @@ async fn a_schedule_of_every_second_keeps_its_slots() {
     let game = world.running("swift").await;
     set(&world, &game, "turn_schedule = '* * * * * *'").await;
     until_turn(&world, &game, 5).await;
-    set(&world, &game, "paused = 1").await;
+    set(&world, &game, "paused = true").await;
     until_paused(&world, &game).await;
     let at = turn(&world, &game).await;
     assert_contiguous(&world, &game);
@@ -22,10 +22,11 @@ async fn a_schedule_of_every_second_keeps_its_slots() {
     assert_eq!(slots_twice(&world, &game).await, 0);
     // Every slot between the first and the last has its row.
     let slots = format!(
-        "SELECT count(*), (strftime('%s', max(slot)) - strftime('%s', min(slot))) + 1 FROM turn_slots WHERE game_id = '{game}'"
+        "SELECT count(*), {} + 1 FROM turn_slots WHERE game_id = '{game}'",
+        world.database.seconds("min(slot)", "max(slot)")
     );
     let row = &world.rows(&slots).await[0];
-    let (count, span): (i64, i64) = (sea_orm::sqlx::Row::get(row, 0), sea_orm::sqlx::Row::get(row, 1));
+    let (count, span): (i64, i64) = (row.get(0), row.get(1));
     assert_eq!(count, span);
     assert!(ledger(&world, &game).await.iter().all(|row| row.ends_with("schedule done")));
     let operations = world.operations(&game).await;
@@ -35,7 +36,7 @@ async fn a_schedule_of_every_second_keeps_its_slots() {
     );
     assert!(operations.contains(&"pause succeeded".to_owned()), "{operations:?}");
     // What passes while it is paused does not fire on resume: the next turn is the next number.
-    set(&world, &game, "paused = 0").await;
+    set(&world, &game, "paused = false").await;
     until_turn(&world, &game, at + 2).await;
     assert_contiguous(&world, &game);
     assert_eq!(world.inits(&game), 1);
@@ -48,9 +49,9 @@ async fn a_forced_turn_happens_once_and_is_refused_when_stopped() {
     set(&world, &game, "force_turn_generation = 3").await;
     until_turn(&world, &game, 1).await;
     assert_eq!(ledger(&world, &game).await, ["1 forced done"]);
-    set(&world, &game, "paused = 1").await;
+    set(&world, &game, "paused = true").await;
     set(&world, &game, "force_turn_generation = 4").await;
-    set(&world, &game, "paused = 0").await;
+    set(&world, &game, "paused = false").await;
     until_turn(&world, &game, 2).await;
     set(&world, &game, "desired_status = 'stopped'").await;
     world.until(&game, "stopped", |status| status.phase == "stopped").await;
@@ -147,7 +148,7 @@ async fn a_pause_during_a_turn_is_acknowledged_at_its_end_and_holds() {
     set(&world, &game, "turn_schedule = '* * * * * *'").await;
     until_generating(&world, &game).await;
     let during = done(&world, &game).len();
-    set(&world, &game, "paused = 1").await;
+    set(&world, &game, "paused = true").await;
     until_paused(&world, &game).await;
     let numbers = done(&world, &game);
     assert!(numbers.len() > during, "acknowledged while a turn was in flight");
@@ -159,14 +160,13 @@ async fn a_pause_during_a_turn_is_acknowledged_at_its_end_and_holds() {
     assert_eq!((done(&world, &game), accepted(&world, &game)), (numbers.clone(), numbers.len()));
     // Who forces a turn now gets it on resume.
     set(&world, &game, "turn_schedule = '', force_turn_generation = 1").await;
-    set(&world, &game, "paused = 0").await;
+    set(&world, &game, "paused = false").await;
     until_turn(&world, &game, i64::try_from(numbers.len()).unwrap() + 1).await;
     assert_contiguous(&world, &game);
     let of = format!(
         "SELECT op || ' ' || source || ' ' || status FROM operation_log WHERE game_id = '{game}' AND op IN ('pause', 'resume', 'force_next_turn') ORDER BY created_at, operation_id"
     );
-    let audit: Vec<String> =
-        world.rows(&of).await.iter().map(|row| sea_orm::sqlx::Row::get(row, 0)).collect();
+    let audit: Vec<String> = world.rows(&of).await.iter().map(|row| row.get(0)).collect();
     assert_eq!(audit, ["pause lobby succeeded", "resume lobby succeeded", "force_next_turn lobby succeeded"]);
 }
 

@@ -1,7 +1,5 @@
 //! How soon after its slot a turn is sent.
 
-use sea_orm::sqlx::Row;
-
 use crate::ledger::{assert_contiguous, done, ledger, set, slots, until_turn};
 use crate::world::World;
 
@@ -20,7 +18,7 @@ async fn a_turn_each_second_is_sent_soon_after_its_slot() {
     for reached in (10..=turns).step_by(10).chain([turns]) {
         until_turn(&world, &game, reached).await;
     }
-    set(&world, &game, "paused = 1").await;
+    set(&world, &game, "paused = true").await;
     let query = format!(
         "SELECT CAST(round((julianday(dispatched_at) - julianday(slot)) * 86400000) AS INTEGER) FROM turns WHERE game_id = '{game}' ORDER BY 1"
     );

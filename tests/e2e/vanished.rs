@@ -89,9 +89,8 @@ async fn ten_of_fifteen_rows_deleted_one_by_one_freeze_until_they_are_confirmed(
     }
     let now: Vec<String> = games[7..].iter().map(|game| inspect(game, "{{.State.StartedAt}}")).collect();
     assert_eq!(now, lives);
-    world
-        .sql("UPDATE controller_spec SET deletions_confirmed_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')")
-        .await;
+    let now = world.database.now();
+    world.sql(&format!("UPDATE controller_spec SET deletions_confirmed_at = {now}")).await;
     for game in &games[7..10] {
         until_gone(&world, game).await;
     }
@@ -109,7 +108,8 @@ async fn many_requests_for_deletion_at_once_are_held_before_the_first_begins() {
     for game in &games {
         world.until(game, "running", |status| status.phase == "running").await;
     }
-    world.sql("UPDATE games SET deletion_requested_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')").await;
+    let now = world.database.now();
+    world.sql(&format!("UPDATE games SET deletion_requested_at = {now}")).await;
     for game in &games {
         world.until(game, "held", |status| status.reason == "DeletionsHeld").await;
     }
@@ -126,8 +126,7 @@ async fn a_container_without_row_or_tombstone_is_reported_and_left_alone() {
     // As if the row had never been: no trigger ran.
     world
         .sql(&format!(
-            "PRAGMA writable_schema = OFF;
-             DELETE FROM games WHERE game_id = '{game}';
+            "DELETE FROM games WHERE game_id = '{game}';
              DELETE FROM game_tombstones WHERE game_id = '{game}'"
         ))
         .await;

@@ -60,7 +60,7 @@ async fn an_orphan_is_removed_and_its_state_stays() {
         ))
         .await;
     world.until(&game, "seen", |status| status.phase == "stopped" && status.reason == "Stopped").await;
-    world.sql(&format!("UPDATE games SET deletion_requested_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now') WHERE game_id = '{game}'")).await;
+    world.request_deletion(&game).await;
     let rows = format!("SELECT count(*) FROM games WHERE game_id = '{game}'");
     world.eventually("its row is gone", async || world.count(&rows).await == 0).await;
 }

@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sea_orm::sqlx::{self, ConnectOptions, Connection, Row, SqliteConnection};
 use serde_json::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
+
+use crate::database::{Database, Row};
 
 /// The longest that anything may take on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
 pub(crate) struct World {
     pub(crate) dir: TempDir,
+    pub(crate) database: Database,
     keeper: Option<Child>,
     /// Further arguments of `gamekeeper run`: flags, each with its value.
     pub(crate) arguments: Vec<String>,
@@ -51,13 +52,22 @@ pub(crate) struct Status {
 impl World {
     /// Directories and nothing else.
     pub(crate) fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("gk-e2e-").tempdir().unwrap();
-        // The engines' user has to be able to reach its directory.
-        std::fs::create_dir(dir.path().join("games")).unwrap();
+        let dir = directories();
+        let database = Database::new(&dir.path().join("data"));
+        Self::of(dir, database)
+    }
+
+    /// The same with its rows in this database.
+    pub(crate) fn on(database: Database) -> Self {
+        Self::of(directories(), database)
+    }
+
+    fn of(dir: TempDir, database: Database) -> Self {
         let network = format!("gk-e2e-{}", Uuid::new_v4().simple());
         let fast = ["--probe-interval", "1s", "--failing-probe-interval", "200ms", "--relist-interval", "5s"];
         Self {
             dir,
+            database,
             keeper: None,
             arguments: fast.map(str::to_owned).into(),
             environment: Vec::new(),
@@ -98,12 +108,18 @@ impl World {
     }
 
     pub(crate) fn run_command(&self) -> Command {
+        self.run_command_in(&self.data_dir(), &self.state_root())
+    }
+
+    /// Another one, with directories of its own.
+    pub(crate) fn run_command_in(&self, data_dir: &Path, state_root: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gamekeeper"));
         command
             .args(["run", "--listen", "127.0.0.1:0", "--network", &self.network, "--data-dir"])
-            .arg(self.data_dir())
+            .arg(data_dir)
             .arg("--state-root")
-            .arg(self.state_root())
+            .arg(state_root)
+            .args(self.database.arguments())
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("GAMEKEEPER_LOG_LEVEL", "info,gamekeeper=debug")
@@ -187,31 +203,23 @@ impl World {
         path.display().to_string()
     }
 
-    async fn connection(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new()
-            .filename(self.data_dir().join("gamekeeper.db"))
-            .busy_timeout(Duration::from_secs(10))
-            .disable_statement_logging();
-        SqliteConnection::connect_with(&options).await.unwrap()
-    }
-
     /// What a lobby or a person does: SQL by another process' connection.
     pub(crate) async fn sql(&self, statement: &str) {
-        let mut connection = self.connection().await;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+        self.database.sql(statement).await;
     }
 
-    pub(crate) async fn rows(&self, query: &str) -> Vec<SqliteRow> {
-        let mut connection = self.connection().await;
-        let rows =
-            sqlx::query(sqlx::AssertSqlSafe(query.to_owned())).fetch_all(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-        rows
+    pub(crate) async fn rows(&self, query: &str) -> Vec<Row> {
+        self.database.rows(query).await
     }
 
     pub(crate) async fn count(&self, query: &str) -> i64 {
-        self.rows(query).await[0].get(0)
+        self.database.count(query).await
+    }
+
+    /// The row asks for the game's deletion.
+    pub(crate) async fn request_deletion(&self, game: &str) {
+        let now = self.database.now();
+        self.sql(&format!("UPDATE games SET deletion_requested_at = {now} WHERE game_id = '{game}'")).await;
     }
 
     pub(crate) async fn register(&self, version: &str, image: &str) {
@@ -299,6 +307,13 @@ impl World {
         );
         self.rows(&query).await.iter().map(|row| row.get(0)).collect()
     }
+}
+
+fn directories() -> TempDir {
+    let dir = tempfile::Builder::new().prefix("gk-e2e-").tempdir().unwrap();
+    // The engines' user has to be able to reach its directory.
+    std::fs::create_dir(dir.path().join("games")).unwrap();
+    dir
 }
 
 impl Drop for World {

@@ -55,7 +55,7 @@ pub(crate) async fn told(world: &World, game: &str, reason: &str) -> String {
     let mut message = None;
     world
         .eventually(&format!("an event {reason}"), async || {
-            message = world.rows(&query).await.first().map(|row| sea_orm::sqlx::Row::get(row, 0));
+            message = world.rows(&query).await.first().map(|row| row.get(0));
             message.is_some()
         })
         .await;

@@ -1,6 +1,5 @@
 //! What people do to containers, images and networks behind Gamekeeper's back.
 
-use sea_orm::sqlx::Row;
 use uuid::Uuid;
 
 use crate::ground::{NOTHING, behind, containers, told, want};

@@ -62,13 +62,17 @@ async fn a_spec_that_changes_in_the_middle_of_a_round_is_not_taken_for_the_one_a
     world.sql(&resources).await;
     assert_eq!(world.count(&generation).await, old + 1);
     assert_eq!(world.status(&game).await.observed_generation, old);
+    // The round goes on only after the controller has read the change.
+    let read = format!("Generation:  {}", old + 1);
+    world.eventually("the change was read", async || world.ok(&["explain", "edited"]).contains(&read)).await;
     create.let_go();
 
     // Whenever it says that the new generation came true, it has.
     let settled = format!("SELECT settled AND ready FROM game_status WHERE game_id = '{game}'");
     let applied = format!(
         "SELECT count(*) FROM runtime_records WHERE game_id = '{game}' AND observed_generation > {old}
-            AND start_began_at IS NOT NULL AND json_extract(applied_spec, '$.resources') IS NULL"
+            AND start_began_at IS NOT NULL AND {} IS NULL",
+        world.database.member("applied_spec", "resources")
     );
     world
         .eventually("settled", async || {

@@ -1,6 +1,5 @@
 //! The controller is killed at one exact point, and the next one goes on from there.
 
-use sea_orm::sqlx::Row;
 use serde_json::json;
 use uuid::Uuid;
 

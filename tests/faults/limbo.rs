@@ -152,7 +152,7 @@ async fn a_daemon_whose_clock_is_an_hour_off_changes_nothing() {
         let game = world.running("elsewhen").await;
         let query =
             format!("SELECT current_container_started_at FROM runtime_records WHERE game_id = '{game}'");
-        let kept: String = sea_orm::sqlx::Row::get(&world.rows(&query).await[0], 0);
+        let kept: String = world.rows(&query).await[0].get(0);
         let apart = kept.parse::<jiff::Timestamp>().unwrap().duration_since(jiff::Timestamp::now());
         assert!((apart.as_secs() - hours * 3_600).abs() < 600, "the shifted time is what was seen: {kept}");
         let status = world.status(&game).await;

@@ -25,6 +25,9 @@ mod turns;
 #[path = "../support/cut_socket.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
 mod cut_socket;
+#[path = "../support/database.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod database;
 #[path = "../e2e/ledger.rs"]
 mod ledger;
 #[path = "../support/meddler.rs"]

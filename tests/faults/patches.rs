@@ -9,7 +9,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sea_orm::sqlx::Row;
 use serde_json::{Value, json};
 
 use crate::ground::{NOTHING, behind, containers, kill_and_start_again, want};

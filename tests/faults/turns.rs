@@ -52,7 +52,7 @@ async fn a_controller_killed_at_any_moment_leaves_no_gap_and_no_double() {
     }
     let at = turn(&world, &game).await;
     until_turn(&world, &game, at + 2).await;
-    set(&world, &game, "paused = 1").await;
+    set(&world, &game, "paused = true").await;
     crate::ledger::until_paused(&world, &game).await;
     println!("{} kills, {in_flight} of them during a turn; {} turns", kills(), done(&world, &game).len());
     assert_contiguous(&world, &game);
@@ -81,7 +81,7 @@ async fn a_slot_at_which_the_leader_changes_has_one_turn() {
         let at = turn(&world, &game).await;
         until_turn(&world, &game, at + 1).await;
     }
-    set(&world, &game, "paused = 1").await;
+    set(&world, &game, "paused = true").await;
     crate::ledger::until_paused(&world, &game).await;
     assert_contiguous(&world, &game);
     assert_eq!(slots_twice(&world, &game).await, 0);
@@ -180,7 +180,7 @@ async fn forced_turns_that_race_the_schedule_come_one_after_the_other() {
         set(&world, &game, &format!("force_turn_generation = {forced}")).await;
         pause_of(50..400).await;
     }
-    set(&world, &game, "paused = 1").await;
+    set(&world, &game, "paused = true").await;
     crate::ledger::until_paused(&world, &game).await;
     assert_contiguous(&world, &game);
     assert_eq!(accepted(&world, &game), done(&world, &game).len());

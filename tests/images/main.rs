@@ -6,6 +6,9 @@ mod patching;
 mod pinned;
 mod pulls;
 
+#[path = "../support/database.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod database;
 #[path = "../support/registry.rs"]
 mod registry;
 #[path = "../e2e/world.rs"]

@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use sea_orm::sqlx::Row;
 use serde_json::Value;
 
 use crate::registry::{self, Registry};
@@ -12,7 +11,7 @@ use crate::{Pulled, is_running, pushed, with};
 
 async fn column(world: &World, game: &str, column: &str) -> Value {
     let query = format!("SELECT coalesce({column}, 'null') FROM runtime_records WHERE game_id = '{game}'");
-    serde_json::from_str(world.rows(&query).await[0].get(0)).unwrap()
+    serde_json::from_str(&world.rows(&query).await[0].get::<String>(0)).unwrap()
 }
 
 async fn wants(world: &World, game: &str, version: &str) {

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use sea_orm::sqlx::Row;
-
 use crate::registry::Registry;
 use crate::world::{World, inspect};
 use crate::{is_running, pushed, with};

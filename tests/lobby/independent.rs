@@ -9,6 +9,7 @@ use gamekeeper::lobby::event::{
 };
 use serde_json::json;
 
+use crate::database::Database;
 use crate::understood::understood;
 use crate::world::{SECRET, World, game, name, status};
 
@@ -174,8 +175,13 @@ async fn what_is_signed_with_is_nowhere_to_be_seen() {
     assert!(metrics.contains("gamekeeper_lobby_deliveries_total{result=\"refused\"} 4"), "{metrics}");
     let signature = world.lobby.received()[0].header("webhook-signature").to_owned();
     let told = format!("{:?}", world.store.events(game(1), 10).await.unwrap());
-    let database = std::fs::read(world.directory.path().join("gamekeeper.db")).unwrap();
-    let database = String::from_utf8_lossy(&database).into_owned();
+    let database = match &world.database {
+        Database::Sqlite(path) => String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned(),
+        Database::Postgres { .. } => {
+            let outbox = world.database.rows("SELECT o::text FROM lobby_outbox AS o").await;
+            format!("{outbox:?} {:?}", world.database.rows("SELECT e::text FROM events AS e").await)
+        }
+    };
     for place in [format!("{push:?}"), metrics, told, database] {
         for hidden in [secret, "this-is-a-secret", &signature] {
             assert!(!place.contains(hidden), "{place}");

@@ -2,9 +2,7 @@
 
 use gamekeeper::store::outbox::{OutboxFilter, OutboxState, Pruned, Retention};
 use jiff::{SignedDuration, Timestamp};
-use sea_orm::sqlx;
 
-use crate::outbox::client;
 use crate::world::{World, game, snapshot};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -21,8 +19,9 @@ async fn delivered_events_go_in_silence_and_undelivered_ones_are_told() {
     world.records_at(game(1), (1..=4).map(snapshot).collect(), now - HOUR * 100).await;
     world.records_at(game(2), (1..=2).map(snapshot).collect(), now - HOUR * 100).await;
     world.records_at(game(2), (1..=2).map(snapshot).collect(), now).await;
-    let acked = "UPDATE lobby_outbox SET acked_at = '2026-11-23' WHERE seq <= 2 AND game_id LIKE '%1'";
-    sqlx::query(acked).execute(&mut client(&world).await).await.unwrap();
+    let acked =
+        "UPDATE lobby_outbox SET acked_at = '2026-11-23' WHERE seq <= 2 AND CAST(game_id AS text) LIKE '%1'";
+    world.database.sql(acked).await;
 
     let keep = Retention { delivered: HOUR * 50, undelivered: HOUR * 200, most: 1_000 };
     let gone = world.store.prune_outbox(now, &keep).await.unwrap();
@@ -54,8 +53,8 @@ async fn too_many_events_go_delivered_ones_first_and_then_the_oldest() {
     for (number, hours) in [(1, 3), (2, 2), (3, 1)] {
         world.records_at(game(number), (1..=400).map(snapshot).collect(), now - HOUR * hours).await;
     }
-    let acked = "UPDATE lobby_outbox SET acked_at = '2026-11-23' WHERE game_id LIKE '%3'";
-    sqlx::query(acked).execute(&mut client(&world).await).await.unwrap();
+    let acked = "UPDATE lobby_outbox SET acked_at = '2026-11-23' WHERE CAST(game_id AS text) LIKE '%3'";
+    world.database.sql(acked).await;
     let keep = Retention { delivered: HOUR * 50, undelivered: HOUR * 50, most: 900 };
     assert_eq!(
         world.store.prune_outbox(now, &keep).await.unwrap(),

@@ -11,6 +11,10 @@ mod process;
 mod walkthrough;
 mod world;
 
+#[path = "../support/database.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod database;
+
 #[path = "../support/lobby.rs"]
 mod receiver;
 #[path = "../support/understood.rs"]

@@ -1,23 +1,9 @@
 //! The table: numbers without gaps, and what operators may do.
 
-use std::time::Duration;
-
 use gamekeeper::store::outbox::{OutboxChange, OutboxFilter, OutboxRefusal, OutboxState};
-use sea_orm::sqlx::sqlite::SqliteConnectOptions;
-use sea_orm::sqlx::{self, ConnectOptions, Row, SqliteConnection};
 
 use crate::receiver::Answer;
 use crate::world::{World, game, name, snapshot, status};
-
-/// Another client of the same database: a lobby, or a person with `sqlite3`.
-pub(crate) async fn client(world: &World) -> SqliteConnection {
-    let path = world.directory.path().join("gamekeeper.db");
-    SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(10)).connect().await.unwrap()
-}
-
-async fn number(client: &mut SqliteConnection, sql: &'static str) -> i64 {
-    sqlx::query(sql).fetch_one(client).await.unwrap().get(0)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_numbered_without_gaps_in_the_transaction_of_their_record() {
@@ -34,17 +20,14 @@ async fn events_are_numbered_without_gaps_in_the_transaction_of_their_record() {
     assert_eq!(events[0].payload["timeline"], 1);
     assert_eq!(events[0].payload["message"], "it runs");
     assert_eq!((&*events[0].name, events[0].state), (&*name(game(1)), OutboxState::Pending));
-    let mut client = client(&world).await;
-    assert_eq!(
-        number(&mut client, "SELECT outbox_seq FROM runtime_records ORDER BY game_id LIMIT 1").await,
-        3
-    );
+    let first = "SELECT outbox_seq FROM runtime_records ORDER BY game_id LIMIT 1";
+    assert_eq!(world.database.count(first).await, 3);
 
     // A record that is lost has forgotten its number; the numbers go on all the same.
-    sqlx::query("DELETE FROM runtime_records").execute(&mut client).await.unwrap();
+    world.database.sql("DELETE FROM runtime_records").await;
     world.records(game(1), vec![snapshot(3)]).await;
     assert_eq!(world.store.find_outbox(&filter, 10).await.unwrap().last().unwrap().seq, 4);
-    assert_eq!(number(&mut client, "SELECT outbox_seq FROM runtime_records").await, 4);
+    assert_eq!(world.database.count("SELECT outbox_seq FROM runtime_records").await, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,12 +44,11 @@ async fn without_a_lobby_nothing_is_written() {
 async fn what_the_lobby_acknowledges_by_itself_is_not_pushed() {
     let mut world = World::new().await;
     world.tells(game(1), 3).await;
-    let mut client = client(&world).await;
     // Whatever form of time it writes.
-    sqlx::query("UPDATE lobby_outbox SET acked_at = CASE seq WHEN 1 THEN '2026-11-23 18:00' ELSE '2026-11-23' END WHERE seq <= 2")
-        .execute(&mut client)
-        .await
-        .unwrap();
+    for (seq, time) in [(1, "2026-11-23 18:00"), (2, "2026-11-23")] {
+        let acked = format!("UPDATE lobby_outbox SET acked_at = '{time}' WHERE seq = {seq}");
+        world.database.sql(&acked).await;
+    }
     assert_eq!(world.find(OutboxState::Delivered).await.len(), 2);
     world.deliver();
     world.told().await;

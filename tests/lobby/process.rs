@@ -27,6 +27,7 @@ fn command(world: &World) -> Command {
     command
         .args(["run", "--listen", "127.0.0.1:0", "--docker-host", "unix:///nonexistent", "--data-dir"])
         .arg(world.directory.path())
+        .args(world.database.arguments())
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     command

@@ -8,11 +8,13 @@ use gamekeeper::game::{DeletionPolicy, GameId, Phase};
 use gamekeeper::lobby::LobbyEvent;
 use gamekeeper::lobby::event::Deleted;
 use gamekeeper::store::Recording;
-use sea_orm::sqlx::{AssertSqlSafe, Column, Row, SqliteConnection, ValueRef, query, raw_sql};
+use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+use sea_orm::sqlx::{
+    AssertSqlSafe, Column, ConnectOptions as _, Row, SqliteConnection, ValueRef, query, raw_sql,
+};
 use serde_json::Value;
 
 use crate::documents::docs;
-use crate::outbox::client;
 use crate::world::{World, snapshot, status};
 
 const GAME: &str = "6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f10";
@@ -39,6 +41,13 @@ fn blocks(language: &str) -> BTreeMap<u32, Vec<String>> {
         }
     }
     found
+}
+
+/// A lobby's own client of the database; the page's statements are SQLite's, and the schema's tests
+/// run them on PostgreSQL.
+async fn client(world: &World) -> SqliteConnection {
+    let path = world.directory.path().join("gamekeeper.db");
+    SqliteConnectOptions::new().filename(path).connect().await.unwrap()
 }
 
 /// Runs the statements of a section; gives what they said, in order.

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::database::Database;
 use crate::receiver::Lobby;
 
 /// The longest that anything may take on a busy machine.
@@ -24,6 +25,7 @@ pub(crate) const SECRET: &str = "whsec_dGhpcy1pcy1hLXNlY3JldC1vZi0zMi1ieXRlcy0hI
 
 pub(crate) struct World {
     pub(crate) directory: tempfile::TempDir,
+    pub(crate) database: Database,
     pub(crate) store: Store,
     pub(crate) lobby: Lobby,
     pub(crate) pace: Pace,
@@ -39,8 +41,8 @@ impl World {
     pub(crate) async fn new() -> Self {
         let _ = tracing_subscriber::fmt().with_env_filter("gamekeeper=debug").with_test_writer().try_init();
         let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("gamekeeper.db").display());
-        let store = Store::open(&url).await.unwrap().telling_the_lobby(true);
+        let database = Database::new(directory.path());
+        let store = database.open().await.telling_the_lobby(true);
         let epoch = store.take_lead("test").await.unwrap();
         let recorder = store.recorder(epoch).0;
         std::fs::write(directory.path().join("secret"), SECRET).unwrap();
@@ -60,6 +62,7 @@ impl World {
             metrics: LobbyMetrics::new(&mut registry),
             registry,
             deliverer: None,
+            database,
             directory,
         }
     }

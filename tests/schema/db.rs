@@ -1,7 +1,6 @@
 //! A fresh, migrated database of either dialect, and the few ways in which a promise speaks to it.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use sea_orm::sqlx::migrate::Migrator;
 use sea_orm::sqlx::postgres::PgConnectOptions;
@@ -9,6 +8,8 @@ use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sea_orm::sqlx::{
     AssertSqlSafe, ConnectOptions as _, Executor as _, PgConnection, Row as _, SqliteConnection, raw_sql,
 };
+
+use crate::cluster::Cluster;
 
 /// How a client of SQLite has its pragmas.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +63,7 @@ impl Db {
 
     /// A new schema in the cluster, with the tables in it.
     pub(crate) async fn postgres(cluster: &Cluster, schema: &str) -> Self {
-        let options = cluster.options();
+        let options = options(cluster);
         let mut connection = options.connect().await.expect("connect to PostgreSQL");
         raw_sql(AssertSqlSafe(format!("CREATE SCHEMA \"{schema}\"; SET search_path TO \"{schema}\"")))
             .execute(&mut connection)
@@ -168,45 +169,13 @@ async fn migrator(dialect: &str) -> Migrator {
     Migrator::new(dir).await.expect("read the migrations")
 }
 
-/// A throw-away PostgreSQL; stopped and removed when dropped.
-pub(crate) struct Cluster {
-    dir: PathBuf,
-}
-
-impl Cluster {
-    pub(crate) fn start() -> Self {
-        let output = script().arg("start").output().expect("run tests/support/postgres.sh");
-        assert!(
-            output.status.success(),
-            "no PostgreSQL for the tests; `tests/support/postgres.sh ensure` installs one: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let dir = String::from_utf8(output.stdout).expect("a directory's name");
-        Self { dir: dir.trim_end().into() }
-    }
-
-    pub(crate) fn options(&self) -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass()
-            .host(self.dir.join("socket").to_str().expect("a readable directory name"))
-            .port(5432)
-            .username("postgres")
-            .database("postgres")
-            .options([("client_min_messages", "warning")])
-            .disable_statement_logging()
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        let _ = script().arg("stop").arg(&self.dir).status();
-    }
-}
-
-fn script() -> Command {
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/postgres.sh"));
-    // Where the server listens is the script's choice, not the environment's.
-    for variable in ["PGPORT", "PGHOST", "PGDATA", "PGUSER", "PGOPTIONS"] {
-        command.env_remove(variable);
-    }
-    command
+/// How a test connects to it.
+pub(crate) fn options(cluster: &Cluster) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .host(cluster.socket().to_str().expect("a readable directory name"))
+        .port(5432)
+        .username("postgres")
+        .database("postgres")
+        .options([("client_min_messages", "warning")])
+        .disable_statement_logging()
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
 use sea_orm::sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, raw_sql};
 
-use crate::db::{Cluster, Db};
+use crate::cluster::Cluster;
+use crate::db::{Db, options};
 use crate::promises::{ALICE, BOB, COUNTS, GAME, OTHER, a_game, a_player};
 
 pub(crate) async fn every_promise_on(cluster: &Cluster) {
@@ -19,9 +20,9 @@ pub(crate) async fn every_promise_on(cluster: &Cluster) {
 
 async fn only_a_real_change_is_announced_and_once(cluster: &Cluster) {
     let mut db = Db::postgres(cluster, "announce").await;
-    let pool = PgPoolOptions::new().max_connections(1).connect_with(cluster.options()).await.unwrap();
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options(cluster)).await.unwrap();
     let mut listener = PgListener::connect_with(&pool).await.unwrap();
-    listener.listen("gamekeeper_desired").await.unwrap();
+    listener.listen("announce_desired").await.unwrap();
     listener.listen("fence").await.unwrap();
     for (write, announced) in [
         ("INSERT INTO games (game_id, desired_status) SELECT gen_random_uuid(), 'running' FROM generate_series(1, 500)".to_owned(), 1),
@@ -87,7 +88,7 @@ async fn a_lobby_needs_rights_on_three_tables_and_no_search_path(cluster: &Clust
              GRANT SELECT, INSERT, UPDATE, DELETE ON gamekeeper.games, gamekeeper.memberships, gamekeeper.engine_versions TO lobby",
         )
         .await;
-    let mut lobby = cluster.options().username("lobby").connect().await.unwrap();
+    let mut lobby = options(cluster).username("lobby").connect().await.unwrap();
     // Neither a schema nor a temporary table of its own can take the place of what the triggers write.
     for sql in [
         "CREATE SCHEMA lobby CREATE TABLE game_changes (x int); SET search_path TO lobby",
@@ -116,7 +117,7 @@ async fn a_membership_never_outlives_a_game_deleted_meanwhile(cluster: &Cluster)
     let mut db = Db::postgres(cluster, "meanwhile").await;
     a_game(&mut db).await;
     a_player(&mut db, ALICE, "Terrans").await;
-    let mut rival = cluster.options().options([("search_path", "meanwhile")]).connect().await.unwrap();
+    let mut rival = options(cluster).options([("search_path", "meanwhile")]).connect().await.unwrap();
     let pid: i32 = raw_sql("SELECT pg_backend_pid()").fetch_one(&mut rival).await.unwrap().get(0);
     db.run("BEGIN").await;
     db.run("DELETE FROM games").await;
@@ -146,7 +147,7 @@ async fn a_membership_never_outlives_a_game_deleted_meanwhile(cluster: &Cluster)
     db.expect(COUNTS, "1|1").await;
     let pool = PgPoolOptions::new()
         .max_connections(4)
-        .connect_with(cluster.options().options([("search_path", "meanwhile")]))
+        .connect_with(options(cluster).options([("search_path", "meanwhile")]))
         .await
         .unwrap();
     let writers = (0..20).map(|i| {

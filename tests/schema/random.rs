@@ -3,7 +3,8 @@
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::db::{Cluster, Db, Pragmas};
+use crate::cluster::Cluster;
+use crate::db::{Db, Pragmas};
 
 const STATE: [&str; 5] = [
     "SELECT game_id, namespace, name, generation, row_version, membership_revision, paused, turn_schedule, display_name, restart_generation,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
-use gamekeeper::controller::{self, Limits, Metrics, Parts};
+use gamekeeper::controller::{self, Leading, Limits, Metrics, Parts};
 use gamekeeper::engine::{Deadlines, EngineClient};
 use gamekeeper::game::container::{
     Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory,
@@ -75,7 +75,7 @@ impl Crowd {
         tokio::spawn(serve(listener, engine.clone()));
 
         let directory = tempfile::tempdir().expect("a directory");
-        let store = Store::open(&url(&directory)).await.expect("a database");
+        let store = Store::open(&url(&directory).parse().expect("a place")).await.expect("a database");
         let instance = store.instance().await.expect("an instance");
         let runtime = Containers {
             endpoint,
@@ -90,6 +90,7 @@ impl Crowd {
             store: store.clone(),
             recorder,
             epoch,
+            leading: Leading::for_ever(),
             runtime: Arc::new(runtime),
             engines: EngineClient::new(Deadlines::default()),
             policy: Policy::default(),

@@ -4,6 +4,7 @@
 #
 #   postgres.sh ensure       do nothing where the server's programs are installed; else (as root) install them
 #   postgres.sh start        make and start a cluster; prints the directory it lives in, whose `socket` is its host
+#   postgres.sh restart DIR  restart it without asking any connection
 #   postgres.sh stop DIR     stop that cluster and remove the directory
 #
 # PostgreSQL refuses to run as root: the cluster then belongs to the user `postgres`, which the package makes.
@@ -51,7 +52,7 @@ start() {
   if ! { as_owner mkdir "$dir/socket" &&
     as_owner "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C -N >"$dir/initdb.log" 2>&1 &&
     as_owner "$bin/pg_ctl" -D "$dir/data" -w -t "$START_DEADLINE" -l "$dir/data/server.log" \
-      -o "-c listen_addresses='' -c unix_socket_directories='$dir/socket' -c fsync=off -c max_connections=20" start >/dev/null; }; then
+      -o "-c listen_addresses='' -c unix_socket_directories='$dir/socket' -c fsync=off -c max_connections=300" start >/dev/null; }; then
     cat "$dir/initdb.log" "$dir/data/server.log" >&2 2>/dev/null || true
     stop "$dir"
     die "no cluster could be started"
@@ -59,11 +60,21 @@ start() {
   echo "$dir"
 }
 
-stop() {
+ours() {
   case $1 in
   */gamekeeper-pg.??????) ;;
   *) die "not a cluster of this script: $1" ;;
   esac
+}
+
+restart() {
+  ours "$1"
+  cd "$1"
+  as_owner "$(programs)/pg_ctl" -D "$1/data" -w -t "$START_DEADLINE" -m immediate -l "$1/data/server.log" restart >/dev/null
+}
+
+stop() {
+  ours "$1"
   if [ -f "$1/data/postmaster.pid" ]; then
     cd "$1"
     as_owner "$(programs)/pg_ctl" -D "$1/data" -w -m immediate stop >/dev/null 2>&1 || say "no server was running in $1"
@@ -75,5 +86,6 @@ case ${1:-} in
 ensure) ensure ;;
 start) start ;;
 stop) stop "${2:?which cluster}" ;;
-*) die "usage: postgres.sh ensure | start | stop DIR" ;;
+restart) restart "${2:?which cluster}" ;;
+*) die "usage: postgres.sh ensure | start | restart DIR | stop DIR" ;;
 esac

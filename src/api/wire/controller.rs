@@ -68,6 +68,8 @@ pub enum ControllerPhase {
     Starting,
     /// It acts.
     Active,
+    /// Another process acts.
+    StandingBy,
     /// It touches nothing.
     Frozen,
 }
@@ -145,6 +147,7 @@ impl From<ControllerParts> for ControllerObject {
         // Every field is named, so that a new one breaks the build where it must be thought of.
         let phase = phase(&status);
         let ControllerStatus {
+            stands_by: _,
             started: _,
             freezes,
             ground,
@@ -189,17 +192,20 @@ impl From<ControllerParts> for ControllerObject {
 }
 
 fn phase(status: &ControllerStatus) -> ControllerPhase {
-    match (status.freezes.is_empty(), status.started) {
+    match (status.freezes.is_empty(), status.stands_by, status.started) {
         // A controller that is frozen from the first moment on may never have looked at everything.
-        (false, _) => ControllerPhase::Frozen,
-        (true, false) => ControllerPhase::Starting,
-        (true, true) => ControllerPhase::Active,
+        (false, ..) => ControllerPhase::Frozen,
+        (true, true, _) => ControllerPhase::StandingBy,
+        (true, false, false) => ControllerPhase::Starting,
+        (true, false, true) => ControllerPhase::Active,
     }
 }
 
 /// Whether the controller does what it is there for.
 pub fn is_ready(status: &ControllerStatus) -> bool {
-    phase(status) == ControllerPhase::Active && status.docker_down.is_none() && status.database_down.is_none()
+    matches!(phase(status), ControllerPhase::Active | ControllerPhase::StandingBy)
+        && status.docker_down.is_none()
+        && status.database_down.is_none()
 }
 
 fn ready(spec: &ControllerSpec, status: &ControllerStatus, since: Timestamp) -> Condition {
@@ -209,6 +215,9 @@ fn ready(spec: &ControllerSpec, status: &ControllerStatus, since: Timestamp) -> 
         (Some(first), ..) => (first.reason.to_string(), frozen.join(" ")),
         (None, Some(why), _) => ("DockerDown".into(), format!("Docker does not answer: {why}")),
         (None, None, Some(why)) => ("DatabaseDown".into(), format!("the database does not answer: {why}")),
+        (None, None, None) if status.stands_by => {
+            ("StandingBy".into(), "another controller leads; this one takes over if that one ends".into())
+        }
         (None, None, None) if !status.started => {
             ("Starting".into(), "the controller has not looked at everything yet".into())
         }

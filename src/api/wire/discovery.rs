@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CONTROLLERS, ENGINE_VERSIONS, GAMES, OUTBOX, PLAYER_MAPPINGS, TURN_SLOTS, TURNS};
+use super::{BACKUPS, CONTROLLERS, ENGINE_VERSIONS, GAMES, OUTBOX, PLAYER_MAPPINGS, TURN_SLOTS, TURNS};
 use crate::game::manifest::{API_VERSION, GROUP};
 
 /// The version of Kubernetes' API whose shapes are spoken.
@@ -77,6 +77,10 @@ pub fn group_resources() -> Value {
             {
                 "name": format!("{}/moment", GAMES.plural), "singularName": "", "kind": "Moment",
                 "namespaced": true, "verbs": ["get"],
+            },
+            {
+                "name": format!("{}/{}", GAMES.plural, BACKUPS.plural), "singularName": "",
+                "kind": BACKUPS.kind, "namespaced": true, "verbs": ["get"],
             },
             {
                 "name": ENGINE_VERSIONS.plural, "singularName": "engineversion", "kind": ENGINE_VERSIONS.kind,

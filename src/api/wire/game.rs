@@ -11,6 +11,8 @@ use crate::game::spec::Requests;
 use crate::game::{Condition, Phase};
 use crate::store::StoredGame;
 
+use super::patch::{FailedPatchStatus, PatchDelayStatus, PatchStatus, PutBackStatus};
+
 /// A game as the API shows it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -63,7 +65,7 @@ pub struct GameStatus {
     /// The image that the reference stood for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,
-    /// The engine version that was built.
+    /// The engine version that was built: of a requirement, what it was resolved to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine_version: Option<String>,
     /// Where the controller reaches the engine, while it serves.
@@ -131,10 +133,26 @@ pub struct GameStatus {
     /// What keeps the game from going on now, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waiting_on: Vec<String>,
+    /// The change of engine version under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch: Option<PatchStatus>,
+    /// Why a change of engine version that is wanted has not begun, after a failed attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch_delay: Option<PatchDelayStatus>,
+    /// The change of engine version that failed last; it is not tried again by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_patch: Option<FailedPatchStatus>,
+    /// The kept copy of the state that is on its way back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub put_back: Option<PutBackStatus>,
     /// The restart request that was taken up last.
     pub observed_restart_generation: i64,
     /// The forced turn that was taken up last: begun, or refused.
     pub observed_force_turn_generation: i64,
+    /// The request for a newer version, or for another attempt at one, that was taken up last.
+    pub observed_patch_generation: i64,
+    /// The restore that was taken up last: begun, or refused.
+    pub observed_restore_generation: i64,
     /// The operation under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationReference>,
@@ -192,7 +210,7 @@ impl From<Record> for GameStatus {
             reason,
             message,
             observed_generation,
-            observed_requests: Requests { restart, force_turn, patch: _, restore: _, unblock: _ },
+            observed_requests: Requests { restart, force_turn, patch: patches, restore, unblock: _ },
             observed_membership_revision: _,
             container,
             container_started_at,
@@ -205,10 +223,10 @@ impl From<Record> for GameStatus {
             engine_health,
             current_turn,
             timeline,
-            patch: _,
-            patch_delay: _,
-            failed_patch: _,
-            put_back: _,
+            patch,
+            patch_delay,
+            failed_patch,
+            put_back,
             players: _,
             standings: _,
             reported_at: _,
@@ -241,6 +259,7 @@ impl From<Record> for GameStatus {
             deletion_seen_at: _,
             deleted_at: _,
         } = record;
+        let patch = patch.map(|patch| PatchStatus::of(patch, applied.as_ref()));
         Self {
             observed_generation,
             phase,
@@ -272,8 +291,14 @@ impl From<Record> for GameStatus {
             last_log_lines,
             next_turn_at,
             waiting_on,
+            patch,
+            patch_delay: patch_delay.map(PatchDelayStatus::from),
+            failed_patch: failed_patch.map(FailedPatchStatus::from),
+            put_back: put_back.map(PutBackStatus::from),
             observed_restart_generation: restart,
             observed_force_turn_generation: force_turn,
+            observed_patch_generation: patches,
+            observed_restore_generation: restore,
             operation: operation.map(OperationReference::from),
         }
     }

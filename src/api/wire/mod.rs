@@ -1,5 +1,6 @@
 //! What goes over the wire, in Kubernetes' shapes. Only the API names these types.
 
+mod backup;
 mod controller;
 mod discovery;
 mod event;
@@ -9,11 +10,13 @@ mod list;
 mod moment;
 mod operation;
 mod outbox;
+mod patch;
 mod player;
 mod status;
 mod turn;
 mod version;
 
+pub use backup::BackupObject;
 pub use controller::{
     ControllerObject, ControllerParts, ControllerPhase, ControllerSpecManifest, ControllerState, OrphanState,
     RebindManifest, is_ready,
@@ -27,10 +30,11 @@ pub use moment::{EngineSaid, GameChange, MomentObject, SpecState};
 pub(in crate::api) use operation::camel;
 pub use operation::{Operation, OperationSpec, OperationStatus};
 pub use outbox::OutboxEventObject;
+pub use patch::{FailedPatchStatus, PatchDelayStatus, PatchStatus, PutBackStatus};
 pub use player::PlayerMappingObject;
 pub use status::{Cause, Details, Status};
 pub use turn::{TurnObject, TurnSlotObject};
-pub use version::EngineVersionObject;
+pub use version::{EngineVersionObject, EngineVersionStatus};
 
 /// A kind of object, as paths and messages name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +64,8 @@ pub const TURN_SLOTS: Resource = Resource { group: "gamekeeper.dev", plural: "tu
 /// Who is which player of the engine.
 pub const PLAYER_MAPPINGS: Resource =
     Resource { group: "gamekeeper.dev", plural: "playermappings", kind: "PlayerMapping" };
+/// Kept copies of a game's state.
+pub const BACKUPS: Resource = Resource { group: "gamekeeper.dev", plural: "backups", kind: "Backup" };
 /// The engines' containers.
 pub const PODS: Resource = Resource { group: "", plural: "pods", kind: "Pod" };
 

@@ -69,7 +69,7 @@ fn of_game(ValidGame { spec, .. }: ValidGame) -> Value {
     })
 }
 
-fn of_version(ValidEngineVersion { entry, .. }: ValidEngineVersion) -> Value {
+fn of_version(ValidEngineVersion { entry, resume, .. }: ValidEngineVersion) -> Value {
     let VersionEntry { version: _, image, enabled, port, contract, run_as, relaxations, resources } = entry;
     json!({
         "image": image.as_str(),
@@ -79,6 +79,7 @@ fn of_version(ValidEngineVersion { entry, .. }: ValidEngineVersion) -> Value {
         "runAs": run_as.to_string(),
         "relaxations": relaxations,
         "resources": of_resources(resources),
+        "resumeGeneration": resume.unwrap_or_default(),
     })
 }
 

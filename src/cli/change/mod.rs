@@ -1,5 +1,7 @@
 //! The commands that change something of games by a word: each is a change of desired state.
 
+pub(crate) mod patching;
+pub(crate) mod restoring;
 pub(crate) mod running;
 pub(crate) mod turns;
 
@@ -7,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::client::{Client, Object, Whereabouts, Writing};
-use super::failure::{Failure, Tally};
+use super::failure::{Exit, Failure, Tally};
 use super::output::{ChangeFormat, say_change};
 use super::target::{Games, Located};
 use super::wait::{self, Awaited, WaitOptions, Wanted};
@@ -103,6 +105,17 @@ async fn one(
             Err(error) => return Err(Failure::from(error).of(&located.target)),
         }
     }
+}
+
+/// One more than a request's counter says.
+fn one_more(game: &Object, counter: &str) -> Result<i64, Failure> {
+    let asked = game.number(&format!("/spec/{counter}")).unwrap_or_default();
+    asked.checked_add(1).ok_or_else(|| {
+        Failure::new(
+            Exit::Failed,
+            format!("its {counter} is at its end: nothing more can be asked for by it"),
+        )
+    })
 }
 
 /// The generation that a change made, for people; engine versions may have none.

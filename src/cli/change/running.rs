@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Common, Wish, change};
+use super::{Common, Wish, change, one_more};
 use crate::cli::client::{Object, Whereabouts};
 use crate::cli::failure::Failure;
 use crate::cli::output::remark;
@@ -57,11 +57,7 @@ pub(crate) async fn restart(args: RestartArgs, place: &Whereabouts) -> Result<()
             remark("a stopped game has nothing to restart: `gamekeeper start` starts it");
             return Ok(None);
         }
-        let asked = game.number("/spec/restartGeneration").unwrap_or_default();
-        let Some(more) = asked.checked_add(1) else {
-            remark("its restart counter is at its end: no further restart can be asked for");
-            return Ok(None);
-        };
+        let more = one_more(game, "restartGeneration")?;
         Ok(Some(Wish::new("restart requested", json!({ "restartGeneration": more }))))
     };
     change(args.common, place, more, &Wanted::ready()).await

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Common, Wish, change, request};
+use super::{Common, Wish, change, one_more, request};
 use crate::cli::client::{Client, Object, Whereabouts};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{clean, remark, say};
@@ -185,7 +185,7 @@ pub(crate) async fn force_turn(args: ForceTurnArgs, place: &Whereabouts) -> Resu
             followed.push(Followed { game: game.clone(), before, generation: 0 });
         }
     }
-    let (awaited, mut tally) = request(&client, &common, games, one_more).await?;
+    let (awaited, mut tally) = request(&client, &common, games, one_turn).await?;
     if !common.wait.wait || tally.failed() {
         return tally.end();
     }
@@ -202,7 +202,7 @@ pub(crate) async fn force_turn(args: ForceTurnArgs, place: &Whereabouts) -> Resu
     tally.end()
 }
 
-fn one_more(game: &Object) -> Result<Option<Wish>, Failure> {
+fn one_turn(game: &Object) -> Result<Option<Wish>, Failure> {
     if game.text("/spec/desiredStatus") == Some("Stopped") {
         remark(&format!("{} is stopped: the turn will be refused; `gamekeeper start` starts it", name(game)));
     } else if game.time("/status/finishedAt").is_some() {
@@ -210,10 +210,7 @@ fn one_more(game: &Object) -> Result<Option<Wish>, Failure> {
     } else if game.flag("/spec/paused").unwrap_or_default() {
         remark(&format!("{} is paused: the turn comes when it is resumed", name(game)));
     }
-    let asked = game.number("/spec/forceTurnGeneration").unwrap_or_default();
-    let Some(more) = asked.checked_add(1) else {
-        return Err(Failure::new(Exit::Failed, "its counter is at its end: no further turn can be forced"));
-    };
+    let more = one_more(game, "forceTurnGeneration")?;
     Ok(Some(Wish::new("turn requested", json!({ "forceTurnGeneration": more }))))
 }
 

@@ -58,6 +58,12 @@ impl Client {
         self.history(game, "turnslots", limit).await
     }
 
+    /// A game's kept copies, newest first.
+    pub(crate) async fn backups(&self, game: Address<'_>, limit: usize) -> Result<Vec<Object>, ClientError> {
+        let path = [&game.path(), "backups"].join("/");
+        self.pages(&path, vec![("limit", limit.to_string())], Some(limit)).await
+    }
+
     /// Who plays or played in a game.
     pub(crate) async fn players(&self, game: Address<'_>) -> Result<Vec<Object>, ClientError> {
         self.history(game, "playermappings", PLAYERS).await

@@ -1,6 +1,7 @@
 //! What concerns the whole controller: `freeze`, `unfreeze`, `confirm-deletions`; and, each in a
 //! file of its own, `rebind`, `adopt`, `remove` and `status`.
 
+pub(crate) mod leader;
 pub(crate) mod orphans;
 pub(crate) mod rebind;
 pub(crate) mod status;

@@ -14,7 +14,7 @@ use crate::cli::table::short_span;
 /// Shows how the whole controller is, and the way out of what keeps it from acting
 ///
 /// Why it is frozen if it is, which deletions it holds, which containers belong to no game, and what
-/// its games stand on. Exits with 0 if it acts, and with 1 if it is frozen or has not looked at
+/// its games stand on. Exits with 0 if it acts or another one does, and with 1 if it is frozen or has not looked at
 /// everything yet.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
@@ -36,7 +36,8 @@ pub(crate) async fn run(args: StatusArgs, place: &Whereabouts) -> Result<(), Fai
         Some(ChangeFormat::Name) => say(SHOWN)?,
         None => say(&text(&controller, Timestamp::now()))?,
     }
-    if controller.text("/status/phase") == Some("Active") { Ok(()) } else { Err(Failure::told(Exit::Failed)) }
+    let phase = controller.text("/status/phase");
+    if matches!(phase, Some("Active" | "StandingBy")) { Ok(()) } else { Err(Failure::told(Exit::Failed)) }
 }
 
 fn text(controller: &Object, now: Timestamp) -> String {

@@ -106,15 +106,14 @@ async fn examine(examination: &mut Examination, config: &Config, place: &Whereab
 }
 
 async fn database(config: &Config) -> (Finding, Option<Examined>) {
-    match Store::examine(config.database_url.as_str()).await {
-        Ok(None) => (
-            Finding::Ok(format!("{} is not there yet; `gamekeeper run` makes it", config.database_url)),
-            None,
-        ),
+    match Store::examine(&config.database).await {
+        Ok(None) => {
+            (Finding::Ok(format!("{} is not there yet; `gamekeeper run` makes it", config.database)), None)
+        }
         Ok(Some(found)) => {
             let Examined { instance, schema, games } = &found;
             let told =
-                format!("{}: schema {schema}, instance {}, {games} games", config.database_url, instance.id);
+                format!("{}: schema {schema}, instance {}, {games} games", config.database, instance.id);
             (Finding::Ok(told), Some(found))
         }
         Err(error) => {
@@ -123,7 +122,7 @@ async fn database(config: &Config) -> (Finding, Option<Examined>) {
                     "use that version of gamekeeper; an older one would not understand the data"
                 }
                 _ => {
-                    "check its file and its rights; a file that is no database of gamekeeper's has to be moved away"
+                    "check that it is there and may be read; a file that is no database of gamekeeper's has to be moved away"
                 }
             };
             (Finding::Fail(chain(&error), advice.into()), None)

@@ -35,14 +35,18 @@ pub(super) fn whole(Known { name, explanation, operations, log }: &Known, now: T
     let mut text = format!("{name}: {}\n\n", said(explanation, "/summary"));
     headline(&mut text, explanation);
     section(&mut text, "Should be, and is", &facts(explanation));
-    if let Some(guard) = part(explanation, "guard") {
-        let body = format!(
-            "{}: {}\n  -> {}",
-            said(&guard, "/reason"),
-            said(&guard, "/message"),
-            said(&guard, "/wayOut")
-        );
-        section(&mut text, "Left alone, because", &body);
+    for (field, heading) in
+        [("guard", "Left alone, because"), ("patch", "Not of the version that is asked for, because")]
+    {
+        if let Some(guard) = part(explanation, field) {
+            let body = format!(
+                "{}: {}\n  -> {}",
+                said(&guard, "/reason"),
+                said(&guard, "/message"),
+                said(&guard, "/wayOut")
+            );
+            section(&mut text, heading, &body);
+        }
     }
     section(&mut text, happening(explanation), &now_or_nothing(explanation));
     let follows = if guarded(explanation) {
@@ -83,6 +87,10 @@ pub(crate) fn forecast(explanation: &Object) -> String {
     if let Some(guard) = part(explanation, "guard") {
         let _ = writeln!(text, "  left alone ({}): {}", said(&guard, "/reason"), said(&guard, "/message"));
         let _ = writeln!(text, "    -> {}", said(&guard, "/wayOut"));
+    }
+    if let Some(patch) = part(explanation, "patch") {
+        let _ = writeln!(text, "  {}: {}", said(&patch, "/reason"), said(&patch, "/message"));
+        let _ = writeln!(text, "    -> {}", said(&patch, "/wayOut"));
     }
     let _ = writeln!(text, "  for whoever plays: {}", disruption(explanation));
     let all: Vec<_> =

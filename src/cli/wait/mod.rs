@@ -3,17 +3,18 @@
 mod progress;
 mod wanted;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use tokio::time::Instant;
 
 use super::client::{Client, ClientError, Kind, Object, Whereabouts};
-use super::failure::{Exit, Failure};
+use super::failure::{Exit, Failure, Tally};
 use super::output::{clean, remark, say};
 use super::target::{NamespaceOption, Target};
 use progress::Progress;
+pub(crate) use progress::State;
 pub(crate) use wanted::Wanted;
 
 /// Between two looks: at first, and when nothing moves.
@@ -74,7 +75,7 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 /// Something that is waited for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Awaited {
     /// Which object.
     pub(crate) target: Target,
@@ -101,12 +102,18 @@ impl Awaited {
         format!("{}/{}", self.namespace, self.target)
     }
 
+    /// As it was seen last.
+    pub(crate) fn seen(&self) -> Option<&Object> {
+        self.seen.as_ref()
+    }
+
     /// The generation that was made, where one was.
     pub(crate) fn generation(&self) -> i64 {
         self.generation
     }
 
-    fn shown(&self) -> String {
+    /// Its name, for people.
+    pub(crate) fn shown(&self) -> String {
         self.target.to_string()
     }
 
@@ -155,6 +162,19 @@ pub(crate) async fn run(args: WaitArgs, place: &Whereabouts) -> Result<(), Failu
     until(&client, awaited, &args.wanted, &WaitOptions { wait: true, timeout: args.timeout }, true).await
 }
 
+/// What becomes of one that is waited for.
+pub(crate) enum Verdict {
+    /// It is waited for.
+    Waits(State),
+    /// It is as was wanted; a line that says so.
+    Met(String),
+    /// It never will be.
+    Missed(Failure),
+}
+
+/// How many are how, for people; nothing where that says no more than each of them does.
+pub(crate) type Sum<'a> = dyn Fn(&[State], usize, usize) -> String + 'a;
+
 /// Waits until it is so of all of them; with `loud`, prints a line for each.
 pub(crate) async fn until(
     client: &Client,
@@ -163,31 +183,78 @@ pub(crate) async fn until(
     options: &WaitOptions,
     loud: bool,
 ) -> Result<(), Failure> {
+    let judge = |awaited: &Awaited, now: Option<&Object>| {
+        let met = match now {
+            Some(now) if *wanted == Wanted::Deleted => {
+                let uid = |object: &Object| object.text("/metadata/uid").map(str::to_owned);
+                awaited.seen.as_ref().is_some_and(|before| uid(before) != uid(now))
+            }
+            Some(now) => wanted.holds(now, awaited.generation),
+            None if *wanted == Wanted::Deleted => true,
+            None => return Err(gone(&awaited.target)),
+        };
+        let what = if *wanted == Wanted::Deleted { "deleted" } else { "condition met" };
+        let state = Awaited { seen: now.cloned(), ..awaited.clone() }.state();
+        Ok(if met {
+            Verdict::Met(format!("{} {what}", awaited.shown()))
+        } else {
+            Verdict::Waits(State { name: awaited.shown(), step: state.clone(), detail: state, active: true })
+        })
+    };
+    follow(client, awaited, &wanted.to_string(), options, loud, judge, &|_, _, _| String::new()).await
+}
+
+/// Looks at all of them again and again until each is met or missed. What is missed is told at once,
+/// and the others are waited for all the same; an error of `judge` itself ends everything.
+pub(crate) async fn follow(
+    client: &Client,
+    awaited: Vec<Awaited>,
+    wanted: &str,
+    options: &WaitOptions,
+    loud: bool,
+    judge: impl Fn(&Awaited, Option<&Object>) -> Result<Verdict, Failure>,
+    sum: &Sum<'_>,
+) -> Result<(), Failure> {
     let deadline = Instant::now().checked_add(options.timeout);
     let mut progress = Progress::new(awaited.len());
     let (all, mut waiting, mut pause, mut asked) = (awaited.len(), awaited, SHORTEST, false);
+    let (mut tally, mut missed, mut states) = (Tally::default(), 0, Vec::new());
     while !waiting.is_empty() {
-        let absence = match look(client, &mut waiting, wanted).await {
-            Ok(done) => {
+        let absence = match see(client, &waiting).await {
+            Ok(seen) => {
                 asked = true;
-                if !done.is_empty() {
+                states.clear();
+                let mut still = Vec::new();
+                for (mut awaited, now) in std::mem::take(&mut waiting).into_iter().zip(seen) {
+                    match judge(&awaited, now.as_ref())? {
+                        Verdict::Waits(state) => {
+                            awaited.seen = now.or(awaited.seen);
+                            states.push(state);
+                            still.push(awaited);
+                            continue;
+                        }
+                        Verdict::Met(told) => {
+                            progress.beside(|| if loud { say(&told) } else { Ok(()) })?;
+                        }
+                        Verdict::Missed(failure) => {
+                            missed += 1;
+                            progress.beside(|| tally.note(Err(failure)))?;
+                        }
+                    }
                     pause = SHORTEST;
                 }
-                for name in done {
-                    let what = if *wanted == Wanted::Deleted { "deleted" } else { "condition met" };
-                    progress.beside(|| if loud { say(&format!("{name} {what}")) } else { Ok(()) })?;
-                }
+                waiting = still;
                 None
             }
             // A server that was there may come back: it is being restarted, for example.
-            Err(Missed::Client(error)) if asked && error.is_absence() => Some(error.to_string()),
-            Err(Missed::Client(error)) => return Err(error.into()),
-            Err(Missed::Gone(target)) => return Err(gone(&target)),
+            Err(error) if asked && error.is_absence() => Some(error.to_string()),
+            Err(error) => return Err(error.into()),
         };
+        let met = all - waiting.len() - missed;
+        progress.show(all - waiting.len(), &sum(&states, met, missed), states.clone());
         if waiting.is_empty() {
             break;
         }
-        progress.show(all - waiting.len(), waiting.iter());
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             drop(progress);
             return Err(timed_out(&waiting, wanted, options.timeout, absence));
@@ -196,63 +263,40 @@ pub(crate) async fn until(
         tokio::time::sleep_until(deadline.map_or(next, |deadline| next.min(deadline))).await;
         pause = (pause * 5 / 4).min(LONGEST);
     }
-    Ok(())
+    drop(progress);
+    tally.end()
 }
 
-enum Missed {
-    Client(ClientError),
-    Gone(Target),
-}
-
-/// Looks at those that are waited for; takes out those of which it is so, and names them.
-async fn look(client: &Client, waiting: &mut Vec<Awaited>, wanted: &Wanted) -> Result<Vec<String>, Missed> {
-    let mut places: BTreeMap<(Kind, String), Vec<usize>> = BTreeMap::new();
+/// Each of them as it is now; none for one that is not there.
+async fn see(client: &Client, waiting: &[Awaited]) -> Result<Vec<Option<Object>>, ClientError> {
+    let mut places: BTreeMap<(Kind, &str), Vec<usize>> = BTreeMap::new();
     for (index, awaited) in waiting.iter().enumerate() {
-        places.entry((awaited.target.kind, awaited.namespace.clone())).or_default().push(index);
+        places.entry((awaited.target.kind, &awaited.namespace)).or_default().push(index);
     }
-    let mut met = vec![false; waiting.len()];
+    let mut seen = vec![None; waiting.len()];
     for ((kind, namespace), indices) in places {
+        if let [only] = indices[..] {
+            seen[only] = client.find(waiting[only].target.address(namespace)).await?;
+            continue;
+        }
         // One question for many: what a wait costs the server does not grow with the games.
-        let found = match indices.as_slice() {
-            [only] => {
-                let asked = client.find(waiting[*only].target.address(&namespace)).await;
-                asked.map_err(Missed::Client)?.into_iter().collect()
-            }
-            _ => client.list(kind, Some(&namespace), None).await.map_err(Missed::Client)?,
-        };
+        let found = client.list(kind, Some(namespace), None).await?;
+        let mut found: HashMap<String, Object> =
+            found.into_iter().map(|object| (object.name().to_owned(), object)).collect();
         for index in indices {
-            let awaited = &mut waiting[index];
-            let now = found.iter().find(|object| object.name() == awaited.target.name);
-            met[index] = match now {
-                Some(now) if *wanted == Wanted::Deleted => {
-                    let uid = |object: &Object| object.text("/metadata/uid").map(str::to_owned);
-                    awaited.seen.as_ref().is_some_and(|before| uid(before) != uid(now))
-                }
-                Some(now) => wanted.holds(now, awaited.generation),
-                None if *wanted == Wanted::Deleted => true,
-                None => return Err(Missed::Gone(awaited.target.clone())),
-            };
-            awaited.seen = now.cloned().or(awaited.seen.take());
+            seen[index] = found.remove(&waiting[index].target.name);
         }
     }
-    let mut done = Vec::new();
-    let mut met = met.into_iter();
-    waiting.retain(|awaited| {
-        let met = met.next().unwrap_or_default();
-        if met {
-            done.push(awaited.shown());
-        }
-        !met
-    });
-    Ok(done)
+    Ok(seen)
 }
 
-fn gone(target: &Target) -> Failure {
+/// It was to be waited for, and is not there.
+pub(crate) fn gone(target: &Target) -> Failure {
     Failure::new(Exit::NotFound, format!("{target} is not there"))
         .hint("`gamekeeper get games -A` shows what there is; to wait for its end, use --for=delete")
 }
 
-fn timed_out(waiting: &[Awaited], wanted: &Wanted, after: Duration, absence: Option<String>) -> Failure {
+fn timed_out(waiting: &[Awaited], wanted: &str, after: Duration, absence: Option<String>) -> Failure {
     let after = jiff::SignedDuration::try_from(after).map_or("too long".into(), |after| format!("{after:#}"));
     let message = format!("timed out after {after} waiting for {wanted}");
     let states = waiting.iter().map(|awaited| format!("{}: {}", awaited.shown(), awaited.state()));

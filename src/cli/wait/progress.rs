@@ -5,11 +5,23 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Awaited;
 use crate::cli::output::remark;
 
 /// So many of those that are waited for are named at once.
 const NAMED: usize = 3;
+
+/// How one of those that are waited for is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Its name.
+    pub(crate) name: String,
+    /// As a line of its own where nothing moves: it is printed again only if this changed.
+    pub(crate) step: String,
+    /// With everything that is known now.
+    pub(crate) detail: String,
+    /// Something happens to it now: it is named before those that wait.
+    pub(crate) active: bool,
+}
 
 /// Shows how far it is, on standard error.
 pub(super) struct Progress {
@@ -30,24 +42,30 @@ impl Progress {
         Self { bar, told: HashMap::new() }
     }
 
-    /// Shows those that are still waited for.
-    pub(super) fn show<'a>(&mut self, done: usize, waiting: impl Iterator<Item = &'a Awaited>) {
-        let states: Vec<_> = waiting.map(|awaited| (awaited.shown(), awaited.state())).collect();
+    /// Shows those that are still waited for; `sum` is said of all of them.
+    pub(super) fn show(&mut self, done: usize, sum: &str, mut states: Vec<State>) {
+        states.sort_by_key(|state| !state.active);
         if let Some(bar) = &self.bar {
             bar.set_position(done as u64);
-            let mut message: Vec<_> =
-                states.iter().take(NAMED).map(|(name, state)| format!("{name}: {state}")).collect();
+            let mut message: Vec<_> = (!sum.is_empty()).then(|| sum.to_owned()).into_iter().collect();
+            message.extend(
+                states.iter().take(NAMED).map(|State { name, detail, .. }| format!("{name}: {detail}")),
+            );
             if states.len() > NAMED {
                 message.push(format!("and {} more", states.len() - NAMED));
             }
             bar.set_message(message.join(", "));
             return;
         }
-        for (name, state) in states {
-            if self.told.get(&name) != Some(&state) {
-                remark(&format!("{name}: {state}"));
-                self.told.insert(name, state);
+        for State { name, step, detail, active: _ } in states {
+            if self.told.get(&name) != Some(&step) {
+                remark(&format!("{name}: {detail}"));
+                self.told.insert(name, step);
             }
+        }
+        if !sum.is_empty() && self.told.get("").is_none_or(|told| told != sum) {
+            remark(sum);
+            self.told.insert(String::new(), sum.to_owned());
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) enum Wanted {
     TakenUp,
     /// The forced turn that was asked for last has begun, or was refused.
     TurnTakenUp,
+    /// The restore that was asked for last is done or refused.
+    Restored,
     /// The object is gone.
     Deleted,
 }
@@ -64,6 +66,15 @@ impl Wanted {
                 let asked = object.number("/spec/forceTurnGeneration").unwrap_or_default();
                 let taken = object.number("/status/observedForceTurnGeneration");
                 taken.is_some_and(|taken| taken >= asked)
+            }
+            Self::Restored => {
+                let asked = object.number("/spec/restoreGeneration").unwrap_or_default();
+                let taken = object.number("/status/observedRestoreGeneration");
+                let at_rest =
+                    matches!(object.text("/status/phase"), Some("Running" | "Stopped" | "Finished"));
+                taken.is_some_and(|taken| taken >= asked)
+                    && object.0.pointer("/status/putBack").is_none()
+                    && at_rest
             }
             Self::Condition { kind, status } => object.condition(kind).is_some_and(|condition| {
                 condition.text("/status") == Some(status) && fresh(condition.number("/observedGeneration"))
@@ -119,6 +130,7 @@ impl fmt::Display for Wanted {
             Self::Resumed => f.write_str("the pause to end"),
             Self::TakenUp => f.write_str("the controller to take it up"),
             Self::TurnTakenUp => f.write_str("the turn to begin"),
+            Self::Restored => f.write_str("the restore to end"),
             Self::Deleted => f.write_str("delete"),
         }
     }
@@ -193,6 +205,19 @@ mod tests {
         assert!(!Wanted::Paused.holds(&running, 0) && Wanted::Resumed.holds(&running, 0));
         let unseen = game(json!({ "phase": "Running", "observedGeneration": 1 }));
         assert!(!Wanted::Resumed.holds(&unseen, 0) && !Wanted::TakenUp.holds(&Object(json!({})), 1));
+    }
+
+    #[test]
+    fn a_restore_is_over_when_the_copy_is_back_and_the_engine_runs() {
+        let game = |status: serde_json::Value| {
+            Object(json!({ "spec": { "restoreGeneration": 2 }, "status": status }))
+        };
+        let holds = |status| Wanted::Restored.holds(&game(status), 0);
+        assert!(holds(json!({ "phase": "Running", "observedRestoreGeneration": 2 })));
+        assert!(holds(json!({ "phase": "Stopped", "observedRestoreGeneration": 2 })));
+        assert!(!holds(json!({ "phase": "Running", "observedRestoreGeneration": 1 })));
+        assert!(!holds(json!({ "phase": "Starting", "observedRestoreGeneration": 2 })));
+        assert!(!holds(json!({ "phase": "Running", "observedRestoreGeneration": 2, "putBack": {} })));
     }
 
     #[test]

@@ -189,6 +189,8 @@ pub struct VersionColumns {
     pub relaxations: Option<Value>,
     /// `resources`: the JSON of `spec.resources`.
     pub resources: Option<Value>,
+    /// `resume_generation`.
+    pub resume_generation: i64,
 }
 
 impl VersionColumns {
@@ -219,6 +221,7 @@ impl VersionColumns {
             )
             .unwrap_or_default(),
             resources: object(self.resources.as_ref(), "spec.resources", &mut problems),
+            resume_generation: Some(self.resume_generation),
         };
         (spec, problems)
     }
@@ -251,6 +254,7 @@ impl From<&VersionEntry> for EngineVersionSpecManifest {
             run_as: entry.run_as.to_string(),
             relaxations: entry.relaxations.clone(),
             resources: (entry.resources != Resources::default()).then(|| entry.resources.into()),
+            resume_generation: None,
         }
     }
 }
@@ -367,11 +371,14 @@ mod tests {
             run_as: "10001:10001".into(),
             relaxations: Some(json!(["capabilities"])),
             resources: Some(json!({ "cpu": 2, "memory": "256Mi" })),
+            resume_generation: 0,
         };
         let entry = row.validate().unwrap();
         assert_eq!(entry.relaxations, [Relaxation::Capabilities]);
         let spec = EngineVersionSpecManifest::from(&entry);
-        assert_eq!(spec, row.to_spec().0);
+        // A request is no part of what the version is.
+        let shown = EngineVersionSpecManifest { resume_generation: None, ..row.to_spec().0 };
+        assert_eq!(spec, shown);
     }
 
     #[test]
@@ -385,6 +392,7 @@ mod tests {
             run_as: "root".into(),
             relaxations: Some(json!({ "a": 1 })),
             resources: None,
+            resume_generation: 0,
         };
         assert_eq!(
             fields(&row.validate().unwrap_err()),

@@ -101,6 +101,8 @@ pub struct ValidEngineVersion {
     pub meta: ValidMeta,
     /// The version.
     pub entry: VersionEntry,
+    /// How often it was said that halted changes to it go on; none: left as it is.
+    pub resume: Option<i64>,
 }
 
 /// Validates a manifest of either kind.
@@ -176,6 +178,7 @@ pub fn validate_engine_version(
     relaxations.sort_unstable();
     relaxations.dedup();
     let resources = valid_resources(spec.resources.as_ref(), &mut problems);
+    let resume = counter("spec.resumeGeneration", spec.resume_generation, &mut problems);
     match (version, image, run_as) {
         (Some(version), Some(image), Some(run_as)) if problems.is_empty() => Ok(ValidEngineVersion {
             meta,
@@ -189,6 +192,7 @@ pub fn validate_engine_version(
                 relaxations,
                 resources,
             },
+            resume,
         }),
         _ => Err(problems),
     }
@@ -246,12 +250,7 @@ fn valid_spec(spec: &GameSpecManifest, problems: &mut Vec<SpecProblem>) -> Optio
     let turns = valid_turns(turns.as_ref(), problems);
     let resources = valid_resources(resources.as_ref(), problems);
     let members = players.as_deref().map(|players| valid_members(players, problems));
-    let mut counter = |field: &str, count: Option<i64>| {
-        if count.is_some_and(|count| count < 0) {
-            problems.push(SpecProblem::new(field, "is negative; one more than it was asks for one"));
-        }
-        count
-    };
+    let mut counter = |field: &str, count: Option<i64>| counter(field, count, problems);
     let requests = RequestCounters {
         restart: counter("spec.restartGeneration", *restart_generation),
         force_turn: counter("spec.forceTurnGeneration", *force_turn_generation),
@@ -270,6 +269,13 @@ fn valid_spec(spec: &GameSpecManifest, problems: &mut Vec<SpecProblem>) -> Optio
         members,
         requests,
     })
+}
+
+fn counter(field: &str, count: Option<i64>, problems: &mut Vec<SpecProblem>) -> Option<i64> {
+    if count.is_some_and(|count| count < 0) {
+        problems.push(SpecProblem::new(field, "is negative; one more than it was asks for one"));
+    }
+    count
 }
 
 fn valid_version(field: &str, text: Option<&str>, problems: &mut Vec<SpecProblem>) -> Option<EngineVersion> {

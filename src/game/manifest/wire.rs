@@ -104,7 +104,9 @@ pub struct GameSpecManifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub display_name: Option<String>,
-    /// The engine version that should serve the game, as registered: `"1.4.2"`.
+    /// The engine version that should serve the game: one that is registered (`"1.4.2"`), or what it
+    /// has to fulfil (`"~1.4"`, `"1.4.x"`, `">=1.4.2, <1.6"`). Of a requirement, the newest enabled
+    /// version is taken when the game starts, and again when `patchGeneration` asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub engine_version: Option<String>,
@@ -135,7 +137,7 @@ pub struct GameSpecManifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub force_turn_generation: Option<i64>,
-    /// One more asks to try a failed patch again. Absent: left as it is; does not belong in kept
+    /// One more asks to try a failed patch again, or for the newest version that fits a requirement. Absent: left as it is; does not belong in kept
     /// manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
@@ -357,6 +359,11 @@ pub struct EngineVersionSpecManifest {
     /// Limits, where the game sets none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourcesManifest>,
+    /// One more lets halted changes to this version go on. Absent: left as it is; does not belong in
+    /// kept manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub resume_generation: Option<i64>,
 }
 
 impl EngineVersionSpecManifest {
@@ -370,6 +377,7 @@ impl EngineVersionSpecManifest {
             run_as: run_as(),
             relaxations: Vec::new(),
             resources: None,
+            resume_generation: None,
         }
     }
 }

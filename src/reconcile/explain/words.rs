@@ -226,3 +226,28 @@ pub(super) fn guard(shown: &Record, observation: &Observation) -> Option<Guard> 
     };
     Some(Guard { reason: shown.reason.clone(), message: shown.message.clone(), way_out: way_out.to_owned() })
 }
+
+/// Why the engine is not of the version that is asked for, and what to do about it.
+pub(super) fn patch(shown: &Record) -> Option<Guard> {
+    // What never ran has nothing to change from.
+    shown.applied.as_ref()?;
+    let way_out = match shown.reason.as_str() {
+        "PatchPending" => {
+            "Nothing: it begins by itself. `gamekeeper describe` shows how far it is; another engineVersion calls it off."
+        }
+        "PatchFailed" => {
+            "Mend the version and register it under another number; or `gamekeeper patch --retry` to try this one again."
+        }
+        "PatchHalted" => {
+            "`gamekeeper versions list` says what failed; `gamekeeper versions resume` lets changes to it go on."
+        }
+        "PatchSemverIncompatible" | "PatchUserDiffers" => {
+            "Ask for a version that fits; or, if that one can use the state, `gamekeeper patch --to VERSION --allow-incompatible`."
+        }
+        "EngineVersionDisabled" => {
+            "Ask for another version; or `gamekeeper versions enable` lets games be moved to this one."
+        }
+        _ => return None,
+    };
+    Some(Guard { reason: shown.reason.clone(), message: shown.message.clone(), way_out: way_out.to_owned() })
+}

@@ -96,7 +96,10 @@ impl DockerRuntime {
             docker,
             reach: Reach::new(settings.endpoint_mode),
             rootless: OnceCell::new(),
-            state: Arc::new(StateRoot::new(settings.state_root.clone(), Some(settings.instance))),
+            state: Arc::new(
+                StateRoot::new(settings.state_root.clone(), Some(settings.instance))
+                    .shared(settings.state_root_shared),
+            ),
             making_network: Mutex::new(()),
             transport,
             settings,

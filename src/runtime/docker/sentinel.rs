@@ -99,7 +99,8 @@ impl StateRoot {
         beneath::open_if_there(&root, DIRECTORY)
     }
 
-    /// Whether this process works in it alone. Held until the process ends.
+    /// Whether no process of another kind works in it: alone, or with others that share it. Held until
+    /// the process ends.
     fn hold_lock(&self, own: &OwnedFd) -> io::Result<bool> {
         let mut held = self.lock.lock().map_err(|_| io::Error::other("the lock's holder panicked"))?;
         if held.is_some() {
@@ -107,7 +108,8 @@ impl StateRoot {
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(own, LOCK, flags, Mode::RUSR | Mode::WUSR)?);
-        match file.try_lock() {
+        let locked = if self.shared { file.try_lock_shared() } else { file.try_lock() };
+        match locked {
             Ok(()) => {
                 *held = Some(file);
                 Ok(true)
@@ -164,5 +166,15 @@ mod tests {
         assert!(second.look_at_ground().unwrap().locked_by_another);
         drop(first);
         assert!(!second.look_at_ground().unwrap().locked_by_another);
+    }
+
+    #[test]
+    fn those_that_share_it_keep_out_who_would_work_in_it_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let (first, second) = (root(&directory).shared(true), root(&directory).shared(true));
+        first.bind().unwrap();
+        assert!(!first.look_at_ground().unwrap().locked_by_another);
+        assert!(!second.look_at_ground().unwrap().locked_by_another);
+        assert!(root(&directory).look_at_ground().unwrap().locked_by_another);
     }
 }

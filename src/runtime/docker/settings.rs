@@ -21,6 +21,8 @@ pub struct Settings {
     pub state_root: PathBuf,
     /// The state root as the engine's host sees it, where that differs (a controller in a container).
     pub state_root_on_host: Option<PathBuf>,
+    /// Several controllers may look at the state root: which of them works in it, the database decides.
+    pub state_root_shared: bool,
     /// Where a game's state directory is mounted in its container.
     pub mount_path: String,
     /// Limits where neither game nor version sets one.
@@ -47,6 +49,7 @@ impl Settings {
             endpoint_mode: EndpointMode::Auto,
             state_root: state_root.into(),
             state_root_on_host: None,
+            state_root_shared: false,
             mount_path: "/var/lib/galaxy-game".into(),
             default_resources: Resources { cpu_millis: None, memory_bytes: Some(256 << 20), pids: Some(256) },
             log_driver: "json-file".into(),

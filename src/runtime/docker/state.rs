@@ -32,6 +32,8 @@ const SHARED_MODE: u32 = 0o777;
 pub struct StateRoot {
     path: PathBuf,
     instance: Option<InstanceId>,
+    /// Other controllers of this database may hold its lock too.
+    pub(super) shared: bool,
     /// Held from the first look at it as long as the process lives.
     pub(super) lock: Mutex<Option<File>>,
     /// The games whose copies are being worked on.
@@ -41,7 +43,14 @@ pub struct StateRoot {
 impl StateRoot {
     /// The state root at this path, which belongs to this instance; none: to nobody in particular.
     pub fn new(path: PathBuf, instance: Option<InstanceId>) -> Self {
-        Self { path, instance, lock: Mutex::new(None), copying: Mutex::default() }
+        Self { path, instance, shared: false, lock: Mutex::new(None), copying: Mutex::default() }
+    }
+
+    /// This root for one of several controllers of one database, if so.
+    #[must_use]
+    pub fn shared(mut self, shared: bool) -> Self {
+        self.shared = shared;
+        self
     }
 
     pub(super) fn instance(&self) -> Option<InstanceId> {

@@ -1,6 +1,7 @@
 //! Rows of `games`: desired state, written by lobby and operators.
 
 use crate::store::db_uuid::DbUuid;
+use crate::store::written_time::WrittenTime;
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -21,7 +22,7 @@ pub struct Model {
     pub turn_schedule: String,
     pub time_zone: String,
     pub missed_turns: String,
-    pub turn_not_before: Option<String>,
+    pub turn_not_before: Option<WrittenTime>,
     pub force_mode: String,
     pub restart_generation: i64,
     pub force_turn_generation: i64,

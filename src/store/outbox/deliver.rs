@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait, Func};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, TransactionTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -129,7 +129,7 @@ impl Store {
     /// The database failed; the event is tried again at once then.
     pub async fn outbox_failed(&self, due: &Due, failed: &Failed, now: Timestamp) -> Result<(), StoreError> {
         let set_aside = failed.again_at.is_none().then(|| to_db(now));
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.begin_observing().await?;
         let changed = Entity::update_many()
             .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
             .col_expr(Column::Refusals, Expr::col(Column::Refusals).add(i64::from(failed.refused)))

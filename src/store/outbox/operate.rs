@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, TransactionTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::game::GameId;
 
@@ -57,7 +57,7 @@ impl Store {
         who: &str,
         dry_run: bool,
     ) -> Result<u64, OutboxRefusal> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.db.begin_writing().await?;
         let of_game = Column::GameId.eq(DbUuid(game.0));
         if let OutboxChange::Retry(Some(seq)) | OutboxChange::Skip(seq) = change {
             let find = Entity::find()

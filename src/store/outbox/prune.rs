@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, TransactionTrait,
+    QuerySelect, QueryTrait,
 };
 
 use crate::game::manifest::wire::GAME_KIND;
@@ -145,7 +145,7 @@ impl Store {
 
     /// Drops events that the lobby does not have, each game's oldest first, and says so.
     async fn drop_undelivered(&self, which: &Condition, limit: u64, why: &str) -> Result<u64, StoreError> {
-        let transaction = self.db.begin_with_options(Self::writing()).await?;
+        let transaction = self.begin_observing().await?;
         let some: Vec<(DbUuid, DbUuid, i64)> = Entity::find()
             .select_only()
             .columns([Column::EventId, Column::GameId, Column::Seq])

@@ -107,9 +107,10 @@ prop_compose! {
         run_as in "auto|image|[1-9][0-9]{0,4}:[1-9][0-9]{0,4}",
         relaxations in prop::sample::subsequence(Relaxation::ALL, 0..=Relaxation::ALL.len()),
         resources in prop::option::of(resources()),
+        resume_generation in prop::option::of(0..5_i64),
     ) -> Manifest {
         let spec = EngineVersionSpecManifest {
-            enabled, port, contract, run_as, relaxations, resources,
+            enabled, port, contract, run_as, relaxations, resources, resume_generation,
             ..EngineVersionSpecManifest::new("a/b:1")
         };
         Manifest::EngineVersion(Box::new(EngineVersionManifest::new(metadata, spec)))

@@ -1,0 +1,125 @@
+//! How a process comes to lead, and for how long it does.
+//!
+//! On SQLite whoever holds the lock on the database leads. On PostgreSQL a candidate takes the lease
+//! once it has ended, if it sees what the games stand on; and leads until it could not renew it for
+//! so long that it might end.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::controller::{self, Leading, Moment, Standing};
+use crate::game::Epoch;
+use crate::game::controller::ControllerStatus;
+use crate::runtime::Runtime;
+use crate::store::{LEASE, Store, StoreError, Taken};
+
+/// A leader that was not able to renew its lease for so long decides nothing more. The rest of the
+/// lease is for what it has in flight.
+const RENEWAL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Between two renewals, and between two looks of a candidate.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// A leadership of this process.
+#[derive(Debug, Clone)]
+pub(super) struct Tenure {
+    pub(super) epoch: Epoch,
+    pub(super) leading: Leading,
+}
+
+/// Waits until this process leads; none if it is told to end before. Meanwhile it says how it stands.
+pub(super) async fn come_to_lead(
+    store: &Store,
+    runtime: &dyn Runtime,
+    holder: &str,
+    status: &watch::Sender<ControllerStatus>,
+    shutdown: &CancellationToken,
+) -> Result<Option<Tenure>, StoreError> {
+    if !store.lead_is_leased() {
+        let epoch = store.take_lead(holder).await?;
+        return Ok(Some(Tenure { epoch, leading: Leading::for_ever() }));
+    }
+    let mut given_up = store.lead_given_up();
+    loop {
+        let wait = match candidate(store, runtime, holder, status).await {
+            Ok(Ok(tenure)) => return Ok(Some(tenure)),
+            Ok(Err(wait)) => wait,
+            Err(error) => {
+                let why = crate::reconcile::apply::chain(&error);
+                tracing::warn!(error = why, "the lead cannot be asked for");
+                status.send_modify(|status| status.database_down = Some(why));
+                RETRY
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(None),
+            () = tokio::time::sleep(wait) => {}
+            () = given_up.wait() => {}
+        }
+    }
+}
+
+/// One attempt: the lead, or how long to wait for the next.
+async fn candidate(
+    store: &Store,
+    runtime: &dyn Runtime,
+    holder: &str,
+    status: &watch::Sender<ControllerStatus>,
+) -> Result<Result<Tenure, Duration>, StoreError> {
+    let standing = controller::standing(store, runtime).await?;
+    if !standing.is_eligible() {
+        stand_by(status, &standing);
+        return Ok(Err(RETRY));
+    }
+    let asked = Moment::now();
+    match store.try_lead(holder).await? {
+        Taken::Ours(epoch) => Ok(Ok(Tenure { epoch, leading: Leading::from(asked, RENEWAL_DEADLINE) })),
+        Taken::Held { holder, ends_in } => {
+            tracing::debug!(holder, ends_in = ?ends_in, "another controller leads");
+            stand_by(status, &standing);
+            // At its end, not a look later; it is usually renewed before.
+            Ok(Err(ends_in.clamp(Duration::from_millis(50), RETRY)))
+        }
+    }
+}
+
+fn stand_by(status: &watch::Sender<ControllerStatus>, standing: &Standing) {
+    let now = ControllerStatus {
+        stands_by: true,
+        freezes: standing.freezes.clone(),
+        docker_down: standing.docker_down.clone(),
+        ground: standing.ground.clone(),
+        ..ControllerStatus::default()
+    };
+    status.send_if_modified(|status| std::mem::replace(status, now.clone()) != now);
+}
+
+/// Renews the lead; returns once it is lost.
+pub(super) async fn keep(store: &Store, tenure: &Tenure) {
+    let Tenure { epoch, leading } = tenure;
+    if !store.lead_is_leased() {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(RETRY.min(leading.left())).await;
+        let asked = Moment::now();
+        match tokio::time::timeout(leading.left(), store.renew_lead(*epoch)).await {
+            // Suspended meanwhile, it may have been lost and the answer be old.
+            Ok(Ok(true)) if leading.holds() => leading.renewed(asked, RENEWAL_DEADLINE),
+            Ok(Ok(_)) => break,
+            Ok(Err(error)) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                left = ?leading.left(),
+                "the lead could not be renewed"
+            ),
+            Err(_) => {}
+        }
+        if !leading.holds() {
+            break;
+        }
+    }
+    leading.end();
+    tracing::error!(epoch = epoch.0, lease = ?LEASE, "the lead is lost; nothing more is decided here");
+}

@@ -1,0 +1,112 @@
+//! Connections and transactions of either dialect.
+//!
+//! The dialects have one difference that no query builder bridges: a UUID is a `uuid` on PostgreSQL
+//! and lower-case text on SQLite, where sea-orm's own sixteen bytes could not be read or written by
+//! hand. Every statement passes through here, and its UUIDs are bound as its database has them.
+
+use async_trait::async_trait;
+use sea_orm::sea_query::Value;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
+    RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+
+/// The pool of connections.
+#[derive(Debug, Clone)]
+pub(super) struct Connections(DatabaseConnection);
+
+/// A transaction; dropped, it never was.
+#[derive(Debug)]
+pub(super) struct Transaction(DatabaseTransaction);
+
+impl Connections {
+    pub(super) fn new(pool: DatabaseConnection) -> Self {
+        Self(pool)
+    }
+
+    /// The pool itself, for what only its dialect can do.
+    pub(super) fn pool(&self) -> &DatabaseConnection {
+        &self.0
+    }
+
+    pub(super) fn is_sqlite(&self) -> bool {
+        self.0.get_database_backend() == DbBackend::Sqlite
+    }
+
+    /// How every transaction that will write begins: on SQLite a transaction that turns from
+    /// reading to writing fails at once if somebody else writes, whatever the busy timeout.
+    pub(super) async fn begin_writing(&self) -> Result<Transaction, DbErr> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.0.begin_with_options(options).await.map(Transaction)
+    }
+
+    pub(super) async fn close(self) -> Result<(), DbErr> {
+        self.0.close().await
+    }
+}
+
+impl Transaction {
+    pub(super) async fn commit(self) -> Result<(), DbErr> {
+        self.0.commit().await
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), DbErr> {
+        self.0.rollback().await
+    }
+}
+
+/// Whether the database gave a transaction up for another one's sake, and it may succeed if it is
+/// made again from the start: a serialization failure, or a deadlock.
+pub(super) fn gave_way(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| ["40001", "40P01"].contains(&code.as_ref()))
+}
+
+/// Binds UUIDs as the statement's database has them.
+fn in_dialect(mut statement: Statement) -> Statement {
+    if statement.db_backend == DbBackend::Sqlite {
+        for value in statement.values.iter_mut().flat_map(|values| &mut values.0) {
+            if let Value::Uuid(id) = value {
+                *value = Value::String(id.map(|id| id.as_hyphenated().to_string()));
+            }
+        }
+    }
+    statement
+}
+
+macro_rules! connection {
+    ($type:ty) => {
+        #[async_trait]
+        impl ConnectionTrait for $type {
+            fn get_database_backend(&self) -> DbBackend {
+                self.0.get_database_backend()
+            }
+
+            async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+                self.0.execute_raw(in_dialect(statement)).await
+            }
+
+            async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+                self.0.execute_unprepared(sql).await
+            }
+
+            async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+                self.0.query_one_raw(in_dialect(statement)).await
+            }
+
+            async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+                self.0.query_all_raw(in_dialect(statement)).await
+            }
+        }
+    };
+}
+
+connection!(Connections);
+connection!(Transaction);

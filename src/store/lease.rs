@@ -1,0 +1,196 @@
+//! Who leads: the row of `leases`.
+//!
+//! On PostgreSQL it is a lease, and only the database's clock counts: whoever has it renews it, and
+//! once it ended anybody may take it. On SQLite a lock on a file decides, and the row carries the
+//! epoch alone. Every transaction that writes observed state holds the row while it does, so an
+//! epoch ends between such transactions and never within one.
+
+use std::time::Duration;
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Statement,
+};
+
+use crate::game::Epoch;
+
+use super::connection::Transaction;
+use super::convert::{from_db, to_db};
+use super::entity::leases::{ActiveModel, Column, Entity};
+use super::{Store, StoreError};
+
+/// How long a lease holds from its last renewal.
+pub const LEASE: Duration = Duration::from_secs(15);
+
+/// The name of the only lease that there is.
+const NAME: &str = "controller";
+
+/// A leadership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lead {
+    /// Which process has it.
+    pub holder: String,
+    /// Its number.
+    pub epoch: Epoch,
+    /// When it began.
+    pub since: jiff::Timestamp,
+}
+
+/// What came of trying to lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// It leads, in this epoch.
+    Ours(Epoch),
+    /// Somebody else does, for so long at least.
+    Held {
+        /// Who.
+        holder: String,
+        /// Until the lease ends, unless it is renewed.
+        ends_in: Duration,
+    },
+}
+
+impl Store {
+    /// Whether the lead has to be renewed, because somebody else could take it.
+    pub fn lead_is_leased(&self) -> bool {
+        !self.db.is_sqlite()
+    }
+
+    /// This store for whoever leads in this epoch: what it writes of observed state is refused once
+    /// somebody else leads.
+    #[must_use]
+    pub fn leading(mut self, epoch: Epoch) -> Self {
+        self.epoch = Some(epoch);
+        self
+    }
+
+    /// Who leads, if anybody ever did.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn lead(&self) -> Result<Option<Lead>, StoreError> {
+        let row = Entity::find_by_id(NAME).one(&self.db).await?;
+        Ok(row.map(|row| Lead {
+            holder: row.holder,
+            epoch: Epoch(row.epoch),
+            since: from_db(row.acquired_at),
+        }))
+    }
+
+    /// Takes the lead, whoever has it: from here on, writes of earlier epochs are refused.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn take_lead(&self, holder: &str) -> Result<Epoch, StoreError> {
+        let transaction = self.db.begin_writing().await?;
+        let old = Entity::find_by_id(NAME).lock_exclusive().one(&transaction).await?;
+        let now = to_db(jiff::Timestamp::now());
+        let epoch = old.map_or(1, |lease| lease.epoch + 1);
+        let lease = ActiveModel {
+            name: Set(NAME.to_owned()),
+            holder: Set(holder.to_owned()),
+            epoch: Set(epoch),
+            acquired_at: Set(now),
+            renewed_at: Set(now),
+            expires_at: Set(now),
+        };
+        let in_place = OnConflict::column(Column::Name)
+            .update_columns([
+                Column::Holder,
+                Column::Epoch,
+                Column::AcquiredAt,
+                Column::RenewedAt,
+                Column::ExpiresAt,
+            ])
+            .to_owned();
+        Entity::insert(lease).on_conflict(in_place).exec_without_returning(&transaction).await?;
+        transaction.commit().await?;
+        Ok(Epoch(epoch))
+    }
+
+    /// Takes the lead if its lease has ended. Only where it [is leased](Store::lead_is_leased).
+    ///
+    /// # Errors
+    /// The database failed. Whether the lead was taken all the same is not known then; it ends by itself.
+    pub async fn try_lead(&self, holder: &str) -> Result<Taken, StoreError> {
+        let taken = self.on_lease(
+            "INSERT INTO leases AS held (name, holder, epoch, acquired_at, renewed_at, expires_at)
+             VALUES ($1, $2, 1, clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => $3))
+             ON CONFLICT (name) DO UPDATE
+                SET holder = excluded.holder, epoch = held.epoch + 1, acquired_at = excluded.acquired_at,
+                    renewed_at = excluded.renewed_at, expires_at = excluded.expires_at
+              WHERE held.expires_at <= clock_timestamp()
+             RETURNING epoch",
+            [NAME.into(), holder.into(), LEASE.as_secs_f64().into()],
+        );
+        if let Some(row) = self.leases.query_one_raw(taken).await? {
+            return Ok(Taken::Ours(Epoch(row.try_get_by_index(0)?)));
+        }
+        let held = self.on_lease(
+            "SELECT holder, extract(epoch FROM expires_at - clock_timestamp())::float8 FROM leases WHERE name = $1",
+            [NAME.into()],
+        );
+        let row = self.leases.query_one_raw(held).await?.ok_or_else(super::open::missing("leases"))?;
+        let ends_in: f64 = row.try_get_by_index(1)?;
+        Ok(Taken::Held {
+            holder: row.try_get_by_index(0)?,
+            ends_in: Duration::try_from_secs_f64(ends_in.max(0.0)).unwrap_or(LEASE),
+        })
+    }
+
+    /// Renews the lease of this epoch. False if it has ended.
+    ///
+    /// # Errors
+    /// The database failed; whether it was renewed is not known then.
+    pub async fn renew_lead(&self, epoch: Epoch) -> Result<bool, StoreError> {
+        let renew = self.on_lease(
+            "UPDATE leases SET renewed_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => $3)
+              WHERE name = $1 AND epoch = $2 AND expires_at > clock_timestamp()",
+            [NAME.into(), epoch.0.into(), LEASE.as_secs_f64().into()],
+        );
+        Ok(self.leases.execute_raw(renew).await?.rows_affected() > 0)
+    }
+
+    /// Ends the lease of this epoch, and tells those that stand by. The epoch's last writes must be
+    /// over.
+    ///
+    /// # Errors
+    /// The database failed; the lease then ends by itself.
+    pub async fn give_up_lead(&self, epoch: Epoch) -> Result<(), StoreError> {
+        let end = self.on_lease(
+            "WITH ended AS (UPDATE leases SET expires_at = clock_timestamp() WHERE name = $1 AND epoch = $2 RETURNING 1)
+             SELECT pg_notify(current_schema() || '_lead', '') FROM ended",
+            [NAME.into(), epoch.0.into()],
+        );
+        self.leases.query_one_raw(end).await?;
+        Ok(())
+    }
+
+    fn on_lease<const N: usize>(&self, sql: &str, values: [sea_orm::Value; N]) -> Statement {
+        Statement::from_sql_and_values(self.leases.get_database_backend(), sql, values)
+    }
+
+    /// A transaction that writes observed state: refused to whoever does not lead any more.
+    pub(super) async fn begin_observing(&self) -> Result<Transaction, DbErr> {
+        let transaction = self.db.begin_writing().await?;
+        if let Some(epoch) = self.epoch
+            && !holds(&transaction, epoch).await?
+        {
+            return Err(DbErr::Custom("another controller has taken over this database".into()));
+        }
+        Ok(transaction)
+    }
+}
+
+/// Whether this epoch still holds, which it then does until the end of the transaction.
+pub(super) async fn holds(transaction: &Transaction, epoch: Epoch) -> Result<bool, DbErr> {
+    let held: Option<i64> = Entity::find_by_id(NAME)
+        .select_only()
+        .column(Column::Epoch)
+        .filter(Column::Epoch.eq(epoch.0))
+        .lock_shared()
+        .into_tuple()
+        .one(transaction)
+        .await?;
+    Ok(held.is_some())
+}

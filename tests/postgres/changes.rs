@@ -1,0 +1,78 @@
+//! How a change is noticed: told once for a transaction, and looked for after every silence.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::sync::mpsc;
+
+use crate::cluster::Cluster;
+use crate::database::Database;
+
+/// No news within this time is none: a notification takes a millisecond.
+const QUIET: Duration = Duration::from_millis(500);
+
+async fn next(changes: &mut mpsc::Receiver<()>) {
+    tokio::time::timeout(Duration::from_secs(10), changes.recv()).await.expect("a nudge").unwrap();
+}
+
+async fn quiet(changes: &mut mpsc::Receiver<()>) {
+    assert!(tokio::time::timeout(QUIET, changes.recv()).await.is_err(), "a nudge for nothing");
+}
+
+async fn watched(database: &Database) -> mpsc::Receiver<()> {
+    let store = database.open().await;
+    let (told, changes) = mpsc::channel(10_000);
+    tokio::spawn(async move {
+        let mut nudges = Box::pin(store.desired_changes());
+        while nudges.next().await.is_some() && told.send(()).await.is_ok() {}
+    });
+    changes
+}
+
+const FIVE_THOUSAND: &str = "INSERT INTO games (game_id, desired_status) SELECT gen_random_uuid(), 'stopped' FROM generate_series(1, 5000)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_over_five_thousand_games_is_one_nudge_and_silence_none() {
+    let cluster = Cluster::start();
+    let database = Database::on(&cluster.url());
+    let mut changes = watched(&database).await;
+    // Each connection begins with a look.
+    next(&mut changes).await;
+    quiet(&mut changes).await;
+    database
+        .sql(&format!(
+            "BEGIN; {FIVE_THOUSAND};
+             INSERT INTO memberships (game_id, user_id, race_name) SELECT game_id, game_id, 'Terrans' FROM games;
+             UPDATE games SET paused = true; COMMIT"
+        ))
+        .await;
+    next(&mut changes).await;
+    quiet(&mut changes).await;
+    // Nothing changed, and another schema's changes are not ours.
+    database.sql("UPDATE games SET paused = true").await;
+    let other = Database::on(&cluster.url());
+    other.open().await;
+    other.sql(FIVE_THOUSAND).await;
+    quiet(&mut changes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_while_nobody_listened_is_looked_for() {
+    let cluster = Cluster::start();
+    let database = Database::on(&cluster.url());
+    let mut changes = watched(&database).await;
+    next(&mut changes).await;
+    for _ in 0..3 {
+        let ended =
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
+        assert!(database.count(ended).await >= 1, "it listens");
+        next(&mut changes).await;
+        while tokio::time::timeout(QUIET, changes.recv()).await.is_ok() {}
+        database
+            .sql("INSERT INTO games (game_id, desired_status) VALUES (gen_random_uuid(), 'stopped')")
+            .await;
+        next(&mut changes).await;
+    }
+    cluster.restart();
+    next(&mut changes).await;
+}

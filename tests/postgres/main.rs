@@ -1,0 +1,27 @@
+//! What only PostgreSQL has: several controllers, roles, a server that goes away and comes back.
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod changes;
+mod chaos;
+mod leading;
+mod measured;
+mod migrating;
+mod moving;
+mod resilience;
+mod roles;
+
+#[path = "../support/cluster.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod cluster;
+#[path = "../support/database.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod database;
+#[path = "../support/meddler.rs"]
+#[allow(unreachable_pub, reason = "shared with other tests")]
+mod meddler;
+#[path = "../support/replica.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod replica;
+#[path = "../e2e/world.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod world;

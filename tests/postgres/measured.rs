@@ -1,0 +1,81 @@
+//! Figures: how soon a row is acted upon, and what ten thousand of them cost. They are printed; what is
+//! asserted leaves room for a busy machine.
+
+use std::time::{Duration, Instant};
+
+use crate::cluster::Cluster;
+use crate::database::Database;
+use crate::meddler::Meddler;
+use crate::world::World;
+
+const ROWS: usize = 200;
+
+/// From the commit of a row to the first call to Docker about its game, ascending.
+async fn commit_to_call(world: &World, meddler: &Meddler) -> Vec<Duration> {
+    let mut took = Vec::with_capacity(ROWS);
+    let mut client = world.database.connected().await;
+    for _ in 0..ROWS {
+        let game = uuid::Uuid::new_v4().to_string();
+        let insert = format!("INSERT INTO games (game_id, desired_status) VALUES ('{game}', 'stopped')");
+        client.run(&insert).await;
+        let committed = Instant::now();
+        while !meddler.asked().iter().rev().take(50).any(|asked| asked.path.contains(&game)) {
+            assert!(committed.elapsed() < Duration::from_secs(30), "nobody looks");
+            tokio::time::sleep(Duration::from_micros(100)).await;
+        }
+        took.push(committed.elapsed());
+    }
+    took.sort_unstable();
+    took
+}
+
+async fn measured(name: &str, database: impl FnOnce(&World) -> Database) -> Duration {
+    let meddler = Meddler::before_docker();
+    let mut world = World::new().with(&["--docker-host", &meddler.host(), "--relist-interval", "10m"]);
+    world.database = database(&world);
+    world.start();
+    let took = commit_to_call(&world, &meddler).await;
+    let (p50, p99) = (took[ROWS / 2], took[ROWS * 99 / 100]);
+    eprintln!("{name}: from the commit of a row to the first call to Docker p50 {p50:?}, p99 {p99:?}");
+    p99
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_committed_row_is_acted_upon_within_milliseconds() {
+    let cluster = Cluster::start();
+    let postgres = measured("PostgreSQL", |_| Database::on(&cluster.url())).await;
+    let sqlite = measured("SQLite", |world| Database::Sqlite(world.data_dir().join("gamekeeper.db"))).await;
+    // 25 ms and 60 ms on a machine that does nothing else.
+    assert!(postgres < Duration::from_millis(500) && sqlite < Duration::from_millis(500));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_rows_of_one_transaction_are_read_at_once() {
+    let cluster = Cluster::start();
+    let mut world = World::on(Database::on(&cluster.url()));
+    world.start();
+    let transactions = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
+    let before = world.count(transactions).await;
+    let began = Instant::now();
+    world
+        .sql("INSERT INTO games (game_id, desired_status) SELECT gen_random_uuid(), 'stopped' FROM generate_series(1, 10000)")
+        .await;
+    let inserted = began.elapsed();
+    let mut asked = 0;
+    let planned = "SELECT count(*) FROM runtime_records WHERE observed_generation = 1";
+    while world.count(planned).await < 10_000 {
+        asked += 1;
+        assert!(began.elapsed() < Duration::from_secs(120), "not all are planned");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let took = began.elapsed() - inserted;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let transactions = world.count(transactions).await - before - asked;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", world.keeper_id())).unwrap();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+    eprintln!(
+        "10,000 rows in one transaction: all planned {took:?} after it, {transactions} transactions, {peak}"
+    );
+    // Recorded some hundred at a time, and read in one go.
+    assert!(transactions < 2_000, "{transactions}");
+}
