@@ -17,7 +17,8 @@ fn runs(status: &Status) -> bool {
 async fn failed_patch(world: &World, game: &str) -> Value {
     let query =
         format!("SELECT coalesce(failed_patch, 'null') FROM runtime_records WHERE game_id = '{game}'");
-    serde_json::from_str(world.rows(&query).await[0].get(0)).unwrap()
+    let failed: String = world.rows(&query).await[0].get(0);
+    serde_json::from_str(&failed).unwrap()
 }
 
 async fn wants(world: &World, game: &str, version: &str) {
