@@ -42,9 +42,10 @@ check: ## format, lints, layering and the table of faults alone
 unit:
 	@tests/support/run-tests.sh $(NEXTEST)
 
-bench: docker engine-image ## the README's figures: healing and applying, each beside bare Docker
+bench: docker engine-image ## the README's figures: healing, applying and patching, each beside bare Docker
 	cargo bench --locked --bench healing
 	cargo bench --locked --bench applying
+	cargo bench --locked --bench patching
 
 schema: ## the manifests' JSON Schema
 	@cargo run --quiet --release --locked -- schema

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::patching_many::Watching;
 use crate::world::{Status, World, container, docker, inspect};
 
 async fn set(world: &World, game: &str, what: &str) {
@@ -224,6 +225,92 @@ async fn a_controller_killed_at_any_time_of_a_patch_ends_on_one_version() {
             docker(&["ps", "-q", "--filter", &format!("name={}", container(&game))]).stdout.lines().count(),
             1
         );
+        set(&world, &game, "desired_status = 'stopped'").await;
+    }
+}
+
+/// The longest time that the engine of a game did not answer, from when it was asked for a version
+/// until `done`.
+async fn downtime(world: &World, game: &str, version: &str, done: impl AsyncFnMut() -> bool) -> f64 {
+    let (games, network) = (vec![game.to_owned()], world.network().to_owned());
+    let watching = Watching::begin(games, network);
+    set(world, game, &format!("target_engine_version = '{version}'")).await;
+    world.eventually("it ends", done).await;
+    world.until(game, "running", runs).await;
+    watching.end().longest().as_secs_f64()
+}
+
+#[tokio::test]
+async fn what_a_new_engine_wrote_over_the_state_goes_with_it_and_the_downtimes_are_known() {
+    let mut world = World::new().with(&["--start-deadline", "6s"]);
+    world.start();
+    world.register("1.4.1", "gamekeeper/reference-engine:1.4.1").await;
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
+    let game = world.running("andromeda").await;
+    force(&world, &game, 1).await;
+    let directory = world.state_root().join(&game);
+    let before = files(&directory);
+    world.misbehave(&game, &json!({ "neverHealthy": true, "onlyVersion": "1.4.1" }));
+    let mut is_ruined = false;
+    let failed = downtime(&world, &game, "1.4.1", async || {
+        // What a new engine may do to the state before it dies: overwrite, add, remove.
+        let tries = inspect(&game, "{{.Config.Labels}} {{.State.Running}}");
+        if !is_ruined && tries.contains("engine-version:1.4.1") && tries.ends_with("true") {
+            std::fs::write(directory.join(&game).join("state.json"), "nonsense").unwrap();
+            std::fs::write(directory.join(&game).join("left-over"), "more of it").unwrap();
+            std::fs::remove_file(directory.join(&game).join("journal.jsonl")).unwrap();
+            docker(&["kill", "-s", "KILL", &container(&game)]);
+            is_ruined = true;
+        }
+        failed_patch(&world, &game).await["version"] == "1.4.1" && version(&world, &game).await == "1.4.2"
+    })
+    .await;
+    assert!(is_ruined);
+    let mut after = files(&directory);
+    after.remove("misbehave.json");
+    assert_eq!(after, before);
+    force(&world, &game, 2).await;
+    assert_eq!((generated(&world, &game), world.inits(&game)), (vec![1, 2], 1));
+    world.misbehave(&game, &json!({}));
+    set(&world, &game, "patch_generation = patch_generation + 1").await;
+    world.eventually("it is patched", async || version(&world, &game).await == "1.4.1").await;
+    force(&world, &game, 3).await;
+    let worked = downtime(&world, &game, "1.4.2", async || version(&world, &game).await == "1.4.2").await;
+    eprintln!("down for {worked:.2} s by a patch that worked, for {failed:.2} s by one that was rolled back");
+    assert!(worked > 0.0 && failed > worked, "{worked} {failed}");
+}
+
+#[tokio::test]
+async fn a_new_engine_that_dies_on_its_first_turn_or_never_ends_it_is_rolled_back() {
+    let mut world = World::new().with(&["--turn-deadline", "3s"]);
+    world.start();
+    world.register("1.4.1", "gamekeeper/reference-engine:1.4.1").await;
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
+    // Whose process ended says whether there is such a turn; whose turn hangs cannot be asked any more,
+    // so what follows is another history, and the turn has to be asked for again.
+    for (name, mut how, reason, timeline) in [
+        ("dies", json!({ "crashOnTurn": 2, "crashWhen": "during" }), "DiedOnFirstTurn", 1),
+        ("hangs", json!({ "hangOnTurn": 2 }), "TurnOverdue", 2),
+    ] {
+        let game = world.running(name).await;
+        force(&world, &game, 1).await;
+        how["onlyVersion"] = "1.4.1".into();
+        world.misbehave(&game, &how);
+        set(&world, &game, "target_engine_version = '1.4.1'").await;
+        world.eventually("it is patched", async || version(&world, &game).await == "1.4.1").await;
+        world.until(&game, "running", runs).await;
+        set(&world, &game, "force_turn_generation = force_turn_generation + 1").await;
+        world.eventually("it failed", async || failed_patch(&world, &game).await["reason"] == reason).await;
+        world.eventually("it is back", async || version(&world, &game).await == "1.4.2").await;
+        world.until(&game, "running", runs).await;
+        let query = format!("SELECT timeline FROM runtime_records WHERE game_id = '{game}'");
+        assert_eq!(world.count(&query).await, timeline, "{name}");
+        if timeline > 1 {
+            set(&world, &game, "force_turn_generation = force_turn_generation + 1").await;
+        }
+        let turn = format!("SELECT current_turn FROM runtime_records WHERE game_id = '{game}'");
+        world.eventually("turn 2", async || world.count(&turn).await == 2).await;
+        assert_eq!((generated(&world, &game), world.inits(&game)), (vec![1, 2], 1), "{name}");
         set(&world, &game, "desired_status = 'stopped'").await;
     }
 }

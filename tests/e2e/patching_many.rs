@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::world::{World, docker};
@@ -15,8 +16,41 @@ const AT_ONCE: usize = 3;
 /// When each game was seen down first, and last, without having been seen up between.
 type Outages = BTreeMap<String, Vec<(Instant, Instant)>>;
 
+/// Somebody outside who looks at engines until they are told to end.
+pub(crate) struct Watching {
+    end: Arc<AtomicBool>,
+    thread: JoinHandle<Watched>,
+}
+
+/// What they saw.
+pub(crate) struct Watched {
+    outages: Outages,
+    looks: usize,
+}
+
+impl Watching {
+    pub(crate) fn begin(games: Vec<String>, network: String) -> Self {
+        let end = Arc::new(AtomicBool::new(false));
+        let ends = end.clone();
+        Self { end, thread: std::thread::spawn(move || watch(&games, &network, &ends)) }
+    }
+
+    pub(crate) fn end(self) -> Watched {
+        self.end.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+impl Watched {
+    /// The longest that an engine was seen not to answer.
+    pub(crate) fn longest(&self) -> Duration {
+        let all = self.outages.values().flatten();
+        all.map(|(from, to)| to.duration_since(*from)).max().unwrap_or_default()
+    }
+}
+
 /// Asks Docker who runs where, and each engine how it is, until it is told to end.
-fn watch(games: &[String], network: &str, end: &AtomicBool) -> (Outages, usize) {
+fn watch(games: &[String], network: &str, end: &AtomicBool) -> Watched {
     let (mut outages, mut looks) = (Outages::new(), 0);
     let mut is_down: BTreeMap<&String, bool> = games.iter().map(|game| (game, false)).collect();
     while !end.load(Ordering::Relaxed) {
@@ -33,7 +67,7 @@ fn watch(games: &[String], network: &str, end: &AtomicBool) -> (Outages, usize) 
         }
         looks += 1;
     }
-    (outages, looks)
+    Watched { outages, looks }
 }
 
 /// The address of each container that runs.
@@ -84,22 +118,18 @@ async fn of_twenty_games_that_are_patched_never_more_than_three_are_down() {
     for game in &games {
         world.until(game, "running", |status| status.phase == "running").await;
     }
-    let end = Arc::new(AtomicBool::new(false));
-    let watching = {
-        let (games, network, end) = (games.clone(), world.network().to_owned(), end.clone());
-        std::thread::spawn(move || watch(&games, &network, &end))
-    };
+    let watching = Watching::begin(games.clone(), world.network().to_owned());
     let began = Instant::now();
     world.sql("UPDATE games SET target_engine_version = '1.4.1'").await;
     let left = "SELECT count(*) FROM runtime_records
                  WHERE current_engine_version <> '1.4.1' OR status <> 'running' OR engine_endpoint IS NULL";
     world.eventually("all are patched", async || world.count(left).await == 0).await;
     let took = began.elapsed();
-    end.store(true, Ordering::Relaxed);
-    let (outages, looks) = watching.join().unwrap();
+    let watched = watching.end();
+    let longest = watched.longest();
+    let Watched { outages, looks } = watched;
     let most = most_at_once(&outages);
     let seen = outages.values().filter(|outages| !outages.is_empty()).count();
-    let longest = outages.values().flatten().map(|(from, to)| to.duration_since(*from)).max().unwrap();
     eprintln!(
         "{GAMES} games patched in {:.1} s, at most {most} down at once (allowed {AT_ONCE}); {seen} seen down in {looks} looks, the longest for {:.2} s",
         took.as_secs_f64(),

@@ -18,6 +18,7 @@ mod other_builds;
 mod other_docker;
 mod own_daemon;
 mod patches;
+mod refused;
 mod starts;
 mod sweep;
 mod turns;

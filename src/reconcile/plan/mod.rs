@@ -242,6 +242,11 @@ impl<'a> Round<'a> {
             }
             return;
         }
+        if matches!(step, Step::CreateContainer { .. } | Step::StartContainer(_))
+            && self.new_container_fails(*class, reason, message)
+        {
+            return;
+        }
         let phase = match (class, step) {
             // The world was not as thought, or cannot be asked: looking again is all there is to do.
             (FailureClass::Stale | FailureClass::Unknown, _) => return,

@@ -17,7 +17,7 @@ use crate::game::turn::{OpenTurn, TurnState};
 use crate::game::version::VersionWish;
 use crate::game::{BackupId, ImageId, ImageRef};
 use crate::reconcile::backoff::{after, paced_attempt};
-use crate::reconcile::observed::{Image, Pace, Seen, Work};
+use crate::reconcile::observed::{FailureClass, Image, Pace, Seen, Work};
 use crate::reconcile::policy::PullPolicy;
 use crate::reconcile::step::{Step, Wait};
 
@@ -26,6 +26,9 @@ use super::inputs::Unmet;
 
 /// A new engine that dies so often in a row before its first turn is not the one to stay.
 const DEATHS_ON_PROBATION: u32 = 2;
+
+/// So often in a row may Docker fail at making or starting the new container.
+const FAILED_STARTS: u32 = 3;
 
 impl Round<'_> {
     /// Another version is wanted than the one that has the state: may it be? The old one goes on
@@ -343,6 +346,23 @@ impl Round<'_> {
         self.truths.fails(C::PatchSucceeded, reason, message);
         self.forget_failures();
         self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
+    }
+
+    /// Docker refuses the new container, or fails at it again and again: there will be no new engine.
+    /// True if that was the end of the change.
+    pub(super) fn new_container_fails(&mut self, class: FailureClass, reason: &str, message: &str) -> bool {
+        let is_over = match class {
+            FailureClass::Spec => true,
+            FailureClass::Retry => self.record.failures.saturating_add(1) >= FAILED_STARTS,
+            // It says nothing of the new version.
+            FailureClass::Person | FailureClass::Stale | FailureClass::Unknown => false,
+        };
+        match self.patch_stage().filter(|_| is_over) {
+            Some(PatchStage::Leaving) => self.call_off_patch(reason, message),
+            Some(PatchStage::Trying) => self.fail_patch(reason, message),
+            Some(PatchStage::Probation) | None => return false,
+        }
+        true
     }
 
     /// A stop, or a deletion, in the middle of it: before the new engine ran, as if it had never

@@ -369,3 +369,33 @@ fn a_copy_that_fails_after_its_change_was_called_off_says_nothing_about_the_next
         world.done
     );
 }
+
+#[test]
+fn a_new_container_that_docker_does_not_make_or_start_is_given_up_and_the_old_engine_goes_on() {
+    for (refused, after_step) in [("create container", "remove container"), ("start container", "back up")] {
+        for for_good in [false, true] {
+            let mut world = World::running();
+            wants(&mut world, "1.4.3");
+            while !world.done.iter().any(|step| step.starts_with(after_step)) {
+                world.round();
+            }
+            (world.fails, world.fails_at) = (if for_good { 1 } else { 3 }, refused);
+            world.fails_for_good = for_good;
+            let mut waited = 0;
+            while world.fails > 0 {
+                world.round();
+                world.now += jiff::Span::new().seconds(if world.plan().steps.is_empty() { 1 } else { 0 });
+                waited += 1;
+                assert!(waited < 100, "{refused}: {:?}", world.done);
+            }
+            world.fails_for_good = false;
+            for _ in 0..5 {
+                world.later(Duration::from_secs(5));
+            }
+            assert_eq!((world.record.phase, runs(&world).as_str()), (Phase::Running, "1.4.2"), "{refused}");
+            assert_eq!(world.state_of, "1.4.2");
+            assert_eq!(world.record.failed_patch.as_ref().unwrap().version.to_string(), "1.4.3");
+            assert_eq!(condition(&world, ConditionType::Ready).1, "PatchFailed");
+        }
+    }
+}

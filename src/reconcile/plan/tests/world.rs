@@ -120,8 +120,11 @@ pub(crate) struct World {
     /// Stops and copies take until [`World::end_work`].
     pub(crate) works_slowly: bool,
     under_way: Option<Step>,
-    /// So many steps that change something fail from now on.
+    /// So many steps that change something fail from now on: those that are printed so.
     pub(crate) fails: u32,
+    pub(crate) fails_at: &'static str,
+    /// And no other attempt makes sense.
+    pub(crate) fails_for_good: bool,
     failure: Option<Failure>,
     next_image: Image,
     backed_up: Option<Backup>,
@@ -249,6 +252,8 @@ impl World {
             works_slowly: false,
             under_way: None,
             fails: 0,
+            fails_at: "",
+            fails_for_good: false,
             failure: None,
             next_image: Image::NotYet,
             backed_up: None,
@@ -357,7 +362,7 @@ impl World {
             if step.mutates() {
                 self.done.push(step.to_string());
             }
-            if step.mutates() && self.fails > 0 {
+            if step.mutates() && self.fails > 0 && step.to_string().starts_with(self.fails_at) {
                 self.fails -= 1;
                 self.fail(step);
                 break;
@@ -401,7 +406,8 @@ impl World {
     }
 
     fn fail(&mut self, step: &Step) {
-        let (class, pace, reason) = (FailureClass::Retry, Pace::Usual, "Failed".to_owned());
+        let class = if self.fails_for_good { FailureClass::Spec } else { FailureClass::Retry };
+        let (pace, reason) = (Pace::Usual, "Failed".to_owned());
         let message = format!("{step} failed");
         self.failure = Some(Failure { step: step.clone(), class, pace, reason, message });
         (self.looks, self.next_image) = (Looks::none(), Image::NotYet);
