@@ -193,10 +193,7 @@ async fn versions_are_listed_disabled_and_resumed() {
         world.run(&["versions", "resume", "1.4.3"]).await.ok(),
         "engineversion/1.4.3 changes to it go on\n"
     );
-    assert_eq!(
-        world.run(&["versions", "resume", "1.4.3"]).await.ok(),
-        "engineversion/1.4.3 unchanged (generation 2)\n"
-    );
+    assert_eq!(world.run(&["versions", "resume", "1.4.3"]).await.ok(), "engineversion/1.4.3 unchanged\n");
     assert_eq!(row(&world.run(&["versions", "list"]).await.ok(), "1.4.3")[5..7], ["0", "false"]);
     // A kept manifest neither repeats nor takes back what was said.
     let same = world
