@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::change::generation;
 use super::client::{Address, Client, Kind, Object, Whereabouts, Writing};
 use super::failure::{Exit, Failure, Tally};
 use super::output::{ChangeFormat, Format, as_list, clean, remark, say, say_change, say_json, say_yaml};
@@ -119,7 +120,7 @@ async fn change(
         let told = told.and_then(|(done, object)| {
             let tried = if args.dry_run { " (dry run)" } else { "" };
             let done = done.unwrap_or_else(|| "unchanged".to_owned());
-            say_change(args.output, &what, &format!("{done}{tried}"), &object)
+            say_change(args.output, &what, &format!("{done}{}{tried}", generation(&object)), &object)
         });
         tally.note(told)?;
     }

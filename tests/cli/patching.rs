@@ -188,12 +188,15 @@ async fn versions_are_listed_disabled_and_resumed() {
     assert!(world.run(&["describe", "ev/1.4.3"]).await.ok().contains("versions resume 1.4.3"));
 
     let tried = world.run(&["versions", "resume", "1.4.3", "--dry-run"]).await.ok();
-    assert_eq!(tried, "engineversion/1.4.3 changes to it go on (dry run)\n");
+    assert_eq!(tried, "engineversion/1.4.3 changes to it go on (generation 2) (dry run)\n");
     assert_eq!(
         world.run(&["versions", "resume", "1.4.3"]).await.ok(),
-        "engineversion/1.4.3 changes to it go on\n"
+        "engineversion/1.4.3 changes to it go on (generation 2)\n"
     );
-    assert_eq!(world.run(&["versions", "resume", "1.4.3"]).await.ok(), "engineversion/1.4.3 unchanged\n");
+    assert_eq!(
+        world.run(&["versions", "resume", "1.4.3"]).await.ok(),
+        "engineversion/1.4.3 unchanged (generation 2)\n"
+    );
     assert_eq!(row(&world.run(&["versions", "list"]).await.ok(), "1.4.3")[5..7], ["0", "false"]);
     // A kept manifest neither repeats nor takes back what was said.
     let same = world
@@ -206,7 +209,10 @@ async fn versions_are_listed_disabled_and_resumed() {
         world.run(&["versions", "disable", "1.4.1", "-o", "name"]).await.ok(),
         "engineversion/1.4.1\n"
     );
-    assert_eq!(world.run(&["versions", "enable", "1.4.1"]).await.ok(), "engineversion/1.4.1 enabled\n");
+    assert_eq!(
+        world.run(&["versions", "enable", "1.4.1"]).await.ok(),
+        "engineversion/1.4.1 enabled (generation 3)\n"
+    );
     world.run(&["versions", "enable", "1.9.9"]).await.failed(3);
     assert_eq!(world.run(&["versions", "enable", "latest"]).await.code, 2);
 }

@@ -277,6 +277,10 @@ fn verdict(awaited: &Awaited, game: &Object, aim: &EngineVersion) -> Verdict {
         return waits("rolling back", &message, true);
     }
     if let Some(told) = failed(game, aim) {
+        if matches!(phase, "Patching" | "Starting") {
+            // What ran before is on its way up again.
+            return waits("rolling back", &message, true);
+        }
         let log: Vec<_> = text("/status/failedPatch/log").lines().map(clean).collect();
         let last = log[log.len().saturating_sub(LOG_LINES)..].iter().map(|line| format!("| {line}"));
         let failure = Failure::new(Exit::Failed, told).of(&awaited.target).notes(last);

@@ -251,3 +251,6 @@ pub(super) fn patch(shown: &Record) -> Option<Guard> {
     };
     Some(Guard { reason: shown.reason.clone(), message: shown.message.clone(), way_out: way_out.to_owned() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,6 +130,11 @@ fn each_game_says_how_far_it_is() {
         (json!({ "engineVersion": "1.4.3", "phase": "Starting", "message": "up" }), "active", "patching: up"),
         (json!({ "putBack": {}, "failedPatch": failed, "message": "back" }), "active", "rolling back: back"),
         (
+            json!({ "failedPatch": failed, "phase": "Starting", "message": "up" }),
+            "active",
+            "rolling back: up",
+        ),
+        (
             json!({ "failedPatch": failed }),
             "missed",
             "error: game/a: the patch to 1.4.3 failed (Exited): It exited.\n  | one\n  | \\u{1b}two\nhint: `gamekeeper patch game/a --retry` tries it again",
