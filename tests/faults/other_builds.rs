@@ -7,6 +7,9 @@ use crate::ground::{NOTHING, behind};
 use crate::meddler::{Action, Call, Meddler, When};
 use crate::world::inspect;
 
+/// A build, and what it wrote otherwise.
+type Build = (&'static str, fn(&mut Value));
+
 const INPUTS: &str = "gamekeeper.dev/inputs";
 
 /// What Docker says of a container, with other declared inputs in its labels.
@@ -24,7 +27,7 @@ fn labelled(change: fn(&mut Value)) -> Action {
 
 #[tokio::test]
 async fn a_container_whose_labels_another_build_wrote_is_adopted_and_not_made_anew() {
-    let builds: [(&str, fn(&mut Value)); 3] = [
+    let builds: [Build; 3] = [
         ("an older build, which did not know of limits yet", |inputs| {
             inputs.as_object_mut().unwrap().remove("resources");
         }),
