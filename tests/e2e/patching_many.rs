@@ -54,14 +54,21 @@ fn watch(games: &[String], network: &str, end: &AtomicBool) -> Watched {
     let (mut outages, mut looks) = (Outages::new(), 0);
     let mut is_down: BTreeMap<&String, bool> = games.iter().map(|game| (game, false)).collect();
     while !end.load(Ordering::Relaxed) {
+        let listing = Instant::now();
         let addresses = addresses(network);
+        let listed = Instant::now();
         for game in games {
             let name = format!("/gamekeeper-{game}");
-            let up = addresses.get(&name).is_some_and(|address| answers(*address));
-            let (now, outages) = (Instant::now(), outages.entry(game.clone()).or_default());
+            // What a look says was so at some time between its begin and its end.
+            let (before, up) = match addresses.get(&name) {
+                Some(address) => (Instant::now(), answers(*address)),
+                None => (listing, false),
+            };
+            let after = if addresses.contains_key(&name) { Instant::now() } else { listed };
+            let outages = outages.entry(game.clone()).or_default();
             match (up, is_down.insert(game, !up)) {
-                (false, Some(true)) => outages.last_mut().unwrap().1 = now,
-                (false, _) => outages.push((now, now)),
+                (false, Some(true)) => outages.last_mut().unwrap().1 = before,
+                (false, _) => outages.push((after, before)),
                 (true, _) => {}
             }
         }
@@ -97,8 +104,8 @@ fn answers(address: SocketAddr) -> bool {
     asked.is_ok() && stream.read_exact(&mut answer).is_ok() && answer.starts_with(b"HTTP/1.1 2")
 }
 
-/// The most that were down at the same time. Each was down from when it was first seen so until it
-/// was last seen so, so that there is none too many.
+/// The most that were down at the same time. Each was down from the end of the first look that said
+/// so until the begin of the last one, so that there is none too many.
 fn most_at_once(outages: &Outages) -> usize {
     let all: Vec<&(Instant, Instant)> = outages.values().flatten().collect();
     let down_at = |when: Instant| all.iter().filter(|(from, to)| *from <= when && when <= *to).count();
