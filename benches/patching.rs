@@ -19,7 +19,7 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, RemoveContainerOptions, StartContainerOptions,
     StopContainerOptions,
 };
-use support::{IMAGE, Keeper, address_of, api, docker, report, until_healthy};
+use support::{IMAGE, Keeper, address_of, api, docker, report};
 
 const OTHER: &str = "gamekeeper/reference-engine:1.4.1";
 const SAMPLES: usize = 11;
@@ -41,13 +41,13 @@ async fn main() -> ExitCode {
     let game = container.trim_start_matches("gamekeeper-").to_owned();
     let state = keeper.dir.path().join("games").join(&game);
     ballast(&state);
-    let user = keeper.dir.path().join("data/gamekeeper.db");
+    let database = keeper.dir.path().join("data/gamekeeper.db");
 
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     let mut straight = Straight::new(&keeper, &docker_api, &container, &state).await;
     for sample in 0..SAMPLES {
         let (version, image) = if sample % 2 == 0 { ("1.4.1", OTHER) } else { ("1.4.2", IMAGE) };
-        ours.push(patched(&user, &game, &container, version));
+        ours.push(patched(&docker_api, &database, &game, &container, version).await);
         bare.push(straight.patched(image).await);
     }
     straight.remove().await;
@@ -65,7 +65,7 @@ fn ballast(state: &Path) {
 
 /// Asks for the version as a lobby does, and measures from the last healthy answer of the old engine
 /// to the first of the new one.
-fn patched(database: &Path, game: &str, container: &str, version: &str) -> f64 {
+async fn patched(api: &Docker, database: &Path, game: &str, container: &str, version: &str) -> f64 {
     let address = address_of(container);
     let old = docker(&["inspect", "-f", "{{.Id}}", container]);
     let sql = format!("UPDATE games SET target_engine_version = '{version}' WHERE game_id = '{game}'");
@@ -76,20 +76,30 @@ fn patched(database: &Path, game: &str, container: &str, version: &str) -> f64 {
         last = Instant::now();
         std::thread::sleep(Duration::from_millis(1));
     }
+    healthy_again(api, container, Some(&old)).await.duration_since(last).as_secs_f64()
+}
+
+/// When the container of this name, another one than the old, answers healthily. Docker is asked by
+/// its API: a process for each question would slow down what is measured.
+async fn healthy_again(api: &Docker, name: &str, old: Option<&str>) -> Instant {
     let began = Instant::now();
     loop {
-        assert!(began.elapsed() < DEADLINE, "it is not patched");
-        let found = std::process::Command::new("docker")
-            .args(["inspect", "-f", "{{.Id}} {{.State.Running}}", container])
-            .output()
-            .expect("docker runs");
-        let found = String::from_utf8_lossy(&found.stdout).trim().to_owned();
-        if found.ends_with(" true") && !found.starts_with(&old) {
-            break;
+        assert!(began.elapsed() < DEADLINE, "{name} is not healthy");
+        if let Ok(found) = api.inspect_container(name, None::<InspectContainerOptions>).await
+            && found.id.as_deref() != old
+            && let Some(address) = address(found)
+            && is_healthy(&address)
+        {
+            return Instant::now();
         }
-        std::thread::sleep(Duration::from_millis(2));
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    until_healthy(container, &address_of(container), DEADLINE).duration_since(last).as_secs_f64()
+}
+
+fn address(found: ContainerInspectResponse) -> Option<String> {
+    let networks = found.network_settings?.networks?;
+    let ip = networks.into_values().find_map(|network| network.ip_address).filter(|ip| !ip.is_empty())?;
+    Some(format!("{ip}:8080"))
 }
 
 fn is_healthy(address: &str) -> bool {
@@ -135,7 +145,7 @@ impl<'a> Straight<'a> {
 
     async fn start(&self) -> Instant {
         self.api.start_container(&self.name, None::<StartContainerOptions>).await.expect("started");
-        until_healthy(&self.name, &address_of(&self.name), DEADLINE)
+        healthy_again(self.api, &self.name, None).await
     }
 
     async fn patched(&mut self, image: &str) -> f64 {
