@@ -108,8 +108,9 @@ async fn a_version_says_who_asks_for_it_who_runs_it_and_whether_it_is_halted() {
     for (failures, halted) in [(2, false), (3, true)] {
         world
             .sql(&format!(
-                "INSERT OR REPLACE INTO version_records (version, patch_failures, reason, message, observed_resume_generation)
-                 VALUES ('1.4.3', {failures}, 'Exited', 'It exited.', 0)"
+                "INSERT INTO version_records (version, patch_failures, reason, message, observed_resume_generation)
+                 VALUES ('1.4.3', {failures}, 'Exited', 'It exited.', 0)
+                 ON CONFLICT (version) DO UPDATE SET patch_failures = excluded.patch_failures"
             ))
             .await;
         let status = of("1.4.3").await;

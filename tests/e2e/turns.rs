@@ -117,22 +117,22 @@ async fn a_stop_waits_its_time_for_a_turn_and_with_now_not_at_all() {
     let mut world = World::new().with(&["--stop-turn-wait", "2s", "--stop-grace", "1s"]);
     world.start();
     world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
-    for (name, now) in [("patient", 0), ("at-once", 1)] {
+    for (name, now) in [("patient", false), ("at-once", true)] {
         let game = running_slowly(&world, name, 60_000).await;
         set(&world, &game, "force_turn_generation = 1").await;
         until_generating(&world, &game).await;
         let asked = std::time::Instant::now();
         set(&world, &game, &format!("desired_status = 'stopped', stop_now = {now}")).await;
-        if now == 0 {
+        if !now {
             world.until(&game, "waiting", |status| status.reason == "WaitingForTurn").await;
         }
         world.until(&game, "stopped", |status| status.phase == "stopped").await;
-        if now == 0 {
+        if !now {
             assert!(asked.elapsed().as_secs() >= 2, "it did not wait");
         }
         // The next start asks, and sends it again: it was not generated.
         world.misbehave(&game, &json!({}));
-        set(&world, &game, "desired_status = 'running', stop_now = 0").await;
+        set(&world, &game, "desired_status = 'running', stop_now = false").await;
         until_turn(&world, &game, 1).await;
         assert_eq!(
             (done(&world, &game), ledger(&world, &game).await),

@@ -19,9 +19,8 @@ async fn a_turn_each_second_is_sent_soon_after_its_slot() {
         until_turn(&world, &game, reached).await;
     }
     set(&world, &game, "paused = true").await;
-    let query = format!(
-        "SELECT CAST(round((julianday(dispatched_at) - julianday(slot)) * 86400000) AS INTEGER) FROM turns WHERE game_id = '{game}' ORDER BY 1"
-    );
+    let lag = world.database.milliseconds("slot", "dispatched_at");
+    let query = format!("SELECT {lag} FROM turns WHERE game_id = '{game}' ORDER BY 1");
     let lags: Vec<i64> = world.rows(&query).await.iter().map(|row| row.get(0)).collect();
     let at = |percent: usize| lags[(lags.len() - 1) * percent / 100];
     println!(
@@ -91,7 +90,7 @@ async fn a_slot_that_has_a_turn_is_passed_over_and_holds_up_nothing() {
     }
     // As if a clock had been ahead for a while, and the turns of some of the next seconds had come
     // then. The controller knows the latest of them; the database knows them all.
-    world.kill_keeper();
+    world.stop_keeper();
     let now = jiff::Timestamp::now();
     for (number, seconds) in [(1, 4), (2, 7)] {
         let slot = (now + jiff::SignedDuration::from_secs(seconds)).strftime("%Y-%m-%dT%H:%M:%S+00:00");

@@ -19,7 +19,9 @@ async fn orphan(world: &mut World, name: &str) -> String {
         ))
         .await;
     world.start();
-    world.eventually("it is reported", async || world.ok(&["status", "-o", "json"]).contains(&game)).await;
+    world
+        .eventually("it is reported", async || world.gk(&["status", "-o", "json"]).stdout.contains(&game))
+        .await;
     game
 }
 

@@ -141,6 +141,14 @@ impl World {
         let mut keeper = self.keeper.take().expect("a controller");
         keeper.kill().unwrap();
         keeper.wait().unwrap();
+        if self.database.is_postgres() {
+            // It is known to be dead; how long its lease is waited out is what tests/postgres shows.
+            let ends = async || self.sql("UPDATE leases SET expires_at = now()").await;
+            let run = || {
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(ends())
+            };
+            std::thread::scope(|scope| scope.spawn(run).join()).unwrap();
+        }
     }
 
     /// The controller is asked to end. Returns its exit code.

@@ -301,7 +301,7 @@ const MOMENTS: [Moment; 6] = [
 async fn a_controller_killed_while_the_state_is_copied_or_put_back_ends_on_the_old_version() {
     let meddler = Meddler::before_docker();
     let mut world = world_behind(&meddler).await;
-    for (number, (moment, has_come)) in MOMENTS.into_iter().enumerate() {
+    for (number, (moment, _)) in MOMENTS.into_iter().enumerate() {
         let patched = game(&world, &meddler, &format!("moment-{number}"), New::SaysAWrongTurn).await;
         // So much that copying takes a while.
         let ballast = world.state_root().join(&patched.game).join("ballast");
@@ -309,7 +309,7 @@ async fn a_controller_killed_while_the_state_is_copied_or_put_back_ends_on_the_o
         std::fs::write(&ballast, &content).unwrap();
         patched.begin(&world).await;
         let began = Instant::now();
-        while !has_come(&world, &patched.game) {
+        while !MOMENTS[number..].iter().any(|(_, has_come)| has_come(&world, &patched.game)) {
             // Without a pause: some moments are short.
             assert!(began.elapsed() < DEADLINE, "{moment}");
         }

@@ -99,6 +99,15 @@ impl Database {
         }
     }
 
+    /// The milliseconds between two times, as a whole number.
+    pub fn milliseconds(&self, from: &str, to: &str) -> String {
+        if self.is_postgres() {
+            format!("round(extract(epoch FROM {to} - {from}) * 1000)::bigint")
+        } else {
+            format!("CAST(round((julianday({to}) - julianday({from})) * 86400000) AS INTEGER)")
+        }
+    }
+
     /// A member of a JSON column, as text.
     pub fn member(&self, column: &str, member: &str) -> String {
         if self.is_postgres() {
