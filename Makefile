@@ -31,7 +31,7 @@ test: check docker engine-image unit ## everything: format, lints, layering, uni
 
 soak: docker engine-image ## ten minutes of two controllers and a PostgreSQL under random blows (GAMEKEEPER_SOAK_SECONDS)
 	tests/support/postgres.sh ensure
-	GAMEKEEPER_SOAK_SECONDS=$${GAMEKEEPER_SOAK_SECONDS:-600} cargo test --locked --test postgres chaos:: -- --nocapture
+	GAMEKEEPER_SOAK_SECONDS=$${GAMEKEEPER_SOAK_SECONDS:-600} cargo test --locked --workspace --test postgres chaos:: -- --nocapture
 
 check: ## format, lints, layering and the table of faults alone
 	cargo fmt --all --check
