@@ -6,7 +6,7 @@ use crate::game::container::{Container, ContainerState, ImageSelector, StateDire
 use crate::game::engine::Answer;
 use crate::game::record::{Contents, Life};
 use crate::game::{Backup, BackupId, GameId, ImageRef, NetworkId, RestoreId};
-use crate::reconcile::{EngineView, Failure, Image, Looked, Reached, RuntimeView, Seen};
+use crate::reconcile::{EngineView, Failure, Image, ImageUsers, Looked, Reached, RuntimeView, Seen};
 use crate::runtime::Listed;
 
 /// Facts of one game. What is stale is asked for again when a round begins.
@@ -21,6 +21,7 @@ pub(super) struct Facts {
     pub(super) image: Option<(ImageSelector, Option<crate::game::ImageId>)>,
     /// The image of the version that is to come.
     pub(super) next_image: Option<(ImageRef, Option<crate::game::ImageId>)>,
+    pub(super) image_users: Looked<ImageUsers>,
     pub(super) backed_up: Option<Backup>,
     pub(super) backup: Looked<(BackupId, Option<Backup>)>,
     pub(super) put_back: Option<RestoreId>,
@@ -45,6 +46,7 @@ impl Default for Facts {
             log_tail: None,
             image: None,
             next_image: None,
+            image_users: Looked::NotYet,
             backed_up: None,
             backup: Looked::NotYet,
             put_back: None,
@@ -132,6 +134,7 @@ impl Facts {
     pub(super) fn forget_looks(&mut self) {
         self.image = None;
         self.next_image = None;
+        self.image_users = Looked::NotYet;
         self.backup = Looked::NotYet;
         self.network = Looked::NotYet;
         self.state_directory = Looked::NotYet;
@@ -155,6 +158,7 @@ impl Facts {
                 log_tail: self.log_tail.clone(),
                 image: self.image_view(),
                 next_image: self.next_image_view(),
+                image_users: self.image_users.clone(),
                 backed_up: self.backed_up.clone(),
                 backup: self.backup.clone(),
                 put_back: self.put_back.clone(),

@@ -116,6 +116,7 @@ fn kind(step: &Step) -> &'static str {
     match step {
         Step::LookAtImage(_) => "look_at_image",
         Step::LookAtNextImage(_) => "look_at_next_image",
+        Step::LookAtImageUsers { .. } => "look_at_image_users",
         Step::LookAtBackup(_) => "look_at_backup",
         Step::LookAtNetwork => "look_at_network",
         Step::LookAtStateDirectory => "look_at_state_directory",

@@ -277,6 +277,7 @@ async fn take_in(
     match effect {
         Effect::Image(selector, found) => facts.image = Some((selector, found)),
         Effect::NextImage(image, found) => facts.next_image = Some((image, found)),
+        Effect::ImageUsers(users) => facts.image_users = crate::reconcile::Looked::At(users),
         Effect::Backup(id, found) => facts.backup = crate::reconcile::Looked::At((id, found)),
         Effect::Network(network) => facts.network = crate::reconcile::Looked::At(network),
         Effect::StateDirectory(there) => facts.state_directory = crate::reconcile::Looked::At(there),

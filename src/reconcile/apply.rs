@@ -17,7 +17,7 @@ use crate::game::{
 };
 use crate::runtime::{NewContainer, PullFailure, Runtime, RuntimeError};
 
-use super::observed::{Failure, FailureClass, Pace};
+use super::observed::{Failure, FailureClass, ImageUsers, Pace};
 use super::plan::DIRECTORY_IN_USE;
 use super::step::Step;
 
@@ -39,6 +39,8 @@ pub enum Effect {
     Image(ImageSelector, Option<ImageId>),
     /// The image of the version to come.
     NextImage(ImageRef, Option<ImageId>),
+    /// As which users two images run their processes.
+    ImageUsers(ImageUsers),
     /// The kept copy that was looked for.
     Backup(BackupId, Option<Backup>),
     /// The network.
@@ -85,6 +87,12 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
             let selector = ImageSelector::Reference(image.clone());
             Effect::NextImage(image.clone(), runtime.image(&selector).await?)
         }
+        Step::LookAtImageUsers { present, next } => Effect::ImageUsers(ImageUsers {
+            of_present: runtime.image_user(present).await?,
+            of_next: runtime.image_user(next).await?,
+            present: present.clone(),
+            next: next.clone(),
+        }),
         Step::LookAtBackup(id) => {
             let found = runtime.backups(game).await?.into_iter().find(|copy| copy.id == *id);
             Effect::Backup(id.clone(), found)

@@ -10,7 +10,7 @@ use crate::game::spec::Desired;
 use crate::game::{Backup, BackupId, BackupReason, ContainerId, ImageId, NetworkId, OperationId};
 
 use super::backoff::after;
-use super::observed::{EngineView, Image, Looked, Observation, RuntimeView, Seen, Work};
+use super::observed::{EngineView, Image, ImageUsers, Looked, Observation, RuntimeView, Seen, Work};
 use super::plan::{Plan, plan};
 use super::policy::Policy;
 use super::step::{Planned, Step, Wait};
@@ -113,6 +113,12 @@ impl Foreseen {
                 let selector = ImageSelector::Reference(reference.clone());
                 let found = Some(self.image(&selector));
                 self.seen.next_image = Image::At { selector, found, fetched: false };
+            }
+            Step::LookAtImageUsers { present, next } => {
+                let (present, next) = (present.clone(), next.clone());
+                // Thought to be the same.
+                let users = ImageUsers { present, next, of_present: None, of_next: None };
+                self.seen.image_users = Looked::At(users);
             }
             Step::LookAtBackup(id) => self.seen.backup = Looked::At((id.clone(), Some(kept(id)))),
             Step::BackUp(new) => self.seen.backed_up = Some(kept(&new.id)),

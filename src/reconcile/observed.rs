@@ -84,6 +84,8 @@ pub struct Seen {
     pub image: Image,
     /// The image of the version that is to come.
     pub next_image: Image,
+    /// As which users that one and the one to come run their processes.
+    pub image_users: Looked<ImageUsers>,
     /// The copy of the state that was taken last.
     pub backed_up: Option<Backup>,
     /// The kept copy that was looked for.
@@ -116,6 +118,32 @@ pub enum Image {
         /// It was fetched for this start.
         fetched: bool,
     },
+}
+
+/// As which users two images run their processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageUsers {
+    /// The image that the game runs.
+    pub present: ImageId,
+    /// The image of the version to come.
+    pub next: ImageId,
+    /// The user of the first, as the image names it; none if it is not on the host any more.
+    pub of_present: Option<String>,
+    /// The user of the other.
+    pub of_next: Option<String>,
+}
+
+impl ImageUsers {
+    /// The two users, if they are known to be different ones.
+    pub fn differ(&self) -> Option<(&str, &str)> {
+        // An image that names nobody runs as root.
+        let plain = |user: &str| match user {
+            "" | "root" | "0:0" | "root:root" => "0".to_owned(),
+            other => other.to_owned(),
+        };
+        let (present, next) = (self.of_present.as_deref()?, self.of_next.as_deref()?);
+        (plain(present) != plain(next)).then_some((present, next))
+    }
 }
 
 /// What the engine said when it was last asked.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::game::container::ImageSelector;
 use crate::game::record::{AppliedSpec, Life};
 use crate::game::spec::RunAs;
-use crate::game::{BackupId, ContainerId, ImageRef, NewBackup, RaceName, RestoreId};
+use crate::game::{BackupId, ContainerId, ImageId, ImageRef, NewBackup, RaceName, RestoreId};
 
 use super::observed::{Dead, Vacancy};
 
@@ -17,6 +17,13 @@ pub enum Step {
     LookAtImage(ImageSelector),
     /// See whether the image of the version to come is on the host.
     LookAtNextImage(ImageRef),
+    /// See as which users two images run their processes.
+    LookAtImageUsers {
+        /// The image that the game runs.
+        present: ImageId,
+        /// The image of the version to come.
+        next: ImageId,
+    },
     /// See whether this copy of the state is kept.
     LookAtBackup(BackupId),
     /// See whether the network is there.
@@ -104,6 +111,7 @@ impl Step {
         match self {
             Self::LookAtImage(_)
             | Self::LookAtNextImage(_)
+            | Self::LookAtImageUsers { .. }
             | Self::LookAtBackup(_)
             | Self::LookAtNetwork
             | Self::LookAtStateDirectory
@@ -133,6 +141,9 @@ impl fmt::Display for Step {
             Self::LookAtImage(ImageSelector::Reference(image)) => write!(f, "look at image {image}"),
             Self::LookAtImage(ImageSelector::Pinned(id)) => write!(f, "look at pinned image {id}"),
             Self::LookAtNextImage(image) => write!(f, "look at next image {image}"),
+            Self::LookAtImageUsers { present, next } => {
+                write!(f, "look at the users of {present} and {next}")
+            }
             Self::LookAtBackup(id) => write!(f, "look at backup {id}"),
             Self::LookAtNetwork => f.write_str("look at network"),
             Self::LookAtStateDirectory => f.write_str("look at state directory"),

@@ -253,6 +253,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// The image that this selects, if it is on the host.
     async fn image(&self, image: &ImageSelector) -> Result<Option<ImageId>, RuntimeError>;
 
+    /// The user that an image's processes run as, as the image names it (empty: root); none if it is
+    /// not on the host.
+    async fn image_user(&self, image: &ImageId) -> Result<Option<String>, RuntimeError>;
+
     /// Gets an image, by the pull policy, telling how far it is. Cancelled by dropping.
     async fn pull(
         &self,

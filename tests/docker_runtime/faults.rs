@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use gamekeeper::game::ImageRef;
+use gamekeeper::game::{ImageId, ImageRef};
 use gamekeeper::runtime::docker::PullPolicy;
 use gamekeeper::runtime::{ContainerState, ImageSelector, Owner, PullFailure, Runtime, RuntimeError};
 
@@ -163,6 +163,10 @@ async fn images_are_found_by_reference_and_by_id_and_otherwise_got_by_the_policy
     );
     assert_eq!(world.docker.pull(&reference, &|_| {}).await.expect("it is here"), id);
     let absent = ImageRef::new("registry.invalid/gamekeeper/absent:1");
+    let user = world.docker.image_user(&id).await.expect("an answer");
+    assert_eq!(user.as_deref(), Some("10001:10001"));
+    let nobodys = ImageId::new(format!("sha256:{}", "0".repeat(64)));
+    assert_eq!(world.docker.image_user(&nobodys).await.expect("an answer"), None);
     assert_eq!(world.docker.image(&ImageSelector::Reference(absent.clone())).await.expect("an answer"), None);
     let pulled = world.docker.pull(&absent, &|_| {}).await;
     assert!(matches!(pulled, Err(RuntimeError::Pull { kind: PullFailure::Forbidden, .. })), "{pulled:?}");

@@ -343,6 +343,10 @@ impl Runtime for Containers {
         Ok(Some(ImageId::new("sha256:1")))
     }
 
+    async fn image_user(&self, _: &ImageId) -> Result<Option<String>, RuntimeError> {
+        Ok(Some(String::new()))
+    }
+
     async fn pull(
         &self,
         _: &ImageRef,

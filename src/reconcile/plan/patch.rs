@@ -13,11 +13,12 @@ use crate::game::engine::EngineState;
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::patch::{Build, FailedPatch, Patch, PatchDelay, PatchStage, PutBack, PutBackCause};
 use crate::game::record::{AppliedSpec, Life};
+use crate::game::spec::RunAs;
 use crate::game::turn::{OpenTurn, TurnState};
 use crate::game::version::VersionWish;
-use crate::game::{BackupId, ImageId, ImageRef};
+use crate::game::{BackupId, EngineVersion, ImageId, ImageRef};
 use crate::reconcile::backoff::{after, paced_attempt};
-use crate::reconcile::observed::{FailureClass, Image, Pace, Seen, Work};
+use crate::reconcile::observed::{FailureClass, Image, Looked, Pace, Seen, Work};
 use crate::reconcile::policy::PullPolicy;
 use crate::reconcile::step::{Step, Wait};
 
@@ -75,8 +76,7 @@ impl Round<'_> {
     /// Why it can never be, as the spec is.
     fn refusal(&self, applied: &AppliedSpec, declared: &AppliedSpec) -> Option<Unmet> {
         let (from, to) = (&applied.engine_version, &declared.engine_version);
-        let allowed =
-            self.desired.spec.as_ref().is_ok_and(|spec| spec.allow_incompatible_version.as_ref() == Some(to));
+        let allowed = self.may_be_incompatible(to);
         if self.desired.version.as_ref().is_some_and(|entry| !entry.enabled) {
             let message = format!(
                 "Engine version {to} is disabled: enable it or ask for another one. The game goes on with {from}."
@@ -124,6 +124,9 @@ impl Round<'_> {
             return;
         }
         let Some(image) = self.next_image(seen, &to.image) else { return };
+        if !self.keeps_its_user(seen, &to, &image) {
+            return;
+        }
         self.plan.uses_disruption_place = true;
         if !self.observation.disruption_place {
             self.pending("it waits until fewer games are patched at a time");
@@ -135,6 +138,41 @@ impl Round<'_> {
             return self.pending("it waits for the turn that is being generated");
         }
         self.leave(container, to, image);
+    }
+
+    /// Whether the new image's processes run as the user that owns the state, where the image decides
+    /// that. False while that is looked at, too.
+    fn keeps_its_user(&mut self, seen: &Seen, to: &AppliedSpec, next: &ImageId) -> bool {
+        let Some(present) = self.record.image_id.clone().filter(|_| to.run_as == RunAs::Image) else {
+            return true;
+        };
+        let version = &to.engine_version;
+        if self.may_be_incompatible(version) {
+            return true;
+        }
+        let users = match &seen.image_users {
+            Looked::At(users) if users.present == present && users.next == *next => users,
+            Looked::At(_) | Looked::NotYet => {
+                let look = Step::LookAtImageUsers { present, next: next.clone() };
+                self.step(look, "the image decides who owns the state");
+                return false;
+            }
+        };
+        let Some((old, new)) = users.differ() else { return true };
+        let named = |user: &str| if user.is_empty() { "root".to_owned() } else { user.to_owned() };
+        let message = format!(
+            "The image of engine version {version} runs as another user ({}) than the present one ({}), and could not use its state. The game goes on with the present one. If it can, set allowIncompatibleVersion to \"{version}\".",
+            named(new),
+            named(old)
+        );
+        self.record.observed_requests.patch = self.desired.requests.patch;
+        self.unmet = Some(Unmet { reason: "PatchUserDiffers", message });
+        false
+    }
+
+    /// This version is allowed by name, whatever it is.
+    fn may_be_incompatible(&self, version: &EngineVersion) -> bool {
+        self.desired.spec.as_ref().is_ok_and(|spec| spec.allow_incompatible_version.as_ref() == Some(version))
     }
 
     fn leave(&mut self, container: &Container, to: AppliedSpec, image: ImageId) {

@@ -27,6 +27,16 @@ impl DockerRuntime {
         Ok(if_there(asked)?.and_then(|image| image.id).map(ImageId::new))
     }
 
+    pub(super) async fn user_of_image(&self, image: &ImageId) -> Result<Option<String>, RuntimeError> {
+        check(image.as_str())?;
+        let asked =
+            within("image inspect", self.settings.deadlines.look, self.docker.inspect_image(image.as_str()));
+        let user = |image: bollard::models::ImageInspect| {
+            image.config.and_then(|config| config.user).unwrap_or_default()
+        };
+        Ok(if_there(asked.await)?.map(user))
+    }
+
     pub(super) async fn get_image(
         &self,
         image: &ImageRef,

@@ -234,6 +234,10 @@ impl Runtime for DockerRuntime {
         self.image_id(image).await
     }
 
+    async fn image_user(&self, image: &ImageId) -> Result<Option<String>, RuntimeError> {
+        self.user_of_image(image).await
+    }
+
     async fn pull(
         &self,
         image: &ImageRef,

@@ -130,6 +130,30 @@ fn a_new_engine_that_dies_on_its_first_turn_is_rolled_back_and_the_old_one_gener
 }
 
 #[test]
+fn where_the_image_decides_the_user_the_new_one_must_name_the_same() {
+    use crate::game::spec::RunAs;
+    let asked = |user: &'static str| {
+        let mut world = World::running();
+        world.newer_user = user;
+        world.record.applied.as_mut().unwrap().run_as = RunAs::Image;
+        wants(&mut world, "1.4.3");
+        world.change(|desired| desired.version.as_mut().unwrap().run_as = RunAs::Image);
+        world.converge();
+        world
+    };
+    assert_eq!(runs(&asked("1000")), "1.4.3");
+    let mut world = asked("");
+    assert_eq!((runs(&world).as_str(), world.done.len()), ("1.4.2", 0));
+    assert_eq!(condition(&world, ConditionType::Ready), (ConditionStatus::False, "PatchUserDiffers".into()));
+    assert!(world.record.message.contains("(root) than the present one (1000)"), "{}", world.record.message);
+    world.change(|desired| {
+        desired.spec.as_mut().unwrap().allow_incompatible_version = Some("1.4.3".parse().unwrap());
+    });
+    world.converge();
+    assert_eq!(runs(&world), "1.4.3");
+}
+
+#[test]
 fn what_is_not_allowed_leaves_the_old_engine_alone() {
     let refused = |change: fn(&mut World), reason: &str| {
         let mut world = World::running();

@@ -23,7 +23,8 @@ use crate::game::{
 };
 use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{
-    EngineView, Failure, FailureClass, Image, Looked, Observation, Pace, Reached, RuntimeView, Seen, Work,
+    EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Observation, Pace, Reached, RuntimeView,
+    Seen, Work,
 };
 use crate::reconcile::plan::{Plan, plan};
 use crate::reconcile::step::Planned;
@@ -127,6 +128,9 @@ pub(crate) struct World {
     pub(crate) fails_for_good: bool,
     failure: Option<Failure>,
     next_image: Image,
+    image_users: Looked<ImageUsers>,
+    /// As whom the image of the newer version runs its process.
+    pub(crate) newer_user: &'static str,
     backed_up: Option<Backup>,
     looked_backup: Looked<(BackupId, Option<Backup>)>,
     put_back: Option<RestoreId>,
@@ -256,6 +260,8 @@ impl World {
             fails_for_good: false,
             failure: None,
             next_image: Image::NotYet,
+            image_users: Looked::NotYet,
+            newer_user: "1000",
             backed_up: None,
             looked_backup: Looked::NotYet,
             put_back: None,
@@ -295,6 +301,7 @@ impl World {
                 log_tail: Some("last words".into()),
                 image,
                 next_image: self.next_image.clone(),
+                image_users: self.image_users.clone(),
                 backed_up: self.backed_up.clone(),
                 backup: self.looked_backup.clone(),
                 put_back: self.put_back.clone(),
@@ -469,6 +476,17 @@ impl World {
                 };
                 self.next_image =
                     Image::At { selector: ImageSelector::Reference(image.clone()), found, fetched: false };
+            }
+            Step::LookAtImageUsers { present, next } => {
+                let user = |id: &ImageId| {
+                    if id.as_str().starts_with(NEWER) { self.newer_user } else { "1000" }.to_owned()
+                };
+                self.image_users = Looked::At(ImageUsers {
+                    of_present: Some(user(present)),
+                    of_next: Some(user(next)),
+                    present: present.clone(),
+                    next: next.clone(),
+                });
             }
             Step::LookAtBackup(id) => {
                 let found = self.backups.get(id).map(|kept| kept.copy.clone());
