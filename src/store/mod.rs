@@ -4,6 +4,7 @@
 //! observed state by the controller alone (through [`recorder`]). No Docker or engine call happens
 //! inside a transaction.
 
+mod again;
 mod connection;
 pub mod controller;
 mod convert;
