@@ -29,7 +29,7 @@ fn of(error: &(dyn Error + 'static)) -> Option<String> {
     match error.downcast_ref::<sqlx::Error>()? {
         sqlx::Error::Database(said) => of_server(said.code()?.as_ref(), said.message()),
         sqlx::Error::Tls(why) if why.to_string().contains("does not support TLS") => Some(
-            "the server has TLS switched off: switch it on there (ssl = on), or say sslmode=disable if nobody can listen in on the way to it".into(),
+            "the server offers no TLS here: switch it on there (ssl = on; a unix socket has none), or say sslmode=disable if nobody can listen in on the way to it".into(),
         ),
         _ => None,
     }
