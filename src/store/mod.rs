@@ -73,6 +73,17 @@ use connection::Connections;
 #[error("the database could not be asked")]
 pub struct StoreError(#[from] DbErr);
 
+impl StoreError {
+    /// What is to be told of a write of which nobody knows whether it was made: the connection was
+    /// lost while it was committed.
+    pub fn unanswered(&self) -> Option<String> {
+        match &self.0 {
+            DbErr::Custom(said) if connection::is_unanswered(&self.0) => Some(said.clone()),
+            _ => None,
+        }
+    }
+}
+
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Store {
