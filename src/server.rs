@@ -23,7 +23,7 @@ use crate::api::{self, Api, Readiness};
 use crate::config::Config;
 use crate::controller::{self, Metrics};
 use crate::game::InstanceId;
-use crate::game::controller::ControllerStatus;
+use crate::game::controller::{ControllerStatus, DOCKER_WAY_OUT};
 use crate::runtime::docker::DockerRuntime;
 use crate::store::Store;
 use lobby::Lobby;
@@ -146,7 +146,7 @@ fn problems(health: &ControllerStatus) -> Readiness {
         problems.push(format!("{what} ({}): {} {}", freeze.reason, freeze.message, freeze.way_out));
     }
     if let Some(why) = docker_down {
-        problems.push(format!("Docker does not answer: {why}"));
+        problems.push(format!("Docker does not answer: {why}; {DOCKER_WAY_OUT}"));
     }
     if let Some(why) = database_down {
         problems.push(format!("the database does not answer: {why}"));

@@ -211,7 +211,7 @@ CREATE TABLE game_changes (
     requested_by TEXT NOT NULL DEFAULT '',
     request_id   TEXT NOT NULL DEFAULT '',
     source       TEXT NOT NULL DEFAULT 'lobby',
-    -- {"paused": {"from": 0, "to": 1}}; a membership's change also has "member": {"user_id", "race_name", "status"}.
+    -- {"paused": {"from": false, "to": true}}; a membership's change also has "member": {"user_id", "race_name", "status"}.
     changes      TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(changes) AND json_type(changes) = 'object')
 ) STRICT;
 
@@ -772,7 +772,9 @@ CREATE VIEW game_documents AS
 SELECT
     g.game_id,
     json_object(
-        'desired_status', g.desired_status, 'stop_now', g.stop_now, 'paused', g.paused,
+        'desired_status', g.desired_status,
+        'stop_now', CASE g.stop_now WHEN 1 THEN json('true') WHEN 0 THEN json('false') ELSE g.stop_now END,
+        'paused', CASE g.paused WHEN 1 THEN json('true') WHEN 0 THEN json('false') ELSE g.paused END,
         'target_engine_version', g.target_engine_version, 'allow_incompatible_version', g.allow_incompatible_version,
         'turn_schedule', g.turn_schedule, 'time_zone', g.time_zone, 'missed_turns', g.missed_turns,
         'turn_not_before', strftime('%Y-%m-%dT%H:%M:%f+00:00', g.turn_not_before), 'force_mode', g.force_mode,
@@ -919,9 +921,14 @@ BEGIN
     INSERT INTO game_changes (game_id, change, generation, row_version, requested_by, request_id, source, changes)
     SELECT NEW.game_id, CASE WHEN s.spec = '{}' THEN 'created' ELSE 'changed' END,
            s.generation + (s.spec IS NOT d.spec), s.row_version + 1, NEW.requested_by, NEW.request_id, NEW.source,
+           -- json_extract alone would make numbers of truth values.
            (SELECT json_group_object(c.column_name, json(c.change))
               FROM (SELECT k.key AS column_name,
-                           json_object('from', json_extract(s.spec, k.fullkey), 'to', json_extract(d.spec, k.fullkey)) AS change
+                           json_object(
+                               'from', CASE json_type(s.spec, k.fullkey) WHEN 'true' THEN json('true') WHEN 'false' THEN json('false')
+                                            ELSE json_extract(s.spec, k.fullkey) END,
+                               'to', CASE json_type(d.spec, k.fullkey) WHEN 'true' THEN json('true') WHEN 'false' THEN json('false')
+                                            ELSE json_extract(d.spec, k.fullkey) END) AS change
                       FROM json_each(d.spec) AS k
                      WHERE json_extract(s.spec, k.fullkey) IS NOT json_extract(d.spec, k.fullkey)
                     UNION ALL

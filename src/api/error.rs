@@ -226,7 +226,10 @@ fn cause(problem: &SpecProblem) -> Cause {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        Self::Internal(error.into())
+        match error.unanswered() {
+            Some(why) => Self::Unavailable(why),
+            None => Self::Internal(error.into()),
+        }
     }
 }
 

@@ -58,7 +58,13 @@ pub(crate) struct MigrateArgs {
 /// Runs `backup-db`.
 pub(crate) async fn back_up(args: BackupArgs, place: &Whereabouts) -> Result<(), Failure> {
     let database = embedded(args.database_url, place)?;
-    let bytes = Store::back_up(&database, &args.file).await.map_err(|error| failed(&error))?;
+    let bytes = Store::back_up(&database, &args.file).await.map_err(|error| match error {
+        CopyError::Missing(_) => {
+            let advice = "name it by --database-url, or its directory by --data-dir; a PostgreSQL database is backed up by pg_dump";
+            Failure::new(Exit::NotFound, format!("{error}; {advice}"))
+        }
+        error => failed(&error),
+    })?;
     say(&format!("{}: {bytes} bytes", args.file.display()))
 }
 

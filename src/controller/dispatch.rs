@@ -14,7 +14,7 @@ use super::copies::Progress;
 use super::entry::Around;
 use super::round::{self, Output};
 use super::work::Finished;
-use super::{Controller, RETRY, SOONEST};
+use super::{Controller, MOST_ROUNDS, RETRY, SOONEST};
 
 impl Controller {
     pub(super) fn start_due_rounds(&mut self) {
@@ -22,7 +22,9 @@ impl Controller {
             return;
         }
         let now = Instant::now();
-        while let Some(game) = self.queue.pop(now) {
+        while self.has_place_for_a_round()
+            && let Some(game) = self.queue.pop(now)
+        {
             let around = Around {
                 start_slot: self.slots.holds(game),
                 disruption_place: self.disruptions.holds(game),
@@ -35,6 +37,7 @@ impl Controller {
             };
             let Some(entry) = self.games.get_mut(&game) else { continue };
             let Some(input) = entry.begin_round(around) else { continue };
+            self.in_rounds += 1;
             let span = tracing::info_span!("round", game_id = %game, name = %input.desired.name);
             let context = self.context.clone();
             let work = async move {
@@ -43,6 +46,11 @@ impl Controller {
             };
             self.workshop.spawn(work.instrument(span));
         }
+    }
+
+    /// Whether one more game may go into a round. The others wait in the queue, where they cost nothing.
+    pub(super) fn has_place_for_a_round(&self) -> bool {
+        self.in_rounds < MOST_ROUNDS
     }
 
     pub(super) fn begin(&mut self, game: GameId, step: Step, background: Background) {
@@ -92,6 +100,7 @@ impl Controller {
 
     pub(super) fn round_ended(&mut self, game: GameId, output: Output) {
         let now = Instant::now();
+        self.in_rounds = self.in_rounds.saturating_sub(1);
         let Some(entry) = self.games.get_mut(&game) else { return };
         let before = entry.record.as_ref().map(|record| record.phase).filter(|_| entry.counted);
         let ended = entry.end_round(output);

@@ -134,6 +134,11 @@ pub struct Parts {
 /// So many questions are answered at a time; they take no place from the games' rounds.
 const QUESTIONS: usize = 4;
 
+/// So many games are in a round at a time, whatever it is that they wait for: enough to fill the
+/// recorder's transactions while one is being written. A round of each of ten thousand games at once
+/// would take a gigabyte.
+const MOST_ROUNDS: usize = 512;
+
 /// No timer is shorter: what is due at once is said so, and a plan that is always due must not spin.
 const SOONEST: Duration = Duration::from_millis(5);
 
@@ -153,6 +158,8 @@ struct Controller {
     games: HashMap<GameId, Entry>,
     versions: HashMap<String, i64>,
     queue: Queue,
+    /// How many games are in a round.
+    in_rounds: usize,
     slots: Slots,
     /// Games that may be disrupted at the same time.
     disruptions: Slots,
@@ -257,6 +264,7 @@ pub async fn run(
         games: HashMap::new(),
         versions: HashMap::new(),
         queue: Queue::default(),
+        in_rounds: 0,
         slots: Slots::new(limits.starts),
         disruptions: Slots::new(limits.disruptions),
         copies: HashMap::new(),
@@ -277,7 +285,9 @@ pub async fn run(
         controller.games.insert(game, Entry::known(record));
     }
     loop {
-        let due = controller.may_begin().then(|| controller.queue.next_due()).flatten();
+        // With every place taken, the end of a round is what is waited for.
+        let may_begin = controller.may_begin() && controller.has_place_for_a_round();
+        let due = may_begin.then(|| controller.queue.next_due()).flatten();
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,

@@ -10,6 +10,9 @@ pub const KIND: &str = "Controller";
 /// The name of the only one that there is.
 pub const NAME: &str = "gamekeeper";
 
+/// What to do about a Docker that does not answer.
+pub const DOCKER_WAY_OUT: &str = "start it, or say where it is with --docker-host or DOCKER_HOST";
+
 /// What operators want of the whole controller: the one row of `controller_spec`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ControllerSpec {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::controller::{self, Leading, Moment, Standing};
 use crate::game::Epoch;
-use crate::game::controller::ControllerStatus;
+use crate::game::controller::{ControllerStatus, DOCKER_WAY_OUT, FreezeReason};
 use crate::runtime::Runtime;
 use crate::store::{LEASE, Store, StoreError, Taken};
 
@@ -42,13 +42,16 @@ pub(super) async fn come_to_lead(
         return Ok(Some(Tenure { epoch, leading: Leading::for_ever() }));
     }
     let mut given_up = store.lead_given_up();
+    let mut said = Obstacles::default();
     loop {
-        let wait = match candidate(store, runtime, holder, status).await {
+        let wait = match candidate(store, runtime, holder, status, &mut said).await {
             Ok(Ok(tenure)) => return Ok(Some(tenure)),
             Ok(Err(wait)) => wait,
             Err(error) => {
                 let why = crate::reconcile::apply::chain(&error);
-                tracing::warn!(error = why, "the lead cannot be asked for");
+                if status.borrow().database_down.is_none() {
+                    tracing::warn!(error = why, "the lead cannot be asked for until the database answers");
+                }
                 status.send_modify(|status| status.database_down = Some(why));
                 RETRY
             }
@@ -67,8 +70,10 @@ async fn candidate(
     runtime: &dyn Runtime,
     holder: &str,
     status: &watch::Sender<ControllerStatus>,
+    said: &mut Obstacles,
 ) -> Result<Result<Tenure, Duration>, StoreError> {
     let standing = controller::standing(store, runtime).await?;
+    said.say(&standing);
     if !standing.is_eligible() {
         stand_by(status, &standing);
         return Ok(Err(RETRY));
@@ -82,6 +87,39 @@ async fn candidate(
             // At its end, not a look later; it is usually renewed before.
             Ok(Err(ends_in.clamp(Duration::from_millis(50), RETRY)))
         }
+    }
+}
+
+/// What keeps this process from leading, as far as its log says so: each change of it once.
+#[derive(Debug, Default)]
+struct Obstacles {
+    freezes: Vec<FreezeReason>,
+    docker_down: bool,
+}
+
+impl Obstacles {
+    fn say(&mut self, standing: &Standing) {
+        let freezes: Vec<_> = standing.freezes.iter().map(|freeze| freeze.reason).collect();
+        for freeze in standing.freezes.iter().filter(|freeze| !self.freezes.contains(&freeze.reason)) {
+            tracing::warn!(
+                reason = %freeze.reason,
+                found = freeze.message,
+                way_out = freeze.way_out,
+                "this controller cannot take the lead"
+            );
+        }
+        if let Some(error) = standing.docker_down.as_ref().filter(|_| !self.docker_down) {
+            tracing::warn!(
+                reason = "DockerDown",
+                found = error,
+                way_out = DOCKER_WAY_OUT,
+                "this controller cannot take the lead"
+            );
+        }
+        if standing.is_eligible() && (self.docker_down || !self.freezes.is_empty()) {
+            tracing::info!("nothing keeps this controller from taking the lead any more");
+        }
+        *self = Self { freezes, docker_down: standing.docker_down.is_some() };
     }
 }
 

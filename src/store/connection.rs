@@ -8,8 +8,18 @@ use async_trait::async_trait;
 use sea_orm::sea_query::Value;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
+
+use super::again::is_lost;
+
+/// What is said of a commit without an answer.
+const UNANSWERED: &str = "the connection was lost while the change was committed, so it may have been made; look before you repeat it";
+
+/// Whether it is not known what became of a transaction.
+pub(super) fn is_unanswered(error: &DbErr) -> bool {
+    matches!(error, DbErr::Custom(said) if said.starts_with(UNANSWERED))
+}
 
 /// The pool of connections.
 #[derive(Debug, Clone)]
@@ -49,24 +59,21 @@ impl Connections {
 }
 
 impl Transaction {
+    /// Ends it; what it wrote is there then.
+    ///
+    /// # Errors
+    /// It was given up, and nothing was written; or the connection was lost on the way, and whether
+    /// anything was written is not known. The second is never taken for a reason to write again.
     pub(super) async fn commit(self) -> Result<(), DbErr> {
-        self.0.commit().await
+        match self.0.commit().await {
+            Err(error) if is_lost(&error) => Err(DbErr::Custom(format!("{UNANSWERED}: {error}"))),
+            done => done,
+        }
     }
 
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
         self.0.rollback().await
     }
-}
-
-/// Whether the database gave a transaction up for another one's sake, and it may succeed if it is
-/// made again from the start: a serialization failure, or a deadlock.
-pub(super) fn gave_way(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
-    else {
-        return false;
-    };
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| ["40001", "40P01"].contains(&code.as_ref()))
 }
 
 /// Binds UUIDs as the statement's database has them.

@@ -8,6 +8,7 @@ use sea_orm::{
 use crate::game::InstanceId;
 use crate::game::controller::{Binding, ControllerSpec, Ground, Instance};
 
+use super::again::again;
 use super::convert::{from_db, to_db};
 use super::desired::{Author, Conflict, WriteError};
 use super::entity::{controller_spec, instance, outbox_positions};
@@ -49,22 +50,25 @@ impl Store {
         changes: &[ControllerChange],
         author: &Author,
     ) -> Result<ControllerSpec, WriteError> {
-        let transaction = self.db.begin_writing().await?;
-        let old = controller_spec::Entity::find().lock_exclusive().one(&transaction).await?;
-        let old = old.ok_or_else(missing("controller_spec"))?;
-        if row_version.is_some_and(|version| version != old.row_version) {
-            return Err(Conflict::Modified.into());
-        }
-        let mut row = old.clone().into_active_model();
-        for change in changes {
-            apply(&mut row, &old, change);
-        }
-        row.requested_by = Set(author.requested_by.clone());
-        row.request_id = Set(author.request_id.clone());
-        row.update(&transaction).await?;
-        transaction.commit().await?;
+        again(|| async {
+            let transaction = self.db.begin_writing().await?;
+            let old = controller_spec::Entity::find().lock_exclusive().one(&transaction).await?;
+            let old = old.ok_or_else(missing("controller_spec"))?;
+            if row_version.is_some_and(|version| version != old.row_version) {
+                return Err(WriteError::from(Conflict::Modified));
+            }
+            let mut row = old.clone().into_active_model();
+            for change in changes {
+                apply(&mut row, &old, change);
+            }
+            row.requested_by = Set(author.requested_by.clone());
+            row.request_id = Set(author.request_id.clone());
+            row.update(&transaction).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await?;
         self.desired_written.notify_one();
-        Ok(self.controller_spec().await?)
+        Ok(again(|| self.controller_spec()).await?)
     }
 
     /// Whose database this is, and what its games stand on.
@@ -82,24 +86,27 @@ impl Store {
     /// Writes down what the games stand on from now on.
     pub async fn bind(&self, binding: &Binding) -> Result<(), StoreError> {
         use instance::Column;
-        let transaction = self.begin_observing().await?;
-        let mut change = instance::Entity::update_many();
-        if let Some(id) = &binding.docker_engine_id {
-            change = change.col_expr(Column::DockerEngineId, Expr::value(id.clone()));
-        }
-        if binding.state_root {
-            change = change.col_expr(Column::StateRootBoundAt, Expr::value(to_db(jiff::Timestamp::now())));
-        }
-        if let Some(high_water) = binding.high_water {
-            change = change.col_expr(Column::HighWater, Expr::value(high_water));
-            skip_told(&transaction, high_water).await?;
-        }
-        if let Some(generation) = binding.rebind_generation {
-            change = change.col_expr(Column::ObservedRebindGeneration, Expr::value(generation));
-        }
-        change.exec(&transaction).await?;
-        transaction.commit().await?;
-        Ok(())
+        again(|| async {
+            let transaction = self.begin_observing().await?;
+            let mut change = instance::Entity::update_many();
+            if let Some(id) = &binding.docker_engine_id {
+                change = change.col_expr(Column::DockerEngineId, Expr::value(id.clone()));
+            }
+            if binding.state_root {
+                change =
+                    change.col_expr(Column::StateRootBoundAt, Expr::value(to_db(jiff::Timestamp::now())));
+            }
+            if let Some(high_water) = binding.high_water {
+                change = change.col_expr(Column::HighWater, Expr::value(high_water));
+                skip_told(&transaction, high_water).await?;
+            }
+            if let Some(generation) = binding.rebind_generation {
+                change = change.col_expr(Column::ObservedRebindGeneration, Expr::value(generation));
+            }
+            change.exec(&transaction).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
     }
 }
 

@@ -3,9 +3,8 @@
 //! A write that changes nothing writes nothing, so `generation` and `row_version` stay.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
-use super::connection::gave_way;
+use super::again::again;
 use super::db_uuid::DbUuid;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -25,28 +24,6 @@ use super::readable::{self, GameRow};
 use super::registry::Registry;
 use super::written_time::WrittenTime;
 use super::{Store, StoreError, records};
-
-/// Between the attempts of a write whose transaction the database gave up for another one's sake.
-/// Nothing of it was written then, so making it again is safe.
-const AGAIN: [Duration; 3] =
-    [Duration::from_millis(10), Duration::from_millis(50), Duration::from_millis(250)];
-
-/// Makes a write, and makes it again while it gives way. (A macro: a closure's future could not be
-/// sent between threads.)
-macro_rules! retried {
-    ($write:expr) => {{
-        let mut waits = AGAIN.into_iter();
-        loop {
-            let done: Result<_, WriteError> = $write.await;
-            match (&done, waits.next()) {
-                (Err(WriteError::Store(StoreError(error))), Some(wait)) if gave_way(error) => {
-                    tokio::time::sleep(wait).await;
-                }
-                _ => break done,
-            }
-        }
-    }};
-}
 
 /// What keeps a deleted game's row until its engine is gone.
 pub const FINALIZER: &str = "gamekeeper.dev/engine";
@@ -235,11 +212,12 @@ impl Store {
         valid: &ValidGame,
         author: &Author,
     ) -> Result<StoredGame, WriteError> {
-        retried!(async {
+        again(|| async {
             let transaction = self.db.begin_writing().await?;
             insert(&transaction, manifest, valid, author).await?;
-            Ok(transaction.commit().await?)
-        })?;
+            Ok::<_, WriteError>(transaction.commit().await?)
+        })
+        .await?;
         self.desired_written.notify_one();
         self.read_back(&valid.namespace, &valid.name).await
     }
@@ -253,12 +231,13 @@ impl Store {
         preconditions: &Preconditions,
         author: &Author,
     ) -> Result<Written<StoredGame>, WriteError> {
-        let changed = retried!(async {
+        let changed = again(|| async {
             let transaction = self.db.begin_writing().await?;
             let changed = update(&transaction, manifest, valid, preconditions, author).await?;
             transaction.commit().await?;
-            Ok(changed)
-        })?;
+            Ok::<_, WriteError>(changed)
+        })
+        .await?;
         if !changed {
             return Ok(Written::Unchanged(self.read_back(&valid.namespace, &valid.name).await?));
         }
@@ -274,7 +253,7 @@ impl Store {
         preconditions: &Preconditions,
         author: &Author,
     ) -> Result<StoredGame, WriteError> {
-        retried!(async {
+        again(|| async {
             let transaction = self.db.begin_writing().await?;
             let row = to_write(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?.game;
             check(&row, preconditions)?;
@@ -284,15 +263,17 @@ impl Store {
                 sign(&mut change, author);
                 change.update(&transaction).await?;
             }
-            Ok(transaction.commit().await?)
-        })?;
+            Ok::<_, WriteError>(transaction.commit().await?)
+        })
+        .await?;
         self.desired_written.notify_one();
-        self.game(namespace, name).await?.ok_or(WriteError::NotFound)
+        again(|| self.game(namespace, name)).await?.ok_or(WriteError::NotFound)
     }
 
     async fn read_back(&self, namespace: &Namespace, name: &Name) -> Result<StoredGame, WriteError> {
         // The triggers have had their say; what was written is not what is there.
-        self.game(namespace.as_str(), name.as_str()).await?.ok_or(WriteError::NotFound)
+        let read = again(|| self.game(namespace.as_str(), name.as_str())).await?;
+        read.ok_or(WriteError::NotFound)
     }
 }
 

@@ -11,6 +11,7 @@ use sea_orm::{
 use crate::game::controller;
 use crate::game::manifest::DEFAULT_NAMESPACE;
 
+use super::again::again;
 use super::convert::to_db;
 use super::entity::events::{ActiveModel, Column, Entity};
 use super::recorder::{RecordedEvent, SHORT_MESSAGE};
@@ -47,10 +48,12 @@ impl Store {
         let about =
             About { namespace: DEFAULT_NAMESPACE, kind: controller::KIND, name: controller::NAME, uid: "" };
         let event = RecordedEvent { warning, reason: reason.to_owned(), message: message.to_owned() };
-        let transaction = self.begin_observing().await?;
-        count(&transaction, &about, &event).await?;
-        transaction.commit().await?;
-        Ok(())
+        again(|| async {
+            let transaction = self.begin_observing().await?;
+            count(&transaction, &about, &event).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
     }
 
     /// Forgets the events that happened last before this time; says how many those were.
@@ -66,11 +69,8 @@ impl Store {
                 .filter(Column::LastAt.lt(to_db(older_than)))
                 .order_by_asc(Column::LastAt)
                 .limit(AT_ONCE);
-            let gone = Entity::delete_many()
-                .filter(Column::EventId.in_subquery(some.into_query()))
-                .exec(&self.db)
-                .await?
-                .rows_affected;
+            let delete = Entity::delete_many().filter(Column::EventId.in_subquery(some.into_query()));
+            let gone = self.observe(delete.build(self.db.get_database_backend())).await?;
             forgotten += gone;
             if gone < AT_ONCE {
                 return Ok(forgotten);

@@ -7,6 +7,7 @@ use crate::game::GameId;
 use crate::game::manifest::{GameManifest, ValidGame};
 use crate::game::spec::{Desired, VersionEntry};
 
+use super::again::again;
 use super::convert::desired;
 use super::db_uuid::DbUuid;
 use super::desired::{Author, Preconditions, WriteError, by_name, insert, update};
@@ -30,17 +31,21 @@ impl Store {
         author: &Author,
     ) -> Result<Desired, WriteError> {
         let (namespace, name) = (valid.namespace.as_str(), valid.name.as_str());
-        let transaction = self.db.begin_writing().await?;
-        match by_name(&transaction, namespace, name).await? {
-            Some(_) => update(&transaction, manifest, valid, preconditions, author).await.map(drop)?,
-            None => insert(&transaction, manifest, valid, author).await?,
-        }
-        let row = by_name(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?;
-        let registry = Registry::read(&transaction).await?;
-        let registry = versions.iter().fold(registry, Registry::with);
-        let meant = registry.resolve(&row.game.target_engine_version);
-        transaction.rollback().await?;
-        desired(&row, meant, valid.spec.status).ok_or(WriteError::NotFound)
+        let (row, meant) = again(|| async {
+            let transaction = self.db.begin_writing().await?;
+            match by_name(&transaction, namespace, name).await? {
+                Some(_) => update(&transaction, manifest, valid, preconditions, author).await.map(drop)?,
+                None => insert(&transaction, manifest, valid, author).await?,
+            }
+            let row = by_name(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?;
+            let registry = Registry::read(&transaction).await?;
+            let registry = versions.iter().fold(registry, Registry::with);
+            let meant = registry.resolve(&row.game.target_engine_version).cloned();
+            transaction.rollback().await?;
+            Ok::<_, WriteError>((row, meant))
+        })
+        .await?;
+        desired(&row, meant.as_ref(), valid.spec.status).ok_or(WriteError::NotFound)
     }
 
     /// The game that has this name; or had it last, as long as it is not gone for good.

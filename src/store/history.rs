@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query, SimpleExpr};
-use sea_orm::{ConnectionTrait, DbErr, ExecResult, StatementBuilder};
+use sea_orm::{ConnectionTrait, Statement};
 
 use super::convert::to_db;
 use super::{Store, StoreError};
@@ -91,7 +91,7 @@ impl Store {
             };
             let mut delete = Query::delete();
             delete.from_table(name.clone()).cond_where(old(until));
-            forgotten += self.run(&delete).await?.rows_affected();
+            forgotten += self.observe(self.db.get_database_backend().build(&delete)).await?;
             if last.is_none() {
                 return Ok(forgotten);
             }
@@ -109,16 +109,13 @@ impl Store {
                            FROM runtime_health_snapshots
                      ) AS placed WHERE place > {most} LIMIT {AT_ONCE})"
             );
-            let some = self.db.execute_unprepared(&statement).await?.rows_affected();
+            let statement = Statement::from_string(self.db.get_database_backend(), statement);
+            let some = self.observe(statement).await?;
             forgotten += some;
             if some < AT_ONCE {
                 return Ok(forgotten);
             }
         }
-    }
-
-    async fn run(&self, statement: &impl StatementBuilder) -> Result<ExecResult, DbErr> {
-        self.db.execute(statement).await
     }
 }
 

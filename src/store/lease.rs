@@ -7,13 +7,14 @@
 
 use std::time::Duration;
 
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Statement,
 };
 
 use crate::game::Epoch;
 
+use super::again::again;
 use super::connection::Transaction;
 use super::convert::{from_db, to_db};
 use super::entity::leases::{ActiveModel, Column, Entity};
@@ -34,6 +35,8 @@ pub struct Lead {
     pub epoch: Epoch,
     /// When it began.
     pub since: jiff::Timestamp,
+    /// It has not ended, by the database's clock. (Where a lock decides, nobody can ask without it.)
+    pub holds: bool,
 }
 
 /// What came of trying to lead.
@@ -69,11 +72,23 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn lead(&self) -> Result<Option<Lead>, StoreError> {
-        let row = Entity::find_by_id(NAME).one(&self.db).await?;
-        Ok(row.map(|row| Lead {
-            holder: row.holder,
-            epoch: Epoch(row.epoch),
-            since: from_db(row.acquired_at),
+        let holds = if self.lead_is_leased() {
+            Expr::col(Column::ExpiresAt).gt(Expr::cust("clock_timestamp()"))
+        } else {
+            Expr::value(true)
+        };
+        let row = Entity::find_by_id(NAME)
+            .select_only()
+            .columns([Column::Holder, Column::Epoch, Column::AcquiredAt])
+            .expr_as(holds, "holds")
+            .into_tuple()
+            .one(&self.db)
+            .await?;
+        Ok(row.map(|(holder, epoch, acquired_at, holds)| Lead {
+            holder,
+            epoch: Epoch(epoch),
+            since: from_db(acquired_at),
+            holds,
         }))
     }
 
@@ -82,29 +97,33 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn take_lead(&self, holder: &str) -> Result<Epoch, StoreError> {
-        let transaction = self.db.begin_writing().await?;
-        let old = Entity::find_by_id(NAME).lock_exclusive().one(&transaction).await?;
-        let now = to_db(jiff::Timestamp::now());
-        let epoch = old.map_or(1, |lease| lease.epoch + 1);
-        let lease = ActiveModel {
-            name: Set(NAME.to_owned()),
-            holder: Set(holder.to_owned()),
-            epoch: Set(epoch),
-            acquired_at: Set(now),
-            renewed_at: Set(now),
-            expires_at: Set(now),
-        };
-        let in_place = OnConflict::column(Column::Name)
-            .update_columns([
-                Column::Holder,
-                Column::Epoch,
-                Column::AcquiredAt,
-                Column::RenewedAt,
-                Column::ExpiresAt,
-            ])
-            .to_owned();
-        Entity::insert(lease).on_conflict(in_place).exec_without_returning(&transaction).await?;
-        transaction.commit().await?;
+        let epoch = again(|| async {
+            let transaction = self.db.begin_writing().await?;
+            let old = Entity::find_by_id(NAME).lock_exclusive().one(&transaction).await?;
+            let now = to_db(jiff::Timestamp::now());
+            let epoch = old.map_or(1, |lease| lease.epoch + 1);
+            let lease = ActiveModel {
+                name: Set(NAME.to_owned()),
+                holder: Set(holder.to_owned()),
+                epoch: Set(epoch),
+                acquired_at: Set(now),
+                renewed_at: Set(now),
+                expires_at: Set(now),
+            };
+            let in_place = OnConflict::column(Column::Name)
+                .update_columns([
+                    Column::Holder,
+                    Column::Epoch,
+                    Column::AcquiredAt,
+                    Column::RenewedAt,
+                    Column::ExpiresAt,
+                ])
+                .to_owned();
+            Entity::insert(lease).on_conflict(in_place).exec_without_returning(&transaction).await?;
+            transaction.commit().await?;
+            Ok::<_, StoreError>(epoch)
+        })
+        .await?;
         Ok(Epoch(epoch))
     }
 
@@ -179,6 +198,18 @@ impl Store {
             return Err(DbErr::Custom("another controller has taken over this database".into()));
         }
         Ok(transaction)
+    }
+
+    /// One statement that writes observed state, in a transaction of its own. Gives how many rows it
+    /// was about.
+    pub(super) async fn observe(&self, statement: Statement) -> Result<u64, DbErr> {
+        again(|| async {
+            let transaction = self.begin_observing().await?;
+            let rows = transaction.execute_raw(statement.clone()).await?.rows_affected();
+            transaction.commit().await?;
+            Ok(rows)
+        })
+        .await
     }
 }
 

@@ -4,6 +4,7 @@
 //! observed state by the controller alone (through [`recorder`]). No Docker or engine call happens
 //! inside a transaction.
 
+mod again;
 mod connection;
 pub mod controller;
 mod convert;
@@ -71,6 +72,17 @@ use connection::Connections;
 #[derive(Debug, thiserror::Error)]
 #[error("the database could not be asked")]
 pub struct StoreError(#[from] DbErr);
+
+impl StoreError {
+    /// What is to be told of a write of which nobody knows whether it was made: the connection was
+    /// lost while it was committed.
+    pub fn unanswered(&self) -> Option<String> {
+        match &self.0 {
+            DbErr::Custom(said) if connection::is_unanswered(&self.0) => Some(said.clone()),
+            _ => None,
+        }
+    }
+}
 
 /// The database.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 mod migrate;
 mod postgres;
+mod refusal;
 mod sqlite;
 
 use sea_orm::EntityTrait;
@@ -19,7 +20,7 @@ pub enum OpenError {
         /// Where, without secrets.
         place: Place,
         /// What to look at.
-        advice: &'static str,
+        advice: String,
         /// Why not.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -61,13 +62,14 @@ impl OpenError {
         place: &Place,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
+        let source = source.into();
         let advice = match place.at {
-            At::Sqlite(_) => "check that its directory exists and that this user may read and write it",
-            At::Postgres { .. } => {
-                "check that the server runs, and the URL's host, user, password and database"
+            At::Sqlite(_) => {
+                "check that its directory exists and that this user may read and write it".to_owned()
             }
+            At::Postgres { .. } => refusal::advice(&*source),
         };
-        Self::Connect { place: place.clone(), advice, source: source.into() }
+        Self::Connect { place: place.clone(), advice, source }
     }
 }
 

@@ -5,6 +5,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
 use crate::game::{DesiredStatus, EngineVersion, GameId, Name, Namespace};
 
 use super::Store;
+use super::again::again;
 use super::convert::to_db;
 use super::db_uuid::DbUuid;
 use super::desired::{Author, StoredGame, WriteError};
@@ -31,11 +32,15 @@ impl Store {
             request_id: Set(author.request_id.clone()),
             ..Default::default()
         };
-        let transaction = self.db.begin_writing().await?;
-        row.insert(&transaction).await?;
-        transaction.commit().await?;
+        again(|| async {
+            let transaction = self.db.begin_writing().await?;
+            row.clone().insert(&transaction).await?;
+            Ok::<_, WriteError>(transaction.commit().await?)
+        })
+        .await?;
         self.desired_written.notify_one();
-        self.game(namespace.as_str(), name.as_str()).await?.ok_or(WriteError::NotFound)
+        let read = again(|| self.game(namespace.as_str(), name.as_str())).await?;
+        read.ok_or(WriteError::NotFound)
     }
 
     /// Declares that the game a container belongs to is deleted: the container goes at once, the
@@ -61,10 +66,13 @@ impl Store {
             request_id: Set(author.request_id.clone()),
             ..Default::default()
         };
-        let transaction = self.db.begin_writing().await?;
-        row.insert(&transaction).await?;
-        games::Entity::delete_by_id(id).exec(&transaction).await?;
-        transaction.commit().await?;
+        again(|| async {
+            let transaction = self.db.begin_writing().await?;
+            row.clone().insert(&transaction).await?;
+            games::Entity::delete_by_id(id).exec(&transaction).await?;
+            Ok::<_, WriteError>(transaction.commit().await?)
+        })
+        .await?;
         self.desired_written.notify_one();
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use sea_orm::sqlx::ConnectOptions;
-use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
 use serde::Deserialize;
 
 /// The schema of a PostgreSQL database that is used unless another one is named.
@@ -97,7 +97,8 @@ impl Place {
                 "{error}; write postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full, or postgres:///DATABASE?host=/var/run/postgresql"
             ))
         })?;
-        let options = options.application_name("gamekeeper").disable_statement_logging();
+        let mode = effective(options.get_ssl_mode(), url);
+        let options = options.ssl_mode(mode).application_name("gamekeeper").disable_statement_logging();
         Ok(Self { at: At::Postgres { options: Box::new(options), schema: schema.to_owned() }, migrations })
     }
 
@@ -124,6 +125,20 @@ pub(super) fn bounded(options: &PgConnectOptions, schema: &str) -> PgConnectOpti
 /// A connection that sees this schema and no other.
 pub(super) fn within(options: &PgConnectOptions, schema: &str) -> PgConnectOptions {
     options.clone().options([("search_path", format!("{schema},pg_temp").as_str()), ("TimeZone", "UTC")])
+}
+
+/// What libpq makes of a mode, where the driver makes less of it.
+fn effective(mode: PgSslMode, url: &str) -> PgSslMode {
+    let parameters = url.split_once('?').map_or("", |(_, query)| query).split('&');
+    let names_root = parameters.into_iter().any(|parameter| parameter.starts_with("sslrootcert="))
+        || std::env::var_os("PGSSLROOTCERT").is_some();
+    match mode {
+        // Without encryption first, and with it if the server wants it; the driver would never try that.
+        PgSslMode::Allow => PgSslMode::Prefer,
+        // Whoever names the authority wants to know that it is the server.
+        PgSslMode::Require if names_root => PgSslMode::VerifyCa,
+        mode => mode,
+    }
 }
 
 fn check_schema(schema: &str) -> Result<(), PlaceError> {
@@ -214,6 +229,19 @@ mod tests {
                 "{mode}"
             );
         }
+    }
+
+    #[test]
+    fn a_root_certificate_is_never_ignored() {
+        let mode = |url: &str| match url.parse::<Place>().unwrap().at {
+            At::Postgres { options, .. } => options.get_ssl_mode(),
+            At::Sqlite(_) => unreachable!(),
+        };
+        let named = "postgres://db/games?sslrootcert=/etc/ca.pem&sslmode=require";
+        assert!(matches!(mode(named), PgSslMode::VerifyCa));
+        assert!(matches!(mode("postgres://db/games?sslmode=require"), PgSslMode::Require));
+        assert!(matches!(mode("postgres://db/games?sslmode=allow"), PgSslMode::Prefer));
+        assert!(matches!(mode("postgres://db/games?sslmode=disable"), PgSslMode::Disable));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use super::db_uuid::DbUuid;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::game::manifest::wire::GAME_KIND;
@@ -18,6 +18,8 @@ use crate::game::spec::Deletion;
 use crate::game::turn::{DecidedSlot, LedgerEntry};
 use crate::game::{EngineVersion, Epoch, GameId, Name, Namespace, OperationId};
 
+use super::again::{MayPass, again, passes};
+use super::connection::is_unanswered;
 use super::convert::to_db;
 use super::entity::{game_tombstones, games, instance, operation_log, runtime_records};
 use super::events::{self, About};
@@ -44,7 +46,7 @@ pub enum RecordError {
     SlotTaken(jiff::Timestamp),
     /// The database failed.
     #[error("the database could not record it")]
-    Database(#[source] DbErr),
+    Database(#[from] DbErr),
     /// The recorder has ended: the controller is shutting down.
     #[error("the controller is shutting down")]
     Closed,
@@ -170,24 +172,79 @@ impl Store {
 
     /// Writes all or nothing. Gives the high-water counter, if it moved.
     async fn write(&self, epoch: Epoch, recordings: &[&Recording]) -> Result<Option<i64>, RecordError> {
-        let transaction = self.db.begin_writing().await.map_err(RecordError::Database)?;
-        if !super::lease::holds(&transaction, epoch).await.map_err(RecordError::Database)? {
-            return Err(RecordError::Deposed);
-        }
-        for recording in recordings {
-            write_one(&transaction, epoch, recording).await.map_err(RecordError::Database)?;
-            if self.tells_lobby {
-                tell_lobby(&transaction, recording).await.map_err(RecordError::Database)?;
-            }
-        }
-        let counts = recordings.iter().any(|recording| recording.counts);
-        let high_water =
-            if counts { Some(count_up(&transaction).await.map_err(RecordError::Database)?) } else { None };
-        transaction.commit().await.map_err(RecordError::Database)?;
+        let high_water = match again(|| self.try_write(epoch, recordings)).await {
+            Err(Attempt::Unanswered(moved, error)) => self.settled(epoch, moved, error).await?,
+            Err(Attempt::Failed(error)) => return Err(error),
+            Ok(high_water) => high_water,
+        };
         if self.tells_lobby && recordings.iter().any(|recording| !recording.lobby.is_empty()) {
             self.outbox_written.notify_one();
         }
         Ok(high_water)
+    }
+
+    async fn try_write(&self, epoch: Epoch, recordings: &[&Recording]) -> Result<Option<i64>, Attempt> {
+        let transaction = self.db.begin_writing().await?;
+        if !super::lease::holds(&transaction, epoch).await? {
+            return Err(Attempt::Failed(RecordError::Deposed));
+        }
+        for recording in recordings {
+            write_one(&transaction, epoch, recording).await?;
+            if self.tells_lobby {
+                tell_lobby(&transaction, recording).await?;
+            }
+        }
+        let counts = recordings.iter().any(|recording| recording.counts);
+        let high_water = if counts { Some(count_up(&transaction).await?) } else { None };
+        match transaction.commit().await {
+            Err(error) if is_unanswered(&error) => Err(Attempt::Unanswered(high_water, error)),
+            done => Ok(done.map(|()| high_water)?),
+        }
+    }
+
+    /// The connection was lost while it committed. Whether it did says the counter, which nobody else
+    /// moves in this epoch. What does not count, no operation among it, is simply asked for again.
+    async fn settled(
+        &self,
+        epoch: Epoch,
+        moved: Option<i64>,
+        error: DbErr,
+    ) -> Result<Option<i64>, RecordError> {
+        let Some(moved) = moved else { return Err(RecordError::Database(error)) };
+        let read = again(|| async {
+            let transaction = self.db.begin_writing().await?;
+            if !super::lease::holds(&transaction, epoch).await? {
+                return Err(RecordError::Deposed);
+            }
+            // Locked: what became of the transaction is decided when this is answered.
+            let row = instance::Entity::find().lock_exclusive().one(&transaction).await?;
+            transaction.rollback().await?;
+            Ok(row.ok_or_else(super::open::missing("instance"))?.high_water)
+        });
+        if read.await? == moved { Ok(Some(moved)) } else { Err(RecordError::Database(error)) }
+    }
+}
+
+/// How an attempt to write failed.
+enum Attempt {
+    /// Nothing was written.
+    Failed(RecordError),
+    /// Nobody said whether it was written; the counter is here then.
+    Unanswered(Option<i64>, DbErr),
+}
+
+impl From<DbErr> for Attempt {
+    fn from(error: DbErr) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl MayPass for Attempt {
+    fn of_database(&self) -> Option<&DbErr> {
+        match self {
+            Self::Failed(error) => error.of_database(),
+            Self::Unanswered(..) => None,
+        }
     }
 }
 
@@ -241,6 +298,10 @@ async fn write_all(
                 answer(&mut batch, || Ok(()));
             }
             Err(RecordError::Deposed) => answer(&mut batch, || Err(RecordError::Deposed)),
+            // Nobody's fault: each of them asks again.
+            Err(RecordError::Database(error)) if passes(&error) || is_unanswered(&error) => {
+                answer(&mut batch, || Err(RecordError::Database(error.clone())));
+            }
             Err(RecordError::Database(error)) if batch.len() > 1 => {
                 // One of them may be what the database refuses: the others must not suffer for it.
                 tracing::warn!(error = &error as &dyn std::error::Error, "games are recorded one by one");

@@ -9,6 +9,7 @@ use sea_orm::{
 
 use crate::game::manifest::{EngineVersionManifest, ValidEngineVersion};
 
+use super::again::again;
 use super::convert::{raw_version, resources_to_db};
 use super::desired::{Author, Conflict, Preconditions, WriteError, Written};
 use super::entity::{engine_versions, games};
@@ -69,7 +70,12 @@ impl Store {
         };
         apply(&mut row, None, manifest, valid);
         sign(&mut row, author);
-        row.insert(&self.db).await?;
+        again(|| async {
+            let transaction = self.db.begin_writing().await?;
+            row.clone().insert(&transaction).await?;
+            Ok::<_, WriteError>(transaction.commit().await?)
+        })
+        .await?;
         self.desired_written.notify_one();
         self.version_written(valid).await
     }
@@ -83,28 +89,36 @@ impl Store {
         author: &Author,
     ) -> Result<Written<StoredVersion>, WriteError> {
         let version = valid.entry.version.to_string();
-        let transaction = self.db.begin_writing().await?;
-        let VersionRow { version: row, unreadable } =
-            to_write(&transaction, &version).await?.ok_or(WriteError::NotFound)?;
-        check(&row, preconditions)?;
-        if row.image_ref != valid.entry.image.as_str() {
-            return Err(WriteError::Refused(format!(
-                "spec.image: the image of version {version} is {} and never changes; register a new version for a new image",
-                row.image_ref
-            )));
+        let changed = again(|| async {
+            let transaction = self.db.begin_writing().await?;
+            let VersionRow { version: row, unreadable } =
+                to_write(&transaction, &version).await?.ok_or(WriteError::NotFound)?;
+            check(&row, preconditions)?;
+            if row.image_ref != valid.entry.image.as_str() {
+                return Err(WriteError::Refused(format!(
+                    "spec.image: the image of version {version} is {} and never changes; register a new version for a new image",
+                    row.image_ref
+                )));
+            }
+            let mut change = row.clone().into_active_model();
+            // What cannot be read is not what the manifest says, whatever stands in its place here.
+            apply(&mut change, Some(&row).filter(|_| unreadable.is_empty()), manifest, valid);
+            if !change.is_changed() {
+                transaction.rollback().await?;
+                return Ok(false);
+            }
+            sign(&mut change, author);
+            change.update(&transaction).await?;
+            transaction.commit().await?;
+            Ok(true)
+        })
+        .await?;
+        let stored = self.version_written(valid).await?;
+        if !changed {
+            return Ok(Written::Unchanged(stored));
         }
-        let mut change = row.clone().into_active_model();
-        // What cannot be read is not what the manifest says, whatever stands in its place here.
-        apply(&mut change, Some(&row).filter(|_| unreadable.is_empty()), manifest, valid);
-        if !change.is_changed() {
-            transaction.rollback().await?;
-            return Ok(Written::Unchanged(self.version_written(valid).await?));
-        }
-        sign(&mut change, author);
-        change.update(&transaction).await?;
-        transaction.commit().await?;
         self.desired_written.notify_one();
-        Ok(Written::Changed(self.version_written(valid).await?))
+        Ok(Written::Changed(stored))
     }
 
     /// Removes an engine version that no game asks for.
@@ -113,26 +127,30 @@ impl Store {
         version: &str,
         preconditions: &Preconditions,
     ) -> Result<(), WriteError> {
-        let transaction = self.db.begin_writing().await?;
-        let row = to_write(&transaction, version).await?.ok_or(WriteError::NotFound)?.version;
-        check(&row, preconditions)?;
-        let users = games::Entity::find()
-            .filter(games::Column::TargetEngineVersion.eq(version))
-            .count(&transaction)
-            .await?;
-        if users > 0 {
-            return Err(WriteError::Refused(format!(
-                "{users} games ask for version {version}; disable it instead (spec.enabled: false), or move them first"
-            )));
-        }
-        engine_versions::Entity::delete_by_id(version).exec(&transaction).await?;
-        transaction.commit().await?;
+        again(|| async {
+            let transaction = self.db.begin_writing().await?;
+            let row = to_write(&transaction, version).await?.ok_or(WriteError::NotFound)?.version;
+            check(&row, preconditions)?;
+            let users = games::Entity::find()
+                .filter(games::Column::TargetEngineVersion.eq(version))
+                .count(&transaction)
+                .await?;
+            if users > 0 {
+                return Err(WriteError::Refused(format!(
+                    "{users} games ask for version {version}; disable it instead (spec.enabled: false), or move them first"
+                )));
+            }
+            engine_versions::Entity::delete_by_id(version).exec(&transaction).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await?;
         self.desired_written.notify_one();
         Ok(())
     }
 
     async fn version_written(&self, valid: &ValidEngineVersion) -> Result<StoredVersion, WriteError> {
-        self.version(&valid.entry.version.to_string()).await?.ok_or(WriteError::NotFound)
+        let version = valid.entry.version.to_string();
+        again(|| self.version(&version)).await?.ok_or(WriteError::NotFound)
     }
 }
 

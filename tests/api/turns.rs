@@ -139,10 +139,7 @@ async fn a_moment_says_what_was_decided_and_what_should_have_been() {
          An operation was under way: heal, because the engine exited."
     );
     assert_eq!((&at["spec"]["paused"], &at["spec"]["schedule"]), (&json!(true), &json!("0 18 * * *")));
-    // A truth value is a number to SQLite.
-    let (no, yes) =
-        if world.database.is_postgres() { (json!(false), json!(true)) } else { (json!(0), json!(1)) };
-    assert_eq!(at["changes"][2]["changes"], json!({ "paused": { "from": no, "to": yes } }));
+    assert_eq!(at["changes"][2]["changes"], json!({ "paused": { "from": false, "to": true } }));
     assert_eq!(
         (&at["changes"][2]["requestedBy"], &at["changes"][3]["change"]),
         (&json!("ann"), &json!("Changed"))

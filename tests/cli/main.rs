@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod asking;
+mod backups_of_databases;
 mod changes;
 mod controller;
 mod offline;

@@ -131,12 +131,27 @@ async fn a_candidate_without_the_state_root_says_so_and_does_not_lead() {
     let ready = blind.gk(&["status"]);
     let told = String::from_utf8_lossy(&ready.stdout).into_owned();
     assert!(!ready.status.success() && told.contains("StateRootMissing"), "{told}");
+    let who = blind.gk(&["leader"]);
+    let (who, why) = (String::from_utf8_lossy(&who.stdout), String::from_utf8_lossy(&who.stderr));
+    assert!(who.contains("leads (epoch 1)") && why.contains("StateRootMissing"), "{who} {why}");
     assert_eq!(first.end(), Some(0));
     dies(&game);
     // Longer than any lease.
     tokio::time::sleep(LEASE + Duration::from_secs(3)).await;
     assert_eq!(epoch(&world).await, 1);
     assert_eq!(inspect(&game, "{{.State.Running}}"), "false");
+    // Now that it is alone: what to do, wherever one looks, and in the log once.
+    let leader = blind.gk(&["leader"]);
+    let told = String::from_utf8_lossy(&leader.stderr).into_owned();
+    assert!(!leader.status.success() && told.contains("nobody leads now"), "{told}");
+    assert!(told.contains("StateRootMissing") && told.contains("-> "), "{told}");
+    let doctor = blind.gk(&["doctor"]);
+    let told = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(!doctor.status.success() && told.contains("FAIL  lead: StateRootMissing"), "{told}");
+    assert!(told.contains("FAIL  lead: nobody leads now"), "{told}");
+    let log = blind.log();
+    let said: Vec<_> = log.lines().filter(|line| line.contains("cannot take the lead")).collect();
+    assert!(said.len() == 1 && said[0].contains("WARN") && said[0].contains("way_out"), "{log}");
     let sighted = Replica::start(&world, "sighted");
     healed(&world, &game, 1).await;
     assert!(sighted.is_holder(&holder(&world).await));

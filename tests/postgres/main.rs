@@ -3,12 +3,15 @@
 
 mod changes;
 mod chaos;
+mod fencing;
 mod leading;
 mod measured;
 mod migrating;
 mod moving;
 mod resilience;
 mod roles;
+mod tls;
+mod writes;
 
 #[path = "../support/cluster.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]

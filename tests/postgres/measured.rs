@@ -52,10 +52,13 @@ async fn a_committed_row_is_acted_upon_within_milliseconds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_rows_of_one_transaction_are_read_at_once() {
     let cluster = Cluster::start();
+    cluster.counts_statements();
     let mut world = World::on(Database::on(&cluster.url()));
     world.start();
+    world.sql("CREATE EXTENSION pg_stat_statements SCHEMA public").await;
     let transactions = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
     let before = world.count(transactions).await;
+    world.sql("SELECT public.pg_stat_statements_reset()").await;
     let began = Instant::now();
     world
         .sql("INSERT INTO games (game_id, desired_status) SELECT gen_random_uuid(), 'stopped' FROM generate_series(1, 10000)")
@@ -71,11 +74,25 @@ async fn ten_thousand_rows_of_one_transaction_are_read_at_once() {
     let took = began.elapsed() - inserted;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let transactions = world.count(transactions).await - before - asked;
+    let kind = |kind: &str, of: &str| {
+        format!(
+            "SELECT coalesce(sum(calls), 0)::bigint FROM public.pg_stat_statements WHERE query {kind} ILIKE '{of}'"
+        )
+    };
+    let reads = world.count(&kind("", "SELECT%FROM \"games\"%")).await;
+    let queries = world.count(&kind("NOT", "%pg_stat%")).await;
     let status = std::fs::read_to_string(format!("/proc/{}/status", world.keeper_id())).unwrap();
-    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+    let kib = |what: &str| -> u64 {
+        let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+        line.trim_matches([':', ' ', '\t', 'k', 'B']).parse().unwrap()
+    };
+    let (peak, now) = (kib("VmHWM") / 1_024, kib("VmRSS") / 1_024);
     eprintln!(
-        "10,000 rows in one transaction: all planned {took:?} after it, {transactions} transactions, {peak}"
+        "10,000 rows in one transaction: all planned {took:?} after it, {queries} queries in {transactions} transactions, of which {reads} read games; memory at most {peak} MiB, {now} MiB then"
     );
-    // Recorded some hundred at a time, and read in one go.
+    // Recorded some hundred at a time, and read in few queries.
     assert!(transactions < 2_000, "{transactions}");
+    assert!(reads < 100, "{reads}");
+    // A round of each of them at once took more than a gigabyte.
+    assert!(peak < 400, "{peak} MiB");
 }

@@ -286,6 +286,7 @@ pub(crate) async fn game_changes_say_what_changed_and_who_asked(db: &mut Db) {
     .await;
     let changes = last_changes(db).await;
     assert_eq!(changes["turn_schedule"], serde_json::json!({"from": "0 18 * * *", "to": ""}));
+    assert_eq!(changes["paused"], serde_json::json!({"from": false, "to": true}));
     assert_eq!(changes.as_object().unwrap().len(), 2, "{changes}");
     db.run("UPDATE games SET resources = '{\"cpu\": \"1\"}', requested_by = 'ben', request_id = 'r-2'").await;
     assert_eq!(last_changes(db).await, serde_json::json!({"resources": {"from": {}, "to": {"cpu": "1"}}}));

@@ -40,6 +40,23 @@ impl Cluster {
         assert!(done.success(), "the server does not come back");
     }
 
+    /// Restarts it so that `pg_stat_statements` can be made.
+    pub fn counts_statements(&self) {
+        let done = self.psql(&["-c", "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'"]);
+        assert!(done.status.success(), "{done:?}");
+        self.restart();
+    }
+
+    /// Restarts it with TLS on a port of 127.0.0.1, which it gives; there it takes nobody without.
+    pub fn speaks_tls(&self, certificate: &Path, key: &Path) -> u16 {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let port = free.expect("a port").port();
+        let mut command = script();
+        command.arg("tls").arg(&self.dir).arg(port.to_string()).arg(certificate).arg(key);
+        assert!(command.status().expect("run tests/support/postgres.sh").success(), "no TLS");
+        port
+    }
+
     /// Runs psql as the superuser.
     pub fn psql(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new("psql");

@@ -5,6 +5,8 @@
 #   postgres.sh ensure       do nothing where the server's programs are installed; else (as root) install them
 #   postgres.sh start        make and start a cluster; prints the directory it lives in, whose `socket` is its host
 #   postgres.sh restart DIR  restart it without asking any connection
+#   postgres.sh tls DIR PORT CERTIFICATE KEY
+#                            restart it with TLS on this port of 127.0.0.1, where it takes nobody without
 #   postgres.sh stop DIR     stop that cluster and remove the directory
 #
 # PostgreSQL refuses to run as root: the cluster then belongs to the user `postgres`, which the package makes.
@@ -73,6 +75,20 @@ restart() {
   as_owner "$(programs)/pg_ctl" -D "$1/data" -w -t "$START_DEADLINE" -m immediate -l "$1/data/server.log" restart >/dev/null
 }
 
+tls() {
+  local dir=$1 port=$2
+  ours "$dir"
+  cp "$3" "$dir/data/server.crt"
+  cp "$4" "$dir/data/server.key"
+  chmod 0600 "$dir/data/server.key"
+  [ "$(id -u)" = 0 ] && chown postgres "$dir/data/server.crt" "$dir/data/server.key"
+  printf '%s\n' 'local all all trust' 'hostssl all all 127.0.0.1/32 trust' >"$dir/data/pg_hba.conf"
+  cd "$dir"
+  as_owner "$(programs)/pg_ctl" -D "$dir/data" -w -t "$START_DEADLINE" -m fast -l "$dir/data/server.log" \
+    -o "-c listen_addresses=127.0.0.1 -c port=$port -c ssl=on -c unix_socket_directories='$dir/socket' -c fsync=off" \
+    restart >/dev/null
+}
+
 stop() {
   ours "$1"
   if [ -f "$1/data/postmaster.pid" ]; then
@@ -87,5 +103,6 @@ ensure) ensure ;;
 start) start ;;
 stop) stop "${2:?which cluster}" ;;
 restart) restart "${2:?which cluster}" ;;
-*) die "usage: postgres.sh ensure | start | restart DIR | stop DIR" ;;
+tls) tls "${2:?which cluster}" "${3:?on which port}" "${4:?which certificate}" "${5:?which key}" ;;
+*) die "usage: postgres.sh ensure | start | restart DIR | tls DIR PORT CERTIFICATE KEY | stop DIR" ;;
 esac

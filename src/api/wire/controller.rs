@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::game::controller::{
-    ControllerSpec, ControllerStatus, Freeze, Ground, HeldDeletions, Instance, KIND, NAME, Orphan,
+    ControllerSpec, ControllerStatus, DOCKER_WAY_OUT, Freeze, Ground, HeldDeletions, Instance, KIND, NAME,
+    Orphan,
 };
 use crate::game::manifest::{API_VERSION, ObjectMeta};
 use crate::game::{Condition, ConditionStatus, ConditionType};
@@ -109,6 +110,9 @@ pub struct ControllerState {
     /// The process that has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leader: Option<String>,
+    /// Whether it still has it; if not, nobody leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_holds: Option<bool>,
 }
 
 /// A container of ours that belongs to no game.
@@ -185,6 +189,7 @@ impl From<ControllerParts> for ControllerObject {
                 database_down,
                 instance_id: instance.id.to_string(),
                 epoch: lead.as_ref().map(|lead| lead.epoch.0),
+                lease_holds: lead.as_ref().map(|lead| lead.holds),
                 leader: lead.map(|lead| lead.holder),
             },
         }
@@ -213,7 +218,9 @@ fn ready(spec: &ControllerSpec, status: &ControllerStatus, since: Timestamp) -> 
         status.freezes.iter().map(|freeze| format!("{} {}", freeze.message, freeze.way_out)).collect();
     let (reason, message) = match (status.freezes.first(), &status.docker_down, &status.database_down) {
         (Some(first), ..) => (first.reason.to_string(), frozen.join(" ")),
-        (None, Some(why), _) => ("DockerDown".into(), format!("Docker does not answer: {why}")),
+        (None, Some(why), _) => {
+            ("DockerDown".into(), format!("Docker does not answer: {why}; {DOCKER_WAY_OUT}"))
+        }
         (None, None, Some(why)) => ("DatabaseDown".into(), format!("the database does not answer: {why}")),
         (None, None, None) if status.stands_by => {
             ("StandingBy".into(), "another controller leads; this one takes over if that one ends".into())

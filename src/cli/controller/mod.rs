@@ -2,6 +2,7 @@
 //! file of its own, `rebind`, `adopt`, `remove` and `status`.
 
 pub(crate) mod leader;
+pub(crate) mod obstacles;
 pub(crate) mod orphans;
 pub(crate) mod rebind;
 pub(crate) mod status;

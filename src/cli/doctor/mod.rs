@@ -121,6 +121,8 @@ async fn database(config: &Config) -> (Finding, Option<Examined>) {
                 crate::store::OpenError::Newer { .. } => {
                     "use that version of gamekeeper; an older one would not understand the data"
                 }
+                // What to do about a server is in what is told.
+                crate::store::OpenError::Connect { .. } if config.database.sqlite_path().is_none() => "",
                 _ => {
                     "check that it is there and may be read; a file that is no database of gamekeeper's has to be moved away"
                 }

@@ -3,7 +3,9 @@
 use std::net::{SocketAddr, TcpListener};
 
 use super::{Finding, chain};
-use crate::cli::client::{Client, ClientError, Whereabouts};
+use crate::cli::client::{Client, ClientError, Object, Whereabouts};
+use crate::cli::controller::leader::Leader;
+use crate::cli::controller::obstacles::{Obstacle, obstacles};
 use crate::config::Config;
 
 /// The server's kubeconfig, whether it answers, and whether it could listen if it does not.
@@ -43,6 +45,25 @@ pub(super) async fn server(config: &Config, place: &Whereabouts) -> Vec<(&'stati
                 _ => "its log may say more",
             };
             findings.push(("server", Finding::Fail(error.to_string(), advice.into())));
+        }
+    }
+    if let Ok(controller) = client.controller().await {
+        findings.extend(lead(&controller).into_iter().map(|finding| ("lead", finding)));
+    }
+    findings
+}
+
+/// Who leads, and what keeps this server from it.
+fn lead(controller: &Object) -> Vec<Finding> {
+    let obstacles = obstacles(controller).into_iter();
+    let mut findings: Vec<_> =
+        obstacles.map(|Obstacle { what, way_out }| Finding::Fail(what, way_out)).collect();
+    match Leader::of(controller) {
+        Some(leader) if leader.holds => findings.push(Finding::Ok(leader.words())),
+        last => {
+            let told = last.map_or_else(|| "nobody has led this database yet".into(), |last| last.words());
+            let advice = "games are left alone until somebody does; one that sees the Docker Engine and the state root takes the lead by itself";
+            findings.push(Finding::Fail(told, advice.into()));
         }
     }
     findings

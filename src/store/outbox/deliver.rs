@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait, Func};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::game::GameId;
 use crate::game::manifest::wire::GAME_KIND;
 
+use super::super::again::again;
 use super::super::convert::{from_db, to_db};
 use super::super::db_uuid::DbUuid;
 use super::super::entity::lobby_outbox::{Column, Entity, Model};
@@ -110,15 +111,14 @@ impl Store {
     /// # Errors
     /// The database failed; the event is delivered once more then.
     pub async fn outbox_delivered(&self, event: Uuid, now: Timestamp) -> Result<(), StoreError> {
-        Entity::update_many()
+        let delivered = Entity::update_many()
             .col_expr(Column::DeliveredAt, Expr::value(to_db(now)))
             .col_expr(Column::SetAsideAt, Expr::value(None::<sea_orm::prelude::DateTimeUtc>))
             .col_expr(Column::NextAttemptAt, Expr::value(None::<sea_orm::prelude::DateTimeUtc>))
             .col_expr(Column::LastError, Expr::value(None::<String>))
             .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
-            .filter(Column::EventId.eq(DbUuid(event)))
-            .exec(&self.db)
-            .await?;
+            .filter(Column::EventId.eq(DbUuid(event)));
+        self.observe(delivered.build(self.db.get_database_backend())).await?;
         Ok(())
     }
 
@@ -129,31 +129,34 @@ impl Store {
     /// The database failed; the event is tried again at once then.
     pub async fn outbox_failed(&self, due: &Due, failed: &Failed, now: Timestamp) -> Result<(), StoreError> {
         let set_aside = failed.again_at.is_none().then(|| to_db(now));
-        let transaction = self.begin_observing().await?;
-        let changed = Entity::update_many()
-            .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
-            .col_expr(Column::Refusals, Expr::col(Column::Refusals).add(i64::from(failed.refused)))
-            .col_expr(Column::NextAttemptAt, Expr::value(failed.again_at.map(to_db)))
-            .col_expr(Column::LastError, Expr::value(cut(&failed.error, ERROR)))
-            .col_expr(Column::SetAsideAt, Expr::value(set_aside))
-            .filter(Column::EventId.eq(DbUuid(due.event)))
-            // Acknowledged or skipped meanwhile: that holds.
-            .filter(open())
-            .exec(&transaction)
-            .await?;
-        if set_aside.is_some() && changed.rows_affected > 0 {
-            let about = About {
-                namespace: &due.namespace,
-                kind: GAME_KIND,
-                name: &due.name,
-                uid: &due.game.to_string(),
-            };
-            let message = format!("Event {} ({}) was refused too often: {}", due.seq, due.kind, failed.error);
-            let event = RecordedEvent { warning: true, reason: SET_ASIDE.into(), message };
-            events::count(&transaction, &about, &event).await?;
-        }
-        transaction.commit().await?;
-        Ok(())
+        again(|| async {
+            let transaction = self.begin_observing().await?;
+            let changed = Entity::update_many()
+                .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
+                .col_expr(Column::Refusals, Expr::col(Column::Refusals).add(i64::from(failed.refused)))
+                .col_expr(Column::NextAttemptAt, Expr::value(failed.again_at.map(to_db)))
+                .col_expr(Column::LastError, Expr::value(cut(&failed.error, ERROR)))
+                .col_expr(Column::SetAsideAt, Expr::value(set_aside))
+                .filter(Column::EventId.eq(DbUuid(due.event)))
+                // Acknowledged or skipped meanwhile: that holds.
+                .filter(open())
+                .exec(&transaction)
+                .await?;
+            if set_aside.is_some() && changed.rows_affected > 0 {
+                let about = About {
+                    namespace: &due.namespace,
+                    kind: GAME_KIND,
+                    name: &due.name,
+                    uid: &due.game.to_string(),
+                };
+                let message =
+                    format!("Event {} ({}) was refused too often: {}", due.seq, due.kind, failed.error);
+                let event = RecordedEvent { warning: true, reason: SET_ASIDE.into(), message };
+                events::count(&transaction, &about, &event).await?;
+            }
+            Ok(transaction.commit().await?)
+        })
+        .await
     }
 
     async fn due(&self, rows: Vec<Model>) -> Result<Vec<Due>, StoreError> {

@@ -6,6 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::game::GameId;
 
+use super::super::again::again;
 use super::super::convert::to_db;
 use super::super::db_uuid::DbUuid;
 use super::super::entity::lobby_outbox::{Column, Entity};
@@ -57,54 +58,60 @@ impl Store {
         who: &str,
         dry_run: bool,
     ) -> Result<u64, OutboxRefusal> {
-        let transaction = self.db.begin_writing().await?;
-        let of_game = Column::GameId.eq(DbUuid(game.0));
-        if let OutboxChange::Retry(Some(seq)) | OutboxChange::Skip(seq) = change {
-            let find = Entity::find()
-                .select_only()
-                .column(Column::Seq)
-                .filter(of_game.clone())
-                .filter(Column::Seq.eq(seq));
-            let has = async |query: sea_orm::Select<Entity>| {
-                query.into_tuple::<i64>().one(&transaction).await.map(|found| found.is_some())
-            };
-            if !has(find.clone()).await? {
-                return Err(OutboxRefusal::NotThere(seq));
-            }
-            if has(find.filter(arrived())).await? {
-                return Err(OutboxRefusal::Arrived(seq));
-            }
-        }
-        let never = || Expr::value(None::<sea_orm::prelude::DateTimeUtc>);
-        let update = Entity::update_many().filter(of_game).col_expr(Column::NextAttemptAt, never());
-        let update = match change {
-            OutboxChange::Skip(seq) => update
-                .col_expr(Column::SetAsideAt, Expr::value(to_db(Timestamp::now())))
-                .col_expr(Column::LastError, Expr::value(cut(&format!("skipped by {who}"), 256)))
-                .filter(Column::Seq.eq(seq))
-                .filter(open()),
-            OutboxChange::Retry(_) | OutboxChange::Replay(_) => {
-                let afresh = update
-                    .col_expr(Column::SetAsideAt, never())
-                    .col_expr(Column::Attempts, Expr::value(0))
-                    .col_expr(Column::Refusals, Expr::value(0));
-                match change {
-                    OutboxChange::Replay(from) => afresh
-                        .col_expr(Column::DeliveredAt, never())
-                        .col_expr(Column::AckedAt, never())
-                        .col_expr(Column::LastError, Expr::value(None::<String>))
-                        .filter(Column::Seq.gte(from)),
-                    OutboxChange::Retry(Some(seq)) => afresh.filter(Column::Seq.eq(seq)),
-                    OutboxChange::Retry(None) | OutboxChange::Skip(_) => afresh.filter(arrived().not()),
+        let changed = again(|| async {
+            let transaction = self.db.begin_writing().await?;
+            let of_game = Column::GameId.eq(DbUuid(game.0));
+            if let OutboxChange::Retry(Some(seq)) | OutboxChange::Skip(seq) = change {
+                let find = Entity::find()
+                    .select_only()
+                    .column(Column::Seq)
+                    .filter(of_game.clone())
+                    .filter(Column::Seq.eq(seq));
+                let has = async |query: sea_orm::Select<Entity>| {
+                    query.into_tuple::<i64>().one(&transaction).await.map(|found| found.is_some())
+                };
+                if !has(find.clone()).await? {
+                    return Err(OutboxRefusal::NotThere(seq));
+                }
+                if has(find.filter(arrived())).await? {
+                    return Err(OutboxRefusal::Arrived(seq));
                 }
             }
-        };
-        let changed = update.exec(&transaction).await?.rows_affected;
-        if let (OutboxChange::Replay(from), 0) = (change, changed) {
-            return Err(OutboxRefusal::NotThere(from));
-        }
+            let never = || Expr::value(None::<sea_orm::prelude::DateTimeUtc>);
+            let update = Entity::update_many().filter(of_game).col_expr(Column::NextAttemptAt, never());
+            let update = match change {
+                OutboxChange::Skip(seq) => update
+                    .col_expr(Column::SetAsideAt, Expr::value(to_db(Timestamp::now())))
+                    .col_expr(Column::LastError, Expr::value(cut(&format!("skipped by {who}"), 256)))
+                    .filter(Column::Seq.eq(seq))
+                    .filter(open()),
+                OutboxChange::Retry(_) | OutboxChange::Replay(_) => {
+                    let afresh = update
+                        .col_expr(Column::SetAsideAt, never())
+                        .col_expr(Column::Attempts, Expr::value(0))
+                        .col_expr(Column::Refusals, Expr::value(0));
+                    match change {
+                        OutboxChange::Replay(from) => afresh
+                            .col_expr(Column::DeliveredAt, never())
+                            .col_expr(Column::AckedAt, never())
+                            .col_expr(Column::LastError, Expr::value(None::<String>))
+                            .filter(Column::Seq.gte(from)),
+                        OutboxChange::Retry(Some(seq)) => afresh.filter(Column::Seq.eq(seq)),
+                        OutboxChange::Retry(None) | OutboxChange::Skip(_) => afresh.filter(arrived().not()),
+                    }
+                }
+            };
+            let changed = update.exec(&transaction).await?.rows_affected;
+            if let (OutboxChange::Replay(from), 0) = (change, changed) {
+                return Err(OutboxRefusal::NotThere(from));
+            }
+            if !dry_run {
+                transaction.commit().await?;
+            }
+            Ok(changed)
+        })
+        .await?;
         if !dry_run {
-            transaction.commit().await?;
             self.outbox_written.notify_one();
         }
         Ok(changed)

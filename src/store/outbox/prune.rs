@@ -10,6 +10,7 @@ use sea_orm::{
 
 use crate::game::manifest::wire::GAME_KIND;
 
+use super::super::again::again;
 use super::super::convert::{from_db, to_db};
 use super::super::db_uuid::DbUuid;
 use super::super::entity::lobby_outbox::{Column, Entity};
@@ -136,38 +137,38 @@ impl Store {
             .filter(which.clone())
             .order_by_asc(Column::OccurredAt)
             .limit(limit);
-        let gone = Entity::delete_many()
-            .filter(Column::EventId.in_subquery(some.into_query()))
-            .exec(&self.db)
-            .await?;
-        Ok(gone.rows_affected)
+        let delete = Entity::delete_many().filter(Column::EventId.in_subquery(some.into_query()));
+        Ok(self.observe(delete.build(self.db.get_database_backend())).await?)
     }
 
     /// Drops events that the lobby does not have, each game's oldest first, and says so.
     async fn drop_undelivered(&self, which: &Condition, limit: u64, why: &str) -> Result<u64, StoreError> {
-        let transaction = self.begin_observing().await?;
-        let some: Vec<(DbUuid, DbUuid, i64)> = Entity::find()
-            .select_only()
-            .columns([Column::EventId, Column::GameId, Column::Seq])
-            .filter(which.clone())
-            .order_by_asc(Column::OccurredAt)
-            .order_by_asc(Column::Seq)
-            .limit(limit)
-            .into_tuple()
-            .all(&transaction)
-            .await?;
-        let mut games = BTreeMap::<DbUuid, (i64, i64, u64)>::new();
-        for (_, game, seq) in &some {
-            let (first, last, count) = games.entry(*game).or_insert((*seq, *seq, 0));
-            (*first, *last, *count) = ((*first).min(*seq), (*last).max(*seq), *count + 1);
-        }
-        tell(&transaction, &games, why).await?;
-        Entity::delete_many()
-            .filter(Column::EventId.is_in(some.iter().map(|(event, ..)| *event)))
-            .exec(&transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(some.len() as u64)
+        again(|| async {
+            let transaction = self.begin_observing().await?;
+            let some: Vec<(DbUuid, DbUuid, i64)> = Entity::find()
+                .select_only()
+                .columns([Column::EventId, Column::GameId, Column::Seq])
+                .filter(which.clone())
+                .order_by_asc(Column::OccurredAt)
+                .order_by_asc(Column::Seq)
+                .limit(limit)
+                .into_tuple()
+                .all(&transaction)
+                .await?;
+            let mut games = BTreeMap::<DbUuid, (i64, i64, u64)>::new();
+            for (_, game, seq) in &some {
+                let (first, last, count) = games.entry(*game).or_insert((*seq, *seq, 0));
+                (*first, *last, *count) = ((*first).min(*seq), (*last).max(*seq), *count + 1);
+            }
+            tell(&transaction, &games, why).await?;
+            Entity::delete_many()
+                .filter(Column::EventId.is_in(some.iter().map(|(event, ..)| *event)))
+                .exec(&transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(some.len() as u64)
+        })
+        .await
     }
 }
 

@@ -1,0 +1,133 @@
+//! Writes that are made again.
+//!
+//! A database gives up a transaction for another one's sake (a deadlock, a serialization failure), and
+//! a connection may be lost in the middle of one. In both cases nothing of it was written, so making it
+//! again from the start is safe, whatever it writes. That is not so once the commit was sent and its
+//! answer was lost: [`super::connection::Transaction::commit`] then says so, and nothing is made again
+//! here.
+//!
+//! Every write of this module's siblings goes through [`again`], in one transaction that is begun in it.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::Error as SqlxError;
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
+
+use super::StoreError;
+use super::desired::WriteError;
+use super::outbox::OutboxRefusal;
+use super::recorder::RecordError;
+
+/// Between the attempts, each shortened by chance, so that those who met once do not meet again. The
+/// last is longer than a connection is trusted without being asked: after a restart of the server all
+/// of the pool's are dead.
+const WAITS: [Duration; 5] = [
+    Duration::from_millis(10),
+    Duration::from_millis(40),
+    Duration::from_millis(160),
+    Duration::from_millis(640),
+    Duration::from_millis(2_200),
+];
+
+/// What may have been the database's, and passing.
+pub(super) trait MayPass {
+    /// What the database said, if it was the database.
+    fn of_database(&self) -> Option<&DbErr>;
+}
+
+impl MayPass for DbErr {
+    fn of_database(&self) -> Option<&DbErr> {
+        Some(self)
+    }
+}
+
+impl MayPass for StoreError {
+    fn of_database(&self) -> Option<&DbErr> {
+        Some(&self.0)
+    }
+}
+
+impl MayPass for WriteError {
+    fn of_database(&self) -> Option<&DbErr> {
+        match self {
+            Self::Store(error) => error.of_database(),
+            Self::NotFound | Self::AlreadyExists | Self::Conflict(_) | Self::Refused(_) => None,
+        }
+    }
+}
+
+impl MayPass for OutboxRefusal {
+    fn of_database(&self) -> Option<&DbErr> {
+        match self {
+            Self::Store(error) => error.of_database(),
+            Self::NotThere(_) | Self::Arrived(_) => None,
+        }
+    }
+}
+
+impl MayPass for RecordError {
+    fn of_database(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            Self::Deposed | Self::SlotTaken(_) | Self::Closed => None,
+        }
+    }
+}
+
+/// Makes a write, and makes it again as long as nothing of it was written and that may pass.
+pub(super) async fn again<T, E, F>(write: impl Fn() -> F) -> Result<T, E>
+where
+    E: MayPass,
+    F: Future<Output = Result<T, E>>,
+{
+    for wait in WAITS {
+        match write().await {
+            Err(error) if error.of_database().is_some_and(|error| gave_way(error) || is_lost(error)) => {
+                if let Some(why) = error.of_database() {
+                    tracing::debug!(error = why as &dyn std::error::Error, "a write is made again");
+                }
+                tokio::time::sleep(wait.mul_f64(rand::random_range(0.5..=1.0))).await;
+            }
+            done => return done,
+        }
+    }
+    write().await
+}
+
+/// Whether it is the database's state that is at fault, rather than what was to be written.
+pub(super) fn passes(error: &DbErr) -> bool {
+    gave_way(error) || is_lost(error) || matches!(error, DbErr::ConnectionAcquire(_))
+}
+
+/// Whether the database gave the transaction up for another one's sake.
+fn gave_way(error: &DbErr) -> bool {
+    state(error).is_some_and(|state| ["40001", "40P01"].contains(&state.as_str()))
+}
+
+/// Whether the connection was lost, or the server is going down or coming up.
+pub(super) fn is_lost(error: &DbErr) -> bool {
+    if let Some(state) = state(error) {
+        return state.starts_with("08") || ["57P01", "57P02", "57P03"].contains(&state.as_str());
+    }
+    match error {
+        DbErr::ConnectionAcquire(error) => *error == ConnAcquireErr::ConnectionClosed,
+        error => sqlx_error(error).is_some_and(|error| {
+            matches!(error, SqlxError::Io(_) | SqlxError::Protocol(_) | SqlxError::WorkerCrashed)
+        }),
+    }
+}
+
+/// The SQLSTATE of what PostgreSQL says. (SQLite has numbers of other kinds.)
+fn state(error: &DbErr) -> Option<String> {
+    let code = sqlx_error(error)?.as_database_error()?.code()?;
+    Some(code.into_owned()).filter(|code| code.len() == 5)
+}
+
+fn sqlx_error(error: &DbErr) -> Option<&SqlxError> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
+    }
+}
