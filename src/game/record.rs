@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::backup::Copying;
 use super::id::{ContainerId, ImageId, ImageRef};
 use super::operation::OpenOperation;
 use super::patch::{FailedPatch, Patch, PatchDelay, PutBack};
@@ -15,6 +16,9 @@ use super::version::EngineVersion;
 
 /// The declared inputs a container was built from; healing uses it, and only a difference here
 /// needs a new container. Nothing that Gamekeeper derives or defaults belongs in it.
+///
+/// Containers carry it as a label, which another build may have written: what that one did not know
+/// is what it is for an engine version that says nothing about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AppliedSpec {
@@ -24,15 +28,25 @@ pub struct AppliedSpec {
     /// The reference its image was registered with.
     pub image: ImageRef,
     /// The port its engine listens on.
+    #[serde(default = "port")]
     pub port: u16,
     /// What its engine speaks.
+    #[serde(default)]
     pub contract: Contract,
     /// Which user its process is.
+    #[serde(default)]
     pub run_as: RunAs,
     /// What hardening is relaxed.
+    #[serde(default)]
     pub relaxations: Vec<Relaxation>,
     /// The version's limits and, over them, the game's.
+    #[serde(default)]
     pub resources: Resources,
+}
+
+/// Where engines listen whose version says nothing else.
+fn port() -> u16 {
+    8080
 }
 
 impl AppliedSpec {
@@ -178,6 +192,8 @@ pub struct Record {
     pub failed_patch: Option<FailedPatch>,
     /// A kept copy on its way back.
     pub put_back: Option<PutBack>,
+    /// A copy of the state that is to be taken, on demand or before a turn.
+    pub copying: Option<Copying>,
     /// Which player of the engine each user is, by user; there are none without an engine.
     pub players: Vec<Mapping>,
     /// How each user does, by user.
@@ -242,6 +258,17 @@ pub struct Record {
     pub deletion_seen_at: Option<Timestamp>,
     /// The deletion came to its end.
     pub deleted_at: Option<Timestamp>,
+    /// What of it could not be read, and is not what it seems to be. Stays as it is where it is kept.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A column of a record that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which, in the database's word.
+    pub column: &'static str,
+    /// Why not.
+    pub why: String,
 }
 
 impl Record {
@@ -269,6 +296,7 @@ impl Record {
             patch_delay: None,
             failed_patch: None,
             put_back: None,
+            copying: None,
             players: Vec::new(),
             standings: Vec::new(),
             reported_at: None,
@@ -300,6 +328,7 @@ impl Record {
             operation: None,
             deletion_seen_at: None,
             deleted_at: None,
+            unreadable: Vec::new(),
         }
     }
 

@@ -37,7 +37,8 @@ impl Round<'_> {
     fn take_up_restore(&mut self, seen: &Seen) -> bool {
         let asked = self.desired.requests.restore > self.record.observed_requests.restore;
         let busy = self.record.put_back.is_some() || self.is_between_versions();
-        if !asked || busy || self.desired.deletion.is_some() || self.is_in_flight(seen) {
+        let goes_on = self.is_in_flight(seen) || self.is_copying_on_demand();
+        if !asked || busy || self.desired.deletion.is_some() || goes_on {
             return false;
         }
         let Some(wanted) = &self.desired.restore_backup else {
