@@ -337,3 +337,33 @@ impl Record {
         Some(Life { container: self.container.clone()?, started_at: self.container_started_at.clone()? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_that_another_build_wrote_are_read_with_less_and_with_more() {
+        let known = serde_json::json!({ "engineVersion": "1.4.2", "image": "engine:1.4.2" });
+        let read: AppliedSpec = serde_json::from_value(known.clone()).unwrap();
+        assert_eq!((read.port, read.contract, read.run_as), (8080, Contract::GamekeeperV1, RunAs::Auto));
+        assert_eq!((read.relaxations.len(), read.resources), (0, Resources::default()));
+        // What is written out in full and then loses any one field is read all the same.
+        let whole = serde_json::to_value(&read).unwrap();
+        for field in whole.as_object().unwrap().keys().filter(|field| known.get(field).is_none()) {
+            let mut less = whole.clone();
+            less.as_object_mut().unwrap().remove(field);
+            assert_eq!(serde_json::from_value::<AppliedSpec>(less).unwrap(), read, "{field}");
+        }
+        let mut more = whole.clone();
+        more["resources"] = serde_json::json!({ "addedLater": 7 });
+        more["addedLater"] = true.into();
+        assert_eq!(serde_json::from_value::<AppliedSpec>(more).unwrap(), read);
+        // A version or an image that is not there leaves nothing to go by.
+        for field in ["engineVersion", "image"] {
+            let mut less = whole.clone();
+            less.as_object_mut().unwrap().remove(field);
+            assert!(serde_json::from_value::<AppliedSpec>(less).is_err(), "{field}");
+        }
+    }
+}

@@ -320,3 +320,35 @@ pub(super) fn to_row(
         updated_at: Set(now),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Place;
+
+    /// A store with the record of one game, of which a column is written by hand.
+    async fn with_column(column: &str, json: &str) -> (tempfile::TempDir, Store, GameId) {
+        let directory = tempfile::tempdir().unwrap();
+        let place: Place = format!("sqlite:{}", directory.path().join("g.db").display()).parse().unwrap();
+        let store = Store::open(&place).await.unwrap();
+        let game = GameId(uuid::Uuid::from_u128(7));
+        let statement = format!(
+            "INSERT INTO runtime_records (game_id, name, status, {column}) VALUES ('{game}', 'andromeda', 'running', '{json}')"
+        );
+        sea_orm::ConnectionTrait::execute_unprepared(&store.db, &statement).await.unwrap();
+        (directory, store, game)
+    }
+
+    #[tokio::test]
+    async fn a_column_that_cannot_be_read_is_told_and_never_taken_for_an_empty_one() {
+        for column in ["patch", "put_back", "copying", "applied_spec"] {
+            let (_directory, store, game) = with_column(column, "{\"of\": \"another build\"}").await;
+            let record = store.records().await.unwrap().remove(&game).unwrap();
+            assert_eq!(record.unreadable.len(), 1, "{column}");
+            assert_eq!(record.unreadable[0].column, column);
+            assert!(record.unreadable[0].why.contains("missing field"), "{:?}", record.unreadable);
+        }
+        let (_directory, store, game) = with_column("patch_delay", "{\"of\": 1}").await;
+        assert!(store.records().await.unwrap()[&game].unreadable.is_empty());
+    }
+}

@@ -67,18 +67,16 @@ async fn tell(
     tally: &mut Tally,
 ) -> Result<(), Failure> {
     let number = asked.number("/spec/backupGeneration").unwrap_or_default();
+    if let Some(why) = refusal(client, game, asked.generation()).await? {
+        let hint = format!("`gamekeeper ops {}` shows what happened", game.target);
+        let message = format!("not copied: {}", clean(&why));
+        return tally.note(Err(Failure::new(Exit::Failed, message).of(&game.target).hint(hint)));
+    }
+    // Newest first: whoever asked later has asked for this one, too.
     let copies = client.backups(game.address(), LATEST).await?;
-    let told = match copies.iter().rev().find(|copy| answers(copy.name()).is_some_and(|at| at >= number)) {
-        Some(copy) if loud => say(&format!("{} copied as {}", game.target, copy.name())),
-        Some(_) => Ok(()),
-        None => {
-            let why = refusal(client, game, asked.generation()).await?;
-            let message =
-                format!("not copied: {}", clean(why.as_deref().unwrap_or("the copy is gone again")));
-            let hint = format!("`gamekeeper ops {}` shows what happened", game.target);
-            Err(Failure::new(Exit::Failed, message).of(&game.target).hint(hint))
-        }
-    };
+    let copy = copies.iter().find(|copy| answers(copy.name()).is_some_and(|at| at >= number));
+    let name = copy.map_or(String::new(), |copy| format!(" as {}", copy.name()));
+    let told = if loud { say(&format!("{} copied{name}", game.target)) } else { Ok(()) };
     tally.note(told)
 }
 
@@ -88,14 +86,14 @@ fn answers(name: &str) -> Option<i64> {
     number.parse().ok()
 }
 
-/// Why the newest copy on demand since then was not taken.
+/// Why the newest copy on demand since then was not taken, if so.
 async fn refusal(client: &Client, game: &Located, since: i64) -> Result<Option<String>, Failure> {
     let operations = client.operations(game.address(), None, Some(OperationKind::Backup), LATEST).await?;
-    let newest = operations.iter().find(|operation| {
-        operation.number("/spec/generation").is_some_and(|served| served >= since)
-            && operation.text("/status/errorCode").is_some()
-    });
-    Ok(newest.and_then(|operation| operation.text("/status/errorMessage").map(str::to_owned)))
+    let newest = operations
+        .iter()
+        .find(|operation| operation.number("/spec/generation").is_some_and(|served| served >= since));
+    let failed = newest.filter(|operation| operation.text("/status/errorCode").is_some());
+    Ok(failed.map(|operation| operation.text("/status/errorMessage").unwrap_or("it failed").to_owned()))
 }
 
 #[cfg(test)]

@@ -181,14 +181,16 @@ impl Round<'_> {
     }
 
     fn overdue(&mut self, turn: OpenTurn, engine: Serving<'_>) {
-        let message = format!(
-            "Turn {} was not done within {} s; the engine's process is replaced and then asked.",
-            turn.number,
-            self.policy.turn_deadline.as_secs()
-        );
-        let on_probation = self.was_sent_on_probation(&turn);
+        let goes_back = self.was_sent_on_probation(&turn) && engine.replaceable;
+        let next = if goes_back {
+            "the old engine makes it again, on the state as it was before, and a new timeline begins"
+        } else {
+            "the engine's process is replaced and then asked"
+        };
+        let within = self.policy.turn_deadline.as_secs();
+        let message = format!("Turn {} was not done within {within} s; {next}.", turn.number);
         self.fail(turn, engine.life, "TurnOverdue", &message);
-        if on_probation && engine.replaceable {
+        if goes_back {
             self.fail_patch("TurnOverdue", &message);
             return self.goes_back_now();
         }
