@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::game::backup::Keep;
 use crate::game::{InstanceId, Resources};
 use crate::reconcile::Policy;
 use crate::runtime::docker;
@@ -134,6 +135,8 @@ pub struct Config {
     pub report_interval: Duration,
     /// How long the past is kept.
     pub history: History,
+    /// What is kept of each game's copies.
+    pub keep_copies: Keep,
     /// Failed looks in a row until an engine counts as unreachable.
     pub unreachable_after: u32,
     /// Failed looks in a row until its process is replaced.

@@ -44,12 +44,14 @@ GRANT INSERT (version, image_ref, enabled, port, contract, run_as, relaxations, 
 GRANT INSERT (game_id, namespace, name, display_name, labels, annotations, desired_status, stop_now, paused,
               target_engine_version, allow_incompatible_version, turn_schedule, time_zone, missed_turns,
               turn_not_before, force_mode, restart_generation, force_turn_generation, patch_generation,
-              unblock_generation, restore_generation, restore_backup_id, resources, deletion_policy,
+              unblock_generation, restore_generation, restore_backup_id, backup_generation, backup_before_turn,
+              resources, deletion_policy,
               requested_by, request_id, source, deletion_requested_at),
       UPDATE (display_name, labels, annotations, desired_status, stop_now, paused,
               target_engine_version, allow_incompatible_version, turn_schedule, time_zone, missed_turns,
               turn_not_before, force_mode, restart_generation, force_turn_generation, patch_generation,
-              unblock_generation, restore_generation, restore_backup_id, resources, deletion_policy,
+              unblock_generation, restore_generation, restore_backup_id, backup_generation, backup_before_turn,
+              resources, deletion_policy,
               requested_by, request_id, source, deletion_requested_at)
    ON games TO gamekeeper_lobby;
 

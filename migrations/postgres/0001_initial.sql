@@ -127,6 +127,10 @@ CREATE TABLE games (
     restore_backup_id          text CHECK (
                                    restore_backup_id ~ '^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,127}$'
                                    AND restore_backup_id !~ '[.][.]'),
+    -- Take a copy of the state now, and keep it.
+    backup_generation          bigint NOT NULL DEFAULT 0 CHECK (backup_generation >= 0),
+    -- No turn is generated before a copy of the state was taken.
+    backup_before_turn         boolean NOT NULL DEFAULT false,
     -- By trigger: counts changes of the game's memberships.
     membership_revision        bigint NOT NULL DEFAULT 0,
     -- {"cpu": "500m", "memory": "256Mi", "pids": "128"}: Kubernetes quantities as strings, each optional.
@@ -331,6 +335,8 @@ CREATE TABLE runtime_records (
 
     -- The change of version that is under way: from what, the copy of the state, how far it is.
     patch                           jsonb CHECK (jsonb_typeof(patch) = 'object'),
+    -- The copy of the state that is being taken, on demand or before a turn, and why it is not there yet.
+    copying                         jsonb CHECK (jsonb_typeof(copying) = 'object'),
     -- Why a change of version that is wanted does not begin yet.
     patch_delay                     jsonb CHECK (jsonb_typeof(patch_delay) = 'object'),
     -- The kept copy that is being put back.
@@ -344,6 +350,7 @@ CREATE TABLE runtime_records (
     observed_patch_generation       bigint CHECK (observed_patch_generation >= 0),
     observed_unblock_generation     bigint CHECK (observed_unblock_generation >= 0),
     observed_restore_generation     bigint CHECK (observed_restore_generation >= 0),
+    observed_backup_generation      bigint CHECK (observed_backup_generation >= 0),
     observed_membership_revision    bigint CHECK (observed_membership_revision >= 0),
 
     -- The number of the game's last event in lobby_outbox; 0: none.
@@ -464,7 +471,7 @@ CREATE TABLE operation_log (
     operation_id  uuid NOT NULL PRIMARY KEY,
     game_id       uuid NOT NULL,
     op            text NOT NULL CHECK (
-                      op IN ('start', 'stop', 'restart', 'patch', 'rollback', 'heal', 'pause', 'resume', 'force_next_turn', 'turn', 'restore', 'delete', 'adopt')),
+                      op IN ('start', 'stop', 'restart', 'patch', 'rollback', 'heal', 'pause', 'resume', 'force_next_turn', 'turn', 'restore', 'backup', 'delete', 'adopt')),
     source        text NOT NULL CHECK (source IN ('lobby', 'operator', 'manifest', 'schedule', 'controller')),
     requested_by  text NOT NULL DEFAULT '',
     request_id    text NOT NULL DEFAULT '',
@@ -641,6 +648,7 @@ SELECT
         AND coalesce(r.observed_patch_generation, g.patch_generation) = g.patch_generation
         AND coalesce(r.observed_unblock_generation, g.unblock_generation) = g.unblock_generation
         AND coalesce(r.observed_restore_generation, g.restore_generation) = g.restore_generation
+        AND coalesce(r.observed_backup_generation, g.backup_generation) = g.backup_generation
         AND CASE g.desired_status
             WHEN 'stopped' THEN r.status = 'stopped'
             ELSE r.status IN ('running', 'finished')
@@ -694,7 +702,8 @@ CREATE FUNCTION game_spec(g games) RETURNS jsonb LANGUAGE sql STABLE SET search_
         'turn_not_before', g.turn_not_before AT TIME ZONE 'UTC', 'force_mode', g.force_mode,
         'restart_generation', g.restart_generation, 'force_turn_generation', g.force_turn_generation,
         'patch_generation', g.patch_generation, 'restore_generation', g.restore_generation,
-        'unblock_generation', g.unblock_generation,
+        'unblock_generation', g.unblock_generation, 'backup_generation', g.backup_generation,
+        'backup_before_turn', g.backup_before_turn,
         'restore_backup_id', g.restore_backup_id, 'membership_revision', g.membership_revision,
         'resources', g.resources, 'deletion_policy', g.deletion_policy)
 $$;
@@ -751,6 +760,8 @@ BEGIN
         RAISE EXCEPTION 'games: patch_generation cannot decrease' USING ERRCODE = 'check_violation';
     ELSIF NEW.restore_generation < OLD.restore_generation THEN
         RAISE EXCEPTION 'games: restore_generation cannot decrease' USING ERRCODE = 'check_violation';
+    ELSIF NEW.backup_generation < OLD.backup_generation THEN
+        RAISE EXCEPTION 'games: backup_generation cannot decrease' USING ERRCODE = 'check_violation';
     ELSIF NEW.deletion_requested_at IS NULL AND OLD.deletion_requested_at IS NOT NULL THEN
         RAISE EXCEPTION 'games: a requested deletion cannot be taken back' USING ERRCODE = 'check_violation';
     END IF;

@@ -139,6 +139,10 @@ CREATE TABLE games (
                                    length(restore_backup_id) BETWEEN 1 AND 128 AND instr(restore_backup_id, char(0)) = 0
                                    AND restore_backup_id NOT GLOB '*[^a-zA-Z0-9._-]*'
                                    AND restore_backup_id NOT GLOB '.*' AND restore_backup_id NOT GLOB '*..*'),
+    -- Take a copy of the state now, and keep it.
+    backup_generation          INTEGER NOT NULL DEFAULT 0 CHECK (backup_generation >= 0),
+    -- No turn is generated before a copy of the state was taken.
+    backup_before_turn         INTEGER NOT NULL DEFAULT 0 CHECK (backup_before_turn IN (0, 1)),
     -- By trigger: counts changes of the game's memberships.
     membership_revision        INTEGER NOT NULL DEFAULT 0,
     -- {"cpu": "500m", "memory": "256Mi", "pids": "128"}: Kubernetes quantities as strings, each optional.
@@ -359,6 +363,8 @@ CREATE TABLE runtime_records (
 
     -- The change of version that is under way: from what, the copy of the state, how far it is.
     patch                           TEXT CHECK (patch IS NULL OR (json_valid(patch) AND json_type(patch) = 'object')),
+    -- The copy of the state that is being taken, on demand or before a turn, and why it is not there yet.
+    copying                         TEXT CHECK (copying IS NULL OR (json_valid(copying) AND json_type(copying) = 'object')),
     -- Why a change of version that is wanted does not begin yet.
     patch_delay                     TEXT CHECK (patch_delay IS NULL OR (json_valid(patch_delay) AND json_type(patch_delay) = 'object')),
     -- The kept copy that is being put back.
@@ -372,6 +378,7 @@ CREATE TABLE runtime_records (
     observed_patch_generation       INTEGER CHECK (observed_patch_generation >= 0),
     observed_unblock_generation     INTEGER CHECK (observed_unblock_generation >= 0),
     observed_restore_generation     INTEGER CHECK (observed_restore_generation >= 0),
+    observed_backup_generation      INTEGER CHECK (observed_backup_generation >= 0),
     observed_membership_revision    INTEGER CHECK (observed_membership_revision >= 0),
 
     -- The number of the game's last event in lobby_outbox; 0: none.
@@ -491,7 +498,7 @@ CREATE TABLE operation_log (
     operation_id  TEXT NOT NULL PRIMARY KEY CHECK (length(operation_id) = 36),
     game_id       TEXT NOT NULL CHECK (length(game_id) = 36),
     op            TEXT NOT NULL CHECK (op IN ('start', 'stop', 'restart', 'patch', 'rollback', 'heal', 'pause', 'resume',
-                      'force_next_turn', 'turn', 'restore', 'delete', 'adopt')),
+                      'force_next_turn', 'turn', 'restore', 'backup', 'delete', 'adopt')),
     source        TEXT NOT NULL CHECK (source IN ('lobby', 'operator', 'manifest', 'schedule', 'controller')),
     requested_by  TEXT NOT NULL DEFAULT '',
     request_id    TEXT NOT NULL DEFAULT '',
@@ -671,6 +678,7 @@ SELECT
         AND coalesce(r.observed_patch_generation, g.patch_generation) = g.patch_generation
         AND coalesce(r.observed_unblock_generation, g.unblock_generation) = g.unblock_generation
         AND coalesce(r.observed_restore_generation, g.restore_generation) = g.restore_generation
+        AND coalesce(r.observed_backup_generation, g.backup_generation) = g.backup_generation
         AND CASE g.desired_status
             WHEN 'stopped' THEN r.status = 'stopped'
             ELSE r.status IN ('running', 'finished')
@@ -780,7 +788,8 @@ SELECT
         'turn_not_before', strftime('%Y-%m-%dT%H:%M:%f+00:00', g.turn_not_before), 'force_mode', g.force_mode,
         'restart_generation', g.restart_generation, 'force_turn_generation', g.force_turn_generation,
         'patch_generation', g.patch_generation, 'restore_generation', g.restore_generation,
-        'unblock_generation', g.unblock_generation,
+        'unblock_generation', g.unblock_generation, 'backup_generation', g.backup_generation,
+        'backup_before_turn', g.backup_before_turn,
         'restore_backup_id', g.restore_backup_id, 'membership_revision', s.membership_revision,
         'resources', json(g.resources), 'deletion_policy', g.deletion_policy
     ) AS spec,
@@ -874,7 +883,8 @@ BEGIN
            patch_generation = max(patch_generation, coalesce(json_extract(s.spec, '$.patch_generation'), 0)),
            unblock_generation = max(unblock_generation, coalesce(json_extract(s.spec, '$.unblock_generation'), 0)),
            restore_backup_id = coalesce(restore_backup_id, json_extract(s.spec, '$.restore_backup_id')),
-           restore_generation = max(restore_generation, coalesce(json_extract(s.spec, '$.restore_generation'), 0))
+           restore_generation = max(restore_generation, coalesce(json_extract(s.spec, '$.restore_generation'), 0)),
+           backup_generation = max(backup_generation, coalesce(json_extract(s.spec, '$.backup_generation'), 0))
       FROM game_shadow AS s
      WHERE games.game_id = NEW.game_id AND s.game_id = NEW.game_id;
 END;
@@ -894,6 +904,7 @@ BEGIN
     SELECT RAISE(ABORT, 'games: patch_generation cannot decrease') WHERE NEW.patch_generation < OLD.patch_generation;
     SELECT RAISE(ABORT, 'games: unblock_generation cannot decrease') WHERE NEW.unblock_generation < OLD.unblock_generation;
     SELECT RAISE(ABORT, 'games: restore_generation cannot decrease') WHERE NEW.restore_generation < OLD.restore_generation;
+    SELECT RAISE(ABORT, 'games: backup_generation cannot decrease') WHERE NEW.backup_generation < OLD.backup_generation;
     SELECT RAISE(ABORT, 'games: a requested deletion cannot be taken back')
      WHERE NEW.deletion_requested_at IS NULL AND OLD.deletion_requested_at IS NOT NULL;
 END;

@@ -231,6 +231,7 @@ fn decreases(current: &StoredGame, valid: &ValidGame) -> Vec<SpecProblem> {
         ("spec.patchGeneration", old.patch_generation, new.patch),
         ("spec.unblockGeneration", old.unblock_generation, new.unblock),
         ("spec.restoreGeneration", old.restore_generation, new.restore),
+        ("spec.backupGeneration", old.backup_generation, new.backup),
     ];
     let decrease = |(field, old, new): (&str, Option<i64>, Option<i64>)| {
         let (old, new) = (old?, new?);

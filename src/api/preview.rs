@@ -78,6 +78,7 @@ fn settled(new: &GameSpecManifest, valid: &ValidGame, old: Option<&GameSpecManif
     let columns = GameColumns {
         desired_status: new.desired_status.as_row().to_owned(),
         paused: new.paused,
+        backup_before_turn: new.backup_before_turn,
         display_name: new.display_name.clone(),
         target_engine_version: new.engine_version.clone(),
         allow_incompatible_version: new.allow_incompatible_version.clone(),
@@ -101,6 +102,7 @@ fn settled(new: &GameSpecManifest, valid: &ValidGame, old: Option<&GameSpecManif
             .restore_backup_id
             .clone()
             .or_else(|| old.and_then(|old| old.restore_backup_id.clone())),
+        backup_generation: counter(new.backup_generation, old.and_then(|old| old.backup_generation)),
     };
     // What was validated has a place in every column.
     let (mut spec, _) = columns.to_spec();

@@ -4,12 +4,14 @@ use crate::game::manifest::SpecProblem;
 
 /// Columns whose names stand in the database's refusals, with the fields they come from. Longer
 /// names come before those they contain.
-const FIELDS: [(&str, &str); 28] = [
+const FIELDS: [(&str, &str); 30] = [
     ("allow_incompatible_version", "spec.allowIncompatibleVersion"),
     ("target_engine_version", "spec.engineVersion"),
     ("force_turn_generation", "spec.forceTurnGeneration"),
     ("restart_generation", "spec.restartGeneration"),
     ("restore_generation", "spec.restoreGeneration"),
+    ("backup_generation", "spec.backupGeneration"),
+    ("backup_before_turn", "spec.backupBeforeTurn"),
     ("resume_generation", "spec.resumeGeneration"),
     ("unblock_generation", "spec.unblockGeneration"),
     ("patch_generation", "spec.patchGeneration"),

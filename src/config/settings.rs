@@ -12,6 +12,7 @@ use super::lobby::{LobbyConfig, LobbyMode, LobbyUrl};
 use super::value::{Count, Cpu, DatabaseUrl, EndpointMode, LogDriver, LogFormat, Memory, PullPolicy, Span};
 use super::{Config, ConfigError, default_data_dir, file};
 use crate::game::Resources;
+use crate::game::backup::Keep;
 use crate::reconcile::Policy;
 use crate::store::history::History;
 use crate::store::{DEFAULT_SCHEMA, Migrations, Place};
@@ -154,6 +155,10 @@ settings! {
 
     /// How long it is kept what engines reported; of a game at most 1000 reports [default: 168h]
     keep_reports: Span, "GAMEKEEPER_KEEP_REPORTS", "Places", "TIME";
+    /// How many copies of a game's state are kept of each reason: before patches, before turns, on demand [default: 5]
+    keep_backups: Count, "GAMEKEEPER_KEEP_BACKUPS", "Places", "N";
+    /// How long they are kept; of each reason the newest stays [default: of any age]
+    keep_backups_for: Span, "GAMEKEEPER_KEEP_BACKUPS_FOR", "Places", "TIME";
     /// How long it is kept what was decided about slots, and which operations and changes there were [default: 2160h]
     keep_history: Span, "GAMEKEEPER_KEEP_HISTORY", "Places", "TIME";
 
@@ -247,6 +252,10 @@ impl Settings {
                 reports: kept(self.keep_reports, History::default().reports),
                 decisions: kept(self.keep_history, History::default().decisions),
                 ..History::default()
+            },
+            keep_copies: Keep {
+                count: number(self.keep_backups, 5) as usize,
+                age: self.keep_backups_for.map(|age| age.0),
             },
             unreachable_after: number(self.unreachable_after, policy.unreachable_after),
             restart_after: number(self.restart_after, policy.restart_after),

@@ -1,19 +1,81 @@
-//! How far the copying of states is, for those who ask.
+//! Copies of states that are being taken or put back: how far they are, for those who ask, and what
+//! is too much once another one was taken.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::runtime::CopyProgress;
+use jiff::Timestamp;
+use tokio::task::AbortHandle;
+
+use crate::game::backup::Keep;
+use crate::game::record::Record;
+use crate::game::spec::Desired;
+use crate::game::{BackupId, GameId, RestoreId};
+use crate::reconcile::apply::chain;
+use crate::runtime::{CopyProgress, Runtime};
 
 /// Shared with the copying.
 pub(super) type Progress = Arc<Mutex<CopyProgress>>;
 
+/// A copy in the background of one game.
+pub(super) struct CopyUnderWay {
+    pub(super) progress: Progress,
+    /// What ends it before its time, where that does no harm.
+    pub(super) task: Option<AbortHandle>,
+}
+
 /// How far it is, in words for people.
-pub(super) fn words(progress: &Progress) -> String {
+pub(super) fn words(copy: &CopyUnderWay) -> String {
     const MIB: u64 = 1 << 20;
     let CopyProgress { files, files_total, bytes, bytes_total } =
-        progress.lock().map(|progress| *progress).unwrap_or_default();
+        copy.progress.lock().map(|progress| *progress).unwrap_or_default();
     match files_total {
         0 => "it is being looked through".to_owned(),
         _ => format!("{files} of {files_total} files, {} of {} MiB", bytes / MIB, bytes_total.div_ceil(MIB)),
+    }
+}
+
+/// Copies of one game that somebody may have to go back to: never removed, whatever is kept.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    copies: Vec<BackupId>,
+    aside: Option<RestoreId>,
+}
+
+/// Shared with whoever removes what is too much: what is named meanwhile counts.
+pub(super) type SharedNamed = Arc<Mutex<Named>>;
+
+/// Takes over what record and desired state name now.
+pub(super) fn keep_named(named: &SharedNamed, record: Option<&Record>, desired: Option<&Desired>) {
+    let patch = record.and_then(|record| record.patch.as_ref()).map(|patch| &patch.backup);
+    let put_back = record.and_then(|record| record.put_back.as_ref());
+    let restore = desired.and_then(|desired| desired.restore_backup.as_ref());
+    let names = [patch, put_back.map(|back| &back.backup), restore];
+    *named.lock().unwrap_or_else(PoisonError::into_inner) = Named {
+        copies: names.into_iter().flatten().cloned().collect(),
+        aside: put_back.map(|back| back.restore.clone()),
+    };
+}
+
+/// Removes what is too much of a game's copies, and of its states that were moved aside. That it fails
+/// makes the copy that was taken no worse: it is tried again with the next one.
+pub(super) async fn prune(runtime: &dyn Runtime, game: GameId, keep: Keep, named: &SharedNamed) {
+    let (copies, aside) = {
+        let named = named.lock().unwrap_or_else(PoisonError::into_inner);
+        (named.copies.clone(), named.aside.clone())
+    };
+    let now = Timestamp::now();
+    match runtime.prune_backups(game, keep, &copies, now).await {
+        Ok(gone) if gone.is_empty() => {}
+        Ok(gone) => {
+            tracing::info!(game_id = %game, ?gone, "copies of the state were removed: there are newer ones")
+        }
+        Err(error) => tracing::warn!(game_id = %game, error = chain(&error), "copies that are too much stay"),
+    }
+    match runtime.prune_aside(game, keep, aside.as_ref(), now).await {
+        Ok(gone) if gone.is_empty() => {}
+        Ok(gone) => tracing::info!(game_id = %game, ?gone, "states that were moved aside were removed"),
+        Err(error) => {
+            tracing::warn!(game_id = %game, error = chain(&error), "states that were moved aside stay")
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::game::GameId;
 use crate::reconcile::apply::Background;
 use crate::reconcile::{Step, Work};
 
-use super::copies::Progress;
+use super::copies::{CopyUnderWay, Progress};
 use super::entry::Around;
 use super::round::{self, Output};
 use super::work::Finished;
@@ -61,6 +61,10 @@ impl Controller {
                 self.pulls.want(game, &image, |progress| workshop.pull(image.clone(), progress));
             }
             Background::Stop(container, grace) => {
+                // A copy of what ends is called off: the next one is of what it leaves.
+                if let Some(task) = self.copies.get_mut(&game).and_then(|copy| copy.task.take()) {
+                    task.abort();
+                }
                 let number = entry.begin_work(Work::Stopping(container.clone()));
                 self.workshop.stop(game, number, step, container, grace);
             }
@@ -77,13 +81,13 @@ impl Controller {
             Background::BackUp(new) => {
                 let number = entry.begin_work(Work::BackingUp { progress: String::new() });
                 let progress = Progress::default();
-                self.copies.insert(game, progress.clone());
-                self.workshop.back_up(number, step, new, progress);
+                let task = self.workshop.back_up(number, step, new, progress.clone(), entry.named());
+                self.copies.insert(game, CopyUnderWay { progress, task: Some(task) });
             }
             Background::PutBack(backup, restore) => {
                 let number = entry.begin_work(Work::PuttingBack { progress: String::new() });
                 let progress = Progress::default();
-                self.copies.insert(game, progress.clone());
+                self.copies.insert(game, CopyUnderWay { progress: progress.clone(), task: None });
                 self.workshop.put_back(game, number, step, (backup, restore), progress);
             }
             Background::Initialise(life, endpoint, races) => {

@@ -13,6 +13,7 @@ use crate::reconcile::{FailureClass, Step, Wait, Work};
 use crate::store::RowVersion;
 use crate::store::recorder::RecordError;
 
+use super::copies::{SharedNamed, keep_named};
 use super::facts::{Facts, News};
 use super::ground::Guards;
 use super::halts::Failures;
@@ -37,6 +38,8 @@ pub(super) struct Entry {
     /// It is part of the gauge of games by phase.
     pub(super) counted: bool,
     waits_for_person: bool,
+    /// Copies that somebody may have to go back to.
+    named: SharedNamed,
 }
 
 /// What a game's round depends on beside the game.
@@ -88,6 +91,7 @@ impl Entry {
             gone: false,
             counted: false,
             waits_for_person: false,
+            named: SharedNamed::default(),
         }
     }
 
@@ -122,6 +126,7 @@ impl Entry {
             record.deletion_seen_at = deletion.map(|_| seen.unwrap_or(now));
         }
         self.desired = Some(Arc::new(desired));
+        keep_named(&self.named, self.record.as_ref(), self.desired.as_deref());
     }
 
     /// At which row version, and with which engine version, its desired state was read.
@@ -170,6 +175,11 @@ impl Entry {
     pub(super) fn row_is_gone(&mut self) {
         let (record, works) = (self.record.take(), self.works);
         *self = Self { record, works, ..Self::unknown() };
+    }
+
+    /// Copies that somebody may have to go back to, as that changes.
+    pub(super) fn named(&self) -> SharedNamed {
+        self.named.clone()
     }
 
     /// Whether its row is there.
@@ -281,6 +291,7 @@ impl Entry {
         } = output;
         self.in_round = false;
         self.record = Some(record);
+        keep_named(&self.named, self.record.as_ref(), self.desired.as_deref());
         self.facts = facts;
         if waiting_on.contains(&Wait::Docker) {
             // It has to settle: the next look is at the thing itself.

@@ -30,6 +30,7 @@ pub(super) struct Facts {
     pub(super) network: Looked<Option<NetworkId>>,
     pub(super) state_directory: Looked<StateDirectory>,
     pub(super) contents: Looked<Contents>,
+    pub(super) copies: Looked<bool>,
     pub(super) rival: Looked<Option<String>>,
     pub(super) engine: EngineView,
     /// A step that failed since the last plan.
@@ -54,6 +55,7 @@ impl Default for Facts {
             network: Looked::NotYet,
             state_directory: Looked::NotYet,
             contents: Looked::NotYet,
+            copies: Looked::NotYet,
             rival: Looked::NotYet,
             engine: EngineView::NotAsked,
             failure: None,
@@ -139,6 +141,7 @@ impl Facts {
         self.network = Looked::NotYet;
         self.state_directory = Looked::NotYet;
         self.contents = Looked::NotYet;
+        self.copies = Looked::NotYet;
         self.rival = Looked::NotYet;
     }
 
@@ -159,12 +162,12 @@ impl Facts {
                 image: self.image_view(),
                 next_image: self.next_image_view(),
                 image_users: self.image_users.clone(),
-                backed_up: self.backed_up.clone(),
                 backup: self.backup.clone(),
                 put_back: self.put_back.clone(),
                 network: self.network.clone(),
                 state_directory: self.state_directory,
                 contents: self.contents.clone(),
+                copies: self.copies,
                 rival: self.rival.clone(),
                 engine: self.engine.clone(),
             })),

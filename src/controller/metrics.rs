@@ -121,6 +121,7 @@ fn kind(step: &Step) -> &'static str {
         Step::LookAtNetwork => "look_at_network",
         Step::LookAtStateDirectory => "look_at_state_directory",
         Step::LookAtContents => "look_at_contents",
+        Step::LookAtCopies => "look_at_copies",
         Step::LookForRival { .. } => "look_for_rival",
         Step::PullImage(_) => "pull_image",
         Step::CreateStateDirectory(_) => "create_state_directory",
@@ -134,6 +135,7 @@ fn kind(step: &Step) -> &'static str {
         Step::GenerateTurn { .. } => "generate_turn",
         Step::BackUp(_) => "back_up",
         Step::PutBack { .. } => "put_back",
+        Step::RemoveCopies(_) => "remove_copies",
         Step::RemoveStateDirectory(_) => "remove_state_directory",
         Step::FinishDeletion(_) => "finish_deletion",
     }

@@ -42,13 +42,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::EngineClient;
+use crate::game::backup::Keep;
 use crate::game::controller::{ControllerStatus, Freeze};
 use crate::game::{Epoch, GameId};
 use crate::reconcile::Policy;
 use crate::runtime::{Runtime, RuntimeEvent};
 use crate::store::{Recorder, Store, StoreError};
 
-use copies::Progress;
+use copies::CopyUnderWay;
 use entry::Entry;
 use facts::News;
 use ground::Guards;
@@ -73,6 +74,8 @@ pub struct Limits {
     pub engine_calls: usize,
     /// Turns being generated. They may take long: the short calls have places of their own.
     pub turns: usize,
+    /// Copies of states being taken.
+    pub copies: usize,
     /// Rounds that ask Docker.
     pub rounds: usize,
     /// Games that are patched.
@@ -89,6 +92,7 @@ impl Default for Limits {
             stops: 16,
             engine_calls: 256,
             turns: 512,
+            copies: 8,
             rounds: 64,
             disruptions: 3,
             patch_failures: 3,
@@ -125,6 +129,8 @@ pub struct Parts {
     pub policy: Policy,
     /// How much at a time.
     pub limits: Limits,
+    /// What is kept of each game's copies.
+    pub keep: Keep,
     /// How often everything is compared.
     pub relist_every: Duration,
     /// What is counted.
@@ -164,7 +170,7 @@ struct Controller {
     /// Games that may be disrupted at the same time.
     disruptions: Slots,
     /// How far the copying of states is.
-    copies: HashMap<GameId, Progress>,
+    copies: HashMap<GameId, CopyUnderWay>,
     /// How often changes of version failed.
     failures: Failures,
     pulls: Pulls,
@@ -228,8 +234,19 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let (finished, ends) = mpsc::channel(1_024);
     let tasks = TaskTracker::new();
-    let Parts { store, recorder, epoch, leading, runtime, engines, policy, limits, relist_every, metrics } =
-        parts;
+    let Parts {
+        store,
+        recorder,
+        epoch,
+        leading,
+        runtime,
+        engines,
+        policy,
+        limits,
+        keep,
+        relist_every,
+        metrics,
+    } = parts;
     // An earlier leadership of this process may have counted.
     metrics.forget_games();
     let mut triggers = triggers::triggers(&store, &*runtime, relist_every, ends, questions.0);
@@ -244,6 +261,8 @@ pub async fn run(
         stops: Arc::new(Semaphore::new(limits.stops.max(1))),
         engine_calls: Arc::new(Semaphore::new(limits.engine_calls.max(1))),
         turns: Arc::new(Semaphore::new(limits.turns.max(1))),
+        copies: Arc::new(Semaphore::new(limits.copies.max(1))),
+        keep,
         brake: brake.subscribe(),
         leading: leading.clone(),
     };

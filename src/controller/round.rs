@@ -73,6 +73,7 @@ impl Input {
             now: Timestamp::now(),
             runtime: self.facts.view(),
             work: self.work.clone(),
+            backed_up: self.facts.backed_up.clone(),
             start_slot: self.start_slot,
             disruption_place: self.disruption_place,
             version_halted: self.version_halted.clone(),
@@ -282,6 +283,7 @@ async fn take_in(
         Effect::Network(network) => facts.network = crate::reconcile::Looked::At(network),
         Effect::StateDirectory(there) => facts.state_directory = crate::reconcile::Looked::At(there),
         Effect::Contents(contents) => facts.contents = crate::reconcile::Looked::At(contents),
+        Effect::Copies(there) => facts.copies = crate::reconcile::Looked::At(there),
         Effect::Rival(rival) => facts.rival = crate::reconcile::Looked::At(rival),
         Effect::ContainerChanged => {
             facts.container = None;

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::{EngineClient, Target};
+use crate::game::backup::Keep;
 use crate::game::controller::{ControllerSpec, Freeze};
 use crate::game::record::Life;
 use crate::game::spec::Desired;
@@ -21,7 +22,7 @@ use crate::reconcile::{Failure, FailureClass, Step};
 use crate::runtime::{CopyProgress, Listed, PullProgress, Runtime, RuntimeError};
 use crate::store::{RowVersion, Store, StoreError};
 
-use super::copies::Progress;
+use super::copies::{Progress, SharedNamed, prune};
 use super::facts::News;
 use super::ground::GroundLook;
 use super::leading::Leading;
@@ -86,6 +87,9 @@ pub(super) struct Workshop {
     pub(super) stops: Arc<Semaphore>,
     pub(super) engine_calls: Arc<Semaphore>,
     pub(super) turns: Arc<Semaphore>,
+    pub(super) copies: Arc<Semaphore>,
+    /// What is kept of a game's copies.
+    pub(super) keep: Keep,
     /// Why nothing may be touched, if so.
     pub(super) brake: watch::Receiver<Option<Freeze>>,
     /// Whether this process still leads.
@@ -171,20 +175,35 @@ impl Workshop {
         });
     }
 
-    pub(super) fn back_up(&self, number: u64, step: Step, new: NewBackup, progress: Progress) {
+    pub(super) fn back_up(
+        &self,
+        number: u64,
+        step: Step,
+        new: NewBackup,
+        progress: Progress,
+        named: SharedNamed,
+    ) -> AbortHandle {
         let this = self.clone();
         self.spawn(async move {
+            let _place = this.copies.acquire().await;
+            if this.brake.borrow().is_some() || !this.leading.holds() {
+                // Frozen or deposed while it waited for its place.
+                return Finished::Work(new.game, number, News::ContainerStale);
+            }
             let tell = |now| keep(&progress, now);
             let done = tokio::select! {
                 done = this.runtime.back_up(&new, &tell) => done,
                 () = this.leading.ended() => return Finished::Work(new.game, number, News::ContainerStale),
             };
             let news = match done {
-                Ok(backup) => News::BackedUp(Box::new(backup)),
+                Ok(backup) => {
+                    prune(&*this.runtime, new.game, this.keep, &named).await;
+                    News::BackedUp(Box::new(backup))
+                }
                 Err(error) => counted(&step, &error),
             };
             Finished::Work(new.game, number, news)
-        });
+        })
     }
 
     pub(super) fn put_back(

@@ -20,6 +20,11 @@ pub enum BackupReason {
     Demand,
 }
 
+impl BackupReason {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::Patch, Self::Turn, Self::Demand];
+}
+
 /// A copy that is to be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewBackup {
@@ -63,7 +68,44 @@ pub struct Backup {
     pub digest: String,
 }
 
-/// How many copies of a game are kept, and how long.
+/// A copy that is to be taken while the game goes on, on record from its beginning to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Copying {
+    /// Its name: the same wish has the same name, however often it is tried.
+    pub backup: BackupId,
+    /// Why.
+    pub reason: BackupReason,
+    /// The request that it answers, if it answers one.
+    pub request: Option<i64>,
+    /// Attempts that failed, in a row.
+    #[serde(default)]
+    pub failures: u32,
+    /// No attempt before.
+    #[serde(default)]
+    pub next_attempt_at: Option<Timestamp>,
+    /// Why the last attempt failed.
+    #[serde(default)]
+    pub problem: Option<CopyProblem>,
+}
+
+/// Why a copy could not be taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyProblem {
+    /// One CamelCase word.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+}
+
+impl Copying {
+    /// One that was not tried yet.
+    pub fn new(backup: BackupId, reason: BackupReason, request: Option<i64>) -> Self {
+        Self { backup, reason, request, failures: 0, next_attempt_at: None, problem: None }
+    }
+}
+
+/// How many copies of a game are kept of each reason, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
     /// At most so many; at least one.
@@ -72,22 +114,41 @@ pub struct Keep {
     pub age: Option<Duration>,
 }
 
-/// The copies that go, oldest first. The newest stays whatever its age, and so does what is spared:
-/// a copy that somebody may have to go back to.
+/// The copies that go, oldest first. Each reason counts for itself: copies before turns never push
+/// out the one before the last change of version. The newest of each stays whatever its age, and so
+/// does what is spared: a copy that somebody may have to go back to.
 pub fn surplus(backups: &[Backup], keep: Keep, spared: &[BackupId], now: Timestamp) -> Vec<BackupId> {
-    let mut newest_first: Vec<&Backup> = backups.iter().collect();
-    newest_first.sort_by(|a, b| (b.taken_at, &b.id).cmp(&(a.taken_at, &a.id)));
-    let too_old = |backup: &Backup| {
-        let age = Duration::try_from(now.duration_since(backup.taken_at)).unwrap_or_default();
+    let is_spared = |(_, id): &(Timestamp, BackupId)| spared.contains(id);
+    let mut going = Vec::new();
+    for reason in BackupReason::ALL {
+        let of_reason = backups.iter().filter(|backup| backup.reason == reason);
+        let of_reason = of_reason.map(|backup| (backup.taken_at, (backup.taken_at, backup.id.clone())));
+        going.extend(outlived(of_reason.collect(), keep, now, is_spared));
+    }
+    going.sort();
+    going.into_iter().map(|(_, id)| id).collect()
+}
+
+/// What goes of things of which so many are kept so long, oldest first; the newest never does.
+pub fn outlived<T: Ord>(
+    kept: Vec<(Timestamp, T)>,
+    keep: Keep,
+    now: Timestamp,
+    is_spared: impl Fn(&T) -> bool,
+) -> Vec<T> {
+    let mut newest_first = kept;
+    newest_first.sort_by(|a, b| b.cmp(a));
+    let too_old = |since: Timestamp| {
+        let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
         keep.age.is_some_and(|longest| age > longest)
     };
-    let mut going: Vec<BackupId> = newest_first
+    let mut going: Vec<T> = newest_first
         .into_iter()
         .enumerate()
         .skip(1)
-        .filter(|(number, backup)| *number >= keep.count || too_old(backup))
-        .map(|(_, backup)| backup.id.clone())
-        .filter(|id| !spared.contains(id))
+        .filter(|(number, (since, _))| *number >= keep.count || too_old(*since))
+        .map(|(_, (_, kept))| kept)
+        .filter(|kept| !is_spared(kept))
         .collect();
     going.reverse();
     going
@@ -131,6 +192,22 @@ mod tests {
         assert!(going(&[], 1, Some(1), &[], 40).is_empty());
         // A clock that was ahead when the copy was taken makes it no older.
         assert!(going(&[90, 95], 5, Some(1), &[], 40).is_empty());
+    }
+
+    #[test]
+    fn copies_of_one_reason_never_push_out_those_of_another() {
+        let mut copies: Vec<Backup> = (1..=9).map(|at| taken(at * 10)).collect();
+        for (copy, reason) in copies.iter_mut().zip([BackupReason::Patch, BackupReason::Demand]) {
+            copy.reason = reason;
+        }
+        for copy in &mut copies[2..] {
+            copy.reason = BackupReason::Turn;
+        }
+        let keep = Keep { count: 2, age: Some(Duration::from_secs(25)) };
+        let now = Timestamp::from_second(100).expect("a time");
+        let gone = surplus(&copies, keep, &[], now);
+        let gone: Vec<&str> = gone.iter().map(BackupId::as_str).collect();
+        assert_eq!(gone, ["b-30", "b-40", "b-50", "b-60", "b-70"]);
     }
 
     #[test]

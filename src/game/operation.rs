@@ -29,6 +29,8 @@ pub enum OperationKind {
     Turn,
     /// An older state put back.
     Restore,
+    /// A copy of the state, asked for.
+    Backup,
     /// The game removed.
     Delete,
     /// A container of ours taken over after its record was lost.
@@ -37,7 +39,7 @@ pub enum OperationKind {
 
 impl OperationKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Start,
         Self::Stop,
         Self::Restart,
@@ -49,6 +51,7 @@ impl OperationKind {
         Self::ForceNextTurn,
         Self::Turn,
         Self::Restore,
+        Self::Backup,
         Self::Delete,
         Self::Adopt,
     ];
@@ -67,6 +70,7 @@ impl OperationKind {
             Self::ForceNextTurn => "force_next_turn",
             Self::Turn => "turn",
             Self::Restore => "restore",
+            Self::Backup => "backup",
             Self::Delete => "delete",
             Self::Adopt => "adopt",
         }

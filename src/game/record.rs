@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::backup::Copying;
 use super::id::{ContainerId, ImageId, ImageRef};
 use super::operation::OpenOperation;
 use super::patch::{FailedPatch, Patch, PatchDelay, PutBack};
@@ -15,6 +16,9 @@ use super::version::EngineVersion;
 
 /// The declared inputs a container was built from; healing uses it, and only a difference here
 /// needs a new container. Nothing that Gamekeeper derives or defaults belongs in it.
+///
+/// Containers carry it as a label, which another build may have written: what that one did not know
+/// is what it is for an engine version that says nothing about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AppliedSpec {
@@ -24,15 +28,25 @@ pub struct AppliedSpec {
     /// The reference its image was registered with.
     pub image: ImageRef,
     /// The port its engine listens on.
+    #[serde(default = "port")]
     pub port: u16,
     /// What its engine speaks.
+    #[serde(default)]
     pub contract: Contract,
     /// Which user its process is.
+    #[serde(default)]
     pub run_as: RunAs,
     /// What hardening is relaxed.
+    #[serde(default)]
     pub relaxations: Vec<Relaxation>,
     /// The version's limits and, over them, the game's.
+    #[serde(default)]
     pub resources: Resources,
+}
+
+/// Where engines listen whose version says nothing else.
+fn port() -> u16 {
+    8080
 }
 
 impl AppliedSpec {
@@ -178,6 +192,8 @@ pub struct Record {
     pub failed_patch: Option<FailedPatch>,
     /// A kept copy on its way back.
     pub put_back: Option<PutBack>,
+    /// A copy of the state that is to be taken, on demand or before a turn.
+    pub copying: Option<Copying>,
     /// Which player of the engine each user is, by user; there are none without an engine.
     pub players: Vec<Mapping>,
     /// How each user does, by user.
@@ -242,6 +258,17 @@ pub struct Record {
     pub deletion_seen_at: Option<Timestamp>,
     /// The deletion came to its end.
     pub deleted_at: Option<Timestamp>,
+    /// What of it could not be read, and is not what it seems to be. Stays as it is where it is kept.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A column of a record that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which, in the database's word.
+    pub column: &'static str,
+    /// Why not.
+    pub why: String,
 }
 
 impl Record {
@@ -269,6 +296,7 @@ impl Record {
             patch_delay: None,
             failed_patch: None,
             put_back: None,
+            copying: None,
             players: Vec::new(),
             standings: Vec::new(),
             reported_at: None,
@@ -300,11 +328,42 @@ impl Record {
             operation: None,
             deletion_seen_at: None,
             deleted_at: None,
+            unreadable: Vec::new(),
         }
     }
 
     /// The life that the record speaks of.
     pub fn life(&self) -> Option<Life> {
         Some(Life { container: self.container.clone()?, started_at: self.container_started_at.clone()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_that_another_build_wrote_are_read_with_less_and_with_more() {
+        let known = serde_json::json!({ "engineVersion": "1.4.2", "image": "engine:1.4.2" });
+        let read: AppliedSpec = serde_json::from_value(known.clone()).unwrap();
+        assert_eq!((read.port, read.contract, read.run_as), (8080, Contract::GamekeeperV1, RunAs::Auto));
+        assert_eq!((read.relaxations.len(), read.resources), (0, Resources::default()));
+        // What is written out in full and then loses any one field is read all the same.
+        let whole = serde_json::to_value(&read).unwrap();
+        for field in whole.as_object().unwrap().keys().filter(|field| known.get(field).is_none()) {
+            let mut less = whole.clone();
+            less.as_object_mut().unwrap().remove(field);
+            assert_eq!(serde_json::from_value::<AppliedSpec>(less).unwrap(), read, "{field}");
+        }
+        let mut more = whole.clone();
+        more["resources"] = serde_json::json!({ "addedLater": 7 });
+        more["addedLater"] = true.into();
+        assert_eq!(serde_json::from_value::<AppliedSpec>(more).unwrap(), read);
+        // A version or an image that is not there leaves nothing to go by.
+        for field in ["engineVersion", "image"] {
+            let mut less = whole.clone();
+            less.as_object_mut().unwrap().remove(field);
+            assert!(serde_json::from_value::<AppliedSpec>(less).is_err(), "{field}");
+        }
     }
 }

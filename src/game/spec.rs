@@ -75,6 +75,8 @@ pub struct Requests {
     pub patch: i64,
     /// Restores asked for.
     pub restore: i64,
+    /// Copies of the state asked for.
+    pub backup: i64,
     /// Times a person said that what blocks the game has been looked at.
     pub unblock: i64,
 }
@@ -83,12 +85,13 @@ impl Requests {
     /// None of them further than these.
     #[must_use]
     pub fn at_most(self, most: Self) -> Self {
-        let Self { restart, force_turn, patch, restore, unblock } = self;
+        let Self { restart, force_turn, patch, restore, backup, unblock } = self;
         Self {
             restart: restart.min(most.restart),
             force_turn: force_turn.min(most.force_turn),
             patch: patch.min(most.patch),
             restore: restore.min(most.restore),
+            backup: backup.min(most.backup),
             unblock: unblock.min(most.unblock),
         }
     }
@@ -224,6 +227,8 @@ pub struct Desired {
     pub stop_now: bool,
     /// No turn begins.
     pub paused: bool,
+    /// No turn is sent before there is a copy of the state as it is.
+    pub backup_before_turn: bool,
     /// What becomes of the state directory.
     pub deletion_policy: DeletionPolicy,
     /// It is to be deleted.

@@ -18,7 +18,7 @@ use crate::game::{
 use crate::runtime::{NewContainer, PullFailure, Runtime, RuntimeError};
 
 use super::observed::{Failure, FailureClass, ImageUsers, Pace};
-use super::plan::DIRECTORY_IN_USE;
+use super::plan::{DIRECTORY_IN_USE, STATE_MISSING};
 use super::step::Step;
 
 /// For whom steps are taken.
@@ -49,6 +49,8 @@ pub enum Effect {
     StateDirectory(StateDirectory),
     /// What is in the state directory.
     Contents(Contents),
+    /// Whether copies of the state are kept, or states that were moved aside.
+    Copies(bool),
     /// Another container that has the state directory.
     Rival(Option<String>),
     /// The container is another one now, or in another state.
@@ -100,6 +102,7 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
         Step::LookAtNetwork => Effect::Network(runtime.network().await?),
         Step::LookAtStateDirectory => Effect::StateDirectory(runtime.state_directory(game).await?),
         Step::LookAtContents => Effect::Contents(runtime.contents(game).await?),
+        Step::LookAtCopies => Effect::Copies(runtime.has_copies(game).await?),
         Step::LookForRival { own } => Effect::Rival(runtime.rival(game, own.as_ref()).await?),
         Step::PullImage(image) => Effect::Begin(Background::Pull(image.clone())),
         Step::CreateStateDirectory(run_as) => {
@@ -134,6 +137,10 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
         Step::BackUp(new) => Effect::Begin(Background::BackUp(new.clone())),
         Step::PutBack { vacancy: _, backup, restore } => {
             Effect::Begin(Background::PutBack(backup.clone(), restore.clone()))
+        }
+        Step::RemoveCopies(_) => {
+            runtime.remove_copies(game).await?;
+            Effect::Copies(false)
         }
         Step::RemoveStateDirectory(_) => {
             runtime.remove_state_directory(game).await?;
@@ -182,6 +189,7 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
         RuntimeError::NotFound(_) => match step {
             // Its network or image may be gone for good: counted, and made anew.
             Step::StartContainer(_) => (FailureClass::Retry, "StartFailed"),
+            Step::BackUp(_) => (FailureClass::Person, STATE_MISSING),
             _ => (FailureClass::Stale, "NotFound"),
         },
         RuntimeError::Refused(_) => (FailureClass::Spec, "Refused"),

@@ -80,7 +80,9 @@ impl Foreseen {
             Some(Work::Initialising(life)) => self.has_its_game(&life),
             Some(Work::Generating(life)) => self.generates(&life),
             Some(Work::BackingUp { .. }) => {
-                self.seen.backed_up = self.record.patch.as_ref().map(|patch| kept(&patch.backup))
+                let patch = self.record.patch.as_ref().map(|patch| &patch.backup);
+                let copying = self.record.copying.as_ref().map(|copying| &copying.backup);
+                self.around.backed_up = copying.or(patch).map(kept);
             }
             Some(Work::PuttingBack { .. }) => {
                 self.seen.put_back = self.record.put_back.as_ref().map(|back| back.restore.clone());
@@ -121,7 +123,7 @@ impl Foreseen {
                 self.seen.image_users = Looked::At(users);
             }
             Step::LookAtBackup(id) => self.seen.backup = Looked::At((id.clone(), Some(kept(id)))),
-            Step::BackUp(new) => self.seen.backed_up = Some(kept(&new.id)),
+            Step::BackUp(new) => self.around.backed_up = Some(kept(&new.id)),
             Step::PutBack { restore, .. } => self.seen.put_back = Some(restore.clone()),
             Step::PullImage(reference) => self.fetched(ImageSelector::Reference(reference.clone())),
             Step::LookAtNetwork | Step::CreateNetwork => self.seen.network = Looked::At(Some(self.network())),
@@ -146,6 +148,8 @@ impl Foreseen {
             Step::ProbeEngine { life, .. } => self.answers(life),
             Step::InitialiseEngine { life, .. } => self.has_its_game(life),
             Step::GenerateTurn { life, .. } => self.generates(life),
+            Step::LookAtCopies => self.seen.copies = Looked::At(true),
+            Step::RemoveCopies(_) => self.seen.copies = Looked::At(false),
             Step::RemoveStateDirectory(_) => self.seen.state_directory = Looked::At(StateDirectory::Absent),
             Step::FinishDeletion(_) => {}
         }

@@ -23,6 +23,8 @@ pub struct Observation {
     pub runtime: RuntimeView,
     /// What goes on in the background for this game.
     pub work: Option<Work>,
+    /// The copy of the state that was taken last.
+    pub backed_up: Option<Backup>,
     /// A place among the concurrent starts is held.
     pub start_slot: bool,
     /// A place among the games that are disrupted at a time is held.
@@ -86,8 +88,6 @@ pub struct Seen {
     pub next_image: Image,
     /// As which users that one and the one to come run their processes.
     pub image_users: Looked<ImageUsers>,
-    /// The copy of the state that was taken last.
-    pub backed_up: Option<Backup>,
     /// The kept copy that was looked for.
     pub backup: Looked<(BackupId, Option<Backup>)>,
     /// What was put back last.
@@ -98,6 +98,8 @@ pub struct Seen {
     pub state_directory: Looked<StateDirectory>,
     /// What is in it.
     pub contents: Looked<Contents>,
+    /// Whether copies of its state are kept, or states that were moved aside.
+    pub copies: Looked<bool>,
     /// Another container that has it mounted and is not proven dead.
     pub rival: Looked<Option<String>>,
     /// The engine itself.

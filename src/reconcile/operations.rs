@@ -60,6 +60,7 @@ fn serves(open: OperationKind, wanted: OperationKind) -> bool {
         | K::ForceNextTurn
         | K::Turn
         | K::Restore
+        | K::Backup
         | K::Delete
         | K::Adopt => open == wanted,
     }

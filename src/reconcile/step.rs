@@ -32,6 +32,8 @@ pub enum Step {
     LookAtStateDirectory,
     /// See what is in the state directory.
     LookAtContents,
+    /// See whether copies of the state are kept, or states that were moved aside.
+    LookAtCopies,
     /// See whether another container has the state directory.
     LookForRival {
         /// The game's own, if it has one.
@@ -99,6 +101,8 @@ pub enum Step {
         /// The name of this putting back.
         restore: RestoreId,
     },
+    /// Remove every kept copy of the state, and what was moved aside.
+    RemoveCopies(Vacancy),
     /// Remove the state directory with everything in it.
     RemoveStateDirectory(Vacancy),
     /// Delete the game's row: its deletion is done.
@@ -116,6 +120,7 @@ impl Step {
             | Self::LookAtNetwork
             | Self::LookAtStateDirectory
             | Self::LookAtContents
+            | Self::LookAtCopies
             | Self::LookForRival { .. }
             | Self::ProbeEngine { .. } => false,
             Self::PullImage(_)
@@ -129,6 +134,7 @@ impl Step {
             | Self::GenerateTurn { .. }
             | Self::BackUp(_)
             | Self::PutBack { .. }
+            | Self::RemoveCopies(_)
             | Self::RemoveStateDirectory(_)
             | Self::FinishDeletion(_) => true,
         }
@@ -148,6 +154,7 @@ impl fmt::Display for Step {
             Self::LookAtNetwork => f.write_str("look at network"),
             Self::LookAtStateDirectory => f.write_str("look at state directory"),
             Self::LookAtContents => f.write_str("look into state directory"),
+            Self::LookAtCopies => f.write_str("look at copies of the state"),
             Self::LookForRival { .. } => f.write_str("look for another container on the state directory"),
             Self::PullImage(image) => write!(f, "pull image {image}"),
             Self::CreateStateDirectory(_) => f.write_str("create state directory"),
@@ -165,6 +172,7 @@ impl fmt::Display for Step {
             Self::GenerateTurn { from, .. } => write!(f, "generate turn {}", from + 1),
             Self::BackUp(new) => write!(f, "back up state as {}", new.id),
             Self::PutBack { backup, .. } => write!(f, "put back {backup}"),
+            Self::RemoveCopies(_) => f.write_str("remove copies of the state"),
             Self::RemoveStateDirectory(_) => f.write_str("remove state directory"),
             Self::FinishDeletion(_) => f.write_str("delete row"),
         }

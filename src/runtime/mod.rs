@@ -328,7 +328,25 @@ pub trait Runtime: Send + Sync + 'static {
         progress: &(dyn Fn(CopyProgress) + Send + Sync),
     ) -> Result<Backup, RuntimeError>;
 
-    /// Removes the copies of a game that are too many or too old; gives those that went.
+    /// Whether copies of the game's state are kept, or states that were moved aside.
+    async fn has_copies(&self, game: GameId) -> Result<bool, RuntimeError>;
+
+    /// Removes every kept copy of the game's state, and what was moved aside; success if nothing is
+    /// there.
+    async fn remove_copies(&self, game: GameId) -> Result<(), RuntimeError>;
+
+    /// Removes states that were moved aside, if they are too many or too old; gives those that went.
+    /// The newest stays, and so does what is spared.
+    async fn prune_aside(
+        &self,
+        game: GameId,
+        keep: Keep,
+        spared: Option<&RestoreId>,
+        now: Timestamp,
+    ) -> Result<Vec<RestoreId>, RuntimeError>;
+
+    /// Removes the copies of a game that are too many of their reason, or too old; gives those that
+    /// went.
     async fn prune_backups(
         &self,
         game: GameId,

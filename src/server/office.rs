@@ -125,6 +125,7 @@ impl Office {
                 turns: config.max_turns,
                 ..Limits::default()
             },
+            keep: config.keep_copies,
             relist_every: config.relist_interval,
             metrics: self.metrics.clone(),
         }

@@ -82,6 +82,7 @@ fn columns(row: &games::Model) -> GameColumns {
     GameColumns {
         desired_status: row.desired_status.clone(),
         paused: row.paused,
+        backup_before_turn: row.backup_before_turn,
         display_name: Some(row.display_name.clone()),
         target_engine_version: Some(row.target_engine_version.clone()),
         allow_incompatible_version: row.allow_incompatible_version.clone(),
@@ -99,6 +100,7 @@ fn columns(row: &games::Model) -> GameColumns {
         unblock_generation: row.unblock_generation,
         restore_generation: row.restore_generation,
         restore_backup_id: row.restore_backup_id.clone(),
+        backup_generation: row.backup_generation,
     }
 }
 
@@ -143,6 +145,7 @@ pub(super) fn desired(
         status: DesiredStatus::from_row(&row.desired_status).unwrap_or(status),
         stop_now: row.stop_now,
         paused: row.paused,
+        backup_before_turn: row.backup_before_turn,
         deletion_policy: DeletionPolicy::from_row(&row.deletion_policy).unwrap_or_default(),
         deletion: row.deletion_requested_at.map(|_| Deletion::Requested),
         requests: Requests {
@@ -151,6 +154,7 @@ pub(super) fn desired(
             patch: row.patch_generation,
             unblock: row.unblock_generation,
             restore: row.restore_generation,
+            backup: row.backup_generation,
         },
         restore_backup: row.restore_backup_id.as_ref().and_then(|id| id.parse().ok()),
         membership_revision: row.membership_revision,

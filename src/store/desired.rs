@@ -372,6 +372,7 @@ fn apply(
     let GameSpecManifest {
         desired_status,
         paused,
+        backup_before_turn,
         display_name,
         engine_version,
         allow_incompatible_version,
@@ -386,6 +387,7 @@ fn apply(
         unblock_generation,
         restore_generation,
         restore_backup_id,
+        backup_generation,
     } = &manifest.spec;
     let turns = turns.clone().unwrap_or_default();
     let TurnsManifest { schedule, time_zone, missed, not_before, force_mode } = turns;
@@ -411,6 +413,7 @@ fn apply(
     set!(display_name, display_name.clone().unwrap_or_default());
     set!(desired_status, desired_status.as_row().to_owned());
     set!(paused, *paused);
+    set!(backup_before_turn, *backup_before_turn);
     set!(target_engine_version, engine_version.clone().unwrap_or_default());
     set!(allow_incompatible_version, allow_incompatible_version.clone());
     set!(turn_schedule, schedule.unwrap_or_default());
@@ -426,6 +429,7 @@ fn apply(
     set_if_managed!(patch_generation, *patch_generation);
     set_if_managed!(unblock_generation, *unblock_generation);
     set_if_managed!(restore_generation, *restore_generation);
+    set_if_managed!(backup_generation, *backup_generation);
     if restore_backup_id.is_some() {
         set!(restore_backup_id, restore_backup_id.clone());
     }

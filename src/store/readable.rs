@@ -156,6 +156,7 @@ fn salvaged_game(row: &QueryResult, unreadable: &mut Vec<SpecProblem>) -> Result
         desired_status: of.column("desired_status", String::new()),
         stop_now: of.column("stop_now", false),
         paused: of.column("paused", false),
+        backup_before_turn: of.column("backup_before_turn", false),
         target_engine_version: of.column("target_engine_version", String::new()),
         allow_incompatible_version: of.column("allow_incompatible_version", None),
         turn_schedule: of.column("turn_schedule", String::new()),
@@ -169,6 +170,7 @@ fn salvaged_game(row: &QueryResult, unreadable: &mut Vec<SpecProblem>) -> Result
         unblock_generation: of.column("unblock_generation", 0),
         restore_generation: of.column("restore_generation", 0),
         restore_backup_id: of.column("restore_backup_id", None),
+        backup_generation: of.column("backup_generation", 0),
         membership_revision: of.column("membership_revision", 0),
         resources: of.column("resources", serde_json::json!({})),
         // Nothing is deleted for what cannot be read.

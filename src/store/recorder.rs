@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::game::manifest::wire::GAME_KIND;
 use crate::game::operation::{Ending, NewOperation};
 use crate::game::player::{Mapping, Report, Standing};
-use crate::game::record::Record;
+use crate::game::record::{Record, Unreadable};
 use crate::game::spec::Deletion;
 use crate::game::turn::{DecidedSlot, LedgerEntry};
 use crate::game::{EngineVersion, Epoch, GameId, Name, Namespace, OperationId};
@@ -343,7 +343,10 @@ async fn write_one(db: &impl ConnectionTrait, epoch: Epoch, recording: &Recordin
         epoch.0,
         &recording.record,
     );
-    runtime_records::Entity::insert(row).on_conflict(replace_record()).exec_without_returning(db).await?;
+    runtime_records::Entity::insert(row)
+        .on_conflict(replace_record(&recording.record.unreadable))
+        .exec_without_returning(db)
+        .await?;
     if let Some(players) = &recording.players {
         players::write_mappings(db, recording.game, players).await?;
     }
@@ -394,11 +397,15 @@ async fn write_one(db: &impl ConnectionTrait, epoch: Epoch, recording: &Recordin
     Ok(())
 }
 
-/// Everything but what only the first write sets.
-fn replace_record() -> OnConflict {
-    use sea_orm::Iterable;
+/// Everything but what only the first write sets, and what could not be read: that is for a person.
+fn replace_record(unreadable: &[Unreadable]) -> OnConflict {
+    use sea_orm::{Iden, Iterable};
+    let is_left_alone = |column: &runtime_records::Column| {
+        unreadable.iter().any(|unreadable| column.unquoted() == unreadable.column)
+    };
     let columns = runtime_records::Column::iter().filter(|column| {
         !matches!(column, runtime_records::Column::GameId | runtime_records::Column::RecordVersion)
+            && !is_left_alone(column)
     });
     OnConflict::column(runtime_records::Column::GameId)
         .update_columns(columns)

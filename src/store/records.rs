@@ -6,7 +6,7 @@ use super::db_uuid::DbUuid;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::game::operation::{OpenOperation, OperationKind};
-use crate::game::record::{Contents, Exit, Life, Record};
+use crate::game::record::{Contents, Exit, Life, Record, Unreadable};
 use crate::game::spec::Requests;
 use crate::game::{ContainerId, GameId, ImageId, OperationId, Phase};
 
@@ -99,6 +99,7 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         reason: row.last_exit_reason.clone().unwrap_or_default(),
         at: from_db(at),
     });
+    let mut unreadable = Vec::new();
     Record {
         phase: Phase::from_row(&row.status).unwrap_or(Phase::Pending),
         reason: row.reason.clone(),
@@ -110,22 +111,24 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
             patch: row.observed_patch_generation.unwrap_or_default(),
             unblock: row.observed_unblock_generation.unwrap_or_default(),
             restore: row.observed_restore_generation.unwrap_or_default(),
+            backup: row.observed_backup_generation.unwrap_or_default(),
         },
         observed_membership_revision: row.observed_membership_revision.unwrap_or_default(),
         container: container(&row.current_container_id),
         container_started_at: row.current_container_started_at.clone(),
         image_id: row.current_image_id.clone().map(ImageId::new),
-        applied: row.applied_spec.clone().and_then(|json| serde_json::from_value(json).ok()),
+        applied: or_told("applied_spec", row.applied_spec.as_ref(), &mut unreadable),
         endpoint: row.engine_endpoint.clone(),
         endpoints: row.endpoints.clone().and_then(|json| serde_json::from_value(json).ok()),
         state_path: row.state_path.clone(),
         network: row.docker_network.clone(),
         engine_health: Some(row.engine_health.clone()).filter(|health| health != "unknown"),
         current_turn: row.current_turn,
-        patch: row.patch.as_ref().and_then(read),
+        patch: or_told("patch", row.patch.as_ref(), &mut unreadable),
         patch_delay: row.patch_delay.as_ref().and_then(read),
         failed_patch: row.failed_patch.as_ref().and_then(read),
-        put_back: row.put_back.as_ref().and_then(read),
+        put_back: or_told("put_back", row.put_back.as_ref(), &mut unreadable),
+        copying: or_told("copying", row.copying.as_ref(), &mut unreadable),
         timeline: row.timeline,
         players: Vec::new(),
         standings: Vec::new(),
@@ -158,6 +161,23 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         operation,
         deletion_seen_at: row.deletion_seen_at.map(from_db),
         deleted_at: row.deleted_at.map(from_db),
+        unreadable,
+    }
+}
+
+/// What a column says on which it depends what an engine may do to the state. One that cannot be read
+/// is told: it must never be taken for an empty one.
+fn or_told<T: serde::de::DeserializeOwned>(
+    column: &'static str,
+    json: Option<&serde_json::Value>,
+    unreadable: &mut Vec<Unreadable>,
+) -> Option<T> {
+    match serde_json::from_value(json?.clone()) {
+        Ok(said) => said,
+        Err(error) => {
+            unreadable.push(Unreadable { column, why: error.to_string() });
+            None
+        }
     }
 }
 
@@ -190,6 +210,7 @@ pub(super) fn to_row(
         patch_delay,
         failed_patch,
         put_back,
+        copying,
         timeline,
         players: _,
         standings: _,
@@ -222,6 +243,8 @@ pub(super) fn to_row(
         operation,
         deletion_seen_at,
         deleted_at,
+        // Not written over; see `replace_record`.
+        unreadable: _,
     } = record;
     let time = |time: &Option<jiff::Timestamp>| Set(time.map(to_db));
     let id = |id: &Option<ContainerId>| Set(id.as_ref().map(ToString::to_string));
@@ -252,6 +275,7 @@ pub(super) fn to_row(
         patch_delay: Set(patch_delay.as_ref().map(|delay| serde_json::json!(delay))),
         failed_patch: Set(failed_patch.as_ref().map(|failed| serde_json::json!(failed))),
         put_back: Set(put_back.as_ref().map(|put_back| serde_json::json!(put_back))),
+        copying: Set(copying.as_ref().map(|copying| serde_json::json!(copying))),
         timeline: Set(*timeline),
         reported_at: time(reported_at),
         slot_cursor: time(slot_cursor),
@@ -288,10 +312,43 @@ pub(super) fn to_row(
         observed_patch_generation: Set(Some(observed_requests.patch)),
         observed_unblock_generation: Set(Some(observed_requests.unblock)),
         observed_restore_generation: Set(Some(observed_requests.restore)),
+        observed_backup_generation: Set(Some(observed_requests.backup)),
         observed_membership_revision: Set(Some(*observed_membership_revision)),
         epoch: Set(epoch),
         deleted_at: time(deleted_at),
         record_version: Set(1),
         updated_at: Set(now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Place;
+
+    /// A store with the record of one game, of which a column is written by hand.
+    async fn with_column(column: &str, json: &str) -> (tempfile::TempDir, Store, GameId) {
+        let directory = tempfile::tempdir().unwrap();
+        let place: Place = format!("sqlite:{}", directory.path().join("g.db").display()).parse().unwrap();
+        let store = Store::open(&place).await.unwrap();
+        let game = GameId(uuid::Uuid::from_u128(7));
+        let statement = format!(
+            "INSERT INTO runtime_records (game_id, name, status, {column}) VALUES ('{game}', 'andromeda', 'running', '{json}')"
+        );
+        sea_orm::ConnectionTrait::execute_unprepared(&store.db, &statement).await.unwrap();
+        (directory, store, game)
+    }
+
+    #[tokio::test]
+    async fn a_column_that_cannot_be_read_is_told_and_never_taken_for_an_empty_one() {
+        for column in ["patch", "put_back", "copying", "applied_spec"] {
+            let (_directory, store, game) = with_column(column, "{\"of\": \"another build\"}").await;
+            let record = store.records().await.unwrap().remove(&game).unwrap();
+            assert_eq!(record.unreadable.len(), 1, "{column}");
+            assert_eq!(record.unreadable[0].column, column);
+            assert!(record.unreadable[0].why.contains("missing field"), "{:?}", record.unreadable);
+        }
+        let (_directory, store, game) = with_column("patch_delay", "{\"of\": 1}").await;
+        assert!(store.records().await.unwrap()[&game].unreadable.is_empty());
     }
 }

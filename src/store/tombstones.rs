@@ -66,6 +66,7 @@ fn buried(row: &game_tombstones::Model) -> Option<Desired> {
         status: DesiredStatus::Stopped,
         stop_now: false,
         paused: false,
+        backup_before_turn: false,
         deletion_policy: DeletionPolicy::from_row(&row.deletion_policy).unwrap_or_default(),
         deletion: Some(match row.deletion_requested_at {
             Some(_) => Deletion::Requested,

@@ -175,8 +175,16 @@ async fn write_turn(
         error_message: Set(error.map(|(_, message)| cut(message, MESSAGE))),
     };
     use turns::Column as C;
-    let mut moved =
-        vec![C::Cause, C::Slot, C::State, C::Attempts, C::ErrorCode, C::ErrorMessage, C::FinishedAt];
+    let mut moved = vec![
+        C::Cause,
+        C::Slot,
+        C::State,
+        C::Attempts,
+        C::OpenedAt,
+        C::ErrorCode,
+        C::ErrorMessage,
+        C::FinishedAt,
+    ];
     if life.is_some() {
         moved.extend([C::ContainerId, C::ContainerStartedAt]);
     }

@@ -33,8 +33,9 @@ async fn running() -> (World, String) {
     world
         .sql(&format!(
             "INSERT INTO runtime_records (game_id, name, status, current_engine_version, current_container_id,
-                 applied_spec, current_image_id, observed_patch_generation, observed_restore_generation)
-             VALUES ('{id}', 'andromeda', 'running', '1.4.2', 'c0ffee', '{}', 'sha256:1.4.2', 4, 2)",
+                 applied_spec, current_image_id, observed_patch_generation, observed_restore_generation,
+                 observed_backup_generation)
+             VALUES ('{id}', 'andromeda', 'running', '1.4.2', 'c0ffee', '{}', 'sha256:1.4.2', 4, 2, 1)",
             build("1.4.2")["inputs"]
         ))
         .await;
@@ -46,13 +47,18 @@ async fn a_change_of_version_is_told_in_all_its_parts() {
     let (world, id) = running().await;
     let path = format!("{GAMES}/andromeda");
     let quiet = world.get(&path).await.ok(200);
-    for part in ["patch", "patchDelay", "failedPatch", "putBack"] {
+    for part in ["patch", "patchDelay", "failedPatch", "putBack", "copying"] {
         assert_eq!(quiet["status"].get(part), None, "{part}");
     }
     assert_eq!(
         (&quiet["status"]["observedPatchGeneration"], &quiet["status"]["observedRestoreGeneration"]),
         (&json!(4), &json!(2))
     );
+    assert_eq!(quiet["status"]["observedBackupGeneration"], 1);
+    let copying = json!({
+        "backup": "b-2", "reason": "turn", "request": null, "failures": 2, "nextAttemptAt": "2026-11-23T18:00:00Z",
+        "problem": { "reason": "NoRoom", "message": "There is no room." },
+    });
     let patch = json!({
         "from": build("1.4.1"), "backup": "b-1", "turn": 7, "committedAt": null, "stage": "Trying",
     });
@@ -71,7 +77,7 @@ async fn a_change_of_version_is_told_in_all_its_parts() {
     world
         .sql(&format!(
             "UPDATE runtime_records SET patch = '{patch}', patch_delay = '{delay}', failed_patch = '{failed}',
-                 put_back = '{back}' WHERE game_id = '{id}'"
+                 put_back = '{back}', copying = '{copying}' WHERE game_id = '{id}'"
         ))
         .await;
     let status = world.get(&path).await.ok(200)["status"].clone();
@@ -86,6 +92,46 @@ async fn a_change_of_version_is_told_in_all_its_parts() {
             "backup": "b-1", "cause": "Patch", "engineVersion": "1.4.1", "turn": 7, "reason": "Exited",
             "message": "It is put back.",
         })
+    );
+    assert_eq!(
+        status["copying"],
+        json!({
+            "backup": "b-2", "reason": "Turn", "failures": 2, "nextAttemptAt": "2026-11-23T18:00:00Z",
+            "problem": "NoRoom", "message": "There is no room.",
+        })
+    );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_asked_for_by_a_number_that_never_goes_back() {
+    let (world, _) = running().await;
+    let path = format!("{GAMES}/andromeda");
+    let ask = |to: i64| json!({ "spec": { "backupGeneration": to } });
+    let before = world.get(&path).await.ok(200);
+    assert_eq!(
+        (&before["spec"]["backupGeneration"], &before["spec"]["backupBeforeTurn"]),
+        (&json!(0), &json!(false))
+    );
+    let tried = world.patch(&format!("{path}?dryRun=All"), &ask(1)).await.ok(200);
+    assert_eq!(tried["spec"]["backupGeneration"], 1);
+    let asked = world.patch(&path, &ask(1)).await.ok(200);
+    assert_eq!(asked["spec"]["backupGeneration"], 1);
+    for wrong in [0, -1] {
+        for to in [path.clone(), format!("{path}?dryRun=All")] {
+            let refused = world.patch(&to, &ask(wrong)).await.refused(422, "Invalid");
+            assert_eq!(refused["details"]["causes"][0]["field"], "spec.backupGeneration", "{refused:#}");
+        }
+    }
+    // Said of the turns, it is spec; left out, it is not so.
+    let before_turns = json!({ "spec": { "backupBeforeTurn": true } });
+    let set = world.patch(&path, &before_turns).await.ok(200);
+    assert_eq!(set["spec"]["backupBeforeTurn"], true);
+    assert_ne!(set["metadata"]["generation"], asked["metadata"]["generation"]);
+    let kept = world.put(&path, &game("andromeda")).await.ok(200);
+    assert_eq!(
+        (&kept["spec"]["backupGeneration"], &kept["spec"]["backupBeforeTurn"]),
+        (&json!(1), &json!(false))
     );
     world.end().await;
 }

@@ -293,3 +293,48 @@ async fn a_kept_copy_is_restored_and_a_patch_taken_back_in_one_write() {
     );
     assert!(ran.ok().ends_with("game/andromeda condition met\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_asked_for_and_its_name_told_when_it_is_taken() {
+    let world = fleet().await;
+    let state = world.files.path("data").join("games");
+    std::fs::create_dir(&state).unwrap();
+    let mut settings = Settings::new(world.instance, state.clone());
+    settings.host = Some("unix:///nonexistent".into());
+    let runtime: Arc<dyn Runtime> = Arc::new(DockerRuntime::new(settings).unwrap());
+    runtime.bind_state_root().await.unwrap();
+    let tried = world.run(&["backup", "andromeda", "--dry-run"]).await.ok();
+    assert!(tried.starts_with("game/andromeda copy requested") && tried.ends_with("(dry run)\n"), "{tried}");
+    assert_eq!(spec(&world, "andromeda").await["backupGeneration"], 0);
+    let told = world.run(&["backup", "--all"]).await.ok();
+    assert!(
+        told.lines().count() == 2 && told.lines().all(|line| line.contains(" copy requested ")),
+        "{told}"
+    );
+    world.run(&["backup", "nobody"]).await.failed(3);
+    assert_eq!(world.run(&["backup"]).await.code, 2);
+
+    let game = world.store.game("default", "andromeda").await.unwrap().unwrap().id;
+    std::fs::create_dir(state.join(game.to_string())).unwrap();
+    let new = NewBackup {
+        id: "20261123T180000000Z-demand-2".parse().unwrap(),
+        game,
+        taken_at: jiff::Timestamp::from_second(1_700_000_000).unwrap(),
+        reason: BackupReason::Demand,
+        turn: Some(7),
+        build: None,
+    };
+    let (ran, ()) = tokio::join!(world.run(&["backup", "andromeda", "--wait", "--timeout", "30s"]), async {
+        later().await;
+        runtime.back_up(&new, &|_| {}).await.unwrap();
+        let mut done = runs(&world, "andromeda", "1.4.2").await;
+        done.record.observed_requests.backup = 2;
+        world.written(done).await;
+    });
+    assert!(ran.ok().ends_with("game/andromeda copied as 20261123T180000000Z-demand-2\n"));
+    // A manifest that says nothing of it takes back no request, and asks for none.
+    let file = world.files.file("again.yaml", &GAME.replace("spec:", "spec:\n  backupBeforeTurn: true"));
+    world.run(&["apply", "-f", &file]).await.ok();
+    let now = spec(&world, "andromeda").await;
+    assert_eq!((&now["backupGeneration"], &now["backupBeforeTurn"]), (&json!(2), &json!(true)));
+}

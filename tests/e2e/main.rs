@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod adoption;
+mod backups;
 mod blocked;
 mod counting;
 mod crowd;

@@ -5,6 +5,7 @@
 //! `docs/faults.md` says which test shows what.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod copies;
 mod engines;
 mod ground;
 mod hands;

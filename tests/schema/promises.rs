@@ -37,8 +37,8 @@ pub(crate) async fn a_hand_written_game_gets_its_defaults(db: &mut Db) {
     .await;
     db.expect(
         "SELECT paused, stop_now, restart_generation, force_turn_generation, patch_generation, restore_generation,
-                membership_revision, labels, annotations, resources, deletion_requested_at FROM games",
-        "0|0|0|0|0|0|0|{}|{}|{}|-",
+                backup_generation, backup_before_turn, membership_revision, labels, annotations, resources, deletion_requested_at FROM games",
+        "0|0|0|0|0|0|0|0|0|{}|{}|{}|-",
     )
     .await;
     db.run(&format!("INSERT INTO games (game_id, name, desired_status) VALUES ('{OTHER}', '', 'stopped')"))
@@ -65,6 +65,8 @@ pub(crate) async fn each_spec_column_moves_the_generation_by_one(db: &mut Db) {
         "force_turn_generation = 7",
         "patch_generation = 1",
         "restore_generation = 1, restore_backup_id = 'b-1'",
+        "backup_generation = 1",
+        "backup_before_turn = true",
         "resources = '{\"cpu\": \"500m\"}'",
         "deletion_policy = 'delete'",
         // Back to where it was is a change too.
@@ -129,8 +131,15 @@ pub(crate) async fn a_direct_write_of_generation_is_overridden(db: &mut Db) {
 
 pub(crate) async fn request_counters_cannot_decrease(db: &mut Db) {
     a_game(db).await;
-    db.run("UPDATE games SET restart_generation = 3, force_turn_generation = 3, patch_generation = 3, restore_generation = 3").await;
-    for counter in ["restart_generation", "force_turn_generation", "patch_generation", "restore_generation"] {
+    let counters = [
+        "restart_generation",
+        "force_turn_generation",
+        "patch_generation",
+        "restore_generation",
+        "backup_generation",
+    ];
+    db.run(&format!("UPDATE games SET {} = 3", counters.join(" = 3, "))).await;
+    for counter in counters {
         db.refused(&format!("UPDATE games SET {counter} = 2"), &format!("{counter} cannot decrease")).await;
         db.refused(&format!("UPDATE games SET {counter} = -1"), "").await;
     }

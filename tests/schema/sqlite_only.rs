@@ -26,14 +26,14 @@ async fn a_replaced_game_keeps_what_may_not_be_reset() {
         a_game(db).await;
         a_player(db, ALICE, "Terrans").await;
         a_player(db, BOB, "Zerg").await;
-        db.run("UPDATE games SET restart_generation = 2, restore_generation = 1, restore_backup_id = 'b-1'")
+        db.run("UPDATE games SET restart_generation = 2, restore_generation = 1, restore_backup_id = 'b-1', backup_generation = 4")
             .await;
         let all = "SELECT g.game_id, namespace, name, generation, row_version, membership_revision, restart_generation, restore_generation,
-                          restore_backup_id, g.created_at, g.updated_at, m.user_id, race_name, m.created_at, m.updated_at,
+                          restore_backup_id, backup_generation, g.created_at, g.updated_at, m.user_id, race_name, m.created_at, m.updated_at,
                           (SELECT count(*) FROM game_changes), (SELECT count(*) FROM game_tombstones), (SELECT seq FROM desired_feed)
                      FROM games AS g JOIN memberships AS m USING (game_id) ORDER BY m.user_id";
         let before = db.rows(all).await;
-        assert!(before.len() == 2 && before[0].contains("andromeda|4|4|2|2|1|b-1"), "{before:?}");
+        assert!(before.len() == 2 && before[0].contains("andromeda|4|4|2|2|1|b-1|4"), "{before:?}");
         // The same again, with all that may be left out left out.
         db.run(&replace_game("", "")).await;
         assert_eq!(db.rows(all).await, before, "{pragmas:?}");

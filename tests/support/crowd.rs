@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 use gamekeeper::controller::{self, Leading, Limits, Metrics, Parts};
 use gamekeeper::engine::{Deadlines, EngineClient};
+use gamekeeper::game::backup::Keep;
 use gamekeeper::game::container::{
     Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory,
 };
@@ -95,6 +96,7 @@ impl Crowd {
             engines: EngineClient::new(Deadlines::default()),
             policy: Policy::default(),
             limits,
+            keep: Keep { count: 5, age: None },
             relist_every: Duration::from_secs(30),
             metrics: Metrics::new(&mut Registry::default()),
         };
@@ -414,6 +416,24 @@ impl Runtime for Containers {
 
     async fn remove_backup(&self, _: GameId, _: &BackupId) -> Result<(), RuntimeError> {
         untouched("remove backup")
+    }
+
+    async fn has_copies(&self, _: GameId) -> Result<bool, RuntimeError> {
+        Ok(false)
+    }
+
+    async fn remove_copies(&self, _: GameId) -> Result<(), RuntimeError> {
+        untouched("remove copies")
+    }
+
+    async fn prune_aside(
+        &self,
+        _: GameId,
+        _: Keep,
+        _: Option<&RestoreId>,
+        _: Timestamp,
+    ) -> Result<Vec<RestoreId>, RuntimeError> {
+        untouched("prune what is aside")
     }
 
     async fn put_back(

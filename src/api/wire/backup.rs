@@ -62,15 +62,20 @@ pub struct BackupStatus {
     pub digest: String,
 }
 
+/// A reason, as the API has it.
+pub(super) fn reason(reason: BackupReason) -> &'static str {
+    match reason {
+        BackupReason::Patch => "Patch",
+        BackupReason::Turn => "Turn",
+        BackupReason::Demand => "Demand",
+    }
+}
+
 impl BackupObject {
     /// A copy of the game that has this name.
     pub fn new(namespace: &str, name: &str, backup: Backup) -> Self {
         let Backup { id, game, taken_at, reason, turn, build, files, bytes, left_out, digest } = backup;
-        let reason = match reason {
-            BackupReason::Patch => "Patch",
-            BackupReason::Turn => "Turn",
-            BackupReason::Demand => "Demand",
-        };
+        let reason = self::reason(reason);
         let (inputs, image_id) = build.map(|build| (build.inputs, build.image.to_string())).unzip();
         let (engine_version, image) =
             inputs.map(|inputs| (inputs.engine_version.to_string(), inputs.image.to_string())).unzip();

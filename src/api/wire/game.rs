@@ -11,7 +11,7 @@ use crate::game::spec::Requests;
 use crate::game::{Condition, Phase};
 use crate::store::StoredGame;
 
-use super::patch::{FailedPatchStatus, PatchDelayStatus, PatchStatus, PutBackStatus};
+use super::patch::{CopyingStatus, FailedPatchStatus, PatchDelayStatus, PatchStatus, PutBackStatus};
 
 /// A game as the API shows it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -145,6 +145,9 @@ pub struct GameStatus {
     /// The kept copy of the state that is on its way back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub put_back: Option<PutBackStatus>,
+    /// The copy of the state that is to be taken, on demand or before a turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copying: Option<CopyingStatus>,
     /// The restart request that was taken up last.
     pub observed_restart_generation: i64,
     /// The forced turn that was taken up last: begun, or refused.
@@ -153,6 +156,8 @@ pub struct GameStatus {
     pub observed_patch_generation: i64,
     /// The restore that was taken up last: begun, or refused.
     pub observed_restore_generation: i64,
+    /// The copy on demand that was taken last, or could not be.
+    pub observed_backup_generation: i64,
     /// The operation under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationReference>,
@@ -210,7 +215,7 @@ impl From<Record> for GameStatus {
             reason,
             message,
             observed_generation,
-            observed_requests: Requests { restart, force_turn, patch: patches, restore, unblock: _ },
+            observed_requests: Requests { restart, force_turn, patch: patches, restore, backup, unblock: _ },
             observed_membership_revision: _,
             container,
             container_started_at,
@@ -227,6 +232,7 @@ impl From<Record> for GameStatus {
             patch_delay,
             failed_patch,
             put_back,
+            copying,
             players: _,
             standings: _,
             reported_at: _,
@@ -258,6 +264,7 @@ impl From<Record> for GameStatus {
             operation,
             deletion_seen_at: _,
             deleted_at: _,
+            unreadable: _,
         } = record;
         let patch = patch.map(|patch| PatchStatus::of(patch, applied.as_ref()));
         Self {
@@ -295,10 +302,12 @@ impl From<Record> for GameStatus {
             patch_delay: patch_delay.map(PatchDelayStatus::from),
             failed_patch: failed_patch.map(FailedPatchStatus::from),
             put_back: put_back.map(PutBackStatus::from),
+            copying: copying.map(CopyingStatus::from),
             observed_restart_generation: restart,
             observed_force_turn_generation: force_turn,
             observed_patch_generation: patches,
             observed_restore_generation: restore,
+            observed_backup_generation: backup,
             operation: operation.map(OperationReference::from),
         }
     }

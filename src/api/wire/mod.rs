@@ -30,7 +30,7 @@ pub use moment::{EngineSaid, GameChange, MomentObject, SpecState};
 pub(in crate::api) use operation::camel;
 pub use operation::{Operation, OperationSpec, OperationStatus};
 pub use outbox::OutboxEventObject;
-pub use patch::{FailedPatchStatus, PatchDelayStatus, PatchStatus, PutBackStatus};
+pub use patch::{CopyingStatus, FailedPatchStatus, PatchDelayStatus, PatchStatus, PutBackStatus};
 pub use player::PlayerMappingObject;
 pub use status::{Cause, Details, Status};
 pub use turn::{TurnObject, TurnSlotObject};

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::game::backup::Copying;
 use crate::game::patch::{Build, FailedPatch, Patch, PatchDelay, PatchStage, PutBack, PutBackCause};
 use crate::game::record::AppliedSpec;
 
@@ -87,6 +88,29 @@ pub struct PutBackStatus {
     pub message: String,
 }
 
+/// A copy of the state that is to be taken.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Copying")]
+pub struct CopyingStatus {
+    /// Its name.
+    pub backup: String,
+    /// `Demand` (somebody asked for it) or `Turn` (a turn waits for it).
+    pub reason: String,
+    /// Attempts that failed, in a row.
+    pub failures: u32,
+    /// No attempt before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub next_attempt_at: Option<Timestamp>,
+    /// Why the last attempt failed, in one CamelCase word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// Why the last attempt failed, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
 impl PatchStatus {
     /// Of a change of version to what the engine is built from now.
     pub(super) fn of(patch: Patch, applied: Option<&AppliedSpec>) -> Self {
@@ -116,6 +140,15 @@ impl From<PatchDelay> for PatchDelayStatus {
 impl From<FailedPatch> for FailedPatchStatus {
     fn from(FailedPatch { version, image, reason, message, log }: FailedPatch) -> Self {
         Self { version: version.to_string(), image: image.to_string(), reason, message, log }
+    }
+}
+
+impl From<Copying> for CopyingStatus {
+    fn from(copying: Copying) -> Self {
+        let Copying { backup, reason, request: _, failures, next_attempt_at, problem } = copying;
+        let (problem, message) = problem.map(|problem| (problem.reason, problem.message)).unzip();
+        let reason = super::backup::reason(reason).to_owned();
+        Self { backup: backup.to_string(), reason, failures, next_attempt_at, problem, message }
     }
 }
 

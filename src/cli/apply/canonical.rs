@@ -36,11 +36,22 @@ pub(super) fn defaults(kind: Kind, name: &str, spec: &Value) -> Option<Value> {
 
 fn of_game(ValidGame { spec, .. }: ValidGame) -> Value {
     // Every field is named, so that a new one breaks the build where it must be thought of.
-    let ValidSpec { status, paused, display_name, deletion_policy, stop_now, game, members, requests } = spec;
+    let ValidSpec {
+        status,
+        paused,
+        backup_before_turn,
+        display_name,
+        deletion_policy,
+        stop_now,
+        game,
+        members,
+        requests,
+    } = spec;
     let TurnSpec { schedule, time_zone, missed, not_before, force_mode } = game.turns;
     json!({
         "desiredStatus": status,
         "paused": paused,
+        "backupBeforeTurn": backup_before_turn,
         "displayName": display_name,
         "deletionPolicy": deletion_policy,
         "stopNow": stop_now.unwrap_or_default(),
@@ -66,6 +77,7 @@ fn of_game(ValidGame { spec, .. }: ValidGame) -> Value {
         "unblockGeneration": requests.unblock.unwrap_or_default(),
         "restoreGeneration": requests.restore.unwrap_or_default(),
         "restoreBackupId": requests.restore_backup_id,
+        "backupGeneration": requests.backup.unwrap_or_default(),
     })
 }
 

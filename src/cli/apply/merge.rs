@@ -14,7 +14,7 @@ pub(crate) const LAST_APPLIED: &str = "gamekeeper.dev/last-applied-configuration
 
 /// Absent means unmanaged, also where it was written once: to take away a list of players or a
 /// counter would be a request of its own.
-const NEVER_TAKEN_BACK: [&str; 9] = [
+const NEVER_TAKEN_BACK: [&str; 10] = [
     "players",
     "stopNow",
     "restartGeneration",
@@ -23,6 +23,7 @@ const NEVER_TAKEN_BACK: [&str; 9] = [
     "unblockGeneration",
     "restoreGeneration",
     "restoreBackupId",
+    "backupGeneration",
     "resumeGeneration",
 ];
 

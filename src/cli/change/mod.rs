@@ -1,5 +1,6 @@
 //! The commands that change something of games by a word: each is a change of desired state.
 
+pub(crate) mod copying;
 pub(crate) mod patching;
 pub(crate) mod restoring;
 pub(crate) mod running;

@@ -30,6 +30,8 @@ pub(crate) enum Wanted {
     TurnTakenUp,
     /// The restore that was asked for last is done or refused.
     Restored,
+    /// The copy that was asked for last is taken, or refused.
+    BackedUp,
     /// The object is gone.
     Deleted,
 }
@@ -75,6 +77,11 @@ impl Wanted {
                 taken.is_some_and(|taken| taken >= asked)
                     && object.0.pointer("/status/putBack").is_none()
                     && at_rest
+            }
+            Self::BackedUp => {
+                let asked = object.number("/spec/backupGeneration").unwrap_or_default();
+                let taken = object.number("/status/observedBackupGeneration");
+                taken.is_some_and(|taken| taken >= asked)
             }
             Self::Condition { kind, status } => object.condition(kind).is_some_and(|condition| {
                 condition.text("/status") == Some(status) && fresh(condition.number("/observedGeneration"))
@@ -131,6 +138,7 @@ impl fmt::Display for Wanted {
             Self::TakenUp => f.write_str("the controller to take it up"),
             Self::TurnTakenUp => f.write_str("the turn to begin"),
             Self::Restored => f.write_str("the restore to end"),
+            Self::BackedUp => f.write_str("the copy to be taken"),
             Self::Deleted => f.write_str("delete"),
         }
     }
@@ -218,6 +226,16 @@ mod tests {
         assert!(!holds(json!({ "phase": "Running", "observedRestoreGeneration": 1 })));
         assert!(!holds(json!({ "phase": "Starting", "observedRestoreGeneration": 2 })));
         assert!(!holds(json!({ "phase": "Running", "observedRestoreGeneration": 2, "putBack": {} })));
+    }
+
+    #[test]
+    fn a_copy_is_taken_up_by_its_count() {
+        let game = |taken: i64| {
+            Object(json!({
+                "spec": { "backupGeneration": 3 }, "status": { "observedBackupGeneration": taken },
+            }))
+        };
+        assert!(Wanted::BackedUp.holds(&game(3), 9) && !Wanted::BackedUp.holds(&game(2), 0));
     }
 
     #[test]

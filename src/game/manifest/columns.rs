@@ -22,6 +22,8 @@ pub struct GameColumns {
     pub desired_status: String,
     /// `paused`.
     pub paused: bool,
+    /// `backup_before_turn`.
+    pub backup_before_turn: bool,
     /// `display_name`.
     pub display_name: Option<String>,
     /// `target_engine_version`; empty means none.
@@ -56,6 +58,8 @@ pub struct GameColumns {
     pub restore_generation: i64,
     /// `restore_backup_id`.
     pub restore_backup_id: Option<String>,
+    /// `backup_generation`.
+    pub backup_generation: i64,
 }
 
 impl Default for GameColumns {
@@ -64,6 +68,7 @@ impl Default for GameColumns {
         Self {
             desired_status: "stopped".into(),
             paused: false,
+            backup_before_turn: false,
             display_name: None,
             target_engine_version: None,
             allow_incompatible_version: None,
@@ -81,6 +86,7 @@ impl Default for GameColumns {
             unblock_generation: 0,
             restore_generation: 0,
             restore_backup_id: None,
+            backup_generation: 0,
         }
     }
 }
@@ -100,6 +106,7 @@ impl GameColumns {
                 &mut problems,
             ),
             paused: self.paused,
+            backup_before_turn: self.backup_before_turn,
             display_name: text(self.display_name.as_deref()),
             engine_version: text(self.target_engine_version.as_deref()),
             allow_incompatible_version: text(self.allow_incompatible_version.as_deref()),
@@ -120,6 +127,7 @@ impl GameColumns {
             unblock_generation: Some(self.unblock_generation),
             restore_generation: Some(self.restore_generation),
             restore_backup_id: text(self.restore_backup_id.as_deref()),
+            backup_generation: Some(self.backup_generation),
         };
         (spec, problems)
     }

@@ -63,6 +63,8 @@ pub struct ValidSpec {
     pub status: DesiredStatus,
     /// No turn begins.
     pub paused: bool,
+    /// No turn is sent before there is a copy of the state as it is.
+    pub backup_before_turn: bool,
     /// What people call it.
     pub display_name: Option<String>,
     /// What becomes of the state directory.
@@ -92,6 +94,8 @@ pub struct RequestCounters {
     pub restore: Option<i64>,
     /// The kept copy that a restore puts back.
     pub restore_backup_id: Option<String>,
+    /// Copies of the state asked for.
+    pub backup: Option<i64>,
 }
 
 /// An engine version's manifest, validated.
@@ -226,6 +230,7 @@ fn valid_spec(spec: &GameSpecManifest, problems: &mut Vec<SpecProblem>) -> Optio
     let GameSpecManifest {
         desired_status,
         paused,
+        backup_before_turn,
         display_name,
         engine_version,
         allow_incompatible_version,
@@ -240,6 +245,7 @@ fn valid_spec(spec: &GameSpecManifest, problems: &mut Vec<SpecProblem>) -> Optio
         unblock_generation,
         restore_generation,
         restore_backup_id,
+        backup_generation,
     } = spec;
     check_text("spec.displayName", display_name.as_deref(), 253, problems);
     check_text("spec.restoreBackupId", restore_backup_id.as_deref(), 128, problems);
@@ -257,11 +263,13 @@ fn valid_spec(spec: &GameSpecManifest, problems: &mut Vec<SpecProblem>) -> Optio
         patch: counter("spec.patchGeneration", *patch_generation),
         unblock: counter("spec.unblockGeneration", *unblock_generation),
         restore: counter("spec.restoreGeneration", *restore_generation),
+        backup: counter("spec.backupGeneration", *backup_generation),
         restore_backup_id: not_empty(restore_backup_id.as_deref()).map(str::to_owned),
     };
     Some(ValidSpec {
         status: *desired_status,
         paused: *paused,
+        backup_before_turn: *backup_before_turn,
         display_name: not_empty(display_name.as_deref()).map(str::to_owned),
         deletion_policy: *deletion_policy,
         stop_now: *stop_now,

@@ -100,6 +100,9 @@ pub struct GameSpecManifest {
     /// No turn begins while this is true; the engine stays up.
     #[serde(default, deserialize_with = "null_is_default")]
     pub paused: bool,
+    /// No turn is generated before a copy of the state was taken; `gamekeeper backups` lists them.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub backup_before_turn: bool,
     /// What people call the game.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
@@ -156,6 +159,11 @@ pub struct GameSpecManifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub restore_backup_id: Option<String>,
+    /// One more asks for a copy of the state now. Absent: left as it is; does not belong in kept
+    /// manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub backup_generation: Option<i64>,
 }
 
 impl GameSpecManifest {
@@ -164,6 +172,7 @@ impl GameSpecManifest {
         Self {
             desired_status,
             paused: false,
+            backup_before_turn: false,
             display_name: None,
             engine_version: None,
             allow_incompatible_version: None,
@@ -178,6 +187,7 @@ impl GameSpecManifest {
             unblock_generation: None,
             restore_generation: None,
             restore_backup_id: None,
+            backup_generation: None,
         }
     }
 }

@@ -20,6 +20,8 @@ pub const PARTIAL_INIT: &str = "PartialInit";
 pub const TURN_WENT_BACK: &str = "TurnWentBack";
 /// The image that the game runs is gone, and its name means another one now.
 pub const PINNED_IMAGE_GONE: &str = "PinnedImageGone";
+/// What is on record about the game cannot be read.
+pub const UNREADABLE_RECORD: &str = "UnreadableRecord";
 /// A container that is not the game's holds its name.
 pub const FOREIGN_CONTAINER: &str = "ForeignContainer";
 /// A container that is not the game's holds its state directory.
@@ -75,6 +77,20 @@ impl Round<'_> {
                 self.truths.fails(C::ContainerRunning, "Removing", "Docker is removing the container.");
             }
         }
+    }
+
+    /// What is on record cannot be read, and might say that a copy is to be put back, or another
+    /// version is being tried: nothing is decided from the rest.
+    pub(super) fn unreadable(&mut self) {
+        self.record.observed_generation = self.was.observed_generation;
+        self.record.observed_membership_revision = self.was.observed_membership_revision;
+        let columns = self.was.unreadable.iter();
+        let columns: Vec<String> = columns.map(|of| format!("{} ({})", of.column, of.why)).collect();
+        let message = format!(
+            "What is on record about the game cannot be read, so nothing of it is touched; in runtime_records: {}. Mend the column, or set it to NULL if nothing of the kind was under way, and start gamekeeper again.",
+            columns.join("; ")
+        );
+        self.blocked(UNREADABLE_RECORD, &message);
     }
 
     /// It needs a person. Told once: looking again is no new attempt.
@@ -169,6 +185,7 @@ impl Round<'_> {
     pub(super) fn begin_timeline(&mut self) {
         self.record.timeline += 1;
         self.record.turn = None;
+        self.call_off_turn_copy();
         self.record.taken.clear();
         self.record.deferred.clear();
     }

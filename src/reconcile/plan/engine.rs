@@ -314,7 +314,7 @@ impl Round<'_> {
         self.take_in_players(state);
         self.keep_report(at, life, state);
         self.ready = true;
-        if self.record.turn.is_none() || !self.has_turn_operation() {
+        if !self.has_backup_operation() && (self.record.turn.is_none() || !self.has_turn_operation()) {
             self.end_operation(Ending::Succeeded);
         }
         self.forget_old_failures(healthy_since);

@@ -11,6 +11,7 @@
 //! [`Round::run`], read from top to bottom.
 
 mod blocked;
+mod copy;
 mod engine;
 mod inputs;
 mod patch;
@@ -45,6 +46,7 @@ use super::policy::Policy;
 use super::step::{Planned, Step, Wait};
 pub use blocked::{
     DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, TURN_WENT_BACK,
+    UNREADABLE_RECORD,
 };
 use inputs::Unmet;
 
@@ -105,6 +107,7 @@ pub fn plan(desired: &Desired, record: &Record, observation: &Observation, polic
     round.absorb_failure();
     match (&observation.freeze, &observation.runtime) {
         (Some(freeze), runtime) => round.frozen(freeze, runtime),
+        (None, _) if !record.unreadable.is_empty() => round.unreadable(),
         (None, RuntimeView::Unknown { since, why, engine }) => {
             round.unknown(*since, why, engine.as_deref());
         }
@@ -187,6 +190,7 @@ impl<'a> Round<'a> {
     /// What Docker knows decides; see the module's documentation for the order.
     fn known(&mut self, seen: &Seen) {
         self.take_up_unblock();
+        self.refuse_copy();
         if !self.has_lost_its_state(seen) {
             if self.puts_back(seen) {
                 return self.keep_disruption_place();
@@ -227,7 +231,8 @@ impl<'a> Round<'a> {
 
     /// Writes down what a failed step means for the attempt that it belonged to.
     fn absorb_failure(&mut self) {
-        let Some(Failure { step, class, pace, reason, message }) = &self.observation.failure else { return };
+        let Some(failure) = &self.observation.failure else { return };
+        let Failure { step, class, pace, reason, message } = failure;
         if let Step::PullImage(image) = step
             && self.delay_patch(image, *pace, reason, message)
         {
@@ -239,6 +244,8 @@ impl<'a> Round<'a> {
             // One that was called off meanwhile says nothing about the next change.
             if self.record.patch.as_ref().is_some_and(|patch| patch.backup == new.id) {
                 self.call_off_patch(reason, message);
+            } else {
+                self.copy_fails(&new.id, failure);
             }
             return;
         }

@@ -134,6 +134,10 @@ impl Round<'_> {
         }
         // A turn that is open where an engine serves is settled first; a dead engine settles none.
         let serves = self.record.healthy_since.is_some();
+        if self.is_copying_on_demand() {
+            self.pending("it waits for the copy of the state that was asked for");
+            return self.wait(Wait::Work);
+        }
         if self.is_in_flight(seen) || (serves && self.record.turn.is_some()) {
             return self.pending("it waits for the turn that is being generated");
         }
@@ -292,12 +296,12 @@ impl Round<'_> {
 
     /// The new container is made and not started: the state is copied before it is. True while that
     /// goes on.
-    pub(super) fn copies_state_first(&mut self, seen: &Seen) -> bool {
+    pub(super) fn copies_state_first(&mut self) -> bool {
         let Some(patch) = self.record.patch.as_mut().filter(|patch| patch.stage == PatchStage::Leaving)
         else {
             return false;
         };
-        if seen.backed_up.as_ref().is_some_and(|copy| copy.id == patch.backup) {
+        if self.observation.backed_up.as_ref().is_some_and(|copy| copy.id == patch.backup) {
             patch.stage = PatchStage::Trying;
             self.record.start_began_at = None;
             return false;
@@ -336,7 +340,7 @@ impl Round<'_> {
             return false;
         }
         let message = "The new container was started by somebody else before the state was copied.";
-        if seen.backed_up.as_ref().is_some_and(|copy| copy.id == patch.backup) {
+        if self.observation.backed_up.as_ref().is_some_and(|copy| copy.id == patch.backup) {
             self.fail_patch("StartedByHand", message);
             self.goes_back(seen);
         } else {

@@ -4,6 +4,7 @@
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::patch::{Build, PutBack, PutBackCause};
 use crate::game::spec::{DeletionPolicy, DesiredStatus};
+use crate::game::turn::{LedgerEntry, OpenTurn, TurnState};
 use crate::game::{ConditionType as C, Phase};
 use crate::reconcile::observed::{Looked, RuntimeView, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
@@ -37,7 +38,8 @@ impl Round<'_> {
     fn take_up_restore(&mut self, seen: &Seen) -> bool {
         let asked = self.desired.requests.restore > self.record.observed_requests.restore;
         let busy = self.record.put_back.is_some() || self.is_between_versions();
-        if !asked || busy || self.desired.deletion.is_some() || self.is_in_flight(seen) {
+        let goes_on = self.is_in_flight(seen) || self.is_copying_on_demand();
+        if !asked || busy || self.desired.deletion.is_some() || goes_on {
             return false;
         }
         let Some(wanted) = &self.desired.restore_backup else {
@@ -168,7 +170,11 @@ impl Round<'_> {
         if new_timeline {
             self.plan.rolled_back = Some(RolledBack { timeline: self.record.timeline, after: turn });
             self.record.current_turn = turn;
+            let unsettled = self.record.turn.take();
             self.begin_timeline();
+            if cause == PutBackCause::Patch {
+                self.makes_again(unsettled, turn);
+            }
         }
         match cause {
             PutBackCause::Patch => self.truths.fails(C::PatchSucceeded, &reason, message.clone()),
@@ -179,6 +185,14 @@ impl Round<'_> {
         if self.desired.status == DesiredStatus::Stopped {
             self.end_operation(Ending::Succeeded);
         }
+    }
+
+    /// A turn that a new engine may have made went with it: it is still wanted, of the old one.
+    fn makes_again(&mut self, unsettled: Option<OpenTurn>, at: Option<i64>) {
+        let Some(lost) = unsettled.filter(|lost| at.is_some_and(|at| lost.number == at + 1)) else { return };
+        let turn = OpenTurn { attempts: 0, opened_at: self.now, state: TurnState::Pending, ..lost };
+        self.plan.ledger.push(LedgerEntry { turn: turn.clone(), end: None });
+        self.record.turn = Some(turn);
     }
 
     /// The last words of the new engine, for whoever asks why it failed.

@@ -204,8 +204,8 @@ impl Round<'_> {
         if self.is_between_versions() {
             return;
         }
-        if (asked || drift.is_some()) && self.is_in_flight(seen) {
-            // It waits for the turn in flight; no other one begins in the round that sees its end.
+        if (asked || drift.is_some()) && (self.is_in_flight(seen) || self.is_copying_on_demand()) {
+            // It waits for the turn in flight, or the copy; no other one begins in the round that sees its end.
             return;
         }
         if self.desired.requests.restart > self.record.observed_requests.restart {

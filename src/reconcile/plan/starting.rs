@@ -73,6 +73,9 @@ impl Round<'_> {
         if self.lacks_its_state(seen) || self.directory_is_held(seen) {
             return;
         }
+        if self.copies_on_demand() {
+            return;
+        }
         if self.record.applied.is_none() && seen.state_directory == Looked::At(StateDirectory::WithGame) {
             // A game is there that no record speaks of: as if its initialisation had been sent.
             self.record.init_intent_at = Some(self.record.init_intent_at.unwrap_or(self.now));
@@ -155,7 +158,7 @@ impl Round<'_> {
             // Counted: what never fits must not be made and removed without a pause.
             return self.count_failure();
         }
-        if self.copies_state_first(seen) {
+        if self.copies_state_first() {
             return;
         }
         self.start_again(container, "it is made and not started");
@@ -194,7 +197,8 @@ impl Round<'_> {
         if self.record.put_back.is_some() {
             return self.goes_back_now();
         }
-        if self.waits_for_attempt() {
+        // A state that no process writes to. An engine that keeps dying gives no better moment.
+        if self.copies_on_demand() || self.waits_for_attempt() {
             return;
         }
         let Some(network) = self.may_start(seen) else { return };

@@ -38,7 +38,8 @@ impl Round<'_> {
         }
         self.gone();
         let was_asked = self.was.observed_generation != self.desired.generation;
-        if (was_asked && self.was.observed_generation > 0) || self.was.container.is_some() {
+        let copies = self.has_backup_operation();
+        if !copies && ((was_asked && self.was.observed_generation > 0) || self.was.container.is_some()) {
             self.begin_operation(OperationKind::Stop, "it should be stopped");
         }
         self.headline(Phase::Stopped, "Stopped", "No engine runs; the state is kept.");
@@ -56,12 +57,15 @@ impl Round<'_> {
             | Phase::Patching
             | Phase::Invalid => false,
         };
-        let was_stopped = was_down && self.was.operation.is_none();
+        let was_stopped = was_down && (copies || self.was.operation.is_none());
         let stopped_at = self.was.stopped_at.filter(|_| was_stopped).unwrap_or(self.now);
         self.record.stopped_at = Some(stopped_at);
         self.slots_end_at(stopped_at);
         self.ready = true;
-        self.end_operation(Ending::Succeeded);
+        if !copies {
+            self.end_operation(Ending::Succeeded);
+        }
+        self.copies_on_demand();
     }
 
     /// To be deleted: as stopped, then the state directory by policy, then the row.
@@ -109,6 +113,13 @@ impl Round<'_> {
             return;
         }
         match (self.desired.deletion_policy, seen.state_directory) {
+            // The copies first: as long as anything is left, the next look finds it.
+            (DeletionPolicy::Delete, _) if seen.copies == Looked::NotYet => {
+                self.step(Step::LookAtCopies, "its deletion policy is Delete");
+            }
+            (DeletionPolicy::Delete, _) if seen.copies == Looked::At(true) => {
+                self.step(Step::RemoveCopies(vacancy), "its deletion policy is Delete");
+            }
             (DeletionPolicy::Delete, Looked::NotYet) => {
                 self.step(Step::LookAtStateDirectory, "its deletion policy is Delete");
             }

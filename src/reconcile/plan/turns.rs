@@ -10,12 +10,12 @@ mod slots;
 
 use jiff::Timestamp;
 
-use crate::game::ConditionType as C;
 use crate::game::engine::{Answer, EngineState};
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::record::Life;
 use crate::game::spec::{Contract, DesiredStatus};
 use crate::game::turn::{LedgerEntry, OpenTurn, TurnCause, TurnEnd, TurnState};
+use crate::game::{ConditionType as C, Phase};
 use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{EngineView, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
@@ -50,14 +50,20 @@ impl Round<'_> {
     pub(super) fn turns(&mut self, engine: Serving<'_>) {
         let ended = self.settle(engine.state);
         let resumes = self.pause_or_resume(engine.state.generating);
+        // A copy that was asked for is taken between two turns.
+        let is_idle = self.record.turn.is_none() && !engine.state.generating;
+        let takes = is_idle && engine.replaceable && self.copies_on_demand();
+        // One after the other: the one before a turn waits for the one that was asked for.
+        let copying = takes || (self.has_demand() && self.desired.backup_before_turn);
         if let Some(turn) = self.record.turn.clone() {
             self.go_on_with(turn, engine);
         }
         let in_flight = ended || engine.state.generating || self.record.turn.is_some();
         let otherwise = if in_flight { Situation::TurnOpen } else { Situation::Ready };
         let situation = self.situation(resumes, otherwise);
-        if situation == Situation::Ready && self.working().is_some() {
-            // An engine gets one call at a time. The end of this one brings the look.
+        if situation == Situation::Ready && (copying || self.working().is_some()) {
+            // An engine gets one call at a time, and none while its state is copied. The end of this
+            // one brings the look.
             self.slots_seen = true;
             return self.wait(Wait::Work);
         }
@@ -105,6 +111,7 @@ impl Round<'_> {
     pub(super) fn abandon(&mut self, why: &str) {
         let Some(turn) = self.record.turn.take_if(|turn| !is_sent(turn)) else { return };
         self.plan.ledger.push(LedgerEntry { turn, end: Some(TurnEnd::Abandoned) });
+        self.call_off_turn_copy();
         if self.has_turn_operation() {
             self.end_operation(Ending::Failed {
                 code: "Abandoned".into(),
@@ -119,7 +126,7 @@ impl Round<'_> {
             return self.goes_back_now();
         }
         match &turn.state {
-            TurnState::Pending => self.send(turn, engine, "it was open"),
+            TurnState::Pending => self.begin(turn, engine, "it was open"),
             TurnState::Dispatched { life: sent_to, .. } | TurnState::Failed { life: sent_to, .. }
                 if sent_to != engine.life =>
             {
@@ -174,14 +181,16 @@ impl Round<'_> {
     }
 
     fn overdue(&mut self, turn: OpenTurn, engine: Serving<'_>) {
-        let message = format!(
-            "Turn {} was not done within {} s; the engine's process is replaced and then asked.",
-            turn.number,
-            self.policy.turn_deadline.as_secs()
-        );
-        let on_probation = self.was_sent_on_probation(&turn);
+        let goes_back = self.was_sent_on_probation(&turn) && engine.replaceable;
+        let next = if goes_back {
+            "the old engine makes it again, on the state as it was before, and a new timeline begins"
+        } else {
+            "the engine's process is replaced and then asked"
+        };
+        let within = self.policy.turn_deadline.as_secs();
+        let message = format!("Turn {} was not done within {within} s; {next}.", turn.number);
         self.fail(turn, engine.life, "TurnOverdue", &message);
-        if on_probation && engine.replaceable {
+        if goes_back {
             self.fail_patch("TurnOverdue", &message);
             return self.goes_back_now();
         }
@@ -204,21 +213,37 @@ impl Round<'_> {
         self.plan.ledger.push(LedgerEntry { turn, end: None });
     }
 
+    /// Sends a turn for the first time; where the spec wants it so, once the state is copied. Until
+    /// then it is open, and called off by whatever calls off a turn that was not sent. (Sent again, it
+    /// has its copy: what was tried may have left nothing to copy.)
+    fn begin(&mut self, turn: OpenTurn, engine: Serving<'_>, why: &str) {
+        let now = self.now;
+        self.record.taken.retain(|slot| *slot > now);
+        let is_new = |slot: &Timestamp| *slot > now && !self.record.taken.contains(slot);
+        let taken = turn.slot.filter(is_new);
+        self.record.taken.extend(taken);
+        if !self.desired.backup_before_turn {
+            self.call_off_turn_copy();
+            return self.send(turn, engine, why);
+        }
+        if self.is_copied_before(&turn, kind_of(&turn)) {
+            return self.send(turn, engine, why);
+        }
+        if self.was.turn.as_ref() != Some(&turn) {
+            self.plan.ledger.push(LedgerEntry { turn: turn.clone(), end: None });
+        }
+        self.record.turn = Some(turn);
+    }
+
     /// On record as sent, then sent.
     fn send(&mut self, mut turn: OpenTurn, engine: Serving<'_>, why: &str) {
         if self.working().is_some() {
             // It stays open, and is sent once that has ended.
             return self.wait(Wait::Work);
         }
-        let kind = match turn.cause {
-            TurnCause::Schedule => OperationKind::Turn,
-            TurnCause::Forced => OperationKind::ForceNextTurn,
-        };
-        self.begin_operation(kind, why);
+        self.begin_operation(kind_of(&turn), why);
         turn.attempts = turn.attempts.saturating_add(1);
         let now = self.now;
-        self.record.taken.retain(|slot| *slot > now);
-        self.record.taken.extend(turn.slot.filter(|slot| *slot > now && turn.attempts == 1));
         let deadline = after(now, self.policy.turn_deadline);
         turn.state = TurnState::Dispatched { life: engine.life.clone(), at: now, deadline };
         self.record.turn = Some(turn.clone());
@@ -251,6 +276,7 @@ impl Round<'_> {
             Some(OpenTurn { state: TurnState::Failed { code, message, .. }, .. }) => {
                 Some((code.clone(), message.clone()))
             }
+            Some(turn) if self.why_turn_waits_for_copy(turn).is_some() => self.why_turn_waits_for_copy(turn),
             Some(turn) if self.now >= after(turn.opened_at, self.policy.turn_deadline) => {
                 let OpenTurn { number, opened_at, .. } = turn;
                 let message = format!("Turn {number} was opened at {opened_at}, and is not done yet.");
@@ -258,6 +284,12 @@ impl Round<'_> {
             }
             Some(_) | None => self.late.clone(),
         };
+        let waits = |turn: &OpenTurn| self.why_turn_waits_for_copy(turn);
+        if let Some((_, message)) = self.record.turn.as_ref().and_then(waits)
+            && self.record.phase == Phase::Running
+        {
+            self.headline(Phase::Running, "TurnWaitsForCopy", &message);
+        }
         match late {
             Some((code, message)) => self.truths.fails(C::TurnsOnTime, &code, message),
             None => self.truths.holds(C::TurnsOnTime, "OnTime", "No turn is overdue."),
@@ -330,6 +362,13 @@ impl Round<'_> {
         let open = self.plan.operation.open.as_ref().map(|open| open.kind);
         let was = self.was.operation.as_ref().map(|operation| operation.kind);
         open.or(was).is_some_and(|kind| matches!(kind, OperationKind::Turn | OperationKind::ForceNextTurn))
+    }
+}
+
+fn kind_of(turn: &OpenTurn) -> OperationKind {
+    match turn.cause {
+        TurnCause::Schedule => OperationKind::Turn,
+        TurnCause::Forced => OperationKind::ForceNextTurn,
     }
 }
 

@@ -43,6 +43,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bollard::Docker;
 use futures::stream::BoxStream;
+use jiff::Timestamp;
 use tokio::sync::{Mutex, OnceCell};
 
 pub use copies::{CopyError, Watch};
@@ -53,6 +54,7 @@ use super::{
     Container, CopyProgress, ImageSelector, Listed, LogOptions, NewContainer, PullProgress, Runtime,
     RuntimeError, RuntimeEvent, RuntimeIdentity, StateDirectory, StateRootLook,
 };
+use crate::game::backup::Keep;
 use crate::game::record::Contents;
 use crate::game::spec::RunAs;
 use crate::game::{
@@ -313,6 +315,27 @@ impl Runtime for DockerRuntime {
         let id = backup.clone();
         let work = move |state: &StateRoot, _: &Watch| state.remove_backup(game, &id);
         self.on_copies(game, "cleared of a copy", &|_| {}, work).await
+    }
+
+    async fn has_copies(&self, game: GameId) -> Result<bool, RuntimeError> {
+        self.on_copies(game, "examined", &|_| {}, move |state, _| state.has_copies(game)).await
+    }
+
+    async fn remove_copies(&self, game: GameId) -> Result<(), RuntimeError> {
+        self.on_copies(game, "cleared of its copies", &|_| {}, move |state, _| state.remove_copies(game))
+            .await
+    }
+
+    async fn prune_aside(
+        &self,
+        game: GameId,
+        keep: Keep,
+        spared: Option<&RestoreId>,
+        now: Timestamp,
+    ) -> Result<Vec<RestoreId>, RuntimeError> {
+        let spared = spared.cloned();
+        let work = move |state: &StateRoot, _: &Watch| state.prune_aside(game, keep, spared.as_ref(), now);
+        self.on_copies(game, "cleared of what was moved aside", &|_| {}, work).await
     }
 
     async fn put_back(

@@ -30,6 +30,8 @@ pub struct Model {
     pub unblock_generation: i64,
     pub restore_generation: i64,
     pub restore_backup_id: Option<String>,
+    pub backup_generation: i64,
+    pub backup_before_turn: bool,
     pub membership_revision: i64,
     pub resources: Json,
     pub deletion_policy: String,

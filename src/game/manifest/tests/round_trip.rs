@@ -76,22 +76,23 @@ prop_compose! {
     fn games()(
         metadata in metadata("[a-z][a-z0-9]{0,20}"),
         desired_status in prop::sample::select(DesiredStatus::ALL),
-        (paused, stop_now) in any::<(bool, Option<bool>)>(),
+        (paused, stop_now, backup_before_turn) in any::<(bool, Option<bool>, bool)>(),
         display_name in prop::option::of("[^\\p{C}]{1,20}"),
         engine_version in prop::option::of("[0-9]\\.[1-9]\\.[1-9]"),
         turns in prop::option::of(turns()),
         players in prop::option::of(players()),
         resources in prop::option::of(resources()),
         deletion_policy in prop::sample::select(DeletionPolicy::ALL),
-        counters in prop::array::uniform5(prop::option::of(0..i64::MAX)),
+        counters in prop::array::uniform6(prop::option::of(0..i64::MAX)),
     ) -> Manifest {
         let spec = GameSpecManifest {
-            paused, stop_now, display_name, engine_version, turns, players, resources, deletion_policy,
+            paused, stop_now, backup_before_turn, display_name, engine_version, turns, players, resources, deletion_policy,
             restart_generation: counters[0],
             force_turn_generation: counters[1],
             patch_generation: counters[2],
             restore_generation: counters[3],
             unblock_generation: counters[4],
+            backup_generation: counters[5],
             ..GameSpecManifest::new(desired_status)
         };
         Manifest::Game(Box::new(GameManifest::new(metadata, spec)))

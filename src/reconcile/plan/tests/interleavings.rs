@@ -38,6 +38,10 @@ enum Event {
     Pause(bool),
     /// The nth of the kept copies.
     Restore(usize),
+    /// A copy on demand.
+    BackUp,
+    /// Copies before turns, or none.
+    BeforeTurns(bool),
     /// The controller dies after so many steps of a round.
     Dies(usize),
     Rounds(usize),
@@ -63,6 +67,8 @@ fn event() -> impl Strategy<Value = Event> {
         3 => Just(Event::Force),
         1 => any::<bool>().prop_map(Event::Pause),
         2 => (0..4usize).prop_map(Event::Restore),
+        3 => Just(Event::BackUp),
+        2 => any::<bool>().prop_map(Event::BeforeTurns),
         4 => (0..3usize).prop_map(Event::Dies),
         8 => (1..8usize).prop_map(Event::Rounds),
         3 => Just(Event::WorkEnds),
@@ -105,6 +111,8 @@ fn happens(world: &mut World, event: &Event) {
                 desired.requests.restore += 1;
             });
         }
+        Event::BackUp => world.change(|desired| desired.requests.backup += 1),
+        Event::BeforeTurns(before) => world.change(|desired| desired.backup_before_turn = *before),
         Event::Dies(steps) => {
             world.round_of(*steps);
             world.forget_facts();
@@ -167,6 +175,10 @@ proptest! {
         if !stopped {
             prop_assert!(runs(&world) == wanted || failed == Some(wanted), "{:?}", world.done);
         }
+        // Whoever asked for a copy was answered, and nothing is left of it.
+        prop_assert_eq!(world.record.observed_requests.backup, world.desired.requests.backup);
+        prop_assert!(world.record.copying.is_none(), "{:?}", world.record.copying);
+        prop_assert!(world.record.operation.is_none(), "{:?}", world.record.operation);
         // And there it stays.
         let done = world.done.len();
         world.later(Duration::from_secs(7_200));

@@ -6,7 +6,7 @@ use crate::game::container::StateDirectory;
 use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
 use crate::game::{ConditionStatus, ConditionType, ImageRef, Phase};
 
-use super::world::{Newer, World};
+use super::world::{Newer, Turns, World};
 
 fn wants(world: &mut World, version: &str) {
     let version: crate::game::EngineVersion = version.parse().unwrap();
@@ -151,6 +151,32 @@ fn where_the_image_decides_the_user_the_new_one_must_name_the_same() {
     });
     world.converge();
     assert_eq!(runs(&world), "1.4.3");
+}
+
+#[test]
+fn a_first_turn_that_hangs_is_made_again_by_the_old_engine_under_a_new_timeline() {
+    let mut world = World::running();
+    wants(&mut world, "1.4.3");
+    world.converge();
+    world.turns = Turns::Never;
+    force(&mut world);
+    let hangs = world.converge();
+    assert!(hangs.steps.is_empty() && world.turn == Some(0));
+    world.now = crate::reconcile::backoff::after(world.now, Duration::from_secs(601));
+    while world.record.failed_patch.is_none() {
+        world.round();
+    }
+    let told = world.record.failed_patch.clone().unwrap().message;
+    assert_eq!(
+        told,
+        "Engine version 1.4.3 failed: Turn 1 was not done within 600 s; the old engine makes it again, on the state as \
+         it was before, and a new timeline begins."
+    );
+    world.turns = Turns::AtOnce;
+    world.converge();
+    assert_eq!((runs(&world).as_str(), world.turn, world.record.timeline), ("1.4.2", Some(1), 2));
+    assert_eq!(world.done.iter().filter(|step| *step == "generate turn 1").count(), 2);
+    assert_eq!((world.record.turn.clone(), world.operation()), (None, None));
 }
 
 #[test]

@@ -60,7 +60,8 @@ prop_compose! {
         phase in 0..12usize,
         failures in 0..8u32,
         exit_life in proptest::option::of(0..4u8),
-        restart in 0..3i64,
+        (restart, backup) in (0..3i64, 0..2i64),
+        before_turns in any::<bool>(),
         turn in proptest::option::of(0..3i64),
         schedule in prop::sample::select(&SCHEDULES[..]),
         paused in prop::bool::weighted(0.2),
@@ -106,6 +107,8 @@ prop_compose! {
             desired.deletion = deletion;
             desired.deletion_policy = if policy_delete { DeletionPolicy::Delete } else { DeletionPolicy::Retain };
             desired.requests.restart = restart;
+            desired.requests.backup = backup;
+            desired.backup_before_turn = before_turns;
             desired.paused = paused;
             if let Ok(spec) = &mut desired.spec { spec.turns.schedule = schedule.map(str::to_owned); }
             desired.requests.unblock = unblock;
@@ -183,7 +186,9 @@ proptest! {
         world.reached_since = Some(world.now);
         for _ in 0..=rounds {
             let planned = world.round();
-            let harmless = |step: &Step| matches!(step, Step::ProbeEngine { .. } | Step::GenerateTurn { .. });
+            let harmless = |step: &Step| {
+                matches!(step, Step::ProbeEngine { .. } | Step::GenerateTurn { .. } | Step::BackUp(_))
+            };
             prop_assert!(planned.steps.iter().all(|planned| harmless(&planned.step)), "{:?}", planned.steps);
             prop_assert_eq!(&planned.record.container, &world.record.container);
             world.now += jiff::SignedDuration::from_secs(7);
@@ -219,6 +224,9 @@ proptest! {
             if observation.work.is_some() {
                 let busy = plan(&world.desired, &world.record, &observation, &Policy::default());
                 prop_assert!(busy.steps.iter().all(|planned| !calls(&planned.step)), "{:?}", busy.steps);
+                observation.work = Some(Work::BackingUp { progress: String::new() });
+                let copying = plan(&world.desired, &world.record, &observation, &Policy::default());
+                prop_assert!(copying.steps.iter().all(|planned| !calls(&planned.step)), "{:?}", copying.steps);
                 let fired = busy.slots.iter().any(|slot| slot.decision == "fired");
                 prop_assert!(!fired || !busy.ledger.is_empty(), "a slot that fired without a turn");
             }
@@ -285,7 +293,7 @@ proptest! {
                     Step::StopContainer { container, .. } => {
                         prop_assert_eq!(Some(container), own.map(|own| &own.id));
                     }
-                    Step::RemoveStateDirectory(_) => {
+                    Step::RemoveStateDirectory(_) | Step::RemoveCopies(_) => {
                         prop_assert!(container.is_none() && deletion.is_some());
                         prop_assert_eq!(policy, DeletionPolicy::Delete);
                     }

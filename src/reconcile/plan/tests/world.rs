@@ -16,10 +16,10 @@ use crate::game::spec::{
     Contract, DeletionPolicy, Desired, DesiredStatus, ForceMode, GameSpec, Member, MissedTurns, Requests,
     RunAs, Source, TurnSpec, VersionEntry,
 };
-use crate::game::turn::DecidedSlot;
+use crate::game::turn::{DecidedSlot, TurnState};
 use crate::game::{
-    Backup, BackupId, ContainerId, GameId, ImageId, ImageRef, NetworkId, NewBackup, OperationId, Resources,
-    RestoreId, UserId,
+    Backup, BackupId, BackupReason, ContainerId, GameId, ImageId, ImageRef, NetworkId, NewBackup,
+    OperationId, Resources, RestoreId, UserId,
 };
 use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{
@@ -77,6 +77,13 @@ pub(crate) struct Kept {
     is_ruined: bool,
 }
 
+impl Kept {
+    /// The copy, as it is listed.
+    pub(crate) fn copy(&self) -> &Backup {
+        &self.copy
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) desired: Desired,
@@ -121,6 +128,7 @@ pub(crate) struct World {
     /// Stops and copies take until [`World::end_work`].
     pub(crate) works_slowly: bool,
     under_way: Option<Step>,
+    writes_before: u32,
     /// So many steps that change something fail from now on: those that are printed so.
     pub(crate) fails: u32,
     pub(crate) fails_at: &'static str,
@@ -158,6 +166,7 @@ pub(crate) struct Looks {
     network: Looked<Option<NetworkId>>,
     state_directory: Looked<StateDirectory>,
     contents: Looked<Contents>,
+    copies: Looked<bool>,
     rival: Looked<Option<String>>,
 }
 
@@ -173,6 +182,7 @@ impl Looks {
             network: Looked::NotYet,
             state_directory: Looked::NotYet,
             contents: Looked::NotYet,
+            copies: Looked::NotYet,
             rival: Looked::NotYet,
         }
     }
@@ -188,6 +198,7 @@ pub(crate) fn desired() -> Desired {
         status: DesiredStatus::Running,
         stop_now: false,
         paused: false,
+        backup_before_turn: false,
         deletion_policy: DeletionPolicy::Retain,
         deletion: None,
         requests: Requests::default(),
@@ -255,6 +266,7 @@ impl World {
             backups: BTreeMap::new(),
             works_slowly: false,
             under_way: None,
+            writes_before: 0,
             fails: 0,
             fails_at: "",
             fails_for_good: false,
@@ -294,7 +306,7 @@ impl World {
     }
 
     pub(crate) fn observation(&self) -> Observation {
-        let Looks { image, network, state_directory, contents, rival } = self.looks.clone();
+        let Looks { image, network, state_directory, contents, copies, rival } = self.looks.clone();
         let runtime = if self.docker_answers {
             RuntimeView::Known(Box::new(Seen {
                 container: self.container.clone(),
@@ -302,12 +314,12 @@ impl World {
                 image,
                 next_image: self.next_image.clone(),
                 image_users: self.image_users.clone(),
-                backed_up: self.backed_up.clone(),
                 backup: self.looked_backup.clone(),
                 put_back: self.put_back.clone(),
                 network,
                 state_directory,
                 contents,
+                copies,
                 rival,
                 engine: self.engine.clone(),
             }))
@@ -319,6 +331,7 @@ impl World {
             now: self.now,
             runtime,
             work: self.under_way.as_ref().and_then(work),
+            backed_up: self.backed_up.clone(),
             start_slot: true,
             disruption_place: self.disruption_place,
             version_halted: self.version_halted.clone(),
@@ -374,11 +387,16 @@ impl World {
                 self.fail(step);
                 break;
             }
+            if let (Some(Step::BackUp(_)), Step::StopContainer { .. }) = (&self.under_way, step) {
+                // The copy is called off.
+                self.under_way = None;
+            }
             match work(step) {
                 Some(_) if self.works_slowly => {
                     // One at a time: what was under way comes to its end.
                     self.end_work();
                     self.under_way = Some(step.clone());
+                    self.writes_before = self.writes;
                 }
                 _ => self.apply(step),
             }
@@ -390,7 +408,8 @@ impl World {
     pub(crate) fn end_work(&mut self) {
         let Some(step) = self.under_way.take() else { return };
         match &step {
-            Step::BackUp(_) if self.is_alive() => self.fail(&step),
+            // Somebody started what was to be copied first, or wrote while it was copied.
+            Step::BackUp(_) if self.is_trying() || self.writes != self.writes_before => self.fail(&step),
             Step::StopContainer { container, .. }
                 if self.container.as_ref().is_none_or(|c| c.id != *container) => {}
             _ => self.apply(&step),
@@ -426,7 +445,7 @@ impl World {
 
     /// Rounds until nothing is left to do now. Panics if that takes more than a few.
     pub(crate) fn converge(&mut self) -> Plan {
-        for _ in 0..25 {
+        for _ in 0..50 {
             if self.row_deleted {
                 return self.plan();
             }
@@ -435,7 +454,7 @@ impl World {
                 return planned;
             }
         }
-        panic!("no end after 25 rounds: {:?}", self.done);
+        panic!("no end after 50 rounds: {:?}", self.done);
     }
 
     /// Lets the time pass that the last plan wanted to pass, and converges again.
@@ -492,6 +511,7 @@ impl World {
                 let found = self.backups.get(id).map(|kept| kept.copy.clone());
                 self.looked_backup = Looked::At((id.clone(), found));
             }
+            Step::BackUp(_) if self.state_directory == StateDirectory::Absent => self.fail(step),
             Step::BackUp(new) => self.back_up(new),
             Step::PutBack { backup, restore, .. } => {
                 assert!(self.container.is_none(), "a copy put back under a container");
@@ -509,6 +529,7 @@ impl World {
             Step::LookAtNetwork => looks.network = Looked::At(self.network.clone()),
             Step::LookAtStateDirectory => looks.state_directory = Looked::At(self.state_directory),
             Step::LookAtContents => looks.contents = Looked::At(self.contents.clone()),
+            Step::LookAtCopies => looks.copies = Looked::At(!self.backups.is_empty()),
             Step::LookForRival { .. } => looks.rival = Looked::At(self.rival.clone()),
             Step::PullImage(image) if image.as_str() != "engine:1.4.2" => {
                 if self.newer_can_be_had {
@@ -620,6 +641,20 @@ impl World {
                 self.engine = EngineView::NotAsked;
             }
             Step::GenerateTurn { from, .. } => {
+                // A second attempt at a turn has the copy of the first: an engine that was replaced
+                // meanwhile may have written since.
+                let copied = |kept: &Kept| kept.copy.reason == BackupReason::Turn && kept.turn == self.turn;
+                let first = self.record.turn.as_ref().is_some_and(|turn| turn.attempts == 1);
+                assert!(
+                    !first || !self.desired.backup_before_turn || self.backups.values().any(copied),
+                    "a turn without a copy of the state before it: {:?}",
+                    self.done
+                );
+                assert!(
+                    !matches!(self.under_way, Some(Step::BackUp(_))),
+                    "a turn while the state is copied: {:?}",
+                    self.done
+                );
                 assert_eq!(self.turn, Some(*from), "a turn that does not follow");
                 if self.is_newer() && self.newer == Newer::DiesOnItsFirstTurn {
                     self.kill(70);
@@ -629,7 +664,17 @@ impl World {
                 }
                 self.engine = EngineView::NotAsked;
             }
+            Step::RemoveCopies(_) => {
+                assert_eq!(
+                    self.desired.deletion_policy,
+                    DeletionPolicy::Delete,
+                    "copies removed against the policy"
+                );
+                self.backups.clear();
+                looks.copies = Looked::At(false);
+            }
             Step::RemoveStateDirectory(_) => {
+                assert!(self.backups.is_empty(), "the state goes before its copies");
                 let comes_back = matches!(self.under_way, Some(Step::PutBack { .. }));
                 assert!(!comes_back, "state removed while a copy is being put in its place");
                 assert_eq!(
@@ -657,8 +702,16 @@ impl World {
         self.desired.members.iter().take(known).map(player).collect()
     }
 
+    /// What runs may do anything to the state.
+    fn is_trying(&self) -> bool {
+        self.is_alive() && self.record.patch.as_ref().is_some_and(|patch| patch.committed_at.is_none())
+    }
+
     fn back_up(&mut self, new: &NewBackup) {
-        assert!(!self.is_alive(), "a copy of what is written to");
+        assert!(!self.is_trying(), "a copy of what is written to");
+        let at_work =
+            self.record.turn.as_ref().is_some_and(|turn| matches!(turn.state, TurnState::Dispatched { .. }));
+        assert!(!self.is_alive() || !at_work, "a copy while a turn is being generated: {:?}", self.done);
         let NewBackup { id, game, taken_at, reason, turn, build } = new.clone();
         let (files, bytes, left_out, digest) = (1, 1, 0, String::new());
         let copy =

@@ -114,7 +114,7 @@ impl Round<'_> {
                 opened_at: self.now,
                 state: TurnState::Pending,
             };
-            self.send(turn, engine, &opening.why);
+            self.begin(turn, engine, &opening.why);
         }
     }
 

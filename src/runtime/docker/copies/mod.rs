@@ -13,6 +13,7 @@
 
 mod error;
 mod put_back;
+mod removal;
 mod survey;
 mod tree;
 mod watch;

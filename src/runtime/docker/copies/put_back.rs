@@ -24,16 +24,16 @@ use super::watch::Watch;
 use super::{BACKUPS, LONGEST_MANIFEST, MANIFEST, STATE, make, read_backup, remove};
 use crate::game::{Backup, BackupId, GameId, RestoreId};
 
-const RESTORING: &str = "restoring";
-const FAILED: &str = "failed";
-const NOTE: &str = "put-back.json";
+pub(super) const RESTORING: &str = "restoring";
+pub(super) const FAILED: &str = "failed";
+pub(super) const NOTE: &str = "put-back.json";
 
 /// What is put back, beside what was in its place.
 #[derive(Debug, Serialize, Deserialize)]
-struct Note {
+pub(super) struct Note {
     restore: RestoreId,
     backup: Backup,
-    done: bool,
+    pub(super) done: bool,
 }
 
 impl StateRoot {
@@ -156,7 +156,7 @@ fn of(restore: &RestoreId, backup: Backup, id: &BackupId) -> Result<Backup, Copy
     }
 }
 
-fn read_note(aside: &OwnedFd, restore: &RestoreId) -> Result<Option<Note>, CopyError> {
+pub(super) fn read_note(aside: &OwnedFd, restore: &RestoreId) -> Result<Option<Note>, CopyError> {
     let Some(directory) = beneath::open_if_there(aside, restore.as_str())? else { return Ok(None) };
     let text = small_file::read(&directory, NOTE, LONGEST_MANIFEST)?;
     text.map(|text| {

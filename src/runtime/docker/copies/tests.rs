@@ -265,3 +265,4 @@ fn what_comes_into_the_place_meanwhile_is_not_overwritten() {
 mod crashes;
 mod hostile;
 mod limits;
+mod removals;
