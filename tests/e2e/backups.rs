@@ -117,7 +117,7 @@ async fn each_turn_has_a_copy_before_it_and_of_each_reason_the_latest_are_kept()
     );
     world.eventually("it is patched", async || world.count(&version).await == 1).await;
     world.ok(&["backup", "andromeda", "--wait"]);
-    set(&world, &game, "backup_before_turn = 1").await;
+    set(&world, &game, "backup_before_turn = true").await;
     let place = world.state_root().join(&game);
     for turn in 1..=4 {
         let before = state(&place);
@@ -170,7 +170,7 @@ async fn without_room_for_its_copy_a_turn_waits_and_says_so_until_there_is_room(
     let game = world.running("andromeda").await;
     std::fs::write(world.state_root().join(&game).join("ballast"), vec![7; 4 << 20]).unwrap();
     let disk = SmallDisk::on(world.state_root().join(".gamekeeper/backups"));
-    set(&world, &game, "backup_before_turn = 1, force_turn_generation = 1").await;
+    set(&world, &game, "backup_before_turn = true, force_turn_generation = 1").await;
     let waits = world.until(&game, "it waits", |status| status.reason == "TurnWaitsForCopy").await;
     assert!(waits.message.contains("there is no room for a copy of the state"), "{}", waits.message);
     assert_eq!(waits.phase, "running");
