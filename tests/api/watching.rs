@@ -322,6 +322,26 @@ async fn who_reads_too_slowly_is_told_to_list_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_reads_nothing_at_all_is_cut_and_costs_what_sockets_hold() {
+    let limits = HubLimits { watches: 1, patience: Duration::from_secs(2), ..HubLimits::default() };
+    let world = World::with_limits(limits).await;
+    world.sql(&made("s", 200)).await;
+    let big = "x".repeat(200_000);
+    world.sql(&format!("UPDATE games SET annotations = '{{\"big\": \"{big}\"}}'")).await;
+    let path = format!("{GAMES}?watch=true&resourceVersion=0");
+    let unread = Watch::open(&world, &path).await;
+    let response = world.request(Method::GET, &path).send().await.unwrap();
+    read(response).await.refused(429, "TooManyRequests");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while world.request(Method::GET, &path).send().await.unwrap().status() != 200 {
+        assert!(Instant::now() < deadline, "the place of who does not read is never given back");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    drop(unread);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_has_so_many_watches_and_the_end_of_one_makes_room() {
     let limits = HubLimits { watches: 3, ..HubLimits::default() };
     let world = World::with_limits(limits).await;

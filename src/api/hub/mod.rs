@@ -58,6 +58,8 @@ pub struct HubLimits {
     pub page_age: Duration,
     /// Watches that one client may have at a time.
     pub watches: usize,
+    /// How long a client may leave unread what is written to it, until its connection is cut.
+    pub patience: Duration,
 }
 
 impl Default for HubLimits {
@@ -69,6 +71,7 @@ impl Default for HubLimits {
             pages: 16,
             page_age: Duration::from_secs(300),
             watches: 100,
+            patience: Duration::from_secs(600),
         }
     }
 }
