@@ -109,6 +109,8 @@ pub struct Config {
     pub max_disruptions: usize,
     /// On how many games a change to one version may fail until it is halted.
     pub max_failures: u32,
+    /// How many watches one token may have open.
+    pub max_watches: usize,
     /// Engines asked at once.
     pub max_engine_calls: usize,
     /// Turns generated at once.

@@ -71,6 +71,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         max_failures: config.max_failures,
         registry: registry.clone(),
         tokens,
+        hub: api::HubLimits { watches: config.max_watches, ..api::HubLimits::default() },
     };
     let mut serving = tokio::spawn(api::serve(listener, api, tls, shutdown.clone()));
     if let Some(listener) = metrics_listener {

@@ -243,6 +243,17 @@ CREATE TABLE engine_version_tombstones (
 -- Observed state: written by the controller alone. No foreign keys: history outlives the game.
 ----------------------------------------------------------------------------------------------------
 
+-- One row whose `seq` moves with every transaction that wrote what the API shows of observed state. A row to count
+-- in does no harm here, where there is one writer; and what waits for a row's lock also commits in its order.
+-- `forgotten` moves when events are.
+CREATE TABLE observed_feed (
+    id        bigint NOT NULL PRIMARY KEY CHECK (id = 1),
+    seq       bigint NOT NULL DEFAULT 0 CHECK (seq >= 0),
+    forgotten bigint NOT NULL DEFAULT 0 CHECK (forgotten >= 0)
+);
+
+INSERT INTO observed_feed (id, seq) VALUES (1, 0);
+
 -- What is known of each game that was ever seen.
 CREATE TABLE runtime_records (
     game_id                         uuid NOT NULL PRIMARY KEY,
@@ -361,10 +372,13 @@ CREATE TABLE runtime_records (
     deleted_at                      timestamptz,
     -- One more with each write.
     record_version                  bigint NOT NULL DEFAULT 1 CHECK (record_version >= 0),
+    -- By trigger: where observed_feed stood at that write.
+    changed_seq                     bigint NOT NULL DEFAULT 0,
     updated_at                      timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE INDEX runtime_records_by_name ON runtime_records (namespace, name);
+CREATE INDEX runtime_records_by_change ON runtime_records (changed_seq);
 
 -- Which player of the engine a user is. Present while the game has an engine.
 CREATE TABLE player_mappings (
@@ -541,11 +555,14 @@ CREATE TABLE events (
     count     bigint NOT NULL DEFAULT 1 CHECK (count >= 1),
     first_at  timestamptz NOT NULL DEFAULT now(),
     last_at   timestamptz NOT NULL DEFAULT now(),
+    -- By trigger: where observed_feed stood when it was counted last.
+    changed_seq bigint NOT NULL DEFAULT 0,
     UNIQUE (kind, namespace, name, uid, type, reason, message)
 );
 
 CREATE INDEX events_by_game ON events (uid, last_at);
 CREATE INDEX events_by_age ON events (last_at);
+CREATE INDEX events_by_change ON events (changed_seq);
 
 -- How each engine version does across games: patches to it halt when too many failed.
 CREATE TABLE version_records (
@@ -688,6 +705,57 @@ WHEN (OLD.finished_at IS NOT NULL
       AND (NEW.status, NEW.finished_at, NEW.error_code, NEW.error_message)
           IS DISTINCT FROM (OLD.status, OLD.finished_at, OLD.error_code, OLD.error_message))
 EXECUTE FUNCTION operation_log_closed_once();
+
+-- The number of this transaction in observed_feed, which it leaves in each row that it writes, so that whoever
+-- follows reads what changed and nothing else. Counted and announced once.
+CREATE FUNCTION observed_seq() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    mine text := current_schema() || ' ';
+    counted text := current_setting('gamekeeper.observed_seq', true);
+    number bigint;
+BEGIN
+    IF starts_with(counted, mine) THEN
+        RETURN substr(counted, length(mine) + 1)::bigint;
+    END IF;
+    UPDATE observed_feed SET seq = seq + 1 RETURNING seq INTO number;
+    PERFORM set_config('gamekeeper.observed_seq', mine || number, true);
+    PERFORM pg_notify(current_schema() || '_observed', '');
+    RETURN number;
+END $$;
+
+CREATE FUNCTION observed_before_write() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    NEW.changed_seq := observed_seq();
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION version_records_before_write() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM observed_seq();
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION events_after_delete() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM forgotten) THEN
+        UPDATE observed_feed SET forgotten = observed_feed.forgotten + 1;
+        PERFORM pg_notify(current_schema() || '_observed', '');
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER events_after_delete AFTER DELETE ON events
+REFERENCING OLD TABLE AS forgotten FOR EACH STATEMENT EXECUTE FUNCTION events_after_delete();
+CREATE TRIGGER observed_before_write
+BEFORE INSERT OR UPDATE ON runtime_records FOR EACH ROW EXECUTE FUNCTION observed_before_write();
+CREATE TRIGGER observed_before_write
+BEFORE INSERT OR UPDATE ON events FOR EACH ROW EXECUTE FUNCTION observed_before_write();
+CREATE TRIGGER version_records_before_write
+BEFORE INSERT OR UPDATE ON version_records FOR EACH ROW EXECUTE FUNCTION version_records_before_write();
 
 ----------------------------------------------------------------------------------------------------
 -- The triggers on desired state

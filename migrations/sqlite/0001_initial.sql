@@ -271,6 +271,16 @@ INSERT INTO desired_feed (id, seq) VALUES (1, 0);
 -- Observed state: written by the controller alone. No foreign keys: history outlives the game.
 ----------------------------------------------------------------------------------------------------
 
+-- One row whose `seq` moves with every write of what the API shows of observed state, and whose `forgotten` moves
+-- when events are.
+CREATE TABLE observed_feed (
+    id        INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    seq       INTEGER NOT NULL DEFAULT 0 CHECK (seq >= 0),
+    forgotten INTEGER NOT NULL DEFAULT 0 CHECK (forgotten >= 0)
+) STRICT;
+
+INSERT INTO observed_feed (id, seq) VALUES (1, 0);
+
 -- What is known of each game that was ever seen.
 CREATE TABLE runtime_records (
     game_id                         TEXT NOT NULL PRIMARY KEY CHECK (length(CAST(game_id AS BLOB)) = 36 AND game_id NOT GLOB '*[^0-9a-f-]*'),
@@ -389,10 +399,13 @@ CREATE TABLE runtime_records (
     deleted_at                      TEXT CHECK (deleted_at IS NULL OR datetime(deleted_at) IS NOT NULL),
     -- One more with each write.
     record_version                  INTEGER NOT NULL DEFAULT 1 CHECK (record_version >= 0),
+    -- By trigger: where observed_feed stood at that write.
+    changed_seq                     INTEGER NOT NULL DEFAULT 0,
     updated_at                      TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')) CHECK (datetime(updated_at) IS NOT NULL)
 ) STRICT;
 
 CREATE INDEX runtime_records_by_name ON runtime_records (namespace, name);
+CREATE INDEX runtime_records_by_change ON runtime_records (changed_seq);
 
 -- Which player of the engine a user is. Present while the game has an engine.
 CREATE TABLE player_mappings (
@@ -576,11 +589,14 @@ CREATE TABLE events (
     count     INTEGER NOT NULL DEFAULT 1 CHECK (count >= 1),
     first_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')) CHECK (datetime(first_at) IS NOT NULL),
     last_at   TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')) CHECK (datetime(last_at) IS NOT NULL),
+    -- By trigger: where observed_feed stood when it was counted last.
+    changed_seq INTEGER NOT NULL DEFAULT 0,
     UNIQUE (kind, namespace, name, uid, type, reason, message)
 ) STRICT;
 
 CREATE INDEX events_by_game ON events (uid, last_at);
 CREATE INDEX events_by_age ON events (last_at);
+CREATE INDEX events_by_change ON events (changed_seq);
 
 -- How each engine version does across games: patches to it halt when too many failed.
 CREATE TABLE version_records (
@@ -702,6 +718,59 @@ SELECT
     coalesce(r.outbox_seq, 0) AS outbox_seq
 FROM games AS g
 LEFT JOIN runtime_records AS r ON r.game_id = g.game_id;
+
+----------------------------------------------------------------------------------------------------
+-- The triggers on observed state
+----------------------------------------------------------------------------------------------------
+
+-- Each write moves observed_feed and leaves its number in the row, so that whoever follows reads what changed and
+-- nothing else. A row's own update fires these once more, and finds nothing to do.
+
+CREATE TRIGGER runtime_records_after_insert
+AFTER INSERT ON runtime_records
+BEGIN
+    UPDATE observed_feed SET seq = seq + 1;
+    UPDATE runtime_records SET changed_seq = (SELECT seq FROM observed_feed) WHERE game_id = NEW.game_id;
+END;
+
+CREATE TRIGGER runtime_records_after_update
+AFTER UPDATE ON runtime_records WHEN NEW.changed_seq IS OLD.changed_seq
+BEGIN
+    UPDATE observed_feed SET seq = seq + 1;
+    UPDATE runtime_records SET changed_seq = (SELECT seq FROM observed_feed) WHERE game_id = NEW.game_id;
+END;
+
+CREATE TRIGGER events_after_insert
+AFTER INSERT ON events
+BEGIN
+    UPDATE observed_feed SET seq = seq + 1;
+    UPDATE events SET changed_seq = (SELECT seq FROM observed_feed) WHERE event_id = NEW.event_id;
+END;
+
+CREATE TRIGGER events_after_update
+AFTER UPDATE ON events WHEN NEW.changed_seq IS OLD.changed_seq
+BEGIN
+    UPDATE observed_feed SET seq = seq + 1;
+    UPDATE events SET changed_seq = (SELECT seq FROM observed_feed) WHERE event_id = NEW.event_id;
+END;
+
+CREATE TRIGGER events_after_delete
+AFTER DELETE ON events
+BEGIN
+    UPDATE observed_feed SET forgotten = forgotten + 1;
+END;
+
+CREATE TRIGGER version_records_after_insert
+AFTER INSERT ON version_records
+BEGIN
+    UPDATE observed_feed SET seq = seq + 1;
+END;
+
+CREATE TRIGGER version_records_after_update
+AFTER UPDATE ON version_records
+BEGIN
+    UPDATE observed_feed SET seq = seq + 1;
+END;
 
 ----------------------------------------------------------------------------------------------------
 -- The triggers on desired state

@@ -10,7 +10,7 @@ use super::Shared;
 use super::body::RawBody;
 use super::error::ApiError;
 use super::games;
-use super::request::{Names, Write, stated};
+use super::request::{Names, Write};
 use super::wire::{ENGINE_VERSIONS, ExplanationMeta, ExplanationObject, GAMES};
 use super::write::{Target, refuse_version_at_creation};
 use crate::controller::NoAnswer;
@@ -47,12 +47,12 @@ pub(super) async fn plan(
     let versions = versions.into_iter().map(version).collect::<Result<Vec<_>, _>>()?;
     let manifest = target.game(game)?;
     let valid = target.validated(&name, validate_game(&manifest))?;
-    let preconditions = Preconditions {
-        uid: stated(valid.meta.uid.clone()),
-        resource_version: stated(valid.meta.resource_version.clone()),
-    };
     let store = &shared.api.store;
     let current = store.game(&namespace, &name).await?;
+    let preconditions = match &current {
+        Some(_) => games::preconditions(&shared, &namespace, &name, &valid)?,
+        None => Preconditions::default(),
+    };
     match &current {
         Some(current) => {
             games::admissible(current, &valid, &preconditions)

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 
 use super::Shared;
 use super::error::ApiError;
+use super::hub::Form;
 use super::request::{Names, Parameters};
 use super::select::ListParameters;
 use super::wire::{BACKUPS, BackupObject, GAMES, List};
@@ -24,7 +25,8 @@ pub(super) async fn list(
     State(shared): State<Shared>,
     Names((namespace, name)): Names<(String, String)>,
     Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<BackupObject>>, ApiError> {
+    form: Form,
+) -> Result<Response, ApiError> {
     parameters.selection(&[])?;
     let limit = usize::try_from(parameters.limit(USUAL, MOST)?).unwrap_or(usize::MAX);
     let store = &shared.api.store;
@@ -33,10 +35,10 @@ pub(super) async fn list(
     let _place = Arc::clone(&shared.backups)
         .try_acquire_owned()
         .map_err(|_| ApiError::TooMany("the copies of too many games are listed at the same time"))?;
-    let version = store.desired_seq().await?;
+    let version = shared.hub.version();
     let kept = shared.api.runtime.backups(game).await;
     let kept = kept.map_err(|error| ApiError::of_runtime(GAMES, &name, error))?;
     let newest = kept.into_iter().rev().take(limit);
     let items = newest.map(|backup| BackupObject::new(&namespace, &name, backup)).collect();
-    Ok(Json(List::new(API_VERSION, BACKUPS.kind, version, items)))
+    Ok(form.rows(List::new(API_VERSION, BACKUPS.kind, version, items)))
 }

@@ -88,6 +88,9 @@ pub enum ApiError {
     /// The body did not come in time.
     #[error("the body did not arrive in time; send it in one go")]
     BodyTimeout,
+    /// What is asked for is no longer known.
+    #[error("{0}")]
+    Expired(String),
     /// Too much is asked at the same time.
     #[error("{0}; try again in a second")]
     TooMany(&'static str),
@@ -113,7 +116,7 @@ fn told(problems: &[SpecProblem]) -> String {
 }
 
 impl ApiError {
-    fn status(&self) -> (StatusCode, &'static str) {
+    fn code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "BadRequest"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "Unauthorized"),
@@ -128,6 +131,7 @@ impl ApiError {
             Self::UnsupportedMediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "Timeout"),
+            Self::Expired(_) => (StatusCode::GONE, "Expired"),
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
             Self::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "NotImplemented"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
@@ -162,10 +166,17 @@ impl ApiError {
             | Self::UnsupportedMediaType(_)
             | Self::TooLarge
             | Self::BodyTimeout
+            | Self::Expired(_)
             | Self::NotImplemented(_)
             | Self::Unavailable(_)
             | Self::Internal(_) => None,
         }
+    }
+
+    /// The error as Kubernetes has it.
+    pub(super) fn status(&self) -> Status {
+        let (code, reason) = self.code();
+        Status::failure(code.as_u16(), reason, self.to_string(), self.details())
     }
 
     /// What a failed write means to the client.
@@ -238,9 +249,7 @@ impl IntoResponse for ApiError {
         if let Self::Internal(source) = &self {
             tracing::error!(error = &**source as &dyn std::error::Error, "a request failed");
         }
-        let (code, reason) = self.status();
-        let status = Status::failure(code.as_u16(), reason, self.to_string(), self.details());
-        let mut response = (code, Json(status)).into_response();
+        let mut response = (self.code().0, Json(self.status())).into_response();
         let headers = response.headers_mut();
         match self {
             Self::Unauthorized => {

@@ -1,17 +1,19 @@
 //! Events, in the shape of Kubernetes' core group.
 
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 
 use super::Shared;
 use super::error::ApiError;
-use super::request::{Names, Parameters};
-use super::select::ListParameters;
-use super::wire::{Event, List};
+use super::hub::{self, Asked, Kind};
+use super::request::Names;
 use crate::game::controller;
 use crate::store::EventFilter;
 
-const FIELDS: [&str; 5] = [
+const FIELDS: [&str; 8] = [
+    "metadata.name",
+    "reason",
+    "type",
     "involvedObject.name",
     "involvedObject.namespace",
     "involvedObject.kind",
@@ -19,33 +21,32 @@ const FIELDS: [&str; 5] = [
     "metadata.namespace",
 ];
 
-/// How many are told at most: the latest.
+/// How many of one object are told at most: the latest.
 const MOST: u64 = 1_000;
 
 /// `GET /api/v1/events`.
-pub(super) async fn list_all(
-    State(shared): State<Shared>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<Event>>, ApiError> {
-    list_some(&shared, None, &parameters).await
+pub(super) async fn list_all(State(shared): State<Shared>, asked: Asked) -> Result<Response, ApiError> {
+    list_some(&shared, None, asked).await
 }
 
 /// `GET /api/v1/namespaces/{ns}/events`.
 pub(super) async fn list(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<Event>>, ApiError> {
-    list_some(&shared, Some(namespace), &parameters).await
+    asked: Asked,
+) -> Result<Response, ApiError> {
+    list_some(&shared, Some(namespace), asked).await
 }
 
-async fn list_some(
-    shared: &Shared,
-    namespace: Option<String>,
-    parameters: &ListParameters,
-) -> Result<Json<List<Event>>, ApiError> {
-    let selection = parameters.selection(&FIELDS)?;
-    let limit = parameters.limit(MOST, MOST)?;
+async fn list_some(shared: &Shared, namespace: Option<String>, asked: Asked) -> Result<Response, ApiError> {
+    let selection = asked.parameters.selectors(&FIELDS)?;
+    let of_one = ["involvedObject.name", "involvedObject.uid"].iter().any(|field| selection.names(field));
+    if !of_one || asked.parameters.watches() || asked.parameters.continued().is_some() {
+        return hub::list(shared, Kind::Event, namespace, &FIELDS, asked).await;
+    }
+    // Of one object everything is told that is kept, and not only the latest of all.
+    let latest = asked.parameters.latest()?.map_or(MOST, |latest| latest as u64);
+    let limit = asked.parameters.limit(latest, MOST)?;
     let required = |field: &str| selection.required(field).map(|value| value.map(str::to_owned));
     let kind = required("involvedObject.kind")?;
     // Of an object without namespace, kubectl asks for the empty one.
@@ -57,7 +58,8 @@ async fn list_some(
         uid: required("involvedObject.uid")?.filter(|_| kind.as_deref() != Some(controller::KIND)),
         kind,
     };
-    let version = shared.api.store.desired_seq().await?;
+    // A watch that goes on from here tells everything that is not in the list.
+    let version = shared.hub.caught_up(Kind::Event).await?;
     let found = shared.api.store.find_events(&filter, limit).await?;
-    Ok(Json(List::new("v1", "Event", version, found.into_iter().map(Event::from).collect())))
+    Ok(hub::list_read(&shared.hub, asked.form, version, found))
 }

@@ -3,64 +3,73 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use super::body::RawBody;
 use super::error::ApiError;
+use super::hub::{self, Asked, Form, Key, Kind};
 use super::preview;
-use super::request::{Names, Parameters, Write, delete_options, stated};
-use super::select::ListParameters;
-use super::wire::{GAMES, GameObject, List};
+use super::request::{Names, Write, delete_options, stated};
+use super::wire::{GAMES, GameObject};
 use super::write::{ATTEMPTS, MergePatch, Target, refuse_version_at_creation};
-use crate::game::manifest::{API_VERSION, GameManifest, SpecProblem, ValidGame, validate_game};
+use crate::game::manifest::{GameManifest, SpecProblem, ValidGame, validate_game};
 use crate::store::{Conflict, Preconditions, StoredGame, WriteError};
 
 const FIELDS: [&str; 2] = ["metadata.name", "metadata.namespace"];
 
 /// `GET …/games` of all namespaces.
-pub(super) async fn list_all(
-    State(shared): State<Shared>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<GameObject>>, ApiError> {
-    list_some(&shared, None, &parameters).await
+pub(super) async fn list_all(State(shared): State<Shared>, asked: Asked) -> Result<Response, ApiError> {
+    hub::list(&shared, Kind::Game, None, &FIELDS, asked).await
 }
 
 /// `GET …/namespaces/{ns}/games`.
 pub(super) async fn list(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<GameObject>>, ApiError> {
-    list_some(&shared, Some(&namespace), &parameters).await
-}
-
-async fn list_some(
-    shared: &Shared,
-    namespace: Option<&str>,
-    parameters: &ListParameters,
-) -> Result<Json<List<GameObject>>, ApiError> {
-    let selection = parameters.selection(&FIELDS)?;
-    // Read first: what changes in between is newer than the list says, and never older.
-    let version = shared.api.store.desired_seq().await?;
-    let games = shared.api.store.games(namespace).await?;
-    let wanted = games.into_iter().filter(|game| {
-        let metadata = &game.manifest.metadata;
-        selection.wants(&metadata.labels, |field| match field {
-            "metadata.name" => Some(metadata.name.as_str()),
-            _ => metadata.namespace.as_deref(),
-        })
-    });
-    Ok(Json(List::new(API_VERSION, GAMES.kind, version, wanted.map(GameObject::from).collect())))
+    asked: Asked,
+) -> Result<Response, ApiError> {
+    hub::list(&shared, Kind::Game, Some(namespace), &FIELDS, asked).await
 }
 
 /// `GET …/games/{name}`.
 pub(super) async fn get(
     State(shared): State<Shared>,
     Names((namespace, name)): Names<(String, String)>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<GameObject>, ApiError> {
-    parameters.selection(&FIELDS)?;
-    Ok(Json(present(&shared, &namespace, &name).await?.into()))
+    asked: Asked,
+) -> Result<Response, ApiError> {
+    asked.parameters.selection(&FIELDS)?;
+    let found = shared.hub.game(&namespace, &name).await?;
+    let found = found.ok_or(ApiError::NotFound { resource: GAMES, name })?;
+    Ok(asked.form.object(StatusCode::OK, found.shown()))
+}
+
+/// A game as it is after a write, from where lists and watches have it.
+async fn answer(
+    shared: &Shared,
+    form: Form,
+    code: StatusCode,
+    written: StoredGame,
+) -> Result<Response, ApiError> {
+    let metadata = &written.manifest.metadata;
+    let namespace = metadata.namespace.clone().unwrap_or_default();
+    match shared.hub.game(&namespace, &metadata.name).await? {
+        Some(entry) => Ok(form.object(code, entry.shown())),
+        // It is gone already: what was written is what there was.
+        None => {
+            let mut object = GameObject::from(written);
+            object.metadata.resource_version = Some(shared.hub.version().to_string());
+            Ok((code, Json(object)).into_response())
+        }
+    }
+}
+
+/// A game as it would be, at the version of the one that is there.
+async fn tried(shared: &Shared, code: StatusCode, mut object: GameObject) -> Result<Response, ApiError> {
+    let namespace = object.metadata.namespace.clone().unwrap_or_default();
+    let held = shared.hub.game(&namespace, &object.metadata.name).await?;
+    object.metadata.resource_version = held.map(|held| held.version().to_string());
+    Ok((code, Json(object)).into_response())
 }
 
 /// `POST …/games`.
@@ -68,8 +77,9 @@ pub(super) async fn create(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
     write: Write,
+    form: Form,
     body: RawBody,
-) -> Result<(StatusCode, Json<GameObject>), ApiError> {
+) -> Result<Response, ApiError> {
     let target = Target { resource: GAMES, namespace: Some(&namespace), name: None };
     let manifest = target.game(body.object()?)?;
     refuse_version_at_creation(&manifest.metadata)?;
@@ -80,13 +90,13 @@ pub(super) async fn create(
         if store.game(&namespace, &name).await?.is_some() {
             return Err(ApiError::AlreadyExists { resource: GAMES, name });
         }
-        return Ok((StatusCode::CREATED, Json(preview::game(&manifest, &valid, None))));
+        return tried(&shared, StatusCode::CREATED, preview::game(&manifest, &valid, None)).await;
     }
     let created = store
         .create_game(&manifest, &valid, &write.author)
         .await
         .map_err(|error| ApiError::of_write(GAMES, &name, error))?;
-    Ok((StatusCode::CREATED, Json(created.into())))
+    answer(&shared, form, StatusCode::CREATED, created).await
 }
 
 /// `PUT …/games/{name}`.
@@ -94,18 +104,16 @@ pub(super) async fn replace(
     State(shared): State<Shared>,
     Names((namespace, name)): Names<(String, String)>,
     write: Write,
+    form: Form,
     body: RawBody,
-) -> Result<Json<GameObject>, ApiError> {
+) -> Result<Response, ApiError> {
     let target = Target { resource: GAMES, namespace: Some(&namespace), name: Some(&name) };
     let manifest = target.game(body.object()?)?;
     let valid = target.validated(&name, validate_game(&manifest))?;
-    let preconditions = Preconditions {
-        uid: stated(valid.meta.uid.clone()),
-        resource_version: stated(valid.meta.resource_version.clone()),
-    };
+    let preconditions = preconditions(&shared, &namespace, &name, &valid)?;
     let current = present(&shared, &namespace, &name).await?;
     let written = put(&shared, &write, &current, &manifest, &valid, &preconditions).await;
-    written.map(Json).map_err(|error| refused(&name, error))
+    written.map_err(|error| refused(&name, error))?.answer(&shared, form).await
 }
 
 /// `PATCH …/games/{name}`.
@@ -113,9 +121,12 @@ pub(super) async fn patch(
     State(shared): State<Shared>,
     Names((namespace, name)): Names<(String, String)>,
     write: Write,
+    form: Form,
     body: RawBody,
-) -> Result<Json<GameObject>, ApiError> {
-    let patch = MergePatch::new(body.merge_patch()?);
+) -> Result<Response, ApiError> {
+    let mut patch = MergePatch::new(body.merge_patch()?);
+    let key = Key::new(&namespace, &name);
+    patch.resource_version = shared.hub.row_version(Kind::Game, &key, patch.resource_version.as_deref())?;
     let target = Target { resource: GAMES, namespace: Some(&namespace), name: Some(&name) };
     for _ in 0..ATTEMPTS {
         let current = present(&shared, &namespace, &name).await?;
@@ -135,7 +146,8 @@ pub(super) async fn patch(
         };
         match put(&shared, &write, &current, &manifest, &valid, &preconditions).await {
             Err(Refused::Write(WriteError::Conflict(_))) if patch.resource_version.is_none() => {}
-            written => return written.map(Json).map_err(|error| refused(&name, error)),
+            Err(error) => return Err(refused(&name, error)),
+            Ok(put) => return put.answer(&shared, form).await,
         }
     }
     Err(refused(&name, Refused::Write(Conflict::Modified.into())))
@@ -146,18 +158,22 @@ pub(super) async fn delete(
     State(shared): State<Shared>,
     Names((namespace, name)): Names<(String, String)>,
     write: Write,
+    form: Form,
     body: RawBody,
-) -> Result<Json<GameObject>, ApiError> {
-    let (preconditions, tried) = delete_options(body.optional()?)?;
+) -> Result<Response, ApiError> {
+    let (mut preconditions, tried) = delete_options(body.optional()?)?;
+    let key = Key::new(&namespace, &name);
+    preconditions.resource_version =
+        shared.hub.row_version(Kind::Game, &key, preconditions.resource_version.as_deref())?;
     if write.dry_run || tried {
         let current = present(&shared, &namespace, &name).await?;
         check(&current, &preconditions).map_err(|error| refused(&name, error))?;
-        return Ok(Json(current.into()));
+        return answer(&shared, form, StatusCode::OK, current).await;
     }
     let store = &shared.api.store;
     let leaving = store.request_deletion(&namespace, &name, &preconditions, &write.author).await;
     match leaving {
-        Ok(game) => Ok(Json(game.into())),
+        Ok(game) => answer(&shared, form, StatusCode::OK, game).await,
         Err(error) => Err(ApiError::of_write(GAMES, &name, error)),
     }
 }
@@ -188,13 +204,48 @@ async fn put(
     manifest: &GameManifest,
     valid: &ValidGame,
     preconditions: &Preconditions,
-) -> Result<GameObject, Refused> {
+) -> Result<Put, Refused> {
     admissible(current, valid, preconditions)?;
     if write.dry_run {
-        return Ok(preview::game(manifest, valid, Some(current)));
+        return Ok(Put::Tried(Box::new(preview::game(manifest, valid, Some(current)))));
     }
     let written = shared.api.store.replace_game(manifest, valid, preconditions, &write.author).await;
-    written.map(|game| game.into_inner().into()).map_err(Refused::Write)
+    written.map(|game| Put::Written(Box::new(game.into_inner()))).map_err(Refused::Write)
+}
+
+/// What came of replacing a game.
+enum Put {
+    /// It would be so.
+    Tried(Box<GameObject>),
+    /// It is so.
+    Written(Box<StoredGame>),
+}
+
+impl Put {
+    async fn answer(self, shared: &Shared, form: Form) -> Result<Response, ApiError> {
+        match self {
+            Self::Tried(object) => tried(shared, StatusCode::OK, *object).await,
+            Self::Written(game) => answer(shared, form, StatusCode::OK, *game).await,
+        }
+    }
+}
+
+/// What has to hold of a game that is to be replaced, in the store's words.
+pub(super) fn preconditions(
+    shared: &Shared,
+    namespace: &str,
+    name: &str,
+    valid: &ValidGame,
+) -> Result<Preconditions, ApiError> {
+    let version = stated(valid.meta.resource_version.clone());
+    Ok(Preconditions {
+        uid: stated(valid.meta.uid.clone()),
+        resource_version: shared.hub.row_version(
+            Kind::Game,
+            &Key::new(namespace, name),
+            version.as_deref(),
+        )?,
+    })
 }
 
 /// Whether what is there may be replaced so.

@@ -68,6 +68,7 @@ pub async fn serve(
     let acceptor = Bounded {
         inner: RustlsAcceptor::new(tls.config()).handshake_timeout(HEADERS),
         places: Arc::new(Semaphore::new(CONNECTIONS)),
+        patience: api.hub.patience,
     };
     let mut server = axum_server::from_tcp(listener)
         .map_err(ServeError::Socket)?
@@ -154,6 +155,8 @@ async fn keep_certificate(tls: &Tls) {
 struct Bounded<A> {
     inner: A,
     places: Arc<Semaphore>,
+    /// How long a client may leave unread what is written to it.
+    patience: Duration,
 }
 
 impl<I, S, A> Accept<I, S> for Bounded<A>
@@ -168,18 +171,38 @@ where
     fn accept(&self, stream: I, service: S) -> Self::Future {
         let place = Arc::clone(&self.places).try_acquire_owned();
         let accepted = self.inner.accept(stream, service);
+        let patience = self.patience;
         Box::pin(async move {
             let place = place.map_err(|_| io::Error::other("too many connections"))?;
             let (stream, service) = accepted.await?;
-            Ok((Held { stream, _place: place }, service))
+            Ok((Held { stream, patience, stalled: None, _place: place }, service))
         })
     }
 }
 
-/// A connection that holds its place.
+/// A connection that holds its place, until its client has left too long unread what was written.
 struct Held<S> {
     stream: S,
+    patience: Duration,
+    /// Since the client stopped to read: until when it may.
+    stalled: Option<Pin<Box<tokio::time::Sleep>>>,
     _place: OwnedSemaphorePermit,
+}
+
+impl<S> Held<S> {
+    /// What came of a write, unless it has waited for the client too long.
+    fn or_cut<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let patience = self.patience;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        match stalled.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Held<S> {
@@ -194,7 +217,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Held<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Held<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.or_cut(cx, written)
     }
 
     fn poll_write_vectored(
@@ -202,7 +226,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Held<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.or_cut(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -210,7 +235,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Held<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.or_cut(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -4,7 +4,8 @@
 //! Handlers read the store and write desired state; they never ask Docker to change anything, and of
 //! the runtime they use only what looks. Only this module names wire types ([`wire`]), and every
 //! error leaves as a `Status` ([`error`]). What every request passes is [`front`]'s business, where
-//! each path leads is [`routes`]'. Deliberately absent: Table, watch, OpenAPI.
+//! each path leads is [`routes`]'; what is listed and watched is held by [`hub`]. Deliberately absent:
+//! Table, OpenAPI.
 
 mod asking;
 pub mod auth;
@@ -17,6 +18,7 @@ mod files;
 mod front;
 mod games;
 pub mod health;
+mod hub;
 pub mod kubeconfig;
 mod listen;
 mod logs;
@@ -44,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use auth::Tokens;
 pub use health::Readiness;
+pub use hub::HubLimits;
 pub use listen::{ServeError, serve, serve_metrics};
 pub use tls::Tls;
 
@@ -71,6 +74,8 @@ pub struct Api {
     pub registry: Arc<Registry>,
     /// Who may ask.
     pub tokens: Tokens,
+    /// What may be held for those who list and watch.
+    pub hub: HubLimits,
 }
 
 /// What the handlers share.
@@ -83,17 +88,21 @@ struct Shared {
     logs: Arc<Semaphore>,
     /// Bounds how many lists of copies are read from the disk.
     backups: Arc<Semaphore>,
-    /// Since when the controller is ready, or not.
-    ready_since: watch::Receiver<jiff::Timestamp>,
+    /// What is listed and watched.
+    hub: Arc<hub::Hub>,
     /// Ends what would never end by itself.
     shutdown: CancellationToken,
 }
 
 impl Shared {
     fn new(api: Api, shutdown: CancellationToken) -> Self {
+        let ready_since = since::follow(api.controller.clone(), shutdown.clone());
+        let api = Arc::new(api);
+        let hub = Arc::new(hub::Hub::new(api.clone(), ready_since));
+        tokio::spawn(hub.clone().follow(shutdown.clone()));
         Self {
-            ready_since: since::follow(api.controller.clone(), shutdown.clone()),
-            api: Arc::new(api),
+            api,
+            hub,
             bodies: Arc::new(Semaphore::new(body::AT_ONCE)),
             logs: Arc::new(Semaphore::new(logs::AT_ONCE)),
             backups: Arc::new(Semaphore::new(backups::AT_ONCE)),

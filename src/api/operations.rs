@@ -1,10 +1,11 @@
 //! The operation log, which outlives its games.
 
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 
 use super::Shared;
 use super::error::ApiError;
+use super::hub::Form;
 use super::request::{Names, Parameters};
 use super::select::ListParameters;
 use super::wire::{List, Operation};
@@ -21,8 +22,9 @@ const MOST: u64 = 1_000;
 pub(super) async fn list_all(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<Operation>>, ApiError> {
-    list_some(&shared, None, &parameters).await
+    form: Form,
+) -> Result<Response, ApiError> {
+    list_some(&shared, None, &parameters, form).await
 }
 
 /// `GET …/namespaces/{ns}/operations`.
@@ -30,22 +32,29 @@ pub(super) async fn list(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
     Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<Operation>>, ApiError> {
-    list_some(&shared, Some(namespace), &parameters).await
+    form: Form,
+) -> Result<Response, ApiError> {
+    list_some(&shared, Some(namespace), &parameters, form).await
 }
 
 async fn list_some(
     shared: &Shared,
     namespace: Option<String>,
     parameters: &ListParameters,
-) -> Result<Json<List<Operation>>, ApiError> {
+    form: Form,
+) -> Result<Response, ApiError> {
     let selection = parameters.selection(&FIELDS)?;
     let limit = parameters.limit(USUAL, MOST)?;
     let GameFilter { namespace, name, game } = selection.games(namespace)?;
     let generation = selection.whole("spec.generation")?;
     let op = selection.required("spec.op")?.map(str::to_owned);
     let filter = OperationFilter { namespace, name, game, generation, op };
-    let version = shared.api.store.desired_seq().await?;
+    let version = shared.hub.version();
     let found = shared.api.store.find_operations(&filter, limit).await?;
-    Ok(Json(List::new(API_VERSION, "Operation", version, found.into_iter().map(Operation::from).collect())))
+    Ok(form.rows(List::new(
+        API_VERSION,
+        "Operation",
+        version,
+        found.into_iter().map(Operation::from).collect(),
+    )))
 }

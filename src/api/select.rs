@@ -10,7 +10,7 @@ use super::wire::camel;
 use crate::game::GameId;
 use crate::store::GameFilter;
 
-/// The parameters that every list takes.
+/// The parameters that every list takes, and every watch.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ListParameters {
@@ -19,36 +19,117 @@ pub(super) struct ListParameters {
     watch: Option<String>,
     #[serde(rename = "continue")]
     continued: Option<String>,
-    /// Lists of what is there are answered whole, which every client must be ready for; lists of
-    /// what happened end there.
     limit: Option<String>,
+    /// Our own: of things that happened, only so many of those that happened last.
+    latest: Option<String>,
+    resource_version: Option<String>,
+    resource_version_match: Option<String>,
+    timeout_seconds: Option<String>,
+    allow_watch_bookmarks: Option<String>,
+    send_initial_events: Option<String>,
+}
+
+/// How a version that is asked for is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum VersionMatch {
+    /// This one or a later one.
+    NotOlderThan,
+    /// This one.
+    Exact,
+}
+
+fn stated(value: Option<&String>) -> Option<&str> {
+    value.map(String::as_str).filter(|value| !value.is_empty())
 }
 
 impl ListParameters {
-    /// What is wanted; or why that is not possible.
+    /// What is wanted of something that cannot be watched; or why that is not possible.
     pub(super) fn selection(&self, fields: &[&str]) -> Result<Selection, ApiError> {
-        if flag(self.watch.as_deref()) {
+        if self.watches() {
             return Err(ApiError::NotImplemented(
-                "watching is not supported yet; list again from time to time (without `watch`)".into(),
+                "this cannot be watched; list again from time to time (without `watch`), or watch games and events"
+                    .into(),
             ));
         }
-        if self.continued.as_ref().is_some_and(|token| !token.is_empty()) {
+        if self.continued().is_some() {
             return Err(ApiError::BadRequest(
-                "the continue token is not one of this server's, whose lists are whole; list from the beginning".into(),
+                "a list of what happened ends at its limit, and has no continue token; ask for more with limit, or select"
+                    .into(),
             ));
         }
+        self.selectors(fields)
+    }
+
+    /// What is wanted.
+    pub(super) fn selectors(&self, fields: &[&str]) -> Result<Selection, ApiError> {
         Ok(Selection {
             labels: labels(self.label_selector.as_deref().unwrap_or_default())?,
             fields: parse_fields(self.field_selector.as_deref().unwrap_or_default(), fields)?,
         })
     }
-}
 
-impl ListParameters {
+    /// Whether changes are wanted.
+    pub(super) fn watches(&self) -> bool {
+        flag(self.watch.as_deref())
+    }
+
+    /// What belongs to a watch has no place in a list.
+    pub(super) fn refuse_watching_alone(&self) -> Result<(), ApiError> {
+        match stated(self.send_initial_events.as_ref()) {
+            Some(_) => Err(ApiError::BadRequest("sendInitialEvents goes with watch=true".into())),
+            None => Ok(()),
+        }
+    }
+
+    /// From where a list goes on.
+    pub(super) fn continued(&self) -> Option<&str> {
+        stated(self.continued.as_ref())
+    }
+
     /// How many are told: as many as the client wants, or as usual, and never more than that.
     pub(super) fn limit(&self, usual: u64, most: u64) -> Result<u64, ApiError> {
         let asked = number("limit", self.limit.as_deref())?.filter(|limit| *limit > 0);
         Ok(asked.unwrap_or(usual).min(most))
+    }
+
+    /// How many of the latest are wanted; none means all.
+    pub(super) fn latest(&self) -> Result<Option<usize>, ApiError> {
+        let asked = number("latest", self.latest.as_deref())?;
+        Ok(asked.map(|latest| usize::try_from(latest).unwrap_or(usize::MAX)))
+    }
+
+    /// How many are on a page; none means all.
+    pub(super) fn page(&self) -> Result<Option<usize>, ApiError> {
+        let asked = number("limit", self.limit.as_deref())?.filter(|limit| *limit > 0);
+        Ok(asked.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)))
+    }
+
+    /// The version that is asked for, and how.
+    pub(super) fn version(&self) -> Result<(Option<u64>, Option<VersionMatch>), ApiError> {
+        let matched = match stated(self.resource_version_match.as_ref()) {
+            None => None,
+            Some("NotOlderThan") => Some(VersionMatch::NotOlderThan),
+            Some("Exact") => Some(VersionMatch::Exact),
+            Some(_) => {
+                return Err(ApiError::BadRequest("resourceVersionMatch is NotOlderThan or Exact".into()));
+            }
+        };
+        Ok((number("resourceVersion", self.resource_version.as_deref())?, matched))
+    }
+
+    /// How long a watch is to be open.
+    pub(super) fn timeout_seconds(&self) -> Result<Option<u64>, ApiError> {
+        Ok(number("timeoutSeconds", self.timeout_seconds.as_deref())?.filter(|seconds| *seconds > 0))
+    }
+
+    /// Whether a client knows what a bookmark is.
+    pub(super) fn wants_bookmarks(&self) -> bool {
+        flag(self.allow_watch_bookmarks.as_deref())
+    }
+
+    /// Whether a watch is to begin with what there is, if that was said.
+    pub(super) fn sends_initial_events(&self) -> Option<bool> {
+        stated(self.send_initial_events.as_ref()).map(|value| flag(Some(value)))
     }
 }
 
@@ -75,6 +156,11 @@ struct FieldRequirement {
 }
 
 impl Selection {
+    /// Whether nothing is selected, and so everything is wanted.
+    pub(super) fn is_everything(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
     /// Whether an object with these labels and fields is wanted.
     pub(super) fn wants<'a>(
         &self,
@@ -91,6 +177,11 @@ impl Selection {
             (field(&wanted.field).unwrap_or_default() == wanted.value) == wanted.equal
         };
         self.labels.iter().all(label) && self.fields.iter().all(fields)
+    }
+
+    /// Whether one value is asked for of this field.
+    pub(super) fn names(&self, field: &str) -> bool {
+        self.fields.iter().any(|wanted| wanted.field == field && wanted.equal)
     }
 
     /// The game that `spec.gameId` asks for.

@@ -2,10 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use jiff::Timestamp;
 
 use super::Shared;
 use super::error::ApiError;
+use super::hub::Form;
 use super::request::{Names, Parameters};
 use super::select::ListParameters;
 use super::wire::{List, Resource, TURN_SLOTS, TURNS, TurnObject, TurnSlotObject};
@@ -30,8 +32,9 @@ const MOST: u64 = 1_000;
 pub(super) async fn list_all(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<TurnObject>>, ApiError> {
-    list_some(&shared, None, &parameters).await
+    form: Form,
+) -> Result<Response, ApiError> {
+    list_some(&shared, None, &parameters, form).await
 }
 
 /// `GET …/namespaces/{ns}/turns`.
@@ -39,8 +42,9 @@ pub(super) async fn list(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
     Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<TurnObject>>, ApiError> {
-    list_some(&shared, Some(namespace), &parameters).await
+    form: Form,
+) -> Result<Response, ApiError> {
+    list_some(&shared, Some(namespace), &parameters, form).await
 }
 
 /// `GET …/namespaces/{ns}/turns/{name}`.
@@ -59,8 +63,9 @@ pub(super) async fn get(
 pub(super) async fn list_all_slots(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<TurnSlotObject>>, ApiError> {
-    list_some_slots(&shared, None, &parameters).await
+    form: Form,
+) -> Result<Response, ApiError> {
+    list_some_slots(&shared, None, &parameters, form).await
 }
 
 /// `GET …/namespaces/{ns}/turnslots`.
@@ -68,8 +73,9 @@ pub(super) async fn list_slots(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
     Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<TurnSlotObject>>, ApiError> {
-    list_some_slots(&shared, Some(namespace), &parameters).await
+    form: Form,
+) -> Result<Response, ApiError> {
+    list_some_slots(&shared, Some(namespace), &parameters, form).await
 }
 
 /// `GET …/namespaces/{ns}/turnslots/{name}`.
@@ -90,7 +96,8 @@ async fn list_some(
     shared: &Shared,
     namespace: Option<String>,
     parameters: &ListParameters,
-) -> Result<Json<List<TurnObject>>, ApiError> {
+    form: Form,
+) -> Result<Response, ApiError> {
     let selection = parameters.selection(&TURN_FIELDS)?;
     let filter = TurnFilter {
         of: selection.games(namespace)?,
@@ -98,17 +105,18 @@ async fn list_some(
         number: selection.whole("spec.number")?,
         state: selection.word("status.phase", &STATES)?,
     };
-    let version = shared.api.store.desired_seq().await?;
+    let version = shared.hub.version();
     let found = shared.api.store.find_turns(&filter, parameters.limit(USUAL, MOST)?).await?;
     let items = found.into_iter().map(TurnObject::from).collect();
-    Ok(Json(List::new(API_VERSION, TURNS.kind, version, items)))
+    Ok(form.rows(List::new(API_VERSION, TURNS.kind, version, items)))
 }
 
 async fn list_some_slots(
     shared: &Shared,
     namespace: Option<String>,
     parameters: &ListParameters,
-) -> Result<Json<List<TurnSlotObject>>, ApiError> {
+    form: Form,
+) -> Result<Response, ApiError> {
     let selection = parameters.selection(&SLOT_FIELDS)?;
     let filter = SlotFilter {
         of: selection.games(namespace)?,
@@ -116,10 +124,10 @@ async fn list_some_slots(
         slot: None,
         decision: selection.word("status.decision", &DECISIONS)?,
     };
-    let version = shared.api.store.desired_seq().await?;
+    let version = shared.hub.version();
     let found = shared.api.store.find_slots(&filter, parameters.limit(USUAL, MOST)?).await?;
     let items = found.into_iter().map(TurnSlotObject::from).collect();
-    Ok(Json(List::new(API_VERSION, TURN_SLOTS.kind, version, items)))
+    Ok(form.rows(List::new(API_VERSION, TURN_SLOTS.kind, version, items)))
 }
 
 /// Reads `GAME-ID.TIMELINE.NUMBER`; whatever else somebody asks for is not there.

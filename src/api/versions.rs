@@ -3,58 +3,64 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use super::body::RawBody;
 use super::error::ApiError;
+use super::hub::{self, Asked, Form, Key, Kind};
 use super::preview;
-use super::request::{Names, Parameters, Write, delete_options, stated};
-use super::select::ListParameters;
-use super::wire::{ENGINE_VERSIONS, EngineVersionObject, List, Status};
+use super::request::{Names, Write, delete_options, stated};
+use super::wire::{ENGINE_VERSIONS, EngineVersionObject, Status};
 use super::write::{ATTEMPTS, MergePatch, Target, refuse_version_at_creation};
 use crate::game::manifest::{
-    API_VERSION, EngineVersionManifest, SpecProblem, ValidEngineVersion, validate_engine_version,
+    EngineVersionManifest, SpecProblem, ValidEngineVersion, validate_engine_version,
 };
 use crate::store::{Conflict, Preconditions, StoredVersion, WriteError};
 
 const FIELDS: [&str; 1] = ["metadata.name"];
 
 /// `GET …/engineversions`.
-pub(super) async fn list(
-    State(shared): State<Shared>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<EngineVersionObject>>, ApiError> {
-    let selection = parameters.selection(&FIELDS)?;
-    let seq = shared.api.store.desired_seq().await?;
-    let versions = shared.api.store.versions().await?;
-    let wanted = versions.into_iter().filter(|version| {
-        let metadata = &version.manifest.metadata;
-        selection.wants(&metadata.labels, |_| Some(metadata.name.as_str()))
-    });
-    Ok(Json(List::new(
-        API_VERSION,
-        ENGINE_VERSIONS.kind,
-        seq,
-        wanted.map(|version| shared.shown(version)).collect(),
-    )))
+pub(super) async fn list(State(shared): State<Shared>, asked: Asked) -> Result<Response, ApiError> {
+    hub::list(&shared, Kind::EngineVersion, None, &FIELDS, asked).await
 }
 
 /// `GET …/engineversions/{name}`.
 pub(super) async fn get(
     State(shared): State<Shared>,
     Names(name): Names<String>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<EngineVersionObject>, ApiError> {
-    parameters.selection(&FIELDS)?;
-    Ok(Json(shared.shown(present(&shared, &name).await?)))
+    asked: Asked,
+) -> Result<Response, ApiError> {
+    asked.parameters.selection(&FIELDS)?;
+    answer(&shared, asked.form, StatusCode::OK, &name).await
+}
+
+/// A version as lists and watches have it.
+async fn answer(shared: &Shared, form: Form, code: StatusCode, name: &str) -> Result<Response, ApiError> {
+    let found = shared.hub.engine_version(name).await?;
+    let found =
+        found.ok_or_else(|| ApiError::NotFound { resource: ENGINE_VERSIONS, name: name.to_owned() })?;
+    Ok(form.object(code, found.shown()))
+}
+
+/// A version as it would be, at the version of the one that is there.
+async fn tried(
+    shared: &Shared,
+    code: StatusCode,
+    mut object: EngineVersionObject,
+) -> Result<Response, ApiError> {
+    let held = shared.hub.engine_version(&object.metadata.name).await?;
+    object.metadata.resource_version = held.map(|held| held.version().to_string());
+    Ok((code, Json(object)).into_response())
 }
 
 /// `POST …/engineversions`.
 pub(super) async fn create(
     State(shared): State<Shared>,
     write: Write,
+    form: Form,
     body: RawBody,
-) -> Result<(StatusCode, Json<EngineVersionObject>), ApiError> {
+) -> Result<Response, ApiError> {
     let target = Target { resource: ENGINE_VERSIONS, namespace: None, name: None };
     let manifest = target.version(body.object()?)?;
     refuse_version_at_creation(&manifest.metadata)?;
@@ -65,16 +71,11 @@ pub(super) async fn create(
         if store.version(&name).await?.is_some() {
             return Err(ApiError::AlreadyExists { resource: ENGINE_VERSIONS, name });
         }
-        return Ok((
-            StatusCode::CREATED,
-            Json(preview::version(&manifest, &valid, None, shared.api.max_failures)),
-        ));
+        let object = preview::version(&manifest, &valid, None, shared.api.max_failures);
+        return tried(&shared, StatusCode::CREATED, object).await;
     }
-    let created = store
-        .create_version(&manifest, &valid, &write.author)
-        .await
-        .map_err(|error| refused(&name, error))?;
-    Ok((StatusCode::CREATED, Json(shared.shown(created))))
+    store.create_version(&manifest, &valid, &write.author).await.map_err(|error| refused(&name, error))?;
+    answer(&shared, form, StatusCode::CREATED, &name).await
 }
 
 /// `PUT …/engineversions/{name}`.
@@ -82,18 +83,20 @@ pub(super) async fn replace(
     State(shared): State<Shared>,
     Names(name): Names<String>,
     write: Write,
+    form: Form,
     body: RawBody,
-) -> Result<Json<EngineVersionObject>, ApiError> {
+) -> Result<Response, ApiError> {
     let target = Target { resource: ENGINE_VERSIONS, namespace: None, name: Some(&name) };
     let manifest = target.version(body.object()?)?;
     let valid = target.validated(&name, validate_engine_version(&manifest))?;
-    let preconditions =
-        Preconditions { uid: None, resource_version: stated(valid.meta.resource_version.clone()) };
+    let version = row_version(&shared, &name, stated(valid.meta.resource_version.clone()))?;
+    let preconditions = Preconditions { uid: None, resource_version: version };
     let current = present(&shared, &name).await?;
-    put(&shared, &write, &current, &manifest, &valid, &preconditions)
-        .await
-        .map(Json)
-        .map_err(|error| refused(&name, error))
+    match put(&shared, &write, &current, &manifest, &valid, &preconditions).await {
+        Err(error) => Err(refused(&name, error)),
+        Ok(Some(object)) => tried(&shared, StatusCode::OK, object).await,
+        Ok(None) => answer(&shared, form, StatusCode::OK, &name).await,
+    }
 }
 
 /// `PATCH …/engineversions/{name}`.
@@ -101,9 +104,11 @@ pub(super) async fn patch(
     State(shared): State<Shared>,
     Names(name): Names<String>,
     write: Write,
+    form: Form,
     body: RawBody,
-) -> Result<Json<EngineVersionObject>, ApiError> {
-    let patch = MergePatch::new(body.merge_patch()?);
+) -> Result<Response, ApiError> {
+    let mut patch = MergePatch::new(body.merge_patch()?);
+    patch.resource_version = row_version(&shared, &name, patch.resource_version)?;
     let target = Target { resource: ENGINE_VERSIONS, namespace: None, name: Some(&name) };
     for _ in 0..ATTEMPTS {
         let current = present(&shared, &name).await?;
@@ -116,7 +121,9 @@ pub(super) async fn patch(
         let preconditions = Preconditions { uid: None, resource_version: version };
         match put(&shared, &write, &current, &manifest, &valid, &preconditions).await {
             Err(WriteError::Conflict(_)) if patch.resource_version.is_none() => {}
-            written => return written.map(Json).map_err(|error| refused(&name, error)),
+            Err(error) => return Err(refused(&name, error)),
+            Ok(Some(object)) => return tried(&shared, StatusCode::OK, object).await,
+            Ok(None) => return answer(&shared, form, StatusCode::OK, &name).await,
         }
     }
     Err(refused(&name, Conflict::Modified.into()))
@@ -129,7 +136,8 @@ pub(super) async fn delete(
     write: Write,
     body: RawBody,
 ) -> Result<Json<Status>, ApiError> {
-    let (preconditions, tried) = delete_options(body.optional()?)?;
+    let (mut preconditions, tried) = delete_options(body.optional()?)?;
+    preconditions.resource_version = row_version(&shared, &name, preconditions.resource_version)?;
     if write.dry_run || tried {
         let current = present(&shared, &name).await?;
         check(&current, &preconditions).map_err(|error| refused(&name, error))?;
@@ -142,10 +150,8 @@ pub(super) async fn delete(
     }
 }
 
-impl Shared {
-    fn shown(&self, version: StoredVersion) -> EngineVersionObject {
-        EngineVersionObject::new(version, self.api.max_failures)
-    }
+fn row_version(shared: &Shared, name: &str, stated: Option<String>) -> Result<Option<String>, ApiError> {
+    shared.hub.row_version(Kind::EngineVersion, &Key::new("", name), stated.as_deref())
 }
 
 async fn present(shared: &Shared, name: &str) -> Result<StoredVersion, ApiError> {
@@ -157,6 +163,7 @@ fn refused(name: &str, error: WriteError) -> ApiError {
     ApiError::of_write(ENGINE_VERSIONS, name, error)
 }
 
+/// Gives what would be, if it is only tried.
 async fn put(
     shared: &Shared,
     write: &Write,
@@ -164,7 +171,7 @@ async fn put(
     manifest: &EngineVersionManifest,
     valid: &ValidEngineVersion,
     preconditions: &Preconditions,
-) -> Result<EngineVersionObject, WriteError> {
+) -> Result<Option<EngineVersionObject>, WriteError> {
     check(current, preconditions)?;
     let image = &current.manifest.spec.image;
     if *image != manifest.spec.image {
@@ -179,10 +186,10 @@ async fn put(
         return Err(WriteError::Refused(SpecProblem::new("spec.resumeGeneration", message).to_string()));
     }
     if write.dry_run {
-        return Ok(preview::version(manifest, valid, Some(current), shared.api.max_failures));
+        return Ok(Some(preview::version(manifest, valid, Some(current), shared.api.max_failures)));
     }
-    let written = shared.api.store.replace_version(manifest, valid, preconditions, &write.author).await?;
-    Ok(shared.shown(written.into_inner()))
+    shared.api.store.replace_version(manifest, valid, preconditions, &write.author).await?;
+    Ok(None)
 }
 
 fn check(current: &StoredVersion, preconditions: &Preconditions) -> Result<(), WriteError> {

@@ -124,6 +124,14 @@ impl MergePatch {
         Self { patch, uid, resource_version }
     }
 
+    /// Says which version is meant, in the words of what it is applied to.
+    pub(super) fn state_version(&mut self, version: &Option<String>) {
+        let metadata = self.patch.get_mut("metadata").and_then(Value::as_object_mut);
+        if let (Some(metadata), Some(version)) = (metadata, version) {
+            metadata.insert("resourceVersion".into(), version.clone().into());
+        }
+    }
+
     /// The object as it would be.
     pub(super) fn apply(&self, object: &impl serde::Serialize) -> Result<Value, ApiError> {
         let mut object = serde_json::to_value(object).map_err(|error| ApiError::Internal(error.into()))?;

@@ -66,6 +66,8 @@ settings! {
     migrate: Migrations, "GAMEKEEPER_MIGRATE", "Places", "MODE";
     /// Where the API listens, with TLS [default: 127.0.0.1:7443]
     listen: SocketAddr, "GAMEKEEPER_LISTEN", "Places", "ADDR:PORT";
+    /// How many watches one token may have open at the API [default: 100]
+    max_watches: Count, "GAMEKEEPER_MAX_WATCHES", "Places", "N";
     /// Where metrics are served in the clear as well [default: nowhere]
     metrics_listen: SocketAddr, "GAMEKEEPER_METRICS_LISTEN", "Places", "ADDR:PORT";
 
@@ -236,6 +238,7 @@ impl Settings {
             max_pulls: number(self.max_pulls, 3) as usize,
             max_disruptions: number(self.max_disruptions, 3) as usize,
             max_failures: number(self.max_failures, 3),
+            max_watches: number(self.max_watches, 100) as usize,
             max_engine_calls: number(self.max_engine_calls, 256) as usize,
             max_turns: number(self.max_turns, 512) as usize,
             relist_interval: span(self.relist_interval, Duration::from_secs(30)),

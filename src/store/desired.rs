@@ -277,7 +277,7 @@ impl Store {
     }
 }
 
-fn stored(GameRow { game, members, .. }: &GameRow, record: Option<Record>) -> StoredGame {
+pub(super) fn stored(GameRow { game, members, .. }: &GameRow, record: Option<Record>) -> StoredGame {
     let spec = raw_spec(game, members);
     StoredGame { id: GameId(game.game_id.0), manifest: GameManifest::new(game_meta(game), spec), record }
 }

@@ -28,22 +28,50 @@ impl Store {
         let watch = if self.db.is_sqlite() {
             Watch::Asks(Default::default())
         } else {
-            Watch::Listens(postgres::Watch::of("desired"))
+            Watch::Listens(postgres::Watch::of(&["desired"]))
         };
         futures::stream::unfold((self.clone(), watch), |(store, mut watch)| async move {
             match &mut watch {
                 Watch::Asks(watch) => watch.changed(&store).await,
-                Watch::Listens(watch) => watch.changed(&store).await,
+                Watch::Listens(watch) => drop(watch.changed(&store).await),
             }
             Some(((), (store, watch)))
         })
     }
+
+    /// The same of everything that the API shows: desired state, and what was observed.
+    pub fn shown_changes(&self) -> impl Stream<Item = Changed> + Send + 'static {
+        let watch = if self.db.is_sqlite() {
+            Watch::Asks(sqlite::Watch::of_both())
+        } else {
+            Watch::Listens(postgres::Watch::of(&["desired", "observed"]))
+        };
+        futures::stream::unfold((self.clone(), watch), |(store, mut watch)| async move {
+            let changed = match &mut watch {
+                Watch::Asks(watch) => {
+                    watch.changed(&store).await;
+                    Changed { desired: false }
+                }
+                Watch::Listens(watch) => {
+                    Changed { desired: watch.changed(&store).await.is_none_or(|heard| heard == "desired") }
+                }
+            };
+            Some((changed, (store, watch)))
+        })
+    }
+}
+
+/// Something may have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changed {
+    /// Desired state was announced to have changed, whatever the number of its feed says.
+    pub desired: bool,
 }
 
 impl Store {
     /// What tells that the lead was given up. Only a nudge, and only where it is leased.
     pub fn lead_given_up(&self) -> LeadGivenUp {
-        LeadGivenUp { store: self.clone(), watch: postgres::Watch::of("lead") }
+        LeadGivenUp { store: self.clone(), watch: postgres::Watch::of(&["lead"]) }
     }
 }
 

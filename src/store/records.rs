@@ -59,7 +59,7 @@ impl Store {
     }
 }
 
-fn to_open(row: &operation_log::Model) -> Option<OpenOperation> {
+pub(super) fn to_open(row: &operation_log::Model) -> Option<OpenOperation> {
     Some(OpenOperation {
         id: OperationId(row.operation_id.0),
         kind: OperationKind::from_row(&row.op)?,

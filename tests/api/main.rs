@@ -8,13 +8,16 @@ mod controller;
 mod games;
 mod history;
 mod logs;
+mod measured;
 mod orphans;
 mod outbox;
 mod patching;
 mod players;
 mod refusals;
+mod stream;
 mod turns;
 mod versions;
+mod watching;
 mod world;
 
 #[path = "../support/database.rs"]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gamekeeper::api::auth::{Role, Tokens};
-use gamekeeper::api::{Api, Readiness, ServeError, Tls, kubeconfig, serve};
+use gamekeeper::api::{Api, HubLimits, Readiness, ServeError, Tls, kubeconfig, serve};
 use gamekeeper::controller::{Question, Questions};
 use gamekeeper::game::InstanceId;
 use gamekeeper::game::controller::ControllerStatus;
@@ -42,6 +42,28 @@ pub(crate) struct World {
     questions: Option<Questions>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) server: JoinHandle<Result<(), ServeError>>,
+    again: Again,
+}
+
+/// A server beside the one of a world.
+pub(crate) struct Beside {
+    pub(crate) address: SocketAddr,
+    shutdown: CancellationToken,
+    server: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Beside {
+    pub(crate) async fn end(self) {
+        self.shutdown.cancel();
+        self.server.await.unwrap().unwrap();
+    }
+}
+
+/// What a server is started with.
+#[derive(Clone)]
+struct Again {
+    api: Api,
+    tls: Tls,
 }
 
 /// An answer, read.
@@ -57,8 +79,17 @@ impl World {
         Self::with(|_| {}).await
     }
 
+    /// With other bounds for what is held for those who list and watch.
+    pub(crate) async fn with_limits(limits: HubLimits) -> Self {
+        Self::made(limits, |_| {}).await
+    }
+
     /// With other tokens beside the admin's.
     pub(crate) async fn with(more: impl FnOnce(&mut Tokens)) -> Self {
+        Self::made(HubLimits::default(), more).await
+    }
+
+    async fn made(hub: HubLimits, more: impl FnOnce(&mut Tokens)) -> Self {
         // What the server logs stands beside what a test complains of.
         let _ = tracing_subscriber::fmt().with_env_filter("gamekeeper=info").with_test_writer().try_init();
         let directory = tempfile::tempdir().unwrap();
@@ -86,8 +117,10 @@ impl World {
             max_failures: 3,
             registry: Arc::new(Registry::default()),
             tokens,
+            hub,
         };
         let client = client(tls.ca_pem());
+        let again = Again { api: api.clone(), tls: tls.clone() };
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, api, tls, shutdown.clone()));
         let token = token_in(path);
@@ -104,7 +137,28 @@ impl World {
             questions: Some(questions),
             shutdown,
             server,
+            again,
         }
+    }
+
+    /// Another server on the same database, with a view of its own.
+    pub(crate) async fn beside(&self) -> Beside {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let Again { api, tls } = self.again.clone();
+        let api = Api { store: self.database.open().await, ..api };
+        Beside { address, server: tokio::spawn(serve(listener, api, tls, shutdown.clone())), shutdown }
+    }
+
+    /// Ends the server and starts it again, on the same database and at another port.
+    pub(crate) async fn restart(&mut self) {
+        self.shutdown.cancel();
+        (&mut self.server).await.unwrap().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        self.address = listener.local_addr().unwrap();
+        self.shutdown = CancellationToken::new();
+        let Again { api, tls } = self.again.clone();
+        self.server = tokio::spawn(serve(listener, api, tls, self.shutdown.clone()));
     }
 
     /// A request with the admin's token.

@@ -5,41 +5,43 @@ mod orphans;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use super::body::RawBody;
 use super::error::ApiError;
-use super::request::{Names, Parameters, Write};
-use super::select::ListParameters;
-use super::wire::{CONTROLLERS, ControllerObject, ControllerParts, List};
+use super::hub::{self, Asked, Form, Key, Kind};
+use super::request::{Names, Write};
+use super::wire::{CONTROLLERS, ControllerObject};
 use super::write::{ATTEMPTS, MergePatch};
-use crate::game::controller::{ControllerSpec, ControllerStatus, KIND, NAME};
-use crate::game::manifest::{API_VERSION, SpecProblem};
+use crate::game::controller::{ControllerSpec, ControllerStatus, NAME};
+use crate::game::manifest::SpecProblem;
 use crate::store::{Conflict, ControllerChange, WriteError};
 pub(super) use orphans::{adopt, remove};
 
 const FIELDS: [&str; 1] = ["metadata.name"];
 
 /// `GET …/controllers`: there is one.
-pub(super) async fn list(
-    State(shared): State<Shared>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<ControllerObject>>, ApiError> {
-    let selection = parameters.selection(&FIELDS)?;
-    let version = shared.api.store.desired_seq().await?;
-    let object = shown(&shared, shared.api.store.controller_spec().await?).await?;
-    let wanted = selection.wants(&object.metadata.labels, |_| Some(NAME));
-    let items = wanted.then_some(object).into_iter().collect();
-    Ok(Json(List::new(API_VERSION, KIND, version, items)))
+pub(super) async fn list(State(shared): State<Shared>, asked: Asked) -> Result<Response, ApiError> {
+    hub::list(&shared, Kind::Controller, None, &FIELDS, asked).await
 }
 
 /// `GET …/controllers/gamekeeper`.
 pub(super) async fn get(
     State(shared): State<Shared>,
     Names(name): Names<String>,
-) -> Result<Json<ControllerObject>, ApiError> {
+    form: Form,
+) -> Result<Response, ApiError> {
     the_one(&name)?;
-    Ok(Json(shown(&shared, shared.api.store.controller_spec().await?).await?))
+    answer(&shared, form).await
+}
+
+/// The controller as lists and watches have it.
+async fn answer(shared: &Shared, form: Form) -> Result<Response, ApiError> {
+    let found = shared.hub.controller().await?;
+    let found = found.ok_or_else(|| ApiError::NotFound { resource: CONTROLLERS, name: NAME.into() })?;
+    Ok(form.object(StatusCode::OK, found.shown()))
 }
 
 /// `PATCH …/controllers/gamekeeper`.
@@ -47,10 +49,14 @@ pub(super) async fn patch(
     State(shared): State<Shared>,
     Names(name): Names<String>,
     write: Write,
+    form: Form,
     body: RawBody,
-) -> Result<Json<ControllerObject>, ApiError> {
+) -> Result<Response, ApiError> {
     the_one(&name)?;
-    let patch = MergePatch::new(body.merge_patch()?);
+    let mut patch = MergePatch::new(body.merge_patch()?);
+    patch.resource_version =
+        shared.hub.row_version(Kind::Controller, &Key::new("", NAME), patch.resource_version.as_deref())?;
+    patch.state_version(&patch.resource_version.clone());
     let store = &shared.api.store;
     for _ in 0..ATTEMPTS {
         let old = store.controller_spec().await?;
@@ -64,17 +70,20 @@ pub(super) async fn patch(
         let wanted = changes::wanted(&object, patch.apply(&object)?).map_err(invalid)?;
         let changes = changes::changes(&old, &wanted, &status(&shared))?;
         if changes.is_empty() {
-            return Ok(Json(object));
+            return answer(&shared, form).await;
         }
         if write.dry_run {
-            return Ok(Json(shown(&shared, changes::tried(&old, &changes)).await?));
+            let mut object = shown(&shared, changes::tried(&old, &changes)).await?;
+            let held = shared.hub.controller().await?;
+            object.metadata.resource_version = held.map(|held| held.version().to_string());
+            return Ok(Json(object).into_response());
         }
         match store.change_controller_if(Some(old.row_version), &changes, &write.author).await {
             Err(WriteError::Conflict(_)) if patch.resource_version.is_none() => {}
             Err(error) => return Err(refused(error)),
-            Ok(spec) => {
+            Ok(_) => {
                 told(&changes, &write);
-                return Ok(Json(shown(&shared, spec).await?));
+                return answer(&shared, form).await;
             }
         }
     }
@@ -110,17 +119,7 @@ fn status(shared: &Shared) -> ControllerStatus {
 }
 
 async fn shown(shared: &Shared, spec: ControllerSpec) -> Result<ControllerObject, ApiError> {
-    let (store, status) = (&shared.api.store, status(shared));
-    let path = |orphan: &crate::game::controller::Orphan| shared.api.runtime.state_path(orphan.game_id);
-    let parts = ControllerParts {
-        spec,
-        instance: store.instance().await?,
-        lead: store.lead().await?,
-        state_paths: status.orphans.iter().map(path).collect(),
-        status,
-        since: *shared.ready_since.borrow(),
-    };
-    Ok(parts.into())
+    Ok(shared.hub.controller_with(spec).await?)
 }
 
 fn refused(error: WriteError) -> ApiError {

@@ -9,7 +9,7 @@ use crate::game::manifest::{API_VERSION, GROUP};
 const KUBERNETES_MINOR: &str = "31";
 
 /// What can be done with an object that clients write.
-const WRITABLE: [&str; 6] = ["create", "delete", "get", "list", "patch", "update"];
+const WRITABLE: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
 
 /// `/api`.
 pub fn api_versions() -> Value {
@@ -45,7 +45,7 @@ pub fn core_resources() -> Value {
         "resources": [
             {
                 "name": "events", "singularName": "event", "kind": "Event", "namespaced": true,
-                "verbs": ["list"], "shortNames": ["ev"],
+                "verbs": ["list", "watch"], "shortNames": ["ev"],
             },
             {
                 "name": "pods/log", "singularName": "", "kind": "Pod", "namespaced": true,
@@ -88,7 +88,7 @@ pub fn group_resources() -> Value {
             },
             {
                 "name": CONTROLLERS.plural, "singularName": "controller", "kind": CONTROLLERS.kind,
-                "namespaced": false, "verbs": ["get", "list", "patch"],
+                "namespaced": false, "verbs": ["get", "list", "patch", "watch"],
             },
             {
                 "name": format!("{}/adopt", CONTROLLERS.plural), "singularName": "", "kind": GAMES.kind,

@@ -35,7 +35,6 @@ pub struct Event {
 struct EventMeta {
     name: String,
     namespace: String,
-    resource_version: String,
     creation_timestamp: String,
 }
 
@@ -73,9 +72,8 @@ impl From<ObjectEvent> for Event {
             api_version: "v1",
             kind: "Event",
             metadata: EventMeta {
-                name: format!("{}.{id}", name.to_ascii_lowercase()),
+                name: Self::name(&name, id),
                 namespace,
-                resource_version: id.to_string(),
                 creation_timestamp: to_the_second(first_at),
             },
             involved_object: ObjectReference { api_version: API_VERSION, kind, namespace: own, name, uid },
@@ -89,6 +87,26 @@ impl From<ObjectEvent> for Event {
             reporting_component: COMPONENT,
             reporting_instance: "",
         }
+    }
+}
+
+impl Event {
+    /// The name of the event of this row about an object of this name.
+    pub fn name(object: &str, id: i64) -> String {
+        format!("{}.{id}", object.to_ascii_lowercase())
+    }
+
+    /// What it can be selected by.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let ObjectReference { api_version: _, kind, namespace, name, uid } = &self.involved_object;
+        vec![
+            ("involvedObject.kind", kind.clone()),
+            ("involvedObject.namespace", namespace.clone()),
+            ("involvedObject.name", name.clone()),
+            ("involvedObject.uid", uid.clone()),
+            ("reason", self.reason.clone()),
+            ("type", self.kind_of_event.clone()),
+        ]
     }
 }
 

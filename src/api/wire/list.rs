@@ -22,9 +22,15 @@ pub struct List<T> {
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ListMeta {
-    /// Moves with every change of desired state.
+    /// Moves with every change of what is served; a watch goes on from it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub resource_version: String,
+    /// Asks for the next page; absent on the last one.
+    #[serde(rename = "continue", skip_serializing_if = "String::is_empty")]
+    pub continued: String,
+    /// How many are on the pages to come, where nothing was selected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remaining_item_count: Option<u64>,
 }
 
 /// The identity of something that happened to a game.
@@ -42,11 +48,11 @@ pub struct HistoryMeta {
 
 impl<T> List<T> {
     /// A list of this kind (`Game` makes a `GameList`).
-    pub fn new(api_version: &str, kind: &str, resource_version: i64, items: Vec<T>) -> Self {
+    pub fn new(api_version: &str, kind: &str, resource_version: u64, items: Vec<T>) -> Self {
         Self {
             api_version: api_version.into(),
             kind: format!("{kind}List"),
-            metadata: ListMeta { resource_version: resource_version.to_string() },
+            metadata: ListMeta { resource_version: resource_version.to_string(), ..ListMeta::default() },
             items,
         }
     }

@@ -66,6 +66,8 @@ pub const PLAYER_MAPPINGS: Resource =
     Resource { group: "gamekeeper.dev", plural: "playermappings", kind: "PlayerMapping" };
 /// Kept copies of a game's state.
 pub const BACKUPS: Resource = Resource { group: "gamekeeper.dev", plural: "backups", kind: "Backup" };
+/// What happened.
+pub const EVENTS: Resource = Resource { group: "", plural: "events", kind: "Event" };
 /// The engines' containers.
 pub const PODS: Resource = Resource { group: "", plural: "pods", kind: "Pod" };
 

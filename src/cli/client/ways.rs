@@ -98,7 +98,8 @@ impl Client {
             Some(namespace) => ["api/v1/namespaces", namespace, "events"].join("/"),
             None => "api/v1/events".into(),
         };
-        let mut query = vec![("limit", limit.to_string())];
+        // A limit would make pages, of which the first need not have the latest.
+        let mut query = vec![("latest", limit.to_string())];
         query.extend(selector.map(|selector| ("fieldSelector", selector)));
         self.pages(&path, query, Some(limit)).await
     }

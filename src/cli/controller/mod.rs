@@ -189,8 +189,9 @@ async fn change(
     let writing = Writing { from_manifest: false, dry_run: how.dry_run };
     let after =
         client.change_controller(&patch, writing).await.map_err(|error| Failure::from(error).of(SHOWN))?;
-    let done = if after.resource_version() == before.resource_version() && after.0["spec"] == before.0["spec"]
-    {
+    // Its version moves with whatever it shows; its generation counts what was written.
+    let written = |object: &Object| object.number("/metadata/generation");
+    let done = if written(&after) == written(before) && after.0["spec"] == before.0["spec"] {
         "unchanged"
     } else {
         done

@@ -16,14 +16,22 @@ pub(super) struct Watch {
     connection: Option<sqlx::SqliteConnection>,
     data_version: Option<i64>,
     seq: Option<i64>,
+    /// Observed state counts too.
+    both: bool,
 }
 
 impl Watch {
+    /// Of what is observed as well.
+    pub(super) fn of_both() -> Self {
+        Self { both: true, ..Self::default() }
+    }
+
     pub(super) async fn changed(&mut self, store: &Store) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
-                () = store.desired_written.notified() => {
+                // One is waked by it, and that is the controller.
+                () = store.desired_written.notified(), if !self.both => {
                     self.data_version = None;
                 }
             }
@@ -53,7 +61,12 @@ impl Watch {
             return Ok(false);
         }
         self.data_version = Some(version);
-        let seq: i64 = sqlx::query("SELECT seq FROM desired_feed").fetch_one(connection).await?.try_get(0)?;
+        let sum = if self.both {
+            "SELECT (SELECT seq FROM desired_feed) + (SELECT seq + forgotten FROM observed_feed)"
+        } else {
+            "SELECT seq FROM desired_feed"
+        };
+        let seq: i64 = sqlx::query(sum).fetch_one(connection).await?.try_get(0)?;
         let moved = self.seq != Some(seq);
         self.seq = Some(seq);
         Ok(moved)
