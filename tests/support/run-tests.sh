@@ -21,6 +21,9 @@ if [ "$(id -u)" != 0 ]; then
   without+=(own_daemon::)
 fi
 
+# A failed assertion says where it stands; the frames of the executor beneath it say nothing.
+export RUST_BACKTRACE=0
+
 nextest=${1:-}
 failed=0
 
