@@ -248,7 +248,7 @@ async fn slots_and_moments_are_told() {
         "status     Running, paused",
         "schedule   0 18 * * * (UTC)",
         "The game was paused.",
-        if world.database.is_postgres() { "paused: false -> true" } else { "paused: false -> true" },
+        "paused: false -> true",
         "admin",
     ] {
         assert!(told.contains(expected), "{expected}: {told}");
