@@ -37,9 +37,13 @@ impl Games {
         if desired || feeds.desired != before.desired {
             let index = store.game_index().await?;
             let gone: Vec<GameId> = self.rows.keys().filter(|id| !index.contains_key(id)).copied().collect();
-            let removed: Vec<Edit> =
-                gone.iter().filter_map(|id| Some(Edit::Remove(self.rows.remove(id)?.1?))).collect();
-            hub.publish(Kind::Game, removed);
+            let removed = gone.iter().filter_map(|id| {
+                let (_, key) = self.rows.remove(id)?;
+                // Another game may have the name already.
+                let held = hub.held(Kind::Game, key.as_ref()?)?;
+                (held.draft.uid == id.to_string()).then(|| Edit::Remove(held.key().clone()))
+            });
+            hub.publish(Kind::Game, removed.collect::<Vec<_>>());
             let differs = |(id, version): &(&GameId, &i64)| {
                 self.rows.get(id).is_none_or(|(known, _)| known != *version)
             };

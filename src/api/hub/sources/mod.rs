@@ -109,32 +109,33 @@ impl Hub {
             let mut relist = tokio::time::interval(RELIST);
             let mut seldom = tokio::time::interval(SELDOM);
             seldom.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            let mut all_seldom = true;
+            let (mut all_seldom, mut failed) = (true, false);
             loop {
-                let mut changed = Changed { desired: false };
+                let mut changed = Changed { desired: failed };
                 tokio::select! {
-                    next = changes.next() => changed = next.unwrap_or(changed),
+                    () = tokio::time::sleep(SELDOM), if failed => {}
+                    next = changes.next() => changed.desired |= next.is_some_and(|next| next.desired),
                     _ = relist.tick() => {
                         changed.desired = true;
                         self.pages.forget_old();
                     }
                     _ = seldom.tick(), if all_seldom => {
-                        all_seldom = false;
-                        self.round(Round::Seldom).await;
+                        all_seldom = !self.round(Round::Seldom).await;
                         continue;
                     }
                     // The sender lives as long as the process.
                     _ = status.changed() => {}
                 }
                 all_seldom = true;
-                self.round(Round::Often { desired: changed.desired }).await;
+                failed = !self.round(Round::Often { desired: changed.desired }).await;
                 tokio::time::sleep(PAUSE).await;
             }
         };
         let _ = shutdown.run_until_cancelled(following).await;
     }
 
-    async fn round(&self, round: Round) {
+    /// False if the database could not be asked.
+    async fn round(&self, round: Round) -> bool {
         let done = async {
             match round {
                 Round::Often { desired } => {
@@ -149,10 +150,11 @@ impl Hub {
             }
         };
         let done: Result<(), StoreError> = done.await;
-        if let Err(error) = done {
+        if let Err(error) = &done {
             // Whoever asks is told; this is tried again.
-            tracing::debug!(error = &error as &dyn std::error::Error, "the API's view could not be renewed");
+            tracing::debug!(error = error as &dyn std::error::Error, "the API's view could not be renewed");
         }
+        done.is_ok()
     }
 }
 
