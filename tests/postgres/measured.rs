@@ -1,4 +1,4 @@
-//! Figures: how soon a row is acted upon, and what ten thousand of them cost. They are printed; what is
+//! Figures: how soon a row is acted upon, and what thousands of them cost. They are printed; what is
 //! asserted leaves room for a busy machine.
 
 use std::time::{Duration, Instant};
@@ -49,8 +49,10 @@ async fn a_committed_row_is_acted_upon_within_milliseconds() {
     assert!(postgres < Duration::from_millis(500) && sqlite < Duration::from_millis(500));
 }
 
+/// `GAMEKEEPER_ROWS` is another number of rows: 10000 are for an idle machine.
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_rows_of_one_transaction_are_read_at_once() {
+async fn thousands_of_rows_of_one_transaction_are_read_at_once() {
+    let rows = std::env::var("GAMEKEEPER_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000_i64);
     let cluster = Cluster::start();
     cluster.counts_statements();
     let mut world = World::on(Database::on(&cluster.url()));
@@ -61,12 +63,12 @@ async fn ten_thousand_rows_of_one_transaction_are_read_at_once() {
     world.sql("SELECT public.pg_stat_statements_reset()").await;
     let began = Instant::now();
     world
-        .sql("INSERT INTO games (game_id, desired_status) SELECT gen_random_uuid(), 'stopped' FROM generate_series(1, 10000)")
+        .sql(&format!("INSERT INTO games (game_id, desired_status) SELECT gen_random_uuid(), 'stopped' FROM generate_series(1, {rows})"))
         .await;
     let inserted = began.elapsed();
     let mut asked = 0;
     let planned = "SELECT count(*) FROM runtime_records WHERE observed_generation = 1";
-    while world.count(planned).await < 10_000 {
+    while world.count(planned).await < rows {
         asked += 1;
         assert!(began.elapsed() < Duration::from_secs(120), "not all are planned");
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -88,7 +90,7 @@ async fn ten_thousand_rows_of_one_transaction_are_read_at_once() {
     };
     let (peak, now) = (kib("VmHWM") / 1_024, kib("VmRSS") / 1_024);
     eprintln!(
-        "10,000 rows in one transaction: all planned {took:?} after it, {queries} queries in {transactions} transactions, of which {reads} read games; memory at most {peak} MiB, {now} MiB then"
+        "{rows} rows in one transaction: all planned {took:?} after it, {queries} queries in {transactions} transactions, of which {reads} read games; memory at most {peak} MiB, {now} MiB then"
     );
     // Recorded some hundred at a time, and read in few queries.
     assert!(transactions < 2_000, "{transactions}");
