@@ -36,12 +36,19 @@ fn thirty_kills_in_the_middle_of_turns_lose_nothing() {
             }
         }
     });
+    let mut promised = 0;
     for kill in 0..KILLS {
+        // Between two kills a turn is answered, however slow the machine is.
+        let began = Instant::now();
+        while answered.load(Ordering::SeqCst) <= promised {
+            assert!(began.elapsed() < Duration::from_secs(30), "no turn after {promised}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
         std::thread::sleep(Duration::from_millis(5 + kill * 7919 % 23));
         // Held over the restart: the old port may by then be another test's engine.
         let mut port = port.lock().unwrap();
         engine.kill();
-        let promised = answered.load(Ordering::SeqCst);
+        promised = answered.load(Ordering::SeqCst);
         engine = world.start();
         let turn = engine.status().turn();
         assert!(turn >= promised, "turn {promised} was answered, {turn} is there");
@@ -53,7 +60,7 @@ fn thirty_kills_in_the_middle_of_turns_lose_nothing() {
     let status = engine.status();
     let done = world.journal("turn-done");
     assert_eq!(done, (1..=status.turn()).collect::<Vec<_>>(), "each turn is done once, and in order");
-    assert!(done.len() as u64 > KILLS, "only {} turns between {KILLS} kills", done.len());
+    assert!(done.len() as u64 >= KILLS, "only {} turns between {KILLS} kills", done.len());
     let accepted = world.journal("turn-accepted");
     assert!(accepted.len() > done.len(), "no kill hit a turn that was being generated");
     assert_eq!(world.journal("init-accepted"), [0]);
