@@ -4,7 +4,7 @@
 //! Handlers read the store and write desired state; they never ask Docker to change anything, and of
 //! the runtime they use only what looks. Only this module names wire types ([`wire`]), and every
 //! error leaves as a `Status` ([`error`]). What every request passes is [`front`]'s business, where
-//! each path leads is [`routes`]'. Deliberately absent: Table, watch, OpenAPI.
+//! each path leads is [`routes`]'.
 
 mod asking;
 pub mod auth;
@@ -21,6 +21,7 @@ pub mod kubeconfig;
 mod listen;
 mod logs;
 mod moment;
+mod negotiate;
 mod operations;
 mod outbox;
 mod players;

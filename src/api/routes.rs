@@ -1,13 +1,13 @@
 //! Which path leads where.
 
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
-    Shared, asking, backups, controllers, events, front, games, health, logs, moment, operations, outbox,
-    players, turns, versions, wire,
+    Shared, asking, backups, controllers, events, front, games, health, logs, moment, negotiate, operations,
+    outbox, players, turns, versions, wire,
 };
 
 /// Every path, behind what every request passes.
@@ -17,8 +17,8 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
         .merge(discovery())
-        .nest("/apis/gamekeeper.dev/v1", group())
-        .nest("/api/v1", core())
+        .nest("/apis/gamekeeper.dev/v1", group().layer(from_fn(negotiate::shape)))
+        .nest("/api/v1", core().layer(from_fn(negotiate::shape)))
         .fallback(front::no_such_path)
         .method_not_allowed_fallback(front::method_not_allowed)
         .layer(CatchPanicLayer::custom(front::panicked))

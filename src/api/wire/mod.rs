@@ -1,6 +1,7 @@
 //! What goes over the wire, in Kubernetes' shapes. Only the API names these types.
 
 mod backup;
+mod columns;
 mod controller;
 mod discovery;
 mod event;
@@ -13,6 +14,7 @@ mod outbox;
 mod patch;
 mod player;
 mod status;
+mod table;
 mod turn;
 mod version;
 
@@ -33,6 +35,7 @@ pub use outbox::OutboxEventObject;
 pub use patch::{FailedPatchStatus, PatchDelayStatus, PatchStatus, PutBackStatus};
 pub use player::PlayerMappingObject;
 pub use status::{Cause, Details, Status};
+pub use table::{IncludeObject, META, Table, metadata_of_one, partial, short_span, table};
 pub use turn::{TurnObject, TurnSlotObject};
 pub use version::{EngineVersionObject, EngineVersionStatus};
 
