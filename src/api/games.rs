@@ -2,17 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 
 use super::Shared;
 use super::body::RawBody;
+use super::change::{Answer, Change};
 use super::error::ApiError;
 use super::preview;
-use super::request::{Names, Parameters, Write, delete_options, stated};
+use super::request::{Names, Parameters, Write, delete_options};
 use super::select::ListParameters;
 use super::wire::{GAMES, GameObject, List};
-use super::write::{ATTEMPTS, MergePatch, Target, refuse_version_at_creation};
-use crate::game::manifest::{API_VERSION, GameManifest, SpecProblem, ValidGame, validate_game};
+use super::write::{ATTEMPTS, Target, refuse_version_at_creation};
+use crate::game::manifest::{API_VERSION, SpecProblem, ValidGame, validate_game};
 use crate::store::{Conflict, Preconditions, StoredGame, WriteError};
 
 const FIELDS: [&str; 2] = ["metadata.name", "metadata.namespace"];
@@ -69,24 +69,12 @@ pub(super) async fn create(
     Names(namespace): Names<String>,
     write: Write,
     body: RawBody,
-) -> Result<(StatusCode, Json<GameObject>), ApiError> {
+) -> Result<Answer<GameObject>, ApiError> {
+    let mut warnings = Vec::new();
+    let body = body.object_as(write.validation, &mut warnings)?;
     let target = Target { resource: GAMES, namespace: Some(&namespace), name: None };
-    let manifest = target.game(body.object()?)?;
-    refuse_version_at_creation(&manifest.metadata)?;
-    let name = manifest.metadata.name.clone();
-    let valid = target.validated(&name, validate_game(&manifest))?;
-    let store = &shared.api.store;
-    if write.dry_run {
-        if store.game(&namespace, &name).await?.is_some() {
-            return Err(ApiError::AlreadyExists { resource: GAMES, name });
-        }
-        return Ok((StatusCode::CREATED, Json(preview::game(&manifest, &valid, None))));
-    }
-    let created = store
-        .create_game(&manifest, &valid, &write.author)
-        .await
-        .map_err(|error| ApiError::of_write(GAMES, &name, error))?;
-    Ok((StatusCode::CREATED, Json(created.into())))
+    let created = make(&shared, &target, &write, &Change::Replace(body)).await?;
+    Ok(created.after(warnings))
 }
 
 /// `PUT …/games/{name}`.
@@ -95,17 +83,10 @@ pub(super) async fn replace(
     Names((namespace, name)): Names<(String, String)>,
     write: Write,
     body: RawBody,
-) -> Result<Json<GameObject>, ApiError> {
-    let target = Target { resource: GAMES, namespace: Some(&namespace), name: Some(&name) };
-    let manifest = target.game(body.object()?)?;
-    let valid = target.validated(&name, validate_game(&manifest))?;
-    let preconditions = Preconditions {
-        uid: stated(valid.meta.uid.clone()),
-        resource_version: stated(valid.meta.resource_version.clone()),
-    };
-    let current = present(&shared, &namespace, &name).await?;
-    let written = put(&shared, &write, &current, &manifest, &valid, &preconditions).await;
-    written.map(Json).map_err(|error| refused(&name, error))
+) -> Result<Answer<GameObject>, ApiError> {
+    let mut warnings = Vec::new();
+    let change = Change::Replace(body.object_as(write.validation, &mut warnings)?);
+    Ok(write_game(&shared, &namespace, &name, &write, &change).await?.after(warnings))
 }
 
 /// `PATCH …/games/{name}`.
@@ -114,31 +95,94 @@ pub(super) async fn patch(
     Names((namespace, name)): Names<(String, String)>,
     write: Write,
     body: RawBody,
-) -> Result<Json<GameObject>, ApiError> {
-    let patch = MergePatch::new(body.merge_patch()?);
-    let target = Target { resource: GAMES, namespace: Some(&namespace), name: Some(&name) };
+) -> Result<Answer<GameObject>, ApiError> {
+    let mut warnings = Vec::new();
+    let (change, write) = body.patch(write.validation, &mut warnings)?.of(write)?;
+    Ok(write_game(&shared, &namespace, &name, &write, &change).await?.after(warnings))
+}
+
+/// `PUT` and `PATCH …/games/{name}/status`.
+pub(super) async fn refuse_status() -> ApiError {
+    ApiError::Forbidden(
+        "a game's status is written by the controller alone; change its spec, or its row for what is desired"
+            .into(),
+    )
+}
+
+/// Changes a game; an apply makes one that is not there.
+pub(super) async fn write_game(
+    shared: &Shared,
+    namespace: &str,
+    name: &str,
+    write: &Write,
+    change: &Change,
+) -> Result<Answer<GameObject>, ApiError> {
+    let target = Target { resource: GAMES, namespace: Some(namespace), name: Some(name) };
+    let store = &shared.api.store;
     for _ in 0..ATTEMPTS {
-        let current = present(&shared, &namespace, &name).await?;
-        let stale = |stated: &Option<String>, now: &Option<String>| stated.is_some() && stated != now;
-        if stale(&patch.resource_version, &current.manifest.metadata.resource_version) {
-            return Err(refused(&name, Refused::Write(Conflict::Modified.into())));
-        }
-        if stale(&patch.uid, &current.manifest.metadata.uid) {
-            return Err(refused(&name, Refused::Write(Conflict::Replaced.into())));
-        }
-        let manifest = target.game(patch.apply(&current.manifest)?)?;
-        let valid = target.validated(&name, validate_game(&manifest))?;
-        // What was patched is the object as it was read: it must still be that one.
+        let Some(current) = store.game(namespace, name).await? else {
+            if !matches!(change, Change::Apply(_)) {
+                return Err(target.not_found());
+            }
+            match make(shared, &target, write, change).await {
+                Err(ApiError::AlreadyExists { .. }) => continue,
+                made => return made,
+            }
+        };
+        let shown = serde_json::json!(GameObject::from(current.clone()));
+        let mut draft = change.of(&target, write, &shown, &current.managed)?;
+        let mut warnings = Vec::new();
+        let manifest = target.game_as(draft.body.take(), write.validation, &mut warnings)?;
+        let valid = target.validated(name, validate_game(&manifest))?;
+        // What is written is the object as it was read: it must still be that one.
         let preconditions = Preconditions {
             uid: current.manifest.metadata.uid.clone(),
             resource_version: current.manifest.metadata.resource_version.clone(),
         };
-        match put(&shared, &write, &current, &manifest, &valid, &preconditions).await {
-            Err(Refused::Write(WriteError::Conflict(_))) if patch.resource_version.is_none() => {}
-            written => return written.map(Json).map_err(|error| refused(&name, error)),
+        admissible(&current, &valid, &preconditions).map_err(|error| refused(name, error))?;
+        let mut after = preview::game(&manifest, &valid, Some(&current));
+        let managed = draft.kept(&target, write, &serde_json::json!(after));
+        if write.dry_run {
+            after.metadata.managed_fields = managed.entries();
+            return Ok(Answer::ok(after).after(warnings));
+        }
+        match store.replace_game(&manifest, &valid, &preconditions, &managed, &write.author).await {
+            Err(WriteError::Conflict(_)) => {}
+            Err(error) => return Err(ApiError::of_write(GAMES, name, error)),
+            Ok(written) => return Ok(Answer::ok(written.into_inner().into()).after(warnings)),
         }
     }
-    Err(refused(&name, Refused::Write(Conflict::Modified.into())))
+    Err(refused(name, Refused::Write(Conflict::Modified.into())))
+}
+
+/// Makes a game.
+async fn make(
+    shared: &Shared,
+    target: &Target<'_>,
+    write: &Write,
+    change: &Change,
+) -> Result<Answer<GameObject>, ApiError> {
+    let mut draft = change.of_nothing(target, write)?;
+    let mut warnings = Vec::new();
+    let manifest = target.game_as(draft.body.take(), write.validation, &mut warnings)?;
+    refuse_version_at_creation(&manifest.metadata)?;
+    let name = manifest.metadata.name.clone();
+    let valid = target.validated(&name, validate_game(&manifest))?;
+    let mut after = preview::game(&manifest, &valid, None);
+    let managed = draft.kept(target, write, &serde_json::json!(after));
+    let store = &shared.api.store;
+    if write.dry_run {
+        if store.game(valid.namespace.as_str(), &name).await?.is_some() {
+            return Err(ApiError::AlreadyExists { resource: GAMES, name });
+        }
+        after.metadata.managed_fields = managed.entries();
+        return Ok(Answer::created(after).after(warnings));
+    }
+    let created = store
+        .create_game(&manifest, &valid, &managed, &write.author)
+        .await
+        .map_err(|error| ApiError::of_write(GAMES, &name, error))?;
+    Ok(Answer::created(created.into()).after(warnings))
 }
 
 /// `DELETE …/games/{name}`.
@@ -179,22 +223,6 @@ pub(super) fn refused(name: &str, error: Refused) -> ApiError {
         Refused::Write(error) => ApiError::of_write(GAMES, name, error),
         Refused::Decrease(problems) => ApiError::Invalid { resource: GAMES, name: name.to_owned(), problems },
     }
-}
-
-async fn put(
-    shared: &Shared,
-    write: &Write,
-    current: &StoredGame,
-    manifest: &GameManifest,
-    valid: &ValidGame,
-    preconditions: &Preconditions,
-) -> Result<GameObject, Refused> {
-    admissible(current, valid, preconditions)?;
-    if write.dry_run {
-        return Ok(preview::game(manifest, valid, Some(current)));
-    }
-    let written = shared.api.store.replace_game(manifest, valid, preconditions, &write.author).await;
-    written.map(|game| game.into_inner().into()).map_err(Refused::Write)
 }
 
 /// Whether what is there may be replaced so.

@@ -2,16 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 
 use super::Shared;
 use super::body::RawBody;
+use super::change::{Answer, Change};
 use super::error::ApiError;
 use super::preview;
-use super::request::{Names, Parameters, Write, delete_options, stated};
+use super::request::{Names, Parameters, Write, delete_options};
 use super::select::ListParameters;
 use super::wire::{ENGINE_VERSIONS, EngineVersionObject, List, Status};
-use super::write::{ATTEMPTS, MergePatch, Target, refuse_version_at_creation};
+use super::write::{ATTEMPTS, Target, refuse_version_at_creation};
 use crate::game::manifest::{
     API_VERSION, EngineVersionManifest, SpecProblem, ValidEngineVersion, validate_engine_version,
 };
@@ -54,27 +54,11 @@ pub(super) async fn create(
     State(shared): State<Shared>,
     write: Write,
     body: RawBody,
-) -> Result<(StatusCode, Json<EngineVersionObject>), ApiError> {
+) -> Result<Answer<EngineVersionObject>, ApiError> {
+    let mut warnings = Vec::new();
+    let body = body.object_as(write.validation, &mut warnings)?;
     let target = Target { resource: ENGINE_VERSIONS, namespace: None, name: None };
-    let manifest = target.version(body.object()?)?;
-    refuse_version_at_creation(&manifest.metadata)?;
-    let name = manifest.metadata.name.clone();
-    let valid = target.validated(&name, validate_engine_version(&manifest))?;
-    let store = &shared.api.store;
-    if write.dry_run {
-        if store.version(&name).await?.is_some() {
-            return Err(ApiError::AlreadyExists { resource: ENGINE_VERSIONS, name });
-        }
-        return Ok((
-            StatusCode::CREATED,
-            Json(preview::version(&manifest, &valid, None, shared.api.max_failures)),
-        ));
-    }
-    let created = store
-        .create_version(&manifest, &valid, &write.author)
-        .await
-        .map_err(|error| refused(&name, error))?;
-    Ok((StatusCode::CREATED, Json(shared.shown(created))))
+    Ok(make(&shared, &target, &write, &Change::Replace(body)).await?.after(warnings))
 }
 
 /// `PUT …/engineversions/{name}`.
@@ -83,17 +67,10 @@ pub(super) async fn replace(
     Names(name): Names<String>,
     write: Write,
     body: RawBody,
-) -> Result<Json<EngineVersionObject>, ApiError> {
-    let target = Target { resource: ENGINE_VERSIONS, namespace: None, name: Some(&name) };
-    let manifest = target.version(body.object()?)?;
-    let valid = target.validated(&name, validate_engine_version(&manifest))?;
-    let preconditions =
-        Preconditions { uid: None, resource_version: stated(valid.meta.resource_version.clone()) };
-    let current = present(&shared, &name).await?;
-    put(&shared, &write, &current, &manifest, &valid, &preconditions)
-        .await
-        .map(Json)
-        .map_err(|error| refused(&name, error))
+) -> Result<Answer<EngineVersionObject>, ApiError> {
+    let mut warnings = Vec::new();
+    let change = Change::Replace(body.object_as(write.validation, &mut warnings)?);
+    Ok(write_version(&shared, &name, &write, &change).await?.after(warnings))
 }
 
 /// `PATCH …/engineversions/{name}`.
@@ -102,24 +79,89 @@ pub(super) async fn patch(
     Names(name): Names<String>,
     write: Write,
     body: RawBody,
-) -> Result<Json<EngineVersionObject>, ApiError> {
-    let patch = MergePatch::new(body.merge_patch()?);
-    let target = Target { resource: ENGINE_VERSIONS, namespace: None, name: Some(&name) };
+) -> Result<Answer<EngineVersionObject>, ApiError> {
+    let mut warnings = Vec::new();
+    let (change, write) = body.patch(write.validation, &mut warnings)?.of(write)?;
+    Ok(write_version(&shared, &name, &write, &change).await?.after(warnings))
+}
+
+/// `PUT` and `PATCH …/engineversions/{name}/status`.
+pub(super) async fn refuse_status() -> ApiError {
+    ApiError::Forbidden(
+        "an engine version's status is written by the controller alone; change its spec".into(),
+    )
+}
+
+/// Changes an engine version; an apply makes one that is not there.
+async fn write_version(
+    shared: &Shared,
+    name: &str,
+    write: &Write,
+    change: &Change,
+) -> Result<Answer<EngineVersionObject>, ApiError> {
+    let target = Target { resource: ENGINE_VERSIONS, namespace: None, name: Some(name) };
+    let store = &shared.api.store;
     for _ in 0..ATTEMPTS {
-        let current = present(&shared, &name).await?;
+        let Some(current) = store.version(name).await? else {
+            if !matches!(change, Change::Apply(_)) {
+                return Err(target.not_found());
+            }
+            match make(shared, &target, write, change).await {
+                Err(ApiError::AlreadyExists { .. }) => continue,
+                made => return made,
+            }
+        };
+        let shown = serde_json::json!(shared.shown(current.clone()));
+        let mut draft = change.of(&target, write, &shown, &current.managed)?;
+        let mut warnings = Vec::new();
+        let manifest = target.version_as(draft.body.take(), write.validation, &mut warnings)?;
+        let valid = target.validated(name, validate_engine_version(&manifest))?;
         let version = current.manifest.metadata.resource_version.clone();
-        if patch.resource_version.is_some() && patch.resource_version != version {
-            return Err(refused(&name, Conflict::Modified.into()));
-        }
-        let manifest = target.version(patch.apply(&current.manifest)?)?;
-        let valid = target.validated(&name, validate_engine_version(&manifest))?;
         let preconditions = Preconditions { uid: None, resource_version: version };
-        match put(&shared, &write, &current, &manifest, &valid, &preconditions).await {
-            Err(WriteError::Conflict(_)) if patch.resource_version.is_none() => {}
-            written => return written.map(Json).map_err(|error| refused(&name, error)),
+        admissible(&current, &manifest, &valid).map_err(|error| refused(name, error))?;
+        let mut after = preview::version(&manifest, &valid, Some(&current), shared.api.max_failures);
+        let managed = draft.kept(&target, write, &serde_json::json!(after));
+        if write.dry_run {
+            after.metadata.managed_fields = managed.entries();
+            return Ok(Answer::ok(after).after(warnings));
+        }
+        match store.replace_version(&manifest, &valid, &preconditions, &managed, &write.author).await {
+            Err(WriteError::Conflict(_)) => {}
+            Err(error) => return Err(refused(name, error)),
+            Ok(written) => return Ok(Answer::ok(shared.shown(written.into_inner())).after(warnings)),
         }
     }
-    Err(refused(&name, Conflict::Modified.into()))
+    Err(refused(name, Conflict::Modified.into()))
+}
+
+/// Registers an engine version.
+async fn make(
+    shared: &Shared,
+    target: &Target<'_>,
+    write: &Write,
+    change: &Change,
+) -> Result<Answer<EngineVersionObject>, ApiError> {
+    let mut draft = change.of_nothing(target, write)?;
+    let mut warnings = Vec::new();
+    let manifest = target.version_as(draft.body.take(), write.validation, &mut warnings)?;
+    refuse_version_at_creation(&manifest.metadata)?;
+    let name = manifest.metadata.name.clone();
+    let valid = target.validated(&name, validate_engine_version(&manifest))?;
+    let mut after = preview::version(&manifest, &valid, None, shared.api.max_failures);
+    let managed = draft.kept(target, write, &serde_json::json!(after));
+    let store = &shared.api.store;
+    if write.dry_run {
+        if store.version(&name).await?.is_some() {
+            return Err(ApiError::AlreadyExists { resource: ENGINE_VERSIONS, name });
+        }
+        after.metadata.managed_fields = managed.entries();
+        return Ok(Answer::created(after).after(warnings));
+    }
+    let created = store
+        .create_version(&manifest, &valid, &managed, &write.author)
+        .await
+        .map_err(|error| refused(&name, error))?;
+    Ok(Answer::created(shared.shown(created)).after(warnings))
 }
 
 /// `DELETE …/engineversions/{name}`.
@@ -157,15 +199,12 @@ fn refused(name: &str, error: WriteError) -> ApiError {
     ApiError::of_write(ENGINE_VERSIONS, name, error)
 }
 
-async fn put(
-    shared: &Shared,
-    write: &Write,
+/// Whether what is there may be replaced so.
+fn admissible(
     current: &StoredVersion,
     manifest: &EngineVersionManifest,
     valid: &ValidEngineVersion,
-    preconditions: &Preconditions,
-) -> Result<EngineVersionObject, WriteError> {
-    check(current, preconditions)?;
+) -> Result<(), WriteError> {
     let image = &current.manifest.spec.image;
     if *image != manifest.spec.image {
         let message = format!("it is {image} and never changes; register a new version for a new image");
@@ -178,11 +217,7 @@ async fn put(
             format!("cannot decrease: it is {was}; ask with {}, or leave it out", was.saturating_add(1));
         return Err(WriteError::Refused(SpecProblem::new("spec.resumeGeneration", message).to_string()));
     }
-    if write.dry_run {
-        return Ok(preview::version(manifest, valid, Some(current), shared.api.max_failures));
-    }
-    let written = shared.api.store.replace_version(manifest, valid, preconditions, &write.author).await?;
-    Ok(shared.shown(written.into_inner()))
+    Ok(())
 }
 
 fn check(current: &StoredVersion, preconditions: &Preconditions) -> Result<(), WriteError> {

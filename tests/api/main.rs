@@ -7,6 +7,7 @@ mod asking;
 mod controller;
 mod games;
 mod history;
+mod kubectl;
 mod logs;
 mod orphans;
 mod outbox;

@@ -234,8 +234,13 @@ mod tests {
             "Whatever",
         ] {
             let object = json!({ "metadata": { "name": "a" } });
-            let table =
-                table(kind, &[object.clone()], json!({}), IncludeObject::Object, Timestamp::UNIX_EPOCH);
+            let table = table(
+                kind,
+                std::slice::from_ref(&object),
+                json!({}),
+                IncludeObject::Object,
+                Timestamp::UNIX_EPOCH,
+            );
             assert_eq!(table.rows[0].cells.len(), table.column_definitions.len(), "{kind}");
             let name = if kind == "Event" { "Last Seen" } else { "Name" };
             assert_eq!(table.column_definitions[0].name, name, "{kind}");
