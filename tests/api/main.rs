@@ -16,6 +16,7 @@ mod players;
 mod refusals;
 mod turns;
 mod versions;
+mod wire;
 mod world;
 
 #[path = "../support/database.rs"]
