@@ -1,11 +1,10 @@
 //! The operation log, which outlives its games.
 
+use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 
 use super::Shared;
 use super::error::ApiError;
-use super::hub::Form;
 use super::request::{Names, Parameters};
 use super::select::ListParameters;
 use super::wire::{List, Operation};
@@ -22,9 +21,8 @@ const MOST: u64 = 1_000;
 pub(super) async fn list_all(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
-    list_some(&shared, None, &parameters, form).await
+) -> Result<Json<List<Operation>>, ApiError> {
+    list_some(&shared, None, &parameters).await
 }
 
 /// `GET …/namespaces/{ns}/operations`.
@@ -32,17 +30,15 @@ pub(super) async fn list(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
-    list_some(&shared, Some(namespace), &parameters, form).await
+) -> Result<Json<List<Operation>>, ApiError> {
+    list_some(&shared, Some(namespace), &parameters).await
 }
 
 async fn list_some(
     shared: &Shared,
     namespace: Option<String>,
     parameters: &ListParameters,
-    form: Form,
-) -> Result<Response, ApiError> {
+) -> Result<Json<List<Operation>>, ApiError> {
     let selection = parameters.selection(&FIELDS)?;
     let limit = parameters.limit(USUAL, MOST)?;
     let GameFilter { namespace, name, game } = selection.games(namespace)?;
@@ -51,10 +47,5 @@ async fn list_some(
     let filter = OperationFilter { namespace, name, game, generation, op };
     let version = shared.hub.version();
     let found = shared.api.store.find_operations(&filter, limit).await?;
-    Ok(form.rows(List::new(
-        API_VERSION,
-        "Operation",
-        version,
-        found.into_iter().map(Operation::from).collect(),
-    )))
+    Ok(Json(List::new(API_VERSION, "Operation", version, found.into_iter().map(Operation::from).collect())))
 }

@@ -2,12 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use jiff::Timestamp;
 
 use super::Shared;
 use super::error::ApiError;
-use super::hub::Form;
 use super::request::{Names, Parameters};
 use super::select::ListParameters;
 use super::wire::{List, Resource, TURN_SLOTS, TURNS, TurnObject, TurnSlotObject};
@@ -32,9 +30,8 @@ const MOST: u64 = 1_000;
 pub(super) async fn list_all(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
-    list_some(&shared, None, &parameters, form).await
+) -> Result<Json<List<TurnObject>>, ApiError> {
+    list_some(&shared, None, &parameters).await
 }
 
 /// `GET …/namespaces/{ns}/turns`.
@@ -42,9 +39,8 @@ pub(super) async fn list(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
-    list_some(&shared, Some(namespace), &parameters, form).await
+) -> Result<Json<List<TurnObject>>, ApiError> {
+    list_some(&shared, Some(namespace), &parameters).await
 }
 
 /// `GET …/namespaces/{ns}/turns/{name}`.
@@ -63,9 +59,8 @@ pub(super) async fn get(
 pub(super) async fn list_all_slots(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
-    list_some_slots(&shared, None, &parameters, form).await
+) -> Result<Json<List<TurnSlotObject>>, ApiError> {
+    list_some_slots(&shared, None, &parameters).await
 }
 
 /// `GET …/namespaces/{ns}/turnslots`.
@@ -73,9 +68,8 @@ pub(super) async fn list_slots(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
-    list_some_slots(&shared, Some(namespace), &parameters, form).await
+) -> Result<Json<List<TurnSlotObject>>, ApiError> {
+    list_some_slots(&shared, Some(namespace), &parameters).await
 }
 
 /// `GET …/namespaces/{ns}/turnslots/{name}`.
@@ -96,8 +90,7 @@ async fn list_some(
     shared: &Shared,
     namespace: Option<String>,
     parameters: &ListParameters,
-    form: Form,
-) -> Result<Response, ApiError> {
+) -> Result<Json<List<TurnObject>>, ApiError> {
     let selection = parameters.selection(&TURN_FIELDS)?;
     let filter = TurnFilter {
         of: selection.games(namespace)?,
@@ -108,15 +101,14 @@ async fn list_some(
     let version = shared.hub.version();
     let found = shared.api.store.find_turns(&filter, parameters.limit(USUAL, MOST)?).await?;
     let items = found.into_iter().map(TurnObject::from).collect();
-    Ok(form.rows(List::new(API_VERSION, TURNS.kind, version, items)))
+    Ok(Json(List::new(API_VERSION, TURNS.kind, version, items)))
 }
 
 async fn list_some_slots(
     shared: &Shared,
     namespace: Option<String>,
     parameters: &ListParameters,
-    form: Form,
-) -> Result<Response, ApiError> {
+) -> Result<Json<List<TurnSlotObject>>, ApiError> {
     let selection = parameters.selection(&SLOT_FIELDS)?;
     let filter = SlotFilter {
         of: selection.games(namespace)?,
@@ -127,7 +119,7 @@ async fn list_some_slots(
     let version = shared.hub.version();
     let found = shared.api.store.find_slots(&filter, parameters.limit(USUAL, MOST)?).await?;
     let items = found.into_iter().map(TurnSlotObject::from).collect();
-    Ok(form.rows(List::new(API_VERSION, TURN_SLOTS.kind, version, items)))
+    Ok(Json(List::new(API_VERSION, TURN_SLOTS.kind, version, items)))
 }
 
 /// Reads `GAME-ID.TIMELINE.NUMBER`; whatever else somebody asks for is not there.
