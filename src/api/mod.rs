@@ -25,6 +25,7 @@ mod logs;
 mod moment;
 mod operations;
 mod outbox;
+mod past;
 mod players;
 mod preview;
 mod refusal;

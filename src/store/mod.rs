@@ -20,6 +20,7 @@ mod lease;
 mod ledger;
 mod lock;
 mod lookup;
+mod mark;
 mod moment;
 mod open;
 mod operations;
@@ -49,6 +50,7 @@ pub use lease::{LEASE, Lead, Taken};
 pub use ledger::{SlotFilter, StoredSlot, StoredTurn, TurnFilter};
 pub use lock::LockError;
 pub use lookup::GameFilter;
+pub use mark::Mark;
 pub use moment::{SpecThen, StoredChange, StoredMoment, StoredSnapshot};
 pub use open::OpenError;
 pub use operations::{
