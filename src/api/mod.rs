@@ -28,6 +28,7 @@ mod moment;
 mod negotiate;
 mod operations;
 mod outbox;
+mod past;
 mod players;
 mod preview;
 mod refusal;

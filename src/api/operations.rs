@@ -5,11 +5,11 @@ use axum::extract::State;
 
 use super::Shared;
 use super::error::ApiError;
+use super::past;
 use super::request::{Names, Parameters};
 use super::select::ListParameters;
-use super::wire::{List, Operation};
-use crate::game::manifest::API_VERSION;
-use crate::store::{GameFilter, OperationFilter};
+use super::wire::{List, OPERATIONS, Operation};
+use crate::store::{GameFilter, Mark, OperationFilter};
 
 const FIELDS: [&str; 5] = ["spec.game", "spec.gameId", "spec.generation", "spec.op", "metadata.namespace"];
 
@@ -44,8 +44,10 @@ async fn list_some(
     let GameFilter { namespace, name, game } = selection.games(namespace)?;
     let generation = selection.whole("spec.generation")?;
     let op = selection.required("spec.op")?.map(str::to_owned);
-    let filter = OperationFilter { namespace, name, game, generation, op };
-    let version = shared.hub.version();
-    let found = shared.api.store.find_operations(&filter, limit).await?;
-    Ok(Json(List::new(API_VERSION, "Operation", version, found.into_iter().map(Operation::from).collect())))
+    let behind = past::behind(parameters)?;
+    let filter = OperationFilter { namespace, name, game, generation, op, behind };
+    let found = shared.api.store.find_operations(&filter, limit + 1).await?;
+    past::page::<_, Operation>(shared, OPERATIONS, parameters, limit, found, |row| {
+        Mark::new(row.operation.created_at, row.operation.id.0)
+    })
 }

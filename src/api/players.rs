@@ -2,15 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
+use jiff::Timestamp;
 
 use super::Shared;
 use super::error::ApiError;
+use super::past;
 use super::request::{Names, Parameters};
 use super::select::ListParameters;
 use super::wire::{List, PLAYER_MAPPINGS, PlayerMappingObject};
 use crate::game::UserId;
-use crate::game::manifest::API_VERSION;
-use crate::store::SeatRefusal;
+use crate::store::{Mark, SeatRefusal};
 
 const FIELDS: [&str; 3] = ["spec.game", "spec.gameId", "metadata.namespace"];
 
@@ -57,10 +58,12 @@ async fn list_some(
     parameters: &ListParameters,
 ) -> Result<Json<List<PlayerMappingObject>>, ApiError> {
     let of = parameters.selection(&FIELDS)?.games(namespace)?;
-    let version = shared.hub.version();
-    let found = shared.api.store.find_players(&of, parameters.limit(USUAL, MOST)?).await?;
-    let items = found.into_iter().map(PlayerMappingObject::from).collect();
-    Ok(Json(List::new(API_VERSION, PLAYER_MAPPINGS.kind, version, items)))
+    let (limit, behind) = (parameters.limit(USUAL, MOST)?, past::behind(parameters)?);
+    let found = shared.api.store.find_players(&of, behind.as_ref(), limit + 1).await?;
+    past::page::<_, PlayerMappingObject>(shared, PLAYER_MAPPINGS, parameters, limit, found, |player| Mark {
+        other: player.user.0,
+        ..Mark::new(Timestamp::UNIX_EPOCH, player.game.0)
+    })
 }
 
 async fn look_up(

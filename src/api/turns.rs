@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 use super::Shared;
 use super::error::ApiError;
+use super::past;
 use super::request::{Names, Parameters};
 use super::select::ListParameters;
 use super::wire::{List, Resource, TURN_SLOTS, TURNS, TurnObject, TurnSlotObject};
 use crate::game::GameId;
-use crate::game::manifest::API_VERSION;
-use crate::store::{GameFilter, SlotFilter, TurnFilter};
+use crate::store::{GameFilter, Mark, SlotFilter, TurnFilter};
 
 const TURN_FIELDS: [&str; 6] =
     ["spec.game", "spec.gameId", "spec.timeline", "spec.number", "status.phase", "metadata.namespace"];
@@ -81,7 +81,7 @@ pub(super) async fn get_slot(
     let not_found = || ApiError::NotFound { resource: TURN_SLOTS, name: name.clone() };
     let slot = Timestamp::from_second(second).map_err(|_| not_found())?;
     let of = GameFilter { namespace: Some(namespace), name: None, game: Some(game) };
-    let filter = SlotFilter { of, timeline: Some(timeline), slot: Some(slot), decision: None };
+    let filter = SlotFilter { of, timeline: Some(timeline), slot: Some(slot), ..SlotFilter::default() };
     let found = shared.api.store.find_slots(&filter, 1).await?.pop();
     found.map(|slot| Json(slot.into())).ok_or_else(not_found)
 }
@@ -97,11 +97,15 @@ async fn list_some(
         timeline: selection.whole("spec.timeline")?,
         number: selection.whole("spec.number")?,
         state: selection.word("status.phase", &STATES)?,
+        behind: past::behind(parameters)?,
     };
-    let version = shared.hub.version();
-    let found = shared.api.store.find_turns(&filter, parameters.limit(USUAL, MOST)?).await?;
-    let items = found.into_iter().map(TurnObject::from).collect();
-    Ok(Json(List::new(API_VERSION, TURNS.kind, version, items)))
+    let limit = parameters.limit(USUAL, MOST)?;
+    let found = shared.api.store.find_turns(&filter, limit + 1).await?;
+    past::page::<_, TurnObject>(shared, TURNS, parameters, limit, found, |turn| Mark {
+        timeline: turn.timeline,
+        number: turn.number,
+        ..Mark::new(turn.opened_at, turn.game.0)
+    })
 }
 
 async fn list_some_slots(
@@ -115,11 +119,15 @@ async fn list_some_slots(
         timeline: selection.whole("spec.timeline")?,
         slot: None,
         decision: selection.word("status.decision", &DECISIONS)?,
+        behind: past::behind(parameters)?,
     };
-    let version = shared.hub.version();
-    let found = shared.api.store.find_slots(&filter, parameters.limit(USUAL, MOST)?).await?;
-    let items = found.into_iter().map(TurnSlotObject::from).collect();
-    Ok(Json(List::new(API_VERSION, TURN_SLOTS.kind, version, items)))
+    let limit = parameters.limit(USUAL, MOST)?;
+    let found = shared.api.store.find_slots(&filter, limit + 1).await?;
+    past::page::<_, TurnSlotObject>(shared, TURN_SLOTS, parameters, limit, found, |slot| Mark {
+        timeline: slot.timeline,
+        number: slot.slot.as_microsecond(),
+        ..Mark::new(slot.decided_at, slot.game.0)
+    })
 }
 
 /// Reads `GAME-ID.TIMELINE.NUMBER`; whatever else somebody asks for is not there.

@@ -2,7 +2,8 @@
 //! from it.
 
 use super::{
-    BACKUPS, CONTROLLERS, ENGINE_VERSIONS, GAMES, OUTBOX, PLAYER_MAPPINGS, Resource, TURN_SLOTS, TURNS,
+    BACKUPS, CONTROLLERS, ENGINE_VERSIONS, EVENTS, GAMES, OPERATIONS, OUTBOX, PLAYER_MAPPINGS, Resource,
+    TURN_SLOTS, TURNS,
 };
 
 /// A kind that has paths of its own.
@@ -87,8 +88,3 @@ pub(super) const CORE: &[Entry] = &[read(EVENTS, "event", &["list", "watch"])];
 
 /// Paths below objects of the core group that have no path themselves.
 pub(super) const CORE_BELOW: &[(&str, Below)] = &[("pods", below("log", "Pod", &["get"]))];
-
-/// What was done to games.
-const OPERATIONS: Resource = Resource { group: "gamekeeper.dev", plural: "operations", kind: "Operation" };
-/// What happened, in Kubernetes' shape.
-const EVENTS: Resource = Resource { group: "", plural: "events", kind: "Event" };

@@ -66,6 +66,9 @@ pub const CONTROLLERS: Resource =
     Resource { group: "gamekeeper.dev", plural: "controllers", kind: crate::game::controller::KIND };
 /// What the lobby is told.
 pub const OUTBOX: Resource = Resource { group: "gamekeeper.dev", plural: "outbox", kind: "OutboxEvent" };
+/// What was done, and why.
+pub const OPERATIONS: Resource =
+    Resource { group: "gamekeeper.dev", plural: "operations", kind: "Operation" };
 /// The ledger of turns.
 pub const TURNS: Resource = Resource { group: "gamekeeper.dev", plural: "turns", kind: "Turn" };
 /// What became of slots.
