@@ -56,6 +56,9 @@ CREATE TABLE engine_versions (
                           jsonb_typeof(labels) = 'object' AND octet_length(labels::text) <= 16384),
     annotations       jsonb NOT NULL DEFAULT '{}' CHECK (
                           jsonb_typeof(annotations) = 'object' AND octet_length(annotations::text) <= 262144),
+    -- Who wrote which field by the API, and what the object was then; by the API, writing it by hand means nothing.
+    managed_fields    jsonb NOT NULL DEFAULT '{}' CHECK (
+                          jsonb_typeof(managed_fields) = 'object' AND octet_length(managed_fields::text) <= 2097152),
     -- One more asks to go on with patches to this version after too many of them failed.
     resume_generation bigint NOT NULL DEFAULT 0 CHECK (resume_generation >= 0),
     -- Who wrote last, for the audit. Writing these alone counts as no change.
@@ -147,6 +150,10 @@ CREATE TABLE games (
     requested_by               text NOT NULL DEFAULT '' CHECK (length(requested_by) <= 256),
     request_id                 text NOT NULL DEFAULT '' CHECK (length(request_id) <= 128),
     source                     text NOT NULL DEFAULT 'lobby' CHECK (source IN ('lobby', 'operator', 'manifest')),
+    -- Who wrote which field by the API, and what the object was then; by the API, writing it by hand means nothing.
+    managed_fields             jsonb NOT NULL DEFAULT '{}' CHECK (
+                                   jsonb_typeof(managed_fields) = 'object'
+                                   AND octet_length(managed_fields::text) <= 2097152),
     -- By trigger: counts changes of the spec, from 1; goes on where it was if the game is deleted and made again.
     generation                 bigint NOT NULL DEFAULT 1,
     -- By trigger: counts all changes.
@@ -779,6 +786,7 @@ $$;
 CREATE FUNCTION game_meta(g games) RETURNS jsonb LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
     SELECT jsonb_build_object(
         'display_name', g.display_name, 'labels', g.labels, 'annotations', g.annotations,
+        'managed_fields', g.managed_fields -> 'revision',
         'deletion_requested_at', g.deletion_requested_at AT TIME ZONE 'UTC')
 $$;
 
@@ -981,7 +989,8 @@ BEGIN
     NEW.row_version := OLD.row_version;
     NEW.updated_at := OLD.updated_at;
     spec_moved := engine_version_spec(NEW) IS DISTINCT FROM engine_version_spec(OLD);
-    IF spec_moved OR (NEW.labels, NEW.annotations) IS DISTINCT FROM (OLD.labels, OLD.annotations) THEN
+    IF spec_moved OR (NEW.labels, NEW.annotations, NEW.managed_fields -> 'revision')
+            IS DISTINCT FROM (OLD.labels, OLD.annotations, OLD.managed_fields -> 'revision') THEN
         NEW.generation := OLD.generation + spec_moved::int;
         NEW.row_version := OLD.row_version + 1;
         NEW.updated_at := clock_timestamp();

@@ -56,6 +56,9 @@ CREATE TABLE engine_versions (
                           length(labels) <= 16384 AND json_valid(labels) AND json_type(labels) = 'object'),
     annotations       TEXT NOT NULL DEFAULT '{}' CHECK (
                           length(annotations) <= 262144 AND json_valid(annotations) AND json_type(annotations) = 'object'),
+    -- Who wrote which field by the API, and what the object was then; by the API, writing it by hand means nothing.
+    managed_fields    TEXT NOT NULL DEFAULT '{}' CHECK (
+                          length(managed_fields) <= 2097152 AND json_valid(managed_fields) AND json_type(managed_fields) = 'object'),
     -- One more asks to go on with patches to this version after too many of them failed.
     resume_generation INTEGER NOT NULL DEFAULT 0 CHECK (resume_generation >= 0),
     -- Who wrote last, for the audit. Writing these alone counts as no change.
@@ -159,6 +162,9 @@ CREATE TABLE games (
     requested_by               TEXT NOT NULL DEFAULT '' CHECK (length(requested_by) <= 256 AND instr(requested_by, char(0)) = 0),
     request_id                 TEXT NOT NULL DEFAULT '' CHECK (length(request_id) <= 128 AND instr(request_id, char(0)) = 0),
     source                     TEXT NOT NULL DEFAULT 'lobby' CHECK (source IN ('lobby', 'operator', 'manifest')),
+    -- Who wrote which field by the API, and what the object was then; by the API, writing it by hand means nothing.
+    managed_fields             TEXT NOT NULL DEFAULT '{}' CHECK (
+                                   length(managed_fields) <= 2097152 AND json_valid(managed_fields) AND json_type(managed_fields) = 'object'),
     -- By trigger: counts changes of the spec, from 1; goes on where it was if the game is deleted and made again.
     generation                 INTEGER NOT NULL DEFAULT 1,
     -- By trigger: counts all changes.
@@ -864,6 +870,7 @@ SELECT
     ) AS spec,
     json_object(
         'display_name', g.display_name, 'labels', json(g.labels), 'annotations', json(g.annotations),
+        'managed_fields', json_extract(g.managed_fields, '$.revision'),
         'deletion_requested_at', strftime('%Y-%m-%dT%H:%M:%f+00:00', g.deletion_requested_at)
     ) AS meta
 FROM games AS g
@@ -874,7 +881,8 @@ SELECT
     version,
     json_object('enabled', enabled, 'port', port, 'contract', contract, 'run_as', run_as,
         'relaxations', json(relaxations), 'resources', json(resources), 'resume_generation', resume_generation) AS spec,
-    json_object('labels', json(labels), 'annotations', json(annotations)) AS meta
+    json_object('labels', json(labels), 'annotations', json(annotations),
+        'managed_fields', json_extract(managed_fields, '$.revision')) AS meta
 FROM engine_versions;
 
 -- games

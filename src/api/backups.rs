@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 
 use super::Shared;
 use super::error::ApiError;
-use super::hub::Form;
 use super::request::{Names, Parameters};
 use super::select::ListParameters;
 use super::wire::{BACKUPS, BackupObject, GAMES, List};
@@ -25,8 +24,7 @@ pub(super) async fn list(
     State(shared): State<Shared>,
     Names((namespace, name)): Names<(String, String)>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
+) -> Result<Json<List<BackupObject>>, ApiError> {
     parameters.selection(&[])?;
     let limit = usize::try_from(parameters.limit(USUAL, MOST)?).unwrap_or(usize::MAX);
     let store = &shared.api.store;
@@ -40,5 +38,5 @@ pub(super) async fn list(
     let kept = kept.map_err(|error| ApiError::of_runtime(GAMES, &name, error))?;
     let newest = kept.into_iter().rev().take(limit);
     let items = newest.map(|backup| BackupObject::new(&namespace, &name, backup)).collect();
-    Ok(form.rows(List::new(API_VERSION, BACKUPS.kind, version, items)))
+    Ok(Json(List::new(API_VERSION, BACKUPS.kind, version, items)))
 }

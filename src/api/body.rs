@@ -12,8 +12,10 @@ use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
+use super::change::Change;
 use super::error::ApiError;
-use crate::game::manifest::{SpecProblem, read_json, read_yaml};
+use super::request::{Validation, Write};
+use crate::game::manifest::{SpecProblem, read_json, read_json_leniently, read_yaml, read_yaml_leniently};
 
 /// The largest body that is read, as Kubernetes has it.
 pub(super) const MAX_BYTES: usize = 3 << 20;
@@ -32,6 +34,29 @@ enum Format {
     Json,
     Yaml,
     MergePatch,
+    JsonPatch,
+    ApplyPatch,
+}
+
+/// A patch of one kind or another, unread as far as its object is concerned.
+pub(super) enum PatchBody {
+    Merge(Value),
+    Json(json_patch::Patch),
+    Apply(Value),
+}
+
+impl PatchBody {
+    /// The change that it asks for, with the write that it is.
+    pub(super) fn of(self, write: Write) -> Result<(Change, Write), ApiError> {
+        match self {
+            Self::Apply(config) => Ok((Change::Apply(config), write.of_manifest())),
+            Self::Merge(_) | Self::Json(_) if write.force => {
+                Err(ApiError::BadRequest("force has a meaning only for an apply; leave it out".into()))
+            }
+            Self::Merge(patch) => Ok((Change::Merge(patch), write)),
+            Self::Json(patch) => Ok((Change::Json(patch), write)),
+        }
+    }
 }
 
 /// A body that was read whole.
@@ -68,10 +93,19 @@ impl FromRequest<Shared> for RawBody {
 impl RawBody {
     /// The object in the body.
     pub(super) fn object(&self) -> Result<Value, ApiError> {
+        self.object_as(Validation::Strict, &mut Vec::new())
+    }
+
+    /// The object in the body, with what becomes of fields that are there twice.
+    pub(super) fn object_as(
+        &self,
+        validation: Validation,
+        warnings: &mut Vec<String>,
+    ) -> Result<Value, ApiError> {
         let parsed = match self.format {
-            Some(Format::Json) => read_json(&self.bytes),
-            Some(Format::Yaml) => self.text().and_then(read_yaml),
-            Some(Format::MergePatch) | None => {
+            Some(Format::Json) => self.json(validation, warnings),
+            Some(Format::Yaml) => self.yaml(validation, warnings),
+            Some(Format::MergePatch | Format::JsonPatch | Format::ApplyPatch) | None => {
                 return Err(ApiError::UnsupportedMediaType(format!(
                     "a body of type `{}` is not read here; send application/json or application/yaml",
                     self.content_type
@@ -101,6 +135,75 @@ impl RawBody {
         if patch.is_object() { Ok(patch) } else { Err(not_an_object()) }
     }
 
+    /// The patch in the body.
+    pub(super) fn patch(
+        &self,
+        validation: Validation,
+        warnings: &mut Vec<String>,
+    ) -> Result<PatchBody, ApiError> {
+        let read = match self.format {
+            Some(Format::ApplyPatch) => self.yaml(validation, warnings),
+            Some(Format::MergePatch | Format::JsonPatch) => self.json(validation, warnings),
+            Some(Format::Json | Format::Yaml) | None => {
+                let strategic = self.content_type == "application/strategic-merge-patch+json";
+                let what = if strategic {
+                    "a strategic merge patch is not possible for this kind".to_owned()
+                } else {
+                    format!("a patch of type `{}` is not supported", self.content_type)
+                };
+                return Err(ApiError::UnsupportedMediaType(format!(
+                    "{what}; send application/merge-patch+json (kubectl patch --type=merge), \
+                     application/json-patch+json (--type=json) or application/apply-patch+yaml \
+                     (kubectl apply --server-side)"
+                )));
+            }
+        };
+        let patch = read.map_err(|problem| self.unreadable(&problem))?;
+        match (self.format, patch) {
+            (Some(Format::ApplyPatch), config @ Value::Object(_)) => Ok(PatchBody::Apply(config)),
+            (Some(Format::MergePatch), patch @ Value::Object(_)) => Ok(PatchBody::Merge(patch)),
+            // The Python client calls a list of steps a merge patch too.
+            (Some(Format::MergePatch | Format::JsonPatch), steps @ Value::Array(_)) => {
+                serde_path_to_error::deserialize(steps).map(PatchBody::Json).map_err(|error| {
+                    ApiError::BadRequest(format!("the body is not a list of steps of a JSON patch: {error}"))
+                })
+            }
+            (Some(Format::JsonPatch), _) => Err(ApiError::BadRequest(
+                "a JSON patch is a list of steps (`[{\"op\": …}]`); for an object send \
+                 application/merge-patch+json"
+                    .into(),
+            )),
+            _ => Err(not_an_object()),
+        }
+    }
+
+    fn json(&self, validation: Validation, warnings: &mut Vec<String>) -> Result<Value, SpecProblem> {
+        if validation == Validation::Strict {
+            return read_json(&self.bytes);
+        }
+        self.lenient(read_json_leniently(&self.bytes)?, validation, warnings)
+    }
+
+    fn yaml(&self, validation: Validation, warnings: &mut Vec<String>) -> Result<Value, SpecProblem> {
+        let text = self.text()?;
+        if validation == Validation::Strict {
+            return read_yaml(text);
+        }
+        self.lenient(read_yaml_leniently(text)?, validation, warnings)
+    }
+
+    fn lenient(
+        &self,
+        (value, twice): (Value, Vec<String>),
+        validation: Validation,
+        warnings: &mut Vec<String>,
+    ) -> Result<Value, SpecProblem> {
+        if validation == Validation::Warn {
+            warnings.extend(twice.iter().map(|field| format!("duplicate field \"{field}\"")));
+        }
+        Ok(value)
+    }
+
     /// The object in the body, if there is a body.
     pub(super) fn optional(&self) -> Result<Option<Value>, ApiError> {
         if self.bytes.is_empty() { Ok(None) } else { self.object().map(Some) }
@@ -111,7 +214,8 @@ impl RawBody {
     }
 
     fn unreadable(&self, problem: &SpecProblem) -> ApiError {
-        let format = if self.format == Some(Format::Yaml) { "YAML" } else { "JSON" };
+        let yaml = matches!(self.format, Some(Format::Yaml | Format::ApplyPatch));
+        let format = if yaml { "YAML" } else { "JSON" };
         if self.bytes.is_empty() {
             return ApiError::BadRequest(format!("the body is empty; send an object in {format}"));
         }
@@ -166,6 +270,8 @@ fn format(content_type: &str) -> Option<Format> {
         "application/json" => Some(Format::Json),
         "application/yaml" | "application/x-yaml" | "text/yaml" => Some(Format::Yaml),
         "application/merge-patch+json" => Some(Format::MergePatch),
+        "application/json-patch+json" => Some(Format::JsonPatch),
+        "application/apply-patch+yaml" => Some(Format::ApplyPatch),
         _ => None,
     }
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::wire::{Cause, Details, Resource, Status};
 use crate::game::manifest::SpecProblem;
+use crate::game::ownership::FieldConflict;
 use crate::runtime::RuntimeError;
 use crate::store::{StoreError, WriteError};
 
@@ -69,6 +70,19 @@ pub enum ApiError {
         /// Why not.
         why: String,
     },
+    /// What is applied would change what others own.
+    #[error(
+        "apply failed with {} conflict{}: {}; leave the fields out, apply their present values, or take them (force)",
+        conflicts.len(), if conflicts.len() == 1 { "" } else { "s" }, conflicting(conflicts)
+    )]
+    FieldConflicts {
+        /// What kind of object.
+        resource: Resource,
+        /// Its name.
+        name: String,
+        /// Each field, and who owns it.
+        conflicts: Vec<FieldConflict>,
+    },
     /// What was sent cannot be an object of this kind.
     #[error("{} \"{name}\" is invalid: {}", resource.kind, told(problems))]
     Invalid {
@@ -105,6 +119,14 @@ pub enum ApiError {
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+fn conflicting(conflicts: &[FieldConflict]) -> String {
+    let all: Vec<String> = conflicts
+        .iter()
+        .map(|conflict| format!("conflict with {}: {}", conflict.manager, conflict.field))
+        .collect();
+    all.join(", ")
+}
+
 fn told(problems: &[SpecProblem]) -> String {
     match problems {
         [problem] => problem.to_string(),
@@ -126,7 +148,7 @@ impl ApiError {
             }
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
             Self::AlreadyExists { .. } => (StatusCode::CONFLICT, "AlreadyExists"),
-            Self::Conflict { .. } => (StatusCode::CONFLICT, "Conflict"),
+            Self::Conflict { .. } | Self::FieldConflicts { .. } => (StatusCode::CONFLICT, "Conflict"),
             Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid"),
             Self::UnsupportedMediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge"),
@@ -155,6 +177,13 @@ impl ApiError {
                 group: resource.group.into(),
                 kind: resource.kind.into(),
                 causes: problems.iter().map(cause).collect(),
+                ..Details::default()
+            }),
+            Self::FieldConflicts { resource, name, conflicts } => Some(Details {
+                name: name.clone(),
+                group: resource.group.into(),
+                kind: resource.plural.into(),
+                causes: conflicts.iter().map(field_conflict).collect(),
                 ..Details::default()
             }),
             Self::TooMany(_) => Some(Details { retry_after_seconds: Some(1), ..Details::default() }),
@@ -224,6 +253,14 @@ impl ApiError {
             | RuntimeError::BackupDamaged(_)
             | RuntimeError::Failed(_) => Self::Internal(error.into()),
         }
+    }
+}
+
+fn field_conflict(conflict: &FieldConflict) -> Cause {
+    Cause {
+        reason: "FieldManagerConflict".into(),
+        message: format!("conflict with {}", conflict.manager),
+        field: conflict.field.clone(),
     }
 }
 

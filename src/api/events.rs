@@ -61,5 +61,5 @@ async fn list_some(shared: &Shared, namespace: Option<String>, asked: Asked) -> 
     // A watch that goes on from here tells everything that is not in the list.
     let version = shared.hub.caught_up(Kind::Event).await?;
     let found = shared.api.store.find_events(&filter, limit).await?;
-    Ok(hub::list_read(&shared.hub, asked.form, version, found))
+    Ok(hub::list_read(&shared.hub, version, found))
 }

@@ -2,18 +2,19 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use serde_json::{Value, json};
 
 use super::Shared;
 use super::body::RawBody;
+use super::change::{Answer, Change, Found};
 use super::error::ApiError;
-use super::hub::{self, Asked, Form, Key, Kind};
+use super::hub::{self, Asked, Key, Kind};
 use super::preview;
 use super::request::{Names, Write, delete_options, stated};
 use super::wire::{GAMES, GameObject};
-use super::write::{ATTEMPTS, MergePatch, Target, refuse_version_at_creation};
-use crate::game::manifest::{GameManifest, SpecProblem, ValidGame, validate_game};
+use super::write::{ATTEMPTS, Target, refuse_version_at_creation};
+use crate::game::manifest::{SpecProblem, ValidGame, validate_game};
 use crate::store::{Conflict, Preconditions, StoredGame, WriteError};
 
 const FIELDS: [&str; 2] = ["metadata.name", "metadata.namespace"];
@@ -37,39 +38,30 @@ pub(super) async fn get(
     State(shared): State<Shared>,
     Names((namespace, name)): Names<(String, String)>,
     asked: Asked,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Value>, ApiError> {
     asked.parameters.selection(&FIELDS)?;
-    let found = shared.hub.game(&namespace, &name).await?;
-    let found = found.ok_or(ApiError::NotFound { resource: GAMES, name })?;
-    Ok(asked.form.object(StatusCode::OK, found.shown()))
+    Ok(Json(seen(&shared, &namespace, &name).await?))
 }
 
-/// A game as it is after a write, from where lists and watches have it.
-async fn answer(
-    shared: &Shared,
-    form: Form,
-    code: StatusCode,
-    written: StoredGame,
-) -> Result<Response, ApiError> {
+/// The game of this name, as lists and watches have it.
+pub(super) async fn seen(shared: &Shared, namespace: &str, name: &str) -> Result<Value, ApiError> {
+    let found = shared.hub.game(namespace, name).await?;
+    let found = found.ok_or_else(|| ApiError::NotFound { resource: GAMES, name: name.to_owned() })?;
+    Ok(found.shown().value())
+}
+
+/// A game after a write, as lists and watches have it.
+async fn after_write(shared: &Shared, written: StoredGame) -> Result<Value, ApiError> {
     let metadata = &written.manifest.metadata;
-    let namespace = metadata.namespace.clone().unwrap_or_default();
-    match shared.hub.game(&namespace, &metadata.name).await? {
-        Some(entry) => Ok(form.object(code, entry.shown())),
+    match seen(shared, metadata.namespace.as_deref().unwrap_or_default(), &metadata.name).await {
         // It is gone already: what was written is what there was.
-        None => {
+        Err(ApiError::NotFound { .. }) => {
             let mut object = GameObject::from(written);
             object.metadata.resource_version = Some(shared.hub.version().to_string());
-            Ok((code, Json(object)).into_response())
+            Ok(json!(object))
         }
+        seen => seen,
     }
-}
-
-/// A game as it would be, at the version of the one that is there.
-async fn tried(shared: &Shared, code: StatusCode, mut object: GameObject) -> Result<Response, ApiError> {
-    let namespace = object.metadata.namespace.clone().unwrap_or_default();
-    let held = shared.hub.game(&namespace, &object.metadata.name).await?;
-    object.metadata.resource_version = held.map(|held| held.version().to_string());
-    Ok((code, Json(object)).into_response())
 }
 
 /// `POST …/games`.
@@ -77,26 +69,13 @@ pub(super) async fn create(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
     write: Write,
-    form: Form,
     body: RawBody,
-) -> Result<Response, ApiError> {
+) -> Result<Answer<Value>, ApiError> {
+    let mut warnings = Vec::new();
+    let body = body.object_as(write.validation, &mut warnings)?;
     let target = Target { resource: GAMES, namespace: Some(&namespace), name: None };
-    let manifest = target.game(body.object()?)?;
-    refuse_version_at_creation(&manifest.metadata)?;
-    let name = manifest.metadata.name.clone();
-    let valid = target.validated(&name, validate_game(&manifest))?;
-    let store = &shared.api.store;
-    if write.dry_run {
-        if store.game(&namespace, &name).await?.is_some() {
-            return Err(ApiError::AlreadyExists { resource: GAMES, name });
-        }
-        return tried(&shared, StatusCode::CREATED, preview::game(&manifest, &valid, None)).await;
-    }
-    let created = store
-        .create_game(&manifest, &valid, &write.author)
-        .await
-        .map_err(|error| ApiError::of_write(GAMES, &name, error))?;
-    answer(&shared, form, StatusCode::CREATED, created).await
+    let created = make(&shared, &target, &write, &Change::Replace(body)).await?;
+    Ok(created.after(warnings))
 }
 
 /// `PUT …/games/{name}`.
@@ -104,16 +83,11 @@ pub(super) async fn replace(
     State(shared): State<Shared>,
     Names((namespace, name)): Names<(String, String)>,
     write: Write,
-    form: Form,
     body: RawBody,
-) -> Result<Response, ApiError> {
-    let target = Target { resource: GAMES, namespace: Some(&namespace), name: Some(&name) };
-    let manifest = target.game(body.object()?)?;
-    let valid = target.validated(&name, validate_game(&manifest))?;
-    let preconditions = preconditions(&shared, &namespace, &name, &valid)?;
-    let current = present(&shared, &namespace, &name).await?;
-    let written = put(&shared, &write, &current, &manifest, &valid, &preconditions).await;
-    written.map_err(|error| refused(&name, error))?.answer(&shared, form).await
+) -> Result<Answer<Value>, ApiError> {
+    let mut warnings = Vec::new();
+    let change = Change::Replace(body.object_as(write.validation, &mut warnings)?);
+    Ok(write_game(&shared, &namespace, &name, &write, &change).await?.after(warnings))
 }
 
 /// `PATCH …/games/{name}`.
@@ -121,36 +95,101 @@ pub(super) async fn patch(
     State(shared): State<Shared>,
     Names((namespace, name)): Names<(String, String)>,
     write: Write,
-    form: Form,
     body: RawBody,
-) -> Result<Response, ApiError> {
-    let mut patch = MergePatch::new(body.merge_patch()?);
-    let key = Key::new(&namespace, &name);
-    patch.resource_version = shared.hub.row_version(Kind::Game, &key, patch.resource_version.as_deref())?;
-    let target = Target { resource: GAMES, namespace: Some(&namespace), name: Some(&name) };
+) -> Result<Answer<Value>, ApiError> {
+    let mut warnings = Vec::new();
+    let (change, write) = body.patch(write.validation, &mut warnings)?.of(write)?;
+    Ok(write_game(&shared, &namespace, &name, &write, &change).await?.after(warnings))
+}
+
+/// `PUT` and `PATCH …/games/{name}/status`.
+pub(super) async fn refuse_status() -> ApiError {
+    ApiError::Forbidden(
+        "a game's status is written by the controller alone; change its spec, or its row for what is desired"
+            .into(),
+    )
+}
+
+/// Changes a game; an apply makes one that is not there.
+pub(super) async fn write_game(
+    shared: &Shared,
+    namespace: &str,
+    name: &str,
+    write: &Write,
+    change: &Change,
+) -> Result<Answer<Value>, ApiError> {
+    let target = Target { resource: GAMES, namespace: Some(namespace), name: Some(name) };
+    let store = &shared.api.store;
     for _ in 0..ATTEMPTS {
-        let current = present(&shared, &namespace, &name).await?;
-        let stale = |stated: &Option<String>, now: &Option<String>| stated.is_some() && stated != now;
-        if stale(&patch.resource_version, &current.manifest.metadata.resource_version) {
-            return Err(refused(&name, Refused::Write(Conflict::Modified.into())));
-        }
-        if stale(&patch.uid, &current.manifest.metadata.uid) {
-            return Err(refused(&name, Refused::Write(Conflict::Replaced.into())));
-        }
-        let manifest = target.game(patch.apply(&current.manifest)?)?;
-        let valid = target.validated(&name, validate_game(&manifest))?;
-        // What was patched is the object as it was read: it must still be that one.
+        let Some(current) = store.game(namespace, name).await? else {
+            if !matches!(change, Change::Apply(_)) {
+                return Err(target.not_found());
+            }
+            match make(shared, &target, write, change).await {
+                Err(ApiError::AlreadyExists { .. }) => continue,
+                made => return made,
+            }
+        };
+        let read = json!(GameObject::from(current.clone()));
+        // It has changed since it was read: what is there now is asked for.
+        let Some(found) = Found::new(shared, Kind::Game, read, &current.managed).await? else { continue };
+        let mut draft = change.of(&target, write, &found)?;
+        let mut warnings = Vec::new();
+        let manifest = target.game_as(draft.body.take(), write.validation, &mut warnings)?;
+        let valid = target.validated(name, validate_game(&manifest))?;
+        // What is written is the object as it was read: it must still be that one.
         let preconditions = Preconditions {
             uid: current.manifest.metadata.uid.clone(),
             resource_version: current.manifest.metadata.resource_version.clone(),
         };
-        match put(&shared, &write, &current, &manifest, &valid, &preconditions).await {
-            Err(Refused::Write(WriteError::Conflict(_))) if patch.resource_version.is_none() => {}
-            Err(error) => return Err(refused(&name, error)),
-            Ok(put) => return put.answer(&shared, form).await,
+        admissible(&current, &valid, &preconditions).map_err(|error| refused(name, error))?;
+        let mut after = preview::game(&manifest, &valid, Some(&current));
+        let managed = draft.kept(&target, write, &json!(after));
+        if write.dry_run {
+            after.metadata.managed_fields = managed.entries();
+            after.metadata.resource_version = Some(found.version().to_owned());
+            return Ok(Answer::ok(json!(after)).after(warnings));
+        }
+        match store.replace_game(&manifest, &valid, &preconditions, &managed, &write.author).await {
+            Err(WriteError::Conflict(_)) => {}
+            Err(error) => return Err(ApiError::of_write(GAMES, name, error)),
+            Ok(written) => {
+                let shown = after_write(shared, written.into_inner()).await?;
+                return Ok(Answer::ok(shown).after(warnings));
+            }
         }
     }
-    Err(refused(&name, Refused::Write(Conflict::Modified.into())))
+    Err(refused(name, Refused::Write(Conflict::Modified.into())))
+}
+
+/// Makes a game.
+async fn make(
+    shared: &Shared,
+    target: &Target<'_>,
+    write: &Write,
+    change: &Change,
+) -> Result<Answer<Value>, ApiError> {
+    let mut draft = change.of_nothing(target, write)?;
+    let mut warnings = Vec::new();
+    let manifest = target.game_as(draft.body.take(), write.validation, &mut warnings)?;
+    refuse_version_at_creation(&manifest.metadata)?;
+    let name = manifest.metadata.name.clone();
+    let valid = target.validated(&name, validate_game(&manifest))?;
+    let mut after = preview::game(&manifest, &valid, None);
+    let managed = draft.kept(target, write, &json!(after));
+    let store = &shared.api.store;
+    if write.dry_run {
+        if store.game(valid.namespace.as_str(), &name).await?.is_some() {
+            return Err(ApiError::AlreadyExists { resource: GAMES, name });
+        }
+        after.metadata.managed_fields = managed.entries();
+        return Ok(Answer::created(json!(after)).after(warnings));
+    }
+    let created = store
+        .create_game(&manifest, &valid, &managed, &write.author)
+        .await
+        .map_err(|error| ApiError::of_write(GAMES, &name, error))?;
+    Ok(Answer::created(after_write(shared, created).await?).after(warnings))
 }
 
 /// `DELETE …/games/{name}`.
@@ -158,9 +197,8 @@ pub(super) async fn delete(
     State(shared): State<Shared>,
     Names((namespace, name)): Names<(String, String)>,
     write: Write,
-    form: Form,
     body: RawBody,
-) -> Result<Response, ApiError> {
+) -> Result<Answer<Value>, ApiError> {
     let (mut preconditions, tried) = delete_options(body.optional()?)?;
     let key = Key::new(&namespace, &name);
     preconditions.resource_version =
@@ -168,12 +206,12 @@ pub(super) async fn delete(
     if write.dry_run || tried {
         let current = present(&shared, &namespace, &name).await?;
         check(&current, &preconditions).map_err(|error| refused(&name, error))?;
-        return answer(&shared, form, StatusCode::OK, current).await;
+        return Ok(Answer::ok(after_write(&shared, current).await?));
     }
     let store = &shared.api.store;
     let leaving = store.request_deletion(&namespace, &name, &preconditions, &write.author).await;
     match leaving {
-        Ok(game) => answer(&shared, form, StatusCode::OK, game).await,
+        Ok(game) => Ok(Answer::ok(after_write(&shared, game).await?)),
         Err(error) => Err(ApiError::of_write(GAMES, &name, error)),
     }
 }
@@ -194,39 +232,6 @@ pub(super) fn refused(name: &str, error: Refused) -> ApiError {
     match error {
         Refused::Write(error) => ApiError::of_write(GAMES, name, error),
         Refused::Decrease(problems) => ApiError::Invalid { resource: GAMES, name: name.to_owned(), problems },
-    }
-}
-
-async fn put(
-    shared: &Shared,
-    write: &Write,
-    current: &StoredGame,
-    manifest: &GameManifest,
-    valid: &ValidGame,
-    preconditions: &Preconditions,
-) -> Result<Put, Refused> {
-    admissible(current, valid, preconditions)?;
-    if write.dry_run {
-        return Ok(Put::Tried(Box::new(preview::game(manifest, valid, Some(current)))));
-    }
-    let written = shared.api.store.replace_game(manifest, valid, preconditions, &write.author).await;
-    written.map(|game| Put::Written(Box::new(game.into_inner()))).map_err(Refused::Write)
-}
-
-/// What came of replacing a game.
-enum Put {
-    /// It would be so.
-    Tried(Box<GameObject>),
-    /// It is so.
-    Written(Box<StoredGame>),
-}
-
-impl Put {
-    async fn answer(self, shared: &Shared, form: Form) -> Result<Response, ApiError> {
-        match self {
-            Self::Tried(object) => tried(shared, StatusCode::OK, *object).await,
-            Self::Written(game) => answer(shared, form, StatusCode::OK, *game).await,
-        }
     }
 }
 

@@ -4,14 +4,16 @@
 //! Handlers read the store and write desired state; they never ask Docker to change anything, and of
 //! the runtime they use only what looks. Only this module names wire types ([`wire`]), and every
 //! error leaves as a `Status` ([`error`]). What every request passes is [`front`]'s business, where
-//! each path leads is [`routes`]'; what is listed and watched is held by [`hub`]. Deliberately absent:
-//! Table, OpenAPI.
+//! each path leads is [`routes`]'; what is listed and watched is held by [`hub`], and given the form that
+//! a client wants by [`negotiate`].
 
 mod asking;
 pub mod auth;
 mod backups;
 mod body;
+mod change;
 mod controllers;
+mod discovery;
 pub mod error;
 mod events;
 mod files;
@@ -23,13 +25,16 @@ pub mod kubeconfig;
 mod listen;
 mod logs;
 mod moment;
+mod negotiate;
 mod operations;
 mod outbox;
+mod past;
 mod players;
 mod preview;
 mod refusal;
 mod request;
 mod routes;
+mod scale;
 mod select;
 mod since;
 pub mod tls;

@@ -1,16 +1,15 @@
 //! The operation log, which outlives its games.
 
+use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 
 use super::Shared;
 use super::error::ApiError;
-use super::hub::Form;
+use super::past;
 use super::request::{Names, Parameters};
 use super::select::ListParameters;
-use super::wire::{List, Operation};
-use crate::game::manifest::API_VERSION;
-use crate::store::{GameFilter, OperationFilter};
+use super::wire::{List, OPERATIONS, Operation};
+use crate::store::{GameFilter, Mark, OperationFilter};
 
 const FIELDS: [&str; 5] = ["spec.game", "spec.gameId", "spec.generation", "spec.op", "metadata.namespace"];
 
@@ -22,9 +21,8 @@ const MOST: u64 = 1_000;
 pub(super) async fn list_all(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
-    list_some(&shared, None, &parameters, form).await
+) -> Result<Json<List<Operation>>, ApiError> {
+    list_some(&shared, None, &parameters).await
 }
 
 /// `GET …/namespaces/{ns}/operations`.
@@ -32,29 +30,24 @@ pub(super) async fn list(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
-    list_some(&shared, Some(namespace), &parameters, form).await
+) -> Result<Json<List<Operation>>, ApiError> {
+    list_some(&shared, Some(namespace), &parameters).await
 }
 
 async fn list_some(
     shared: &Shared,
     namespace: Option<String>,
     parameters: &ListParameters,
-    form: Form,
-) -> Result<Response, ApiError> {
+) -> Result<Json<List<Operation>>, ApiError> {
     let selection = parameters.selection(&FIELDS)?;
     let limit = parameters.limit(USUAL, MOST)?;
     let GameFilter { namespace, name, game } = selection.games(namespace)?;
     let generation = selection.whole("spec.generation")?;
     let op = selection.required("spec.op")?.map(str::to_owned);
-    let filter = OperationFilter { namespace, name, game, generation, op };
-    let version = shared.hub.version();
-    let found = shared.api.store.find_operations(&filter, limit).await?;
-    Ok(form.rows(List::new(
-        API_VERSION,
-        "Operation",
-        version,
-        found.into_iter().map(Operation::from).collect(),
-    )))
+    let behind = past::behind(parameters)?;
+    let filter = OperationFilter { namespace, name, game, generation, op, behind };
+    let found = shared.api.store.find_operations(&filter, limit + 1).await?;
+    past::page::<_, Operation>(shared, OPERATIONS, parameters, limit, found, |row| {
+        Mark::new(row.operation.created_at, row.operation.id.0)
+    })
 }

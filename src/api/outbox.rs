@@ -2,19 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use serde::Deserialize;
 
 use super::Shared;
 use super::body::RawBody;
 use super::error::ApiError;
-use super::hub::Form;
+use super::past;
 use super::request::{Names, Parameters, Write, number};
 use super::select::ListParameters;
 use super::wire::{List, OUTBOX, OutboxEventObject, Status};
-use crate::game::manifest::API_VERSION;
-use crate::store::GameFilter;
 use crate::store::outbox::{OutboxChange, OutboxFilter, OutboxRefusal, OutboxState};
+use crate::store::{GameFilter, Mark};
 
 const FIELDS: [&str; 4] = ["spec.game", "spec.gameId", "status.phase", "metadata.namespace"];
 
@@ -56,10 +54,9 @@ struct Replay {
 pub(super) async fn list_all(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
     Parameters(from): Parameters<From>,
-) -> Result<Response, ApiError> {
-    list_some(&shared, None, &parameters, form, &from).await
+) -> Result<Json<List<OutboxEventObject>>, ApiError> {
+    list_some(&shared, None, &parameters, &from).await
 }
 
 /// `GET …/namespaces/{ns}/outbox`.
@@ -67,19 +64,17 @@ pub(super) async fn list(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
     Parameters(from): Parameters<From>,
-) -> Result<Response, ApiError> {
-    list_some(&shared, Some(namespace), &parameters, form, &from).await
+) -> Result<Json<List<OutboxEventObject>>, ApiError> {
+    list_some(&shared, Some(namespace), &parameters, &from).await
 }
 
 async fn list_some(
     shared: &Shared,
     namespace: Option<String>,
     parameters: &ListParameters,
-    form: Form,
     from: &From,
-) -> Result<Response, ApiError> {
+) -> Result<Json<List<OutboxEventObject>>, ApiError> {
     let selection = parameters.selection(&FIELDS)?;
     let limit = parameters.limit(USUAL, MOST)?;
     let GameFilter { namespace, name, game } = selection.games(namespace)?;
@@ -96,17 +91,18 @@ async fn list_some(
         game,
         state: state.transpose()?,
         after: after.map(|after| i64::try_from(after).unwrap_or(i64::MAX)),
+        behind: past::behind(parameters)?,
     };
     if filter.after.is_some() && filter.game.is_none() {
         return Err(ApiError::BadRequest(
             "each game counts for itself; afterSeq goes with fieldSelector=spec.gameId=ID".into(),
         ));
     }
-    let store = &shared.api.store;
-    let version = shared.hub.version();
-    let found = store.find_outbox(&filter, limit).await?;
-    let items = found.into_iter().map(OutboxEventObject::from).collect();
-    Ok(form.rows(List::new(API_VERSION, OUTBOX.kind, version, items)))
+    let found = shared.api.store.find_outbox(&filter, limit + 1).await?;
+    past::page::<_, OutboxEventObject>(shared, OUTBOX, parameters, limit, found, |event| Mark {
+        number: event.seq,
+        ..Mark::new(event.occurred_at, event.game.0)
+    })
 }
 
 /// `POST …/namespaces/{ns}/outbox/retry`: tried again at once, what was set aside too.

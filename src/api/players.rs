@@ -2,17 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use jiff::Timestamp;
 
 use super::Shared;
 use super::error::ApiError;
-use super::hub::Form;
+use super::past;
 use super::request::{Names, Parameters};
 use super::select::ListParameters;
 use super::wire::{List, PLAYER_MAPPINGS, PlayerMappingObject};
 use crate::game::UserId;
-use crate::game::manifest::API_VERSION;
-use crate::store::SeatRefusal;
+use crate::store::{Mark, SeatRefusal};
 
 const FIELDS: [&str; 3] = ["spec.game", "spec.gameId", "metadata.namespace"];
 
@@ -24,9 +23,8 @@ const MOST: u64 = 5_000;
 pub(super) async fn list_all(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
-    list_some(&shared, None, &parameters, form).await
+) -> Result<Json<List<PlayerMappingObject>>, ApiError> {
+    list_some(&shared, None, &parameters).await
 }
 
 /// `GET …/namespaces/{ns}/playermappings`.
@@ -34,9 +32,8 @@ pub(super) async fn list(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
-    list_some(&shared, Some(namespace), &parameters, form).await
+) -> Result<Json<List<PlayerMappingObject>>, ApiError> {
+    list_some(&shared, Some(namespace), &parameters).await
 }
 
 /// `GET …/namespaces/{ns}/playermappings/{game}.{user}`, the game by its name or its id.
@@ -59,13 +56,14 @@ async fn list_some(
     shared: &Shared,
     namespace: Option<String>,
     parameters: &ListParameters,
-    form: Form,
-) -> Result<Response, ApiError> {
+) -> Result<Json<List<PlayerMappingObject>>, ApiError> {
     let of = parameters.selection(&FIELDS)?.games(namespace)?;
-    let version = shared.hub.version();
-    let found = shared.api.store.find_players(&of, parameters.limit(USUAL, MOST)?).await?;
-    let items = found.into_iter().map(PlayerMappingObject::from).collect();
-    Ok(form.rows(List::new(API_VERSION, PLAYER_MAPPINGS.kind, version, items)))
+    let (limit, behind) = (parameters.limit(USUAL, MOST)?, past::behind(parameters)?);
+    let found = shared.api.store.find_players(&of, behind.as_ref(), limit + 1).await?;
+    past::page::<_, PlayerMappingObject>(shared, PLAYER_MAPPINGS, parameters, limit, found, |player| Mark {
+        other: player.user.0,
+        ..Mark::new(Timestamp::UNIX_EPOCH, player.game.0)
+    })
 }
 
 async fn look_up(

@@ -7,6 +7,7 @@ use crate::game::manifest::{
     API_VERSION, EngineVersionManifest, GameColumns, GameManifest, GameSpecManifest, ObjectMeta,
     PlayerManifest, ValidEngineVersion, ValidGame,
 };
+use crate::game::ownership::Managed;
 use crate::store::{StoredGame, StoredVersion};
 
 /// The game that this manifest would make of the one that is there.
@@ -51,7 +52,7 @@ pub(super) fn version(
     }
     let manifest = EngineVersionManifest::new(metadata, spec);
     let usage = current.map(|version| version.usage.clone()).unwrap_or_default();
-    EngineVersionObject::new(StoredVersion { manifest, usage }, max_failures)
+    EngineVersionObject::new(StoredVersion { manifest, managed: Managed::default(), usage }, max_failures)
 }
 
 /// What the server writes stays; labels and annotations are the manifest's.

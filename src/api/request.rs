@@ -80,12 +80,55 @@ pub(super) fn number(name: &str, value: Option<&str>) -> Result<Option<u64>, Api
 struct WriteParameters {
     field_manager: Option<String>,
     dry_run: Option<String>,
+    field_validation: Option<String>,
+    force: Option<String>,
+}
+
+/// What becomes of fields that nobody knows, and of fields that are there twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Validation {
+    /// They are refused; so it is where nothing is asked for.
+    Strict,
+    /// They are left out, and the client is warned.
+    Warn,
+    /// They are left out.
+    Ignore,
+}
+
+impl Validation {
+    fn asked(value: Option<&str>) -> Result<Self, ApiError> {
+        match value {
+            None | Some("" | "Strict") => Ok(Self::Strict),
+            Some("Warn") => Ok(Self::Warn),
+            Some("Ignore") => Ok(Self::Ignore),
+            Some(_) => Err(ApiError::BadRequest("fieldValidation is one of Strict, Warn and Ignore".into())),
+        }
+    }
+}
+
+/// The longest name of a manager.
+const LONGEST_MANAGER: usize = 128;
+
+/// Who a client without `fieldManager` is: what stands before the version in its User-Agent.
+fn agent(parts: &Parts) -> String {
+    let agent = parts.headers.get(axum::http::header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let name = agent.and_then(|agent| agent.split('/').next()).map(str::trim).unwrap_or_default();
+    if name.is_empty() { "unknown".into() } else { name.chars().take(LONGEST_MANAGER).collect() }
 }
 
 /// A write: who is behind it, and whether it is only tried.
 pub(super) struct Write {
     pub(super) author: Author,
     pub(super) dry_run: bool,
+    pub(super) validation: Validation,
+    /// Who owns what is written.
+    pub(super) manager: String,
+    /// The client named it.
+    pub(super) manager_named: bool,
+    /// Fields of others are taken.
+    pub(super) force: bool,
+    /// By which path below the object; empty for the object itself.
+    pub(super) subresource: &'static str,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Write {
@@ -97,14 +140,35 @@ impl<S: Send + Sync> FromRequestParts<S> for Write {
         // Both are set before any handler runs; without them nobody may write.
         let caller = parts.extensions.get::<Caller>().ok_or(ApiError::Unauthorized)?;
         let id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let applied = parameters.field_manager.is_some_and(|manager| APPLIES.contains(&manager.as_str()));
+        let validation = Validation::asked(parameters.field_validation.as_deref())?;
+        let force = flag(parameters.force.as_deref());
+        let named = parameters.field_manager.filter(|manager| !manager.is_empty());
+        if named.as_ref().is_some_and(|manager| {
+            manager.chars().count() > LONGEST_MANAGER || manager.chars().any(char::is_control)
+        }) {
+            let message = format!("fieldManager has at most {LONGEST_MANAGER} characters, all printable");
+            return Err(ApiError::BadRequest(message));
+        }
+        let applied = named.as_ref().is_some_and(|manager| APPLIES.contains(&manager.as_str()));
         let source = match caller.role {
             Role::Lobby => Source::Lobby,
             Role::Admin | Role::Operator | Role::Viewer if applied => Source::Manifest,
             Role::Admin | Role::Operator | Role::Viewer => Source::Operator,
         };
         let author = Author { source, requested_by: caller.name.clone(), request_id: id };
-        Ok(Self { author, dry_run })
+        let manager_named = named.is_some();
+        let manager = named.unwrap_or_else(|| agent(parts));
+        Ok(Self { author, dry_run, validation, manager, manager_named, force, subresource: "" })
+    }
+}
+
+impl Write {
+    /// What is applied comes from a kept manifest, whoever applies it.
+    pub(super) fn of_manifest(mut self) -> Self {
+        if self.author.source == Source::Operator {
+            self.author.source = Source::Manifest;
+        }
+        self
     }
 }
 

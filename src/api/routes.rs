@@ -1,13 +1,13 @@
 //! Which path leads where.
 
-use axum::middleware::from_fn_with_state;
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
-    Shared, asking, backups, controllers, events, front, games, health, logs, moment, operations, outbox,
-    players, turns, versions, wire,
+    Shared, asking, backups, controllers, discovery, events, front, games, health, logs, moment, negotiate,
+    operations, outbox, players, scale, turns, versions,
 };
 
 /// Every path, behind what every request passes.
@@ -16,25 +16,15 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .merge(discovery())
-        .nest("/apis/gamekeeper.dev/v1", group())
-        .nest("/api/v1", core())
+        .merge(discovery::routes())
+        .nest("/apis/gamekeeper.dev/v1", group().layer(from_fn(negotiate::shape)))
+        .nest("/api/v1", core().layer(from_fn(negotiate::shape)))
         .fallback(front::no_such_path)
         .method_not_allowed_fallback(front::method_not_allowed)
         .layer(CatchPanicLayer::custom(front::panicked))
         .with_state(shared.clone());
     // The outer router knows no path, so that the path can still be changed before it is matched.
     Router::new().fallback_service(routes).layer(from_fn_with_state(shared, front::pass))
-}
-
-fn discovery() -> Router<Shared> {
-    Router::new()
-        .route("/api", get(|| async { Json(wire::api_versions()) }))
-        .route("/apis", get(|| async { Json(wire::api_groups()) }))
-        .route("/apis/gamekeeper.dev", get(|| async { Json(wire::group()) }))
-        .route("/apis/gamekeeper.dev/v1", get(|| async { Json(wire::group_resources()) }))
-        .route("/api/v1", get(|| async { Json(wire::core_resources()) }))
-        .route("/version", get(|| async { Json(wire::version()) }))
 }
 
 fn group() -> Router<Shared> {
@@ -44,6 +34,14 @@ fn group() -> Router<Shared> {
         .route(
             "/namespaces/{namespace}/games/{name}",
             get(games::get).put(games::replace).patch(games::patch).delete(games::delete),
+        )
+        .route(
+            "/namespaces/{namespace}/games/{name}/status",
+            get(games::get).put(games::refuse_status).patch(games::refuse_status),
+        )
+        .route(
+            "/namespaces/{namespace}/games/{name}/scale",
+            get(scale::get).put(scale::replace).patch(scale::patch),
         )
         .route("/namespaces/{namespace}/games/{name}/explain", get(asking::explain))
         .route("/namespaces/{namespace}/games/{name}/plan", post(asking::plan))
@@ -57,6 +55,10 @@ fn group() -> Router<Shared> {
         .route(
             "/engineversions/{name}",
             get(versions::get).put(versions::replace).patch(versions::patch).delete(versions::delete),
+        )
+        .route(
+            "/engineversions/{name}/status",
+            get(versions::get).put(versions::refuse_status).patch(versions::refuse_status),
         )
         .route("/operations", get(operations::list_all))
         .route("/namespaces/{namespace}/operations", get(operations::list))

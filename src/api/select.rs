@@ -51,12 +51,6 @@ impl ListParameters {
                     .into(),
             ));
         }
-        if self.continued().is_some() {
-            return Err(ApiError::BadRequest(
-                "a list of what happened ends at its limit, and has no continue token; ask for more with limit, or select"
-                    .into(),
-            ));
-        }
         self.selectors(fields)
     }
 

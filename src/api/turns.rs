@@ -2,18 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use jiff::Timestamp;
 
 use super::Shared;
 use super::error::ApiError;
-use super::hub::Form;
+use super::past;
 use super::request::{Names, Parameters};
 use super::select::ListParameters;
 use super::wire::{List, Resource, TURN_SLOTS, TURNS, TurnObject, TurnSlotObject};
 use crate::game::GameId;
-use crate::game::manifest::API_VERSION;
-use crate::store::{GameFilter, SlotFilter, TurnFilter};
+use crate::store::{GameFilter, Mark, SlotFilter, TurnFilter};
 
 const TURN_FIELDS: [&str; 6] =
     ["spec.game", "spec.gameId", "spec.timeline", "spec.number", "status.phase", "metadata.namespace"];
@@ -32,9 +30,8 @@ const MOST: u64 = 1_000;
 pub(super) async fn list_all(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
-    list_some(&shared, None, &parameters, form).await
+) -> Result<Json<List<TurnObject>>, ApiError> {
+    list_some(&shared, None, &parameters).await
 }
 
 /// `GET …/namespaces/{ns}/turns`.
@@ -42,9 +39,8 @@ pub(super) async fn list(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
-    list_some(&shared, Some(namespace), &parameters, form).await
+) -> Result<Json<List<TurnObject>>, ApiError> {
+    list_some(&shared, Some(namespace), &parameters).await
 }
 
 /// `GET …/namespaces/{ns}/turns/{name}`.
@@ -63,9 +59,8 @@ pub(super) async fn get(
 pub(super) async fn list_all_slots(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
-    list_some_slots(&shared, None, &parameters, form).await
+) -> Result<Json<List<TurnSlotObject>>, ApiError> {
+    list_some_slots(&shared, None, &parameters).await
 }
 
 /// `GET …/namespaces/{ns}/turnslots`.
@@ -73,9 +68,8 @@ pub(super) async fn list_slots(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
     Parameters(parameters): Parameters<ListParameters>,
-    form: Form,
-) -> Result<Response, ApiError> {
-    list_some_slots(&shared, Some(namespace), &parameters, form).await
+) -> Result<Json<List<TurnSlotObject>>, ApiError> {
+    list_some_slots(&shared, Some(namespace), &parameters).await
 }
 
 /// `GET …/namespaces/{ns}/turnslots/{name}`.
@@ -87,7 +81,7 @@ pub(super) async fn get_slot(
     let not_found = || ApiError::NotFound { resource: TURN_SLOTS, name: name.clone() };
     let slot = Timestamp::from_second(second).map_err(|_| not_found())?;
     let of = GameFilter { namespace: Some(namespace), name: None, game: Some(game) };
-    let filter = SlotFilter { of, timeline: Some(timeline), slot: Some(slot), decision: None };
+    let filter = SlotFilter { of, timeline: Some(timeline), slot: Some(slot), ..SlotFilter::default() };
     let found = shared.api.store.find_slots(&filter, 1).await?.pop();
     found.map(|slot| Json(slot.into())).ok_or_else(not_found)
 }
@@ -96,38 +90,44 @@ async fn list_some(
     shared: &Shared,
     namespace: Option<String>,
     parameters: &ListParameters,
-    form: Form,
-) -> Result<Response, ApiError> {
+) -> Result<Json<List<TurnObject>>, ApiError> {
     let selection = parameters.selection(&TURN_FIELDS)?;
     let filter = TurnFilter {
         of: selection.games(namespace)?,
         timeline: selection.whole("spec.timeline")?,
         number: selection.whole("spec.number")?,
         state: selection.word("status.phase", &STATES)?,
+        behind: past::behind(parameters)?,
     };
-    let version = shared.hub.version();
-    let found = shared.api.store.find_turns(&filter, parameters.limit(USUAL, MOST)?).await?;
-    let items = found.into_iter().map(TurnObject::from).collect();
-    Ok(form.rows(List::new(API_VERSION, TURNS.kind, version, items)))
+    let limit = parameters.limit(USUAL, MOST)?;
+    let found = shared.api.store.find_turns(&filter, limit + 1).await?;
+    past::page::<_, TurnObject>(shared, TURNS, parameters, limit, found, |turn| Mark {
+        timeline: turn.timeline,
+        number: turn.number,
+        ..Mark::new(turn.opened_at, turn.game.0)
+    })
 }
 
 async fn list_some_slots(
     shared: &Shared,
     namespace: Option<String>,
     parameters: &ListParameters,
-    form: Form,
-) -> Result<Response, ApiError> {
+) -> Result<Json<List<TurnSlotObject>>, ApiError> {
     let selection = parameters.selection(&SLOT_FIELDS)?;
     let filter = SlotFilter {
         of: selection.games(namespace)?,
         timeline: selection.whole("spec.timeline")?,
         slot: None,
         decision: selection.word("status.decision", &DECISIONS)?,
+        behind: past::behind(parameters)?,
     };
-    let version = shared.hub.version();
-    let found = shared.api.store.find_slots(&filter, parameters.limit(USUAL, MOST)?).await?;
-    let items = found.into_iter().map(TurnSlotObject::from).collect();
-    Ok(form.rows(List::new(API_VERSION, TURN_SLOTS.kind, version, items)))
+    let limit = parameters.limit(USUAL, MOST)?;
+    let found = shared.api.store.find_slots(&filter, limit + 1).await?;
+    past::page::<_, TurnSlotObject>(shared, TURN_SLOTS, parameters, limit, found, |slot| Mark {
+        timeline: slot.timeline,
+        number: slot.slot.as_microsecond(),
+        ..Mark::new(slot.decided_at, slot.game.0)
+    })
 }
 
 /// Reads `GAME-ID.TIMELINE.NUMBER`; whatever else somebody asks for is not there.

@@ -2,17 +2,18 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use serde_json::{Value, json};
 
 use super::Shared;
 use super::body::RawBody;
+use super::change::{Answer, Change, Found};
 use super::error::ApiError;
-use super::hub::{self, Asked, Form, Key, Kind};
+use super::hub::{self, Asked, Key, Kind};
 use super::preview;
-use super::request::{Names, Write, delete_options, stated};
+use super::request::{Names, Write, delete_options};
 use super::wire::{ENGINE_VERSIONS, EngineVersionObject, Status};
-use super::write::{ATTEMPTS, MergePatch, Target, refuse_version_at_creation};
+use super::write::{ATTEMPTS, Target, refuse_version_at_creation};
 use crate::game::manifest::{
     EngineVersionManifest, SpecProblem, ValidEngineVersion, validate_engine_version,
 };
@@ -30,52 +31,42 @@ pub(super) async fn get(
     State(shared): State<Shared>,
     Names(name): Names<String>,
     asked: Asked,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Value>, ApiError> {
     asked.parameters.selection(&FIELDS)?;
-    answer(&shared, asked.form, StatusCode::OK, &name).await
+    Ok(Json(seen(&shared, &name).await?))
 }
 
-/// A version as lists and watches have it.
-async fn answer(shared: &Shared, form: Form, code: StatusCode, name: &str) -> Result<Response, ApiError> {
+/// The version of this name, as lists and watches have it.
+async fn seen(shared: &Shared, name: &str) -> Result<Value, ApiError> {
     let found = shared.hub.engine_version(name).await?;
     let found =
         found.ok_or_else(|| ApiError::NotFound { resource: ENGINE_VERSIONS, name: name.to_owned() })?;
-    Ok(form.object(code, found.shown()))
+    Ok(found.shown().value())
 }
 
-/// A version as it would be, at the version of the one that is there.
-async fn tried(
-    shared: &Shared,
-    code: StatusCode,
-    mut object: EngineVersionObject,
-) -> Result<Response, ApiError> {
-    let held = shared.hub.engine_version(&object.metadata.name).await?;
-    object.metadata.resource_version = held.map(|held| held.version().to_string());
-    Ok((code, Json(object)).into_response())
+/// A version after a write, as lists and watches have it.
+async fn after_write(shared: &Shared, written: StoredVersion) -> Result<Value, ApiError> {
+    match seen(shared, &written.manifest.metadata.name).await {
+        // It is gone already: what was written is what there was.
+        Err(ApiError::NotFound { .. }) => {
+            let mut object = EngineVersionObject::new(written, shared.api.max_failures);
+            object.metadata.resource_version = Some(shared.hub.version().to_string());
+            Ok(json!(object))
+        }
+        seen => seen,
+    }
 }
 
 /// `POST …/engineversions`.
 pub(super) async fn create(
     State(shared): State<Shared>,
     write: Write,
-    form: Form,
     body: RawBody,
-) -> Result<Response, ApiError> {
+) -> Result<Answer<Value>, ApiError> {
+    let mut warnings = Vec::new();
+    let body = body.object_as(write.validation, &mut warnings)?;
     let target = Target { resource: ENGINE_VERSIONS, namespace: None, name: None };
-    let manifest = target.version(body.object()?)?;
-    refuse_version_at_creation(&manifest.metadata)?;
-    let name = manifest.metadata.name.clone();
-    let valid = target.validated(&name, validate_engine_version(&manifest))?;
-    let store = &shared.api.store;
-    if write.dry_run {
-        if store.version(&name).await?.is_some() {
-            return Err(ApiError::AlreadyExists { resource: ENGINE_VERSIONS, name });
-        }
-        let object = preview::version(&manifest, &valid, None, shared.api.max_failures);
-        return tried(&shared, StatusCode::CREATED, object).await;
-    }
-    store.create_version(&manifest, &valid, &write.author).await.map_err(|error| refused(&name, error))?;
-    answer(&shared, form, StatusCode::CREATED, &name).await
+    Ok(make(&shared, &target, &write, &Change::Replace(body)).await?.after(warnings))
 }
 
 /// `PUT …/engineversions/{name}`.
@@ -83,20 +74,11 @@ pub(super) async fn replace(
     State(shared): State<Shared>,
     Names(name): Names<String>,
     write: Write,
-    form: Form,
     body: RawBody,
-) -> Result<Response, ApiError> {
-    let target = Target { resource: ENGINE_VERSIONS, namespace: None, name: Some(&name) };
-    let manifest = target.version(body.object()?)?;
-    let valid = target.validated(&name, validate_engine_version(&manifest))?;
-    let version = row_version(&shared, &name, stated(valid.meta.resource_version.clone()))?;
-    let preconditions = Preconditions { uid: None, resource_version: version };
-    let current = present(&shared, &name).await?;
-    match put(&shared, &write, &current, &manifest, &valid, &preconditions).await {
-        Err(error) => Err(refused(&name, error)),
-        Ok(Some(object)) => tried(&shared, StatusCode::OK, object).await,
-        Ok(None) => answer(&shared, form, StatusCode::OK, &name).await,
-    }
+) -> Result<Answer<Value>, ApiError> {
+    let mut warnings = Vec::new();
+    let change = Change::Replace(body.object_as(write.validation, &mut warnings)?);
+    Ok(write_version(&shared, &name, &write, &change).await?.after(warnings))
 }
 
 /// `PATCH …/engineversions/{name}`.
@@ -104,29 +86,97 @@ pub(super) async fn patch(
     State(shared): State<Shared>,
     Names(name): Names<String>,
     write: Write,
-    form: Form,
     body: RawBody,
-) -> Result<Response, ApiError> {
-    let mut patch = MergePatch::new(body.merge_patch()?);
-    patch.resource_version = row_version(&shared, &name, patch.resource_version)?;
-    let target = Target { resource: ENGINE_VERSIONS, namespace: None, name: Some(&name) };
+) -> Result<Answer<Value>, ApiError> {
+    let mut warnings = Vec::new();
+    let (change, write) = body.patch(write.validation, &mut warnings)?.of(write)?;
+    Ok(write_version(&shared, &name, &write, &change).await?.after(warnings))
+}
+
+/// `PUT` and `PATCH …/engineversions/{name}/status`.
+pub(super) async fn refuse_status() -> ApiError {
+    ApiError::Forbidden(
+        "an engine version's status is written by the controller alone; change its spec".into(),
+    )
+}
+
+/// Changes an engine version; an apply makes one that is not there.
+async fn write_version(
+    shared: &Shared,
+    name: &str,
+    write: &Write,
+    change: &Change,
+) -> Result<Answer<Value>, ApiError> {
+    let target = Target { resource: ENGINE_VERSIONS, namespace: None, name: Some(name) };
+    let store = &shared.api.store;
     for _ in 0..ATTEMPTS {
-        let current = present(&shared, &name).await?;
+        let Some(current) = store.version(name).await? else {
+            if !matches!(change, Change::Apply(_)) {
+                return Err(target.not_found());
+            }
+            match make(shared, &target, write, change).await {
+                Err(ApiError::AlreadyExists { .. }) => continue,
+                made => return made,
+            }
+        };
+        let read = json!(EngineVersionObject::new(current.clone(), shared.api.max_failures));
+        let found = Found::new(shared, Kind::EngineVersion, read, &current.managed).await?;
+        // It has changed since it was read: what is there now is asked for.
+        let Some(found) = found else { continue };
+        let mut draft = change.of(&target, write, &found)?;
+        let mut warnings = Vec::new();
+        let manifest = target.version_as(draft.body.take(), write.validation, &mut warnings)?;
+        let valid = target.validated(name, validate_engine_version(&manifest))?;
         let version = current.manifest.metadata.resource_version.clone();
-        if patch.resource_version.is_some() && patch.resource_version != version {
-            return Err(refused(&name, Conflict::Modified.into()));
-        }
-        let manifest = target.version(patch.apply(&current.manifest)?)?;
-        let valid = target.validated(&name, validate_engine_version(&manifest))?;
         let preconditions = Preconditions { uid: None, resource_version: version };
-        match put(&shared, &write, &current, &manifest, &valid, &preconditions).await {
-            Err(WriteError::Conflict(_)) if patch.resource_version.is_none() => {}
-            Err(error) => return Err(refused(&name, error)),
-            Ok(Some(object)) => return tried(&shared, StatusCode::OK, object).await,
-            Ok(None) => return answer(&shared, form, StatusCode::OK, &name).await,
+        admissible(&current, &manifest, &valid).map_err(|error| refused(name, error))?;
+        let mut after = preview::version(&manifest, &valid, Some(&current), shared.api.max_failures);
+        let managed = draft.kept(&target, write, &json!(after));
+        if write.dry_run {
+            after.metadata.managed_fields = managed.entries();
+            after.metadata.resource_version = Some(found.version().to_owned());
+            return Ok(Answer::ok(json!(after)).after(warnings));
+        }
+        match store.replace_version(&manifest, &valid, &preconditions, &managed, &write.author).await {
+            Err(WriteError::Conflict(_)) => {}
+            Err(error) => return Err(refused(name, error)),
+            Ok(written) => {
+                let shown = after_write(shared, written.into_inner()).await?;
+                return Ok(Answer::ok(shown).after(warnings));
+            }
         }
     }
-    Err(refused(&name, Conflict::Modified.into()))
+    Err(refused(name, Conflict::Modified.into()))
+}
+
+/// Registers an engine version.
+async fn make(
+    shared: &Shared,
+    target: &Target<'_>,
+    write: &Write,
+    change: &Change,
+) -> Result<Answer<Value>, ApiError> {
+    let mut draft = change.of_nothing(target, write)?;
+    let mut warnings = Vec::new();
+    let manifest = target.version_as(draft.body.take(), write.validation, &mut warnings)?;
+    refuse_version_at_creation(&manifest.metadata)?;
+    let name = manifest.metadata.name.clone();
+    let valid = target.validated(&name, validate_engine_version(&manifest))?;
+    let mut after = preview::version(&manifest, &valid, None, shared.api.max_failures);
+    let managed = draft.kept(target, write, &json!(after));
+    let store = &shared.api.store;
+    if write.dry_run {
+        if store.version(&name).await?.is_some() {
+            return Err(ApiError::AlreadyExists { resource: ENGINE_VERSIONS, name });
+        }
+        after.metadata.managed_fields = managed.entries();
+        return Ok(Answer::created(json!(after)).after(warnings));
+    }
+    let created = store
+        .create_version(&manifest, &valid, &managed, &write.author)
+        .await
+        .map_err(|error| refused(&name, error))?;
+    Ok(Answer::created(after_write(shared, created).await?).after(warnings))
 }
 
 /// `DELETE …/engineversions/{name}`.
@@ -163,16 +213,12 @@ fn refused(name: &str, error: WriteError) -> ApiError {
     ApiError::of_write(ENGINE_VERSIONS, name, error)
 }
 
-/// Gives what would be, if it is only tried.
-async fn put(
-    shared: &Shared,
-    write: &Write,
+/// Whether what is there may be replaced so.
+fn admissible(
     current: &StoredVersion,
     manifest: &EngineVersionManifest,
     valid: &ValidEngineVersion,
-    preconditions: &Preconditions,
-) -> Result<Option<EngineVersionObject>, WriteError> {
-    check(current, preconditions)?;
+) -> Result<(), WriteError> {
     let image = &current.manifest.spec.image;
     if *image != manifest.spec.image {
         let message = format!("it is {image} and never changes; register a new version for a new image");
@@ -185,11 +231,7 @@ async fn put(
             format!("cannot decrease: it is {was}; ask with {}, or leave it out", was.saturating_add(1));
         return Err(WriteError::Refused(SpecProblem::new("spec.resumeGeneration", message).to_string()));
     }
-    if write.dry_run {
-        return Ok(Some(preview::version(manifest, valid, Some(current), shared.api.max_failures)));
-    }
-    shared.api.store.replace_version(manifest, valid, preconditions, &write.author).await?;
-    Ok(None)
+    Ok(())
 }
 
 fn check(current: &StoredVersion, preconditions: &Preconditions) -> Result<(), WriteError> {

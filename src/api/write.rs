@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::error::ApiError;
-use super::request::stated;
+use super::request::{Validation, stated};
 use super::wire::Resource;
 use crate::game::manifest::{
     EngineVersionManifest, GameManifest, Manifest, ObjectMeta, UnknownFields, from_json,
@@ -23,15 +23,30 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
-    fn invalid(&self, name: &str, problems: Vec<crate::game::manifest::SpecProblem>) -> ApiError {
+    pub(super) fn invalid(&self, name: &str, problems: Vec<crate::game::manifest::SpecProblem>) -> ApiError {
         let name = self.name.unwrap_or(name).chars().take(128).collect();
         ApiError::Invalid { resource: self.resource, name, problems }
     }
 
+    /// There is no such object.
+    pub(super) fn not_found(&self) -> ApiError {
+        ApiError::NotFound { resource: self.resource, name: self.name.unwrap_or_default().to_owned() }
+    }
+
     /// Reads a game's body.
     pub(super) fn game(&self, body: Value) -> Result<GameManifest, ApiError> {
+        self.game_as(body, Validation::Strict, &mut Vec::new())
+    }
+
+    /// The same, with what becomes of unknown fields.
+    pub(super) fn game_as(
+        &self,
+        body: Value,
+        validation: Validation,
+        warnings: &mut Vec<String>,
+    ) -> Result<GameManifest, ApiError> {
         let name = name_of(&body);
-        match self.read(body)? {
+        match self.read(body, validation, warnings)? {
             Manifest::Game(mut game) => {
                 self.place(&mut game.metadata)?;
                 Ok(*game)
@@ -42,8 +57,18 @@ impl Target<'_> {
 
     /// Reads an engine version's body.
     pub(super) fn version(&self, body: Value) -> Result<EngineVersionManifest, ApiError> {
+        self.version_as(body, Validation::Strict, &mut Vec::new())
+    }
+
+    /// The same, with what becomes of unknown fields.
+    pub(super) fn version_as(
+        &self,
+        body: Value,
+        validation: Validation,
+        warnings: &mut Vec<String>,
+    ) -> Result<EngineVersionManifest, ApiError> {
         let name = name_of(&body);
-        match self.read(body)? {
+        match self.read(body, validation, warnings)? {
             Manifest::EngineVersion(mut version) => {
                 self.place(&mut version.metadata)?;
                 Ok(*version)
@@ -61,14 +86,26 @@ impl Target<'_> {
         valid.map_err(|problems| self.invalid(name, problems))
     }
 
-    fn read(&self, mut body: Value) -> Result<Manifest, ApiError> {
+    fn read(
+        &self,
+        mut body: Value,
+        validation: Validation,
+        warnings: &mut Vec<String>,
+    ) -> Result<Manifest, ApiError> {
         let name = name_of(&body);
         if let Some(object) = body.as_object_mut() {
             // Only the controller writes it.
             object.shift_remove("status");
         }
-        let (manifest, _) =
-            from_json(body, UnknownFields::Refuse).map_err(|problems| self.invalid(&name, problems))?;
+        let unknown = match validation {
+            Validation::Strict => UnknownFields::Refuse,
+            Validation::Warn | Validation::Ignore => UnknownFields::Drop,
+        };
+        let (manifest, dropped) =
+            from_json(body, unknown).map_err(|problems| self.invalid(&name, problems))?;
+        if validation == Validation::Warn {
+            warnings.extend(dropped.iter().map(|problem| format!("unknown field \"{}\"", problem.field)));
+        }
         Ok(manifest)
     }
 
@@ -140,7 +177,7 @@ impl MergePatch {
     }
 }
 
-fn name_of(body: &Value) -> String {
+pub(super) fn name_of(body: &Value) -> String {
     let name = body.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
     name.unwrap_or_default().chars().take(128).collect()
 }

@@ -2,10 +2,11 @@
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::client::{Kind, Object};
 use super::output::clean;
+pub(crate) use crate::api::wire::short_span;
 
 /// What stands where nothing is known.
 const NONE: &str = "-";
@@ -128,25 +129,6 @@ pub(crate) fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }
 
-/// A length of time in at most two units, as kubectl shows ages.
-pub(crate) fn short_span(span: SignedDuration) -> String {
-    let seconds = span.as_secs().max(0);
-    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
-    let two = |large: i64, unit: char, small: i64, name: char| {
-        if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit}{small}{name}") }
-    };
-    match seconds {
-        0..120 => format!("{seconds}s"),
-        120..600 => two(minutes, 'm', seconds % 60, 's'),
-        600..10_800 => format!("{minutes}m"),
-        10_800..28_800 => two(hours, 'h', minutes % 60, 'm'),
-        28_800..172_800 => format!("{hours}h"),
-        172_800..691_200 => two(days, 'd', hours % 24, 'h'),
-        691_200..63_072_000 => format!("{days}d"),
-        _ => two(days / 365, 'y', days % 365, 'd'),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -182,24 +164,5 @@ mod tests {
             "NAMESPACE   NAME        DESIRED   PHASE     READY   VERSION   TURN   RESTARTS   AGE     ASKED   IMAGE          ENDPOINT                 CONTAINER      REASON\n\
              default     andromeda   Running   Running   True    1.4.2     7      2          3m20s   1.4.2   engine:1.4.2   http://172.18.0.2:8080   0123456789ab   Healthy\n"
         );
-    }
-
-    #[test]
-    fn ages_are_short() {
-        for (seconds, shown) in [
-            (-5, "0s"),
-            (0, "0s"),
-            (119, "119s"),
-            (120, "2m"),
-            (200, "3m20s"),
-            (3_600, "60m"),
-            (11_100, "3h5m"),
-            (86_400, "24h"),
-            (259_200, "3d"),
-            (262_800, "3d1h"),
-            (864_000, "10d"),
-        ] {
-            assert_eq!(short_span(SignedDuration::from_secs(seconds)), shown);
-        }
     }
 }

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod id;
 pub mod manifest;
 pub mod operation;
+pub mod ownership;
 pub mod patch;
 pub mod player;
 pub mod record;

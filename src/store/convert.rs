@@ -71,6 +71,7 @@ pub(super) fn game_meta(row: &games::Model) -> ObjectMeta {
         creation_timestamp: Some(from_db(row.created_at)),
         deletion_timestamp: row.deletion_requested_at.map(from_db),
         finalizers: vec![super::desired::FINALIZER.to_owned()],
+        managed_fields: Vec::new(),
     }
 }
 

@@ -14,6 +14,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::game::manifest::{GameManifest, GameSpecManifest, TurnsManifest, ValidGame};
+use crate::game::ownership::{Managed, ownable};
 use crate::game::record::Record;
 use crate::game::spec::{Desired, DesiredStatus, Member, Source};
 use crate::game::{GameId, Name, Namespace};
@@ -64,6 +65,8 @@ pub struct StoredGame {
     pub id: GameId,
     /// The desired state; its `status` is empty.
     pub manifest: GameManifest,
+    /// Who owns which field; what SQL changed is SQL's already, where anybody wrote by the API before.
+    pub managed: Managed,
     /// What is known of it, if it was ever looked at.
     pub record: Option<Record>,
 }
@@ -205,16 +208,17 @@ impl Store {
         Ok(Some(stored(&row, record)))
     }
 
-    /// Makes a game.
+    /// Makes a game, whose fields belong to these managers.
     pub async fn create_game(
         &self,
         manifest: &GameManifest,
         valid: &ValidGame,
+        managed: &Managed,
         author: &Author,
     ) -> Result<StoredGame, WriteError> {
         again(|| async {
             let transaction = self.db.begin_writing().await?;
-            insert(&transaction, manifest, valid, author).await?;
+            insert(&transaction, manifest, valid, managed, author).await?;
             Ok::<_, WriteError>(transaction.commit().await?)
         })
         .await?;
@@ -222,18 +226,19 @@ impl Store {
         self.read_back(&valid.namespace, &valid.name).await
     }
 
-    /// Makes a game's desired state what the manifest says. Request counters and players that it
-    /// does not name stay as they are.
+    /// Makes a game's desired state what the manifest says, and its managers these. Request counters
+    /// and players that it does not name stay as they are.
     pub async fn replace_game(
         &self,
         manifest: &GameManifest,
         valid: &ValidGame,
         preconditions: &Preconditions,
+        managed: &Managed,
         author: &Author,
     ) -> Result<Written<StoredGame>, WriteError> {
         let changed = again(|| async {
             let transaction = self.db.begin_writing().await?;
-            let changed = update(&transaction, manifest, valid, preconditions, author).await?;
+            let changed = update(&transaction, manifest, valid, preconditions, managed, author).await?;
             transaction.commit().await?;
             Ok::<_, WriteError>(changed)
         })
@@ -278,8 +283,17 @@ impl Store {
 }
 
 pub(super) fn stored(GameRow { game, members, .. }: &GameRow, record: Option<Record>) -> StoredGame {
-    let spec = raw_spec(game, members);
-    StoredGame { id: GameId(game.game_id.0), manifest: GameManifest::new(game_meta(game), spec), record }
+    let mut manifest = GameManifest::new(game_meta(game), raw_spec(game, members));
+    let managed = managed(&game.managed_fields, &manifest.kind, &manifest);
+    manifest.metadata.managed_fields = managed.entries();
+    StoredGame { id: GameId(game.game_id.0), manifest, managed, record }
+}
+
+/// Who owns what of an object that is so now.
+pub(super) fn managed(column: &serde_json::Value, kind: &str, now_there: &impl serde::Serialize) -> Managed {
+    let managed = Managed::from_column(column);
+    // Of what nobody ever wrote by the API, nobody is told to own anything.
+    if managed.object.is_none() { managed } else { managed.of(kind, &ownable(&serde_json::json!(now_there))) }
 }
 
 /// Makes a game's row.
@@ -287,6 +301,7 @@ pub(super) async fn insert(
     db: &impl ConnectionTrait,
     manifest: &GameManifest,
     valid: &ValidGame,
+    managed: &Managed,
     author: &Author,
 ) -> Result<(), DbErr> {
     let id = DbUuid(Uuid::new_v4());
@@ -294,6 +309,7 @@ pub(super) async fn insert(
     row.namespace = Set(valid.namespace.to_string());
     row.name = Set(Some(valid.name.to_string()));
     apply(&mut row, None, manifest, valid);
+    row.managed_fields = Set(managed.to_column());
     sign(&mut row, author);
     row.insert(db).await?;
     if let Some(members) = &valid.spec.members {
@@ -308,6 +324,7 @@ pub(super) async fn update(
     manifest: &GameManifest,
     valid: &ValidGame,
     preconditions: &Preconditions,
+    managed: &Managed,
     author: &Author,
 ) -> Result<bool, WriteError> {
     let found = to_write(db, valid.namespace.as_str(), valid.name.as_str()).await?;
@@ -317,9 +334,11 @@ pub(super) async fn update(
     // What cannot be read is not what the manifest says, whatever stands in its place here.
     apply(&mut change, Some(&row).filter(|_| unreadable.is_empty()), manifest, valid);
     let wanted = valid.spec.members.as_ref().filter(|wanted| differs(&members, wanted));
-    if !change.is_changed() && wanted.is_none() {
+    let others = Managed::from_column(&row.managed_fields).revision != managed.revision;
+    if !change.is_changed() && wanted.is_none() && !others {
         return Ok(false);
     }
+    change.managed_fields = Set(managed.to_column());
     sign(&mut change, author);
     change.update(db).await?;
     if let Some(wanted) = wanted {

@@ -5,6 +5,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::game::GameId;
 use crate::game::manifest::{GameManifest, ValidGame};
+use crate::game::ownership::Managed;
 use crate::game::spec::{Desired, VersionEntry};
 
 use super::again::again;
@@ -34,8 +35,11 @@ impl Store {
         let (row, meant) = again(|| async {
             let transaction = self.db.begin_writing().await?;
             match by_name(&transaction, namespace, name).await? {
-                Some(_) => update(&transaction, manifest, valid, preconditions, author).await.map(drop)?,
-                None => insert(&transaction, manifest, valid, author).await?,
+                Some(found) => {
+                    let managed = Managed::from_column(&found.game.managed_fields);
+                    update(&transaction, manifest, valid, preconditions, &managed, author).await.map(drop)?
+                }
+                None => insert(&transaction, manifest, valid, &Managed::default(), author).await?,
             }
             let row = by_name(&transaction, namespace, name).await?.ok_or(WriteError::NotFound)?;
             let registry = Registry::read(&transaction).await?;

@@ -6,8 +6,10 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use crate::game::{GameId, OperationId};
 
 use super::convert::{from_db, to_db};
+use super::db_uuid::DbUuid;
 use super::entity::{turn_slots, turns};
 use super::lookup::{GameFilter, Games};
+use super::mark::{Mark, above, below, nothing};
 use super::outbox::names;
 use super::{Store, StoreError};
 
@@ -86,6 +88,8 @@ pub struct TurnFilter {
     pub number: Option<i64>,
     /// Those in this state, in the database's word.
     pub state: Option<String>,
+    /// Those behind this one.
+    pub behind: Option<Mark>,
 }
 
 /// Which slots are wanted; what is absent does not matter.
@@ -99,6 +103,8 @@ pub struct SlotFilter {
     pub slot: Option<Timestamp>,
     /// Those of which this was decided, in the database's word.
     pub decision: Option<String>,
+    /// Those behind this one.
+    pub behind: Option<Mark>,
 }
 
 impl Store {
@@ -118,6 +124,15 @@ impl Store {
         }
         if let Some(state) = &filter.state {
             query = query.filter(C::State.eq(state));
+        }
+        if let Some(last) = &filter.behind {
+            let number = below(C::Number, last.number, nothing());
+            query = query.filter(match games {
+                Games::One(_) => below(C::Timeline, last.timeline, number),
+                Games::All | Games::Among(_) => {
+                    below(C::OpenedAt, to_db(last.at), above(C::GameId, DbUuid(last.id), number))
+                }
+            });
         }
         // Within a game by number: a clock that was put back must not turn the order round.
         query = match games {
@@ -143,6 +158,15 @@ impl Store {
         }
         if let Some(decision) = &filter.decision {
             query = query.filter(C::Decision.eq(decision));
+        }
+        if let Some(last) = &filter.behind {
+            let slot = below(C::Slot, last.slot(), nothing());
+            query = query.filter(match games {
+                Games::One(_) => below(C::Timeline, last.timeline, slot),
+                Games::All | Games::Among(_) => {
+                    below(C::DecidedAt, to_db(last.at), above(C::GameId, DbUuid(last.id), slot))
+                }
+            });
         }
         query = match games {
             Games::One(_) => query.order_by_desc(C::Timeline),

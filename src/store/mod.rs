@@ -21,6 +21,7 @@ mod lease;
 mod ledger;
 mod lock;
 mod lookup;
+mod mark;
 mod moment;
 mod open;
 mod operations;
@@ -50,6 +51,7 @@ pub use lease::{LEASE, Lead, Taken};
 pub use ledger::{SlotFilter, StoredSlot, StoredTurn, TurnFilter};
 pub use lock::LockError;
 pub use lookup::GameFilter;
+pub use mark::Mark;
 pub use moment::{SpecThen, StoredChange, StoredMoment, StoredSnapshot};
 pub use open::OpenError;
 pub use operations::{

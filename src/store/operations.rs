@@ -8,8 +8,9 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Qu
 
 use crate::game::{GameId, OperationId};
 
-use super::convert::from_db;
+use super::convert::{from_db, to_db};
 use super::entity::{events, games, operation_log, runtime_records};
+use super::mark::{Mark, below, nothing};
 use super::{Store, StoreError};
 
 /// One row of the operation log.
@@ -90,6 +91,8 @@ pub struct OperationFilter {
     pub generation: Option<i64>,
     /// Those that do this: `start`, `heal` …
     pub op: Option<String>,
+    /// Those behind this one.
+    pub behind: Option<Mark>,
 }
 
 /// An event with what it is about.
@@ -165,6 +168,10 @@ impl Store {
         }
         if let Some(op) = &filter.op {
             query = query.filter(operation_log::Column::Op.eq(op));
+        }
+        if let Some(last) = &filter.behind {
+            let id = below(operation_log::Column::OperationId, DbUuid(last.id), nothing());
+            query = query.filter(below(operation_log::Column::CreatedAt, to_db(last.at), id));
         }
         let rows = query.all(&self.db).await?;
         let named: Vec<(DbUuid, String, String)> = runtime_records::Entity::find()

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition};
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, JoinType, JsonValue, QueryFilter, QueryOrder, QuerySelect,
-    RelationDef,
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, JoinType, JsonValue, QueryFilter, QueryOrder,
+    QuerySelect, RelationDef,
 };
 use uuid::Uuid;
 
@@ -18,6 +18,7 @@ use super::convert::from_db;
 use super::db_uuid::DbUuid;
 use super::entity::{games, memberships, player_mappings, player_stats, runtime_records};
 use super::lookup::GameFilter;
+use super::mark::{Mark, above, nothing};
 use super::{Store, StoreError};
 
 /// A member's place in a game, and where the game is played.
@@ -119,6 +120,13 @@ struct SeatRow {
     current_turn: Option<i64>,
 }
 
+/// Those behind this game's (`id`) player (`other`).
+fn after(last: Option<&Mark>, game: impl ColumnTrait, user: impl ColumnTrait) -> Condition {
+    last.map_or_else(Condition::all, |last| {
+        above(game, DbUuid(last.id), above(user, DbUuid(last.other), nothing()))
+    })
+}
+
 /// The row of this user in another table of this game.
 fn of_user<E, C>(entity: E, game: C, user: C, of: UserId) -> RelationDef
 where
@@ -188,15 +196,21 @@ impl Store {
         seat_of(found.ok_or(SeatRefusal::NoGame)?, user)
     }
 
-    /// Who plays or played in these games: by game, then by user.
+    /// Who plays or played in these games: by game, then by user; behind this one, if one is given.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn find_players(&self, of: &GameFilter, limit: u64) -> Result<Vec<Player>, StoreError> {
+    pub async fn find_players(
+        &self,
+        of: &GameFilter,
+        behind: Option<&Mark>,
+        limit: u64,
+    ) -> Result<Vec<Player>, StoreError> {
         let games = self.games_of(of).await?;
         // The first so many of all are among the first so many of each.
         let members = memberships::Entity::find()
             .filter(games.condition(memberships::Column::GameId))
+            .filter(after(behind, memberships::Column::GameId, memberships::Column::UserId))
             .order_by_asc(memberships::Column::GameId)
             .order_by_asc(memberships::Column::UserId)
             .limit(limit)
@@ -204,6 +218,7 @@ impl Store {
             .await?;
         let mapped = player_mappings::Entity::find()
             .filter(games.condition(player_mappings::Column::GameId))
+            .filter(after(behind, player_mappings::Column::GameId, player_mappings::Column::UserId))
             .order_by_asc(player_mappings::Column::GameId)
             .order_by_asc(player_mappings::Column::UserId)
             .limit(limit)
@@ -211,6 +226,7 @@ impl Store {
             .await?;
         let stats = player_stats::Entity::find()
             .filter(games.condition(player_stats::Column::GameId))
+            .filter(after(behind, player_stats::Column::GameId, player_stats::Column::UserId))
             .order_by_asc(player_stats::Column::GameId)
             .order_by_asc(player_stats::Column::UserId)
             .limit(limit)

@@ -21,9 +21,11 @@ use super::{ObjectEvent, Store, StoreError, StoredGame, readable};
 /// How far the two feeds have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Feeds {
-    /// Moves with every change of desired state. On PostgreSQL a change that was begun earlier and
-    /// committed later may leave it where it was; such a one is announced all the same.
+    /// Moves with every change of desired state that was begun after the last one that moved it. On
+    /// PostgreSQL one that was begun earlier and is committed later may leave it where it is.
     pub desired: i64,
+    /// Nobody was in the middle of a change, so that whatever comes moves the numbers.
+    pub settled: bool,
     /// Moves with every write of what is shown of observed state.
     pub observed: i64,
     /// Moves when events are forgotten.
@@ -36,13 +38,21 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn feeds(&self) -> Result<Feeds, StoreError> {
-        let sql = "SELECT (SELECT seq FROM desired_feed), seq, forgotten FROM observed_feed";
+        let (settled, among) = if self.db.is_sqlite() {
+            ("true", "")
+        } else {
+            ("pg_snapshot_xmin(s) = pg_snapshot_xmax(s)", ", pg_current_snapshot() AS s")
+        };
+        let sql = format!(
+            "SELECT (SELECT seq FROM desired_feed), seq, forgotten, {settled} FROM observed_feed{among}"
+        );
         let asked = Statement::from_string(self.db.get_database_backend(), sql);
         let row = self.db.query_one_raw(asked).await?.ok_or_else(missing("observed_feed"))?;
         Ok(Feeds {
             desired: row.try_get_by_index(0)?,
             observed: row.try_get_by_index(1)?,
             forgotten: row.try_get_by_index(2)?,
+            settled: row.try_get_by_index(3)?,
         })
     }
 

@@ -8,10 +8,11 @@ use sea_orm::{
 };
 
 use crate::game::manifest::{EngineVersionManifest, ValidEngineVersion};
+use crate::game::ownership::Managed;
 
 use super::again::again;
 use super::convert::{raw_version, resources_to_db};
-use super::desired::{Author, Conflict, Preconditions, WriteError, Written};
+use super::desired::{Author, Conflict, Preconditions, WriteError, Written, managed};
 use super::entity::{engine_versions, games};
 use super::readable::VersionRow;
 use super::version_records::{VersionUsage, usages};
@@ -22,8 +23,17 @@ use super::{Store, StoreError};
 pub struct StoredVersion {
     /// The declared state.
     pub manifest: EngineVersionManifest,
+    /// Who owns which field, as of a game's.
+    pub managed: Managed,
     /// How it does across games.
     pub usage: VersionUsage,
+}
+
+fn stored(row: &engine_versions::Model, usage: VersionUsage) -> StoredVersion {
+    let mut manifest = raw_version(row);
+    let managed = managed(&row.managed_fields, &manifest.kind, &manifest);
+    manifest.metadata.managed_fields = managed.entries();
+    StoredVersion { manifest, managed, usage }
 }
 
 impl Store {
@@ -42,18 +52,16 @@ impl Store {
     pub async fn versions(&self) -> Result<Vec<StoredVersion>, StoreError> {
         let rows = super::readable::versions(&self.db, Condition::all()).await?;
         let mut usages = usages(&self.db).await?;
-        let stored = |row: &VersionRow| StoredVersion {
-            manifest: raw_version(&row.version),
-            usage: usages.remove(&row.version.version).unwrap_or_default(),
-        };
-        Ok(rows.iter().map(stored).collect())
+        let mut of =
+            |row: &VersionRow| stored(&row.version, usages.remove(&row.version.version).unwrap_or_default());
+        Ok(rows.iter().map(&mut of).collect())
     }
 
     /// One engine version.
     pub async fn version(&self, version: &str) -> Result<Option<StoredVersion>, StoreError> {
         let Some(row) = by_key(&self.db, version).await? else { return Ok(None) };
         let usage = usages(&self.db).await?.remove(version).unwrap_or_default();
-        Ok(Some(StoredVersion { manifest: raw_version(&row.version), usage }))
+        Ok(Some(stored(&row.version, usage)))
     }
 
     /// Registers an engine version.
@@ -61,6 +69,7 @@ impl Store {
         &self,
         manifest: &EngineVersionManifest,
         valid: &ValidEngineVersion,
+        managed: &Managed,
         author: &Author,
     ) -> Result<StoredVersion, WriteError> {
         let mut row = engine_versions::ActiveModel {
@@ -69,6 +78,7 @@ impl Store {
             ..Default::default()
         };
         apply(&mut row, None, manifest, valid);
+        row.managed_fields = Set(managed.to_column());
         sign(&mut row, author);
         again(|| async {
             let transaction = self.db.begin_writing().await?;
@@ -86,6 +96,7 @@ impl Store {
         manifest: &EngineVersionManifest,
         valid: &ValidEngineVersion,
         preconditions: &Preconditions,
+        managed: &Managed,
         author: &Author,
     ) -> Result<Written<StoredVersion>, WriteError> {
         let version = valid.entry.version.to_string();
@@ -103,10 +114,12 @@ impl Store {
             let mut change = row.clone().into_active_model();
             // What cannot be read is not what the manifest says, whatever stands in its place here.
             apply(&mut change, Some(&row).filter(|_| unreadable.is_empty()), manifest, valid);
-            if !change.is_changed() {
+            let others = Managed::from_column(&row.managed_fields).revision != managed.revision;
+            if !change.is_changed() && !others {
                 transaction.rollback().await?;
                 return Ok(false);
             }
+            change.managed_fields = Set(managed.to_column());
             sign(&mut change, author);
             change.update(&transaction).await?;
             transaction.commit().await?;

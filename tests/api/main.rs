@@ -7,6 +7,7 @@ mod asking;
 mod controller;
 mod games;
 mod history;
+mod kubectl;
 mod logs;
 mod measured;
 mod orphans;
@@ -18,6 +19,7 @@ mod stream;
 mod turns;
 mod versions;
 mod watching;
+mod wire;
 mod world;
 
 #[path = "../support/database.rs"]

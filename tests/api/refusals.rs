@@ -96,12 +96,19 @@ async fn unreadable_bodies_are_refused() {
     }
     let path = format!("{GAMES}/andromeda");
     world.post(GAMES, &game("andromeda")).await.ok(201);
-    for kind in ["application/json", "application/json-patch+json", "application/strategic-merge-patch+json"]
-    {
+    for kind in ["application/json", "application/strategic-merge-patch+json"] {
         let status = send(Method::PATCH, &path, kind, "{}".into()).await.refused(415, "UnsupportedMediaType");
         assert!(status["message"].as_str().unwrap().contains("application/merge-patch+json"), "{status:#}");
     }
-    send(Method::PATCH, &path, "application/merge-patch+json", "[]".into()).await.refused(400, "BadRequest");
+    for (kind, body) in [
+        ("application/json-patch+json", "{}"),
+        ("application/json-patch+json", r#"[{"op": "move"}]"#),
+        ("application/merge-patch+json", "5"),
+        ("application/merge-patch+json", r#"[{"a": 1}]"#),
+        ("application/apply-patch+yaml", "- a"),
+    ] {
+        send(Method::PATCH, &path, kind, body.into()).await.refused(400, "BadRequest");
+    }
     let protobuf = "application/vnd.kubernetes.protobuf";
     send(Method::POST, GAMES, protobuf, "x".into()).await.refused(415, "UnsupportedMediaType");
     send(Method::DELETE, &path, "application/json", r#"{"preconditions": 5}"#.into())

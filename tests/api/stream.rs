@@ -48,9 +48,19 @@ impl Watch {
         Self::at(world, world.address, path).await
     }
 
+    /// In another form.
+    pub(crate) async fn accepting(world: &World, path: &str, accept: &str) -> Self {
+        Self::ask(world, world.address, path, accept).await
+    }
+
     /// At another server of the same database.
     pub(crate) async fn at(world: &World, address: SocketAddr, path: &str) -> Self {
+        Self::ask(world, address, path, "application/json").await
+    }
+
+    async fn ask(world: &World, address: SocketAddr, path: &str, accept: &str) -> Self {
         let request = world.client.get(format!("https://{address}{path}")).bearer_auth(&world.token);
+        let request = request.header("accept", accept);
         let response = request.timeout(Duration::from_secs(600)).send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
         assert_eq!(response.headers()["content-type"], "application/json");

@@ -300,6 +300,50 @@ async fn pages_are_of_one_snapshot_while_everything_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_happened_is_told_page_by_page_each_row_once() {
+    let world = World::new().await;
+    let ids: Vec<String> = (0..2).map(|_| uuid::Uuid::new_v4().to_string()).collect();
+    for (n, id) in ids.iter().enumerate() {
+        let mut sql = format!("INSERT INTO runtime_records (game_id, name) VALUES ('{id}', 'g-{n}');");
+        for number in 1..=5 {
+            let (operation, user) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+            sql.push_str(&format!(
+                "INSERT INTO operation_log (operation_id, game_id, op, source) VALUES ('{operation}', '{id}', 'heal', 'controller');
+                 INSERT INTO turns (game_id, timeline, number, cause) VALUES ('{id}', 1, {number}, 'forced');
+                 INSERT INTO player_stats (game_id, user_id, race_name, timeline, turn, planets, population, max_planets, max_population)
+                 VALUES ('{id}', '{user}', 'Race {number}', 1, 1, 1, 1, 1, 1);",
+            ));
+        }
+        world.sql(&sql).await;
+    }
+    let one = format!("&fieldSelector=spec.gameId%3D{}", ids[0]);
+    for kind in ["operations", "turns", "playermappings"] {
+        for (selector, expected) in [("", 10), (one.as_str(), 5)] {
+            let path = format!("/apis/gamekeeper.dev/v1/{kind}?limit=3{selector}");
+            let whole = path.replace("limit=3", "limit=100");
+            let whole = held_names(&world.get(&whole).await.ok(200));
+            let (mut seen, mut token) = (Vec::new(), String::new());
+            loop {
+                let page = world.get(&format!("{path}{token}")).await.ok(200);
+                seen.extend(held_names(&page));
+                let Some(next) = page["metadata"]["continue"].as_str() else { break };
+                assert_eq!(page["items"].as_array().unwrap().len(), 3);
+                token = format!("&continue={next}");
+            }
+            assert_eq!((seen.len(), &seen), (expected, &whole), "{kind} {selector}");
+        }
+    }
+    let turns = "/apis/gamekeeper.dev/v1/turns";
+    world.get(&format!("{turns}?limit=3&continue=x")).await.refused(400, "BadRequest");
+    world.end().await;
+}
+
+fn held_names(list: &Value) -> Vec<String> {
+    let name = |item: &Value| item["metadata"]["name"].as_str().unwrap().to_owned();
+    list["items"].as_array().unwrap().iter().map(name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_a_list_that_is_no_longer_kept_is_gone() {
     let limits = HubLimits { pages: 1, ..HubLimits::default() };
     let world = World::with_limits(limits).await;

@@ -126,7 +126,8 @@ pub(crate) struct World {
     recorder: Recorder,
     questions: Option<Questions>,
     _server: DropGuard,
-    pub(crate) database: Database,
+    /// For as long as the server is there.
+    _database: Database,
 }
 
 impl World {
@@ -145,7 +146,7 @@ impl World {
             controller,
             recorder,
             questions,
-            database,
+            _database: database,
             _server: shutdown.drop_guard(),
         }
     }

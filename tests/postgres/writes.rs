@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gamekeeper::game::controller::Binding;
 use gamekeeper::game::manifest::{Manifest, ValidManifest, parse_documents, validate};
+use gamekeeper::game::ownership::Managed;
 use gamekeeper::game::spec::Source;
 use gamekeeper::store::outbox::OutboxChange;
 use gamekeeper::store::{Author, ControllerChange, Preconditions, Store, WriteError};
@@ -59,13 +60,16 @@ async fn create(store: &Store, name: &str) -> Result<(), WriteError> {
     let (Manifest::Game(manifest), ValidManifest::Game(valid)) = read(&GAME.replace("NAME", name)) else {
         unreachable!()
     };
-    store.create_game(&manifest, &valid, &author()).await.map(drop)
+    store.create_game(&manifest, &valid, &Managed::default(), &author()).await.map(drop)
 }
 
 async fn replace(store: &Store, shown: &str) -> Result<(), WriteError> {
     let text = GAME.replace("NAME", "one").replace("SHOWN", shown);
     let (Manifest::Game(manifest), ValidManifest::Game(valid)) = read(&text) else { unreachable!() };
-    store.replace_game(&manifest, &valid, &Preconditions::default(), &author()).await.map(drop)
+    store
+        .replace_game(&manifest, &valid, &Preconditions::default(), &Managed::default(), &author())
+        .await
+        .map(drop)
 }
 
 async fn version(store: &Store, port: &str, is_new: bool) -> Result<(), WriteError> {
@@ -74,9 +78,12 @@ async fn version(store: &Store, port: &str, is_new: bool) -> Result<(), WriteErr
         unreachable!()
     };
     if is_new {
-        return store.create_version(&manifest, &valid, &author()).await.map(drop);
+        return store.create_version(&manifest, &valid, &Managed::default(), &author()).await.map(drop);
     }
-    store.replace_version(&manifest, &valid, &Preconditions::default(), &author()).await.map(drop)
+    store
+        .replace_version(&manifest, &valid, &Preconditions::default(), &Managed::default(), &author())
+        .await
+        .map(drop)
 }
 
 async fn each_is_made_again(how: &str) {

@@ -5,13 +5,13 @@ mod orphans;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use serde_json::{Value, json};
 
 use super::Shared;
 use super::body::RawBody;
 use super::error::ApiError;
-use super::hub::{self, Asked, Form, Key, Kind};
+use super::hub::{self, Asked, Key, Kind};
 use super::request::{Names, Write};
 use super::wire::{CONTROLLERS, ControllerObject};
 use super::write::{ATTEMPTS, MergePatch};
@@ -31,17 +31,16 @@ pub(super) async fn list(State(shared): State<Shared>, asked: Asked) -> Result<R
 pub(super) async fn get(
     State(shared): State<Shared>,
     Names(name): Names<String>,
-    form: Form,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Value>, ApiError> {
     the_one(&name)?;
-    answer(&shared, form).await
+    seen(&shared).await
 }
 
 /// The controller as lists and watches have it.
-async fn answer(shared: &Shared, form: Form) -> Result<Response, ApiError> {
+async fn seen(shared: &Shared) -> Result<Json<Value>, ApiError> {
     let found = shared.hub.controller().await?;
     let found = found.ok_or_else(|| ApiError::NotFound { resource: CONTROLLERS, name: NAME.into() })?;
-    Ok(form.object(StatusCode::OK, found.shown()))
+    Ok(Json(found.shown().value()))
 }
 
 /// `PATCH …/controllers/gamekeeper`.
@@ -49,9 +48,8 @@ pub(super) async fn patch(
     State(shared): State<Shared>,
     Names(name): Names<String>,
     write: Write,
-    form: Form,
     body: RawBody,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Value>, ApiError> {
     the_one(&name)?;
     let mut patch = MergePatch::new(body.merge_patch()?);
     patch.resource_version =
@@ -70,20 +68,20 @@ pub(super) async fn patch(
         let wanted = changes::wanted(&object, patch.apply(&object)?).map_err(invalid)?;
         let changes = changes::changes(&old, &wanted, &status(&shared))?;
         if changes.is_empty() {
-            return answer(&shared, form).await;
+            return seen(&shared).await;
         }
         if write.dry_run {
             let mut object = shown(&shared, changes::tried(&old, &changes)).await?;
             let held = shared.hub.controller().await?;
             object.metadata.resource_version = held.map(|held| held.version().to_string());
-            return Ok(Json(object).into_response());
+            return Ok(Json(json!(object)));
         }
         match store.change_controller_if(Some(old.row_version), &changes, &write.author).await {
             Err(WriteError::Conflict(_)) if patch.resource_version.is_none() => {}
             Err(error) => return Err(refused(error)),
             Ok(_) => {
                 told(&changes, &write);
-                return answer(&shared, form).await;
+                return seen(&shared).await;
             }
         }
     }

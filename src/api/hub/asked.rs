@@ -3,16 +3,14 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use super::form::Form;
 use crate::api::auth::Caller;
 use crate::api::error::ApiError;
 use crate::api::request::Parameters;
 use crate::api::select::ListParameters;
 
-/// A question for objects: which ones, in which form, and who asks.
+/// A question for objects: which ones, and who asks.
 pub(in crate::api) struct Asked {
     pub(in crate::api) parameters: ListParameters,
-    pub(in crate::api) form: Form,
     pub(super) who: String,
 }
 
@@ -21,8 +19,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Parameters(parameters) = Parameters::<ListParameters>::from_request_parts(parts, state).await?;
-        let form = Form::from_request_parts(parts, state).await?;
         let caller = parts.extensions.get::<Caller>().ok_or(ApiError::Unauthorized)?;
-        Ok(Self { parameters, form, who: caller.name.clone() })
+        Ok(Self { parameters, who: caller.name.clone() })
     }
 }

@@ -1,17 +1,13 @@
-//! How objects are put on the wire: the one place where lists, single objects and the lines of a
-//! watch get their form.
+//! How objects that are held are written out, in full: lists, and the lines of a watch. Whoever wants
+//! another form gets it made of these ([`crate::api::negotiate`]).
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde::Serialize;
 use serde_json::json;
 
 use super::object::{Entry, Shown};
@@ -21,13 +17,6 @@ use crate::api::wire::{List, ListMeta, Status};
 
 /// So much of a list is made at a time.
 const PIECE: usize = 64 << 10;
-
-/// What a client wants objects to be made into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::api) enum Form {
-    /// Themselves, in JSON.
-    Json,
-}
 
 /// What a line of a watch tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,83 +36,43 @@ impl Told {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Form {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        Ok(Self::Json)
+/// A list of objects that are held.
+pub(super) fn list(kind: Kind, metadata: ListMeta, items: Vec<Arc<Entry>>) -> Response {
+    let head = List::<()> {
+        api_version: kind.api_version().into(),
+        kind: format!("{}List", kind.resource().kind),
+        metadata,
+        items: Vec::new(),
+    };
+    match serde_json::to_vec(&head) {
+        Ok(head) => of_json(pieces(head, items)).into_response(),
+        Err(error) => ApiError::Internal(error.into()).into_response(),
     }
 }
 
-impl Form {
-    /// One object.
-    pub(in crate::api) fn object(self, code: StatusCode, object: Shown<'_>) -> Response {
-        match self {
-            Self::Json => {
-                let mut out = Vec::new();
-                object.write(&mut out);
-                (code, of_json(Body::from(out))).into_response()
-            }
-        }
-    }
+/// A line of a watch.
+pub(super) fn line(out: &mut Vec<u8>, told: Told, object: Shown<'_>) {
+    out.extend_from_slice(b"{\"type\":\"");
+    out.extend_from_slice(told.word().as_bytes());
+    out.extend_from_slice(b"\",\"object\":");
+    object.write(out);
+    out.extend_from_slice(b"}\n");
+}
 
-    /// A list of objects that are held.
-    pub(super) fn list(self, kind: Kind, metadata: ListMeta, items: Vec<Arc<Entry>>) -> Response {
-        match self {
-            Self::Json => {
-                let head = List::<()> {
-                    api_version: kind.api_version().into(),
-                    kind: format!("{}List", kind.resource().kind),
-                    metadata,
-                    items: Vec::new(),
-                };
-                match serde_json::to_vec(&head) {
-                    Ok(head) => of_json(pieces(head, items)).into_response(),
-                    Err(error) => ApiError::Internal(error.into()).into_response(),
-                }
-            }
-        }
+/// The line that says how far a watch has come; and, after what there was, that this was all.
+pub(super) fn bookmark(out: &mut Vec<u8>, kind: Kind, version: u64, that_was_all: bool) {
+    let mut metadata = json!({ "resourceVersion": version.to_string() });
+    if that_was_all {
+        metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
     }
+    let object =
+        json!({ "kind": kind.resource().kind, "apiVersion": kind.api_version(), "metadata": metadata });
+    own_line(out, "BOOKMARK", &object);
+}
 
-    /// A list of whatever else there is.
-    pub(in crate::api) fn rows<T: Serialize>(self, list: List<T>) -> Response {
-        match self {
-            Self::Json => Json(list).into_response(),
-        }
-    }
-
-    /// A line of a watch.
-    pub(super) fn line(self, out: &mut Vec<u8>, told: Told, object: Shown<'_>) {
-        match self {
-            Self::Json => {
-                out.extend_from_slice(b"{\"type\":\"");
-                out.extend_from_slice(told.word().as_bytes());
-                out.extend_from_slice(b"\",\"object\":");
-                object.write(out);
-                out.extend_from_slice(b"}\n");
-            }
-        }
-    }
-
-    /// The line that says how far a watch has come; and, after what there was, that this was all.
-    pub(super) fn bookmark(self, out: &mut Vec<u8>, kind: Kind, version: u64, that_was_all: bool) {
-        let mut metadata = json!({ "resourceVersion": version.to_string() });
-        if that_was_all {
-            metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
-        }
-        let object =
-            json!({ "kind": kind.resource().kind, "apiVersion": kind.api_version(), "metadata": metadata });
-        match self {
-            Self::Json => own_line(out, "BOOKMARK", &object),
-        }
-    }
-
-    /// The last line of a watch that cannot go on.
-    pub(super) fn error(self, out: &mut Vec<u8>, status: &Status) {
-        match self {
-            Self::Json => own_line(out, "ERROR", &json!(status)),
-        }
-    }
+/// The last line of a watch that cannot go on.
+pub(super) fn error(out: &mut Vec<u8>, status: &Status) {
+    own_line(out, "ERROR", &json!(status));
 }
 
 fn own_line(out: &mut Vec<u8>, word: &str, object: &serde_json::Value) {

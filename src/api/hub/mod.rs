@@ -33,7 +33,6 @@ use crate::game::manifest::API_VERSION;
 use crate::store::StoreError;
 
 pub(super) use asked::Asked;
-pub(super) use form::Form;
 pub(super) use object::{Entry, Key};
 pub(super) use serve::{list, list_read};
 pub(super) use state::Kind;

@@ -91,6 +91,11 @@ impl Entry {
         Shown { draft: &self.draft, version }
     }
 
+    /// Whether it was read from this version of the row of this object.
+    pub(super) fn was_read_from(&self, uid: &str, row_version: &str) -> bool {
+        self.draft.uid == uid && self.draft.row_version.to_string() == row_version
+    }
+
     /// The value of a field that can be selected by.
     pub(super) fn field(&self, field: &str) -> Option<&str> {
         match field {
@@ -129,7 +134,6 @@ impl Shown<'_> {
     }
 
     /// As JSON, for whoever makes something else of it.
-    #[cfg(test)]
     pub(in crate::api) fn value(&self) -> serde_json::Value {
         let mut json = Vec::new();
         self.write(&mut json);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::response::Response;
 
 use super::asked::Asked;
-use super::form::Form;
+use super::form;
 use super::object::{Entry, Key};
 use super::pages::Mark;
 use super::state::{Kind, Snapshot};
@@ -58,10 +58,10 @@ pub(in crate::api) async fn list(
     fields: &[&str],
     asked: Asked,
 ) -> Result<Response, ApiError> {
-    let Asked { parameters, form, who } = asked;
+    let Asked { parameters, who } = asked;
     let scope = Scope { namespace, selection: parameters.selectors(fields)? };
     if parameters.watches() {
-        return watch::answer(shared, kind, scope, &parameters, form, &who).await;
+        return watch::answer(shared, kind, scope, &parameters, &who).await;
     }
     parameters.refuse_watching_alone()?;
     let hub = &shared.hub;
@@ -77,13 +77,13 @@ pub(in crate::api) async fn list(
     if let (Some(latest), None) = (parameters.latest()?, limit) {
         items.drain(..items.len().saturating_sub(latest));
     }
-    Ok(form.list(kind, metadata, items))
+    Ok(form::list(kind, metadata, items))
 }
 
 /// A list of events that were read beside what is held.
-pub(in crate::api) fn list_read(hub: &Hub, form: Form, version: u64, read: Vec<ObjectEvent>) -> Response {
+pub(in crate::api) fn list_read(hub: &Hub, version: u64, read: Vec<ObjectEvent>) -> Response {
     let metadata = ListMeta { resource_version: version.to_string(), ..ListMeta::default() };
-    form.list(Kind::Event, metadata, hub.dressed_events(read))
+    form::list(Kind::Event, metadata, hub.dressed_events(read))
 }
 
 /// The snapshot that the first page is of.

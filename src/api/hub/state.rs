@@ -201,7 +201,9 @@ impl State {
             Some(change) => change.before.as_ref(),
             None => now,
         };
-        Ok(then.map(|entry| entry.draft.row_version))
+        // Another object has the name now, whose row may have come to the same version.
+        let same = |then: &&Arc<Entry>| now.is_none_or(|now| now.draft.uid == then.draft.uid);
+        Ok(then.filter(same).map(|entry| entry.draft.row_version))
     }
 }
 

@@ -14,12 +14,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Hub;
-use super::form::{Form, Told, of_json};
+use super::form::{self, Told, of_json};
 use super::object::Key;
 use super::serve::{Scope, expired};
 use super::state::{Change, Kind, Snapshot};
 use crate::api::Shared;
 use crate::api::error::ApiError;
+use crate::api::negotiate::Lines;
 use crate::api::select::{ListParameters, VersionMatch};
 
 /// So much is written at a time, at most and more or less.
@@ -47,7 +48,6 @@ pub(super) async fn answer(
     kind: Kind,
     scope: Scope,
     parameters: &ListParameters,
-    form: Form,
     who: &str,
 ) -> Result<Response, ApiError> {
     let hub = Arc::clone(&shared.hub);
@@ -73,7 +73,6 @@ pub(super) async fn answer(
         hub,
         kind,
         scope,
-        form,
         cursor,
         stage,
         changed,
@@ -82,7 +81,9 @@ pub(super) async fn answer(
         shutdown: shared.shutdown.clone(),
         _place: place,
     };
-    Ok(of_json(Body::from_stream(watching.pieces())).into_response())
+    let mut response = of_json(Body::from_stream(watching.pieces())).into_response();
+    response.extensions_mut().insert(Lines);
+    Ok(response)
 }
 
 async fn beginning(hub: &Hub, kind: Kind, parameters: &ListParameters) -> Result<Beginning, ApiError> {
@@ -137,7 +138,6 @@ struct Watching {
     hub: Arc<Hub>,
     kind: Kind,
     scope: Scope,
-    form: Form,
     /// Everything up to this version is told.
     cursor: u64,
     stage: Stage,
@@ -180,14 +180,14 @@ impl Watching {
     fn tell_initial(&mut self, out: &mut Vec<u8>) {
         let Stage::Initial { snapshot, last, say_so } = &mut self.stage else { return };
         for entry in self.scope.of(snapshot, last.take()) {
-            self.form.line(out, Told::Added, entry.shown());
+            form::line(out, Told::Added, entry.shown());
             if out.len() >= PIECE {
                 *last = Some(entry.key().clone());
                 return;
             }
         }
         if *say_so {
-            self.form.bookmark(out, self.kind, snapshot.version, true);
+            form::bookmark(out, self.kind, snapshot.version, true);
         }
         self.stage = Stage::Changes;
     }
@@ -215,7 +215,7 @@ impl Watching {
                     }
                 }
                 Err(unknown) => {
-                    self.form.error(out, &expired(unknown).status());
+                    form::error(out, &expired(unknown).status());
                     self.stage = Stage::Over;
                     return;
                 }
@@ -229,9 +229,9 @@ impl Watching {
         let before = change.before.as_ref().filter(|entry| self.scope.wants(entry));
         let after = change.after.as_ref().filter(|entry| self.scope.wants(entry));
         match (before, after) {
-            (None, Some(after)) => self.form.line(out, Told::Added, after.shown()),
-            (Some(_), Some(after)) => self.form.line(out, Told::Modified, after.shown()),
-            (Some(before), None) => self.form.line(out, Told::Deleted, before.shown_at(change.version)),
+            (None, Some(after)) => form::line(out, Told::Added, after.shown()),
+            (Some(_), Some(after)) => form::line(out, Told::Modified, after.shown()),
+            (Some(before), None) => form::line(out, Told::Deleted, before.shown_at(change.version)),
             (None, None) => {}
         }
     }
@@ -249,7 +249,7 @@ impl Watching {
                 }
                 if let Some(next) = &mut self.next_bookmark {
                     *next = now + BOOKMARK;
-                    self.form.bookmark(out, self.kind, self.cursor, false);
+                    form::bookmark(out, self.kind, self.cursor, false);
                 }
                 true
             }

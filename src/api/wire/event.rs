@@ -1,6 +1,7 @@
 //! Events in the shape of Kubernetes' core group.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::game::manifest::API_VERSION;
@@ -10,7 +11,7 @@ use crate::store::{ObjectEvent, StoredEvent};
 use super::operation::capitalised;
 
 /// A core `v1` Event.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     api_version: &'static str,
@@ -30,7 +31,7 @@ pub struct Event {
     reporting_instance: &'static str,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct EventMeta {
     name: String,
@@ -39,7 +40,7 @@ struct EventMeta {
 }
 
 /// What an event is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectReference {
     /// `gamekeeper.dev/v1`.
@@ -56,7 +57,7 @@ pub struct ObjectReference {
     pub uid: String,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 struct Component {
     component: &'static str,
 }

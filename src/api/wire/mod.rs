@@ -1,18 +1,22 @@
 //! What goes over the wire, in Kubernetes' shapes. Only the API names these types.
 
 mod backup;
+mod columns;
 mod controller;
 mod discovery;
 mod event;
 mod explanation;
 mod game;
+mod kinds;
 mod list;
 mod moment;
+mod openapi;
 mod operation;
 mod outbox;
 mod patch;
 mod player;
 mod status;
+mod table;
 mod turn;
 mod version;
 
@@ -21,18 +25,23 @@ pub use controller::{
     ControllerObject, ControllerParts, ControllerPhase, ControllerSpecManifest, ControllerState, OrphanState,
     RebindManifest, is_ready,
 };
-pub use discovery::{api_groups, api_versions, core_resources, group, group_resources, version};
+pub use discovery::{
+    AGGREGATED, api_groups, api_versions, core_discovery, core_resources, group, group_discovery,
+    group_resources, version, wants_aggregated,
+};
 pub use event::{Event, ObjectReference};
 pub use explanation::{ExplanationMeta, ExplanationObject};
 pub use game::{EndpointsStatus, GameObject, GameStatus, LastExit, OperationReference};
 pub use list::{HistoryMeta, List, ListMeta};
 pub use moment::{EngineSaid, GameChange, MomentObject, SpecState};
+pub use openapi::{Document, documents, openapi_index};
 pub(in crate::api) use operation::camel;
 pub use operation::{Operation, OperationSpec, OperationStatus};
 pub use outbox::OutboxEventObject;
 pub use patch::{CopyingStatus, FailedPatchStatus, PatchDelayStatus, PatchStatus, PutBackStatus};
 pub use player::PlayerMappingObject;
 pub use status::{Cause, Details, Status};
+pub use table::{IncludeObject, META, Table, metadata_of_one, partial, short_span, table};
 pub use turn::{TurnObject, TurnSlotObject};
 pub use version::{EngineVersionObject, EngineVersionStatus};
 
@@ -57,6 +66,9 @@ pub const CONTROLLERS: Resource =
     Resource { group: "gamekeeper.dev", plural: "controllers", kind: crate::game::controller::KIND };
 /// What the lobby is told.
 pub const OUTBOX: Resource = Resource { group: "gamekeeper.dev", plural: "outbox", kind: "OutboxEvent" };
+/// What was done, and why.
+pub const OPERATIONS: Resource =
+    Resource { group: "gamekeeper.dev", plural: "operations", kind: "Operation" };
 /// The ledger of turns.
 pub const TURNS: Resource = Resource { group: "gamekeeper.dev", plural: "turns", kind: "Turn" };
 /// What became of slots.

@@ -12,6 +12,7 @@ use crate::store::outbox::OutboxEvent;
 /// An event for the lobby.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "OutboxEvent")]
 pub struct OutboxEventObject {
     /// `gamekeeper.dev/v1`.
     pub api_version: String,

@@ -46,7 +46,7 @@ pub struct EngineVersionStatus {
 
 impl EngineVersionObject {
     /// With what is known of it; so many failures halt changes to it.
-    pub fn new(StoredVersion { manifest, usage }: StoredVersion, max_failures: u32) -> Self {
+    pub fn new(StoredVersion { manifest, managed: _, usage }: StoredVersion, max_failures: u32) -> Self {
         let EngineVersionManifest { api_version, kind, metadata, spec, status: _ } = manifest;
         let VersionUsage { games, running, failures, reason, message } = usage;
         let halted = failures > 0 && failures >= max_failures;

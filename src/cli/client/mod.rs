@@ -237,7 +237,7 @@ impl Client {
         let (mut found, asked) = (Vec::new(), query.len());
         loop {
             let page = self.json(Method::GET, self.url(path, &query), None).await?;
-            found.extend(page.list("/items").iter().cloned().map(Object));
+            found.extend(page.list("/items").iter().cloned().map(Object::received));
             let next = page.text("/metadata/continue").map(str::to_owned);
             match next {
                 Some(next) if most.is_none_or(|most| found.len() < most) => {
@@ -264,7 +264,9 @@ impl Client {
         if !(200..300).contains(&status) {
             return Err(ClientError::Refused(Box::new(Refusal::read(status, &body).of_request(&id))));
         }
-        serde_json::from_slice(&body).map(Object).map_err(|error| ClientError::Broken(error.to_string()))
+        serde_json::from_slice(&body)
+            .map(Object::received)
+            .map_err(|error| ClientError::Broken(error.to_string()))
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<(u16, Bytes), ClientError> {

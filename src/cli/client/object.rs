@@ -10,6 +10,14 @@ use super::Kind;
 pub(crate) struct Object(pub(crate) Value);
 
 impl Object {
+    /// As it is of use to people: who wrote which field is bookkeeping of server-side apply.
+    pub(crate) fn received(mut value: Value) -> Self {
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.shift_remove("managedFields");
+        }
+        Self(value)
+    }
+
     /// The text at this place (`/status/phase`), unless it is empty.
     pub(crate) fn text(&self, pointer: &str) -> Option<&str> {
         self.0.pointer(pointer)?.as_str().filter(|text| !text.is_empty())

@@ -22,17 +22,11 @@ pub enum UnknownFields {
 }
 
 /// Metadata that Kubernetes' clients send and that means nothing here.
-const IGNORED_METADATA: [&str; 6] = [
-    "managedFields",
-    "ownerReferences",
-    "generateName",
-    "selfLink",
-    "deletionGracePeriodSeconds",
-    "clusterName",
-];
+const IGNORED_METADATA: [&str; 5] =
+    ["ownerReferences", "generateName", "selfLink", "deletionGracePeriodSeconds", "clusterName"];
 
 /// Reads the body of an API request. Metadata that Kubernetes' clients send along and that means
-/// nothing here (`managedFields`, `ownerReferences` …) is ignored silently.
+/// nothing here (`ownerReferences` …) is ignored silently.
 ///
 /// Nothing is validated yet: see [`super::validate()`].
 ///

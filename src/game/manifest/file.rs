@@ -88,22 +88,31 @@ pub fn parse_files<'a>(
 /// # Errors
 /// Why it cannot be read.
 pub fn read_yaml(text: &str) -> Result<Value, SpecProblem> {
+    one_yaml(text, &Budget::new(MAX_NODES))
+}
+
+/// The same, where of equal keys of a map the last one counts; with the paths of such keys.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read_yaml_leniently(text: &str) -> Result<(Value, Vec<String>), SpecProblem> {
+    let budget = Budget::lenient(MAX_NODES);
+    one_yaml(text, &budget).map(|value| (value, budget.twice()))
+}
+
+fn one_yaml(text: &str, budget: &Budget) -> Result<Value, SpecProblem> {
     if text.len() > MAX_FILE_BYTES || too_deep(text) {
         return Err(SpecProblem::new("", "is too large, or nested too deeply"));
     }
-    let budget = Budget::new(MAX_NODES);
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let first = match documents.next() {
         None => return Ok(Value::Null),
-        Some(document) => Survey::new(&budget).deserialize(document),
+        Some(document) => Survey::new(budget).deserialize(document),
     };
     match (first, documents.next()) {
         (Ok(value), None) => Ok(value),
         (Ok(_), Some(_)) => Err(SpecProblem::new("", "has more than one document")),
-        (Err(error), _) => Err(match budget.refusal() {
-            Some(refusal) => SpecProblem::new(show_path(&refusal.path), refusal.message),
-            None => SpecProblem::new("", shorten_to(&error.to_string(), 300)),
-        }),
+        (Err(error), _) => Err(unreadable(budget, &error.to_string())),
     }
 }
 
@@ -112,14 +121,29 @@ pub fn read_yaml(text: &str) -> Result<Value, SpecProblem> {
 /// # Errors
 /// Why it cannot be read.
 pub fn read_json(text: &[u8]) -> Result<Value, SpecProblem> {
-    let budget = Budget::new(MAX_NODES);
+    one_json(text, &Budget::new(MAX_NODES))
+}
+
+/// The same, where of equal keys of a map the last one counts; with the paths of such keys.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read_json_leniently(text: &[u8]) -> Result<(Value, Vec<String>), SpecProblem> {
+    let budget = Budget::lenient(MAX_NODES);
+    one_json(text, &budget).map(|value| (value, budget.twice()))
+}
+
+fn one_json(text: &[u8], budget: &Budget) -> Result<Value, SpecProblem> {
     let mut document = serde_json::Deserializer::from_slice(text);
-    match Survey::new(&budget).deserialize(&mut document).and_then(|value| document.end().map(|()| value)) {
-        Ok(value) => Ok(value),
-        Err(error) => Err(match budget.refusal() {
-            Some(refusal) => SpecProblem::new(show_path(&refusal.path), refusal.message),
-            None => SpecProblem::new("", shorten_to(&error.to_string(), 300)),
-        }),
+    let read = Survey::new(budget).deserialize(&mut document);
+    read.and_then(|value| document.end().map(|()| value))
+        .map_err(|error| unreadable(budget, &error.to_string()))
+}
+
+fn unreadable(budget: &Budget, error: &str) -> SpecProblem {
+    match budget.refusal() {
+        Some(refusal) => SpecProblem::new(show_path(&refusal.path), refusal.message),
+        None => SpecProblem::new("", shorten_to(error, 300)),
     }
 }
 

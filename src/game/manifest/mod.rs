@@ -26,8 +26,8 @@ pub use columns::{GameColumns, VersionColumns};
 pub use decode::{UnknownFields, from_json};
 pub use error::{ManifestError, ManifestErrors, Place};
 pub use file::{
-    Located, MAX_DOCUMENTS, MAX_FILE_BYTES, parse_documents, parse_files, read_json, read_yaml,
-    refuse_duplicates,
+    Located, MAX_DOCUMENTS, MAX_FILE_BYTES, parse_documents, parse_files, read_json, read_json_leniently,
+    read_yaml, read_yaml_leniently, refuse_duplicates,
 };
 pub use image::parse_image;
 pub use problem::SpecProblem;
@@ -39,6 +39,6 @@ pub use validate::{
 };
 pub use wire::{
     API_VERSION, EngineVersionManifest, EngineVersionSpecManifest, GROUP, GameManifest, GameSpecManifest,
-    Manifest, ObjectMeta, PlayerManifest, Quantity, ResourcesManifest, TurnsManifest,
+    ManagedFields, Manifest, ObjectMeta, PlayerManifest, Quantity, ResourcesManifest, TurnsManifest,
 };
 pub use yaml::{to_yaml, to_yaml_documents};

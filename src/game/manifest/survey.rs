@@ -17,6 +17,8 @@ pub(crate) struct Budget {
     /// Counted in nodes; a long text counts as several.
     left: Cell<usize>,
     refusal: RefCell<Option<Refusal>>,
+    /// Equal keys of a map that were passed over; none where they are refused.
+    twice: Option<RefCell<Vec<String>>>,
 }
 
 /// Why a document was refused, by us and not by the parser.
@@ -28,7 +30,17 @@ pub(crate) struct Refusal {
 impl Budget {
     /// A budget of so many nodes.
     pub(crate) fn new(nodes: usize) -> Self {
-        Self { left: Cell::new(nodes), refusal: RefCell::default() }
+        Self { left: Cell::new(nodes), refusal: RefCell::default(), twice: None }
+    }
+
+    /// The same; of equal keys of a map, the last one counts.
+    pub(crate) fn lenient(nodes: usize) -> Self {
+        Self { twice: Some(RefCell::default()), ..Self::new(nodes) }
+    }
+
+    /// The paths of keys that were there again.
+    pub(crate) fn twice(&self) -> Vec<String> {
+        self.twice.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
     /// What the last document was refused for.
@@ -211,6 +223,10 @@ impl Visitor<'_> for Key<'_> {
         self.survey.pay(key.len())?;
         if self.seen.contains_key(key) {
             let trail = Trail::Key(&self.survey.trail, key);
+            if let Some(twice) = &self.survey.budget.twice {
+                twice.borrow_mut().push(super::decode::show_path(&trail.path()));
+                return Ok(key.to_owned());
+            }
             return Err(refuse(self.survey.budget, &trail, "is there twice"));
         }
         Ok(key.to_owned())

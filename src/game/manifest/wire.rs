@@ -60,6 +60,33 @@ pub struct ObjectMeta {
     /// Written by the server: what has to be cleaned up before the object goes.
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub finalizers: Vec<String>,
+    /// Written by the server: who wrote which field, for server-side apply.
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub managed_fields: Vec<ManagedFields>,
+}
+
+/// What one manager wrote of an object.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ManagedFields {
+    /// Who.
+    pub manager: String,
+    /// `Apply` or `Update`.
+    pub operation: String,
+    /// The version in whose words the fields are.
+    pub api_version: String,
+    /// When the fields changed last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub time: Option<String>,
+    /// `FieldsV1`.
+    pub fields_type: String,
+    /// The fields, as a tree.
+    #[schemars(schema_with = "free_object")]
+    pub fields_v1: serde_json::Value,
+    /// The subresource by which they were written, if not the object itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subresource: String,
 }
 
 /// A game: one turn-based match, served by one engine.
@@ -122,6 +149,7 @@ pub struct GameSpecManifest {
     pub turns: Option<TurnsManifest>,
     /// Who plays. Absent: left to others. Present: a user who is not listed is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["userId"]))]
     pub players: Option<Vec<PlayerManifest>>,
     /// Limits of the engine's container; absent: the engine version's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

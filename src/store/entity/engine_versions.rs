@@ -16,6 +16,7 @@ pub struct Model {
     pub resources: Json,
     pub labels: Json,
     pub annotations: Json,
+    pub managed_fields: Json,
     pub requested_by: String,
     pub request_id: String,
     pub resume_generation: i64,

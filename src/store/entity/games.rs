@@ -14,6 +14,7 @@ pub struct Model {
     pub display_name: String,
     pub labels: Json,
     pub annotations: Json,
+    pub managed_fields: Json,
     pub desired_status: String,
     pub stop_now: bool,
     pub paused: bool,

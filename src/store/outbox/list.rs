@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use crate::game::GameId;
 
-use super::super::convert::from_db;
+use super::super::convert::{from_db, to_db};
 use super::super::db_uuid::DbUuid;
 use super::super::entity::lobby_outbox::{Column, Entity};
 use super::super::entity::outbox_positions;
+use super::super::mark::{Mark, above, nothing};
 use super::super::{Store, StoreError};
 use super::{arrived, names, open};
 
@@ -71,6 +72,8 @@ pub struct OutboxFilter {
     pub state: Option<OutboxState>,
     /// Those after this number.
     pub after: Option<i64>,
+    /// Those behind this one.
+    pub behind: Option<Mark>,
 }
 
 /// An event as it is in the outbox.
@@ -174,6 +177,15 @@ impl Store {
         }
         if let Some(after) = filter.after {
             query = query.filter(Column::Seq.gt(after));
+        }
+        if let Some(last) = &filter.behind {
+            let seq = above(Column::Seq, last.number, nothing());
+            query = query.filter(match filter.game {
+                Some(_) => seq,
+                None => {
+                    above(Column::OccurredAt, to_db(last.at), above(Column::GameId, DbUuid(last.id), seq))
+                }
+            });
         }
         // Within a game by number: a clock that was put back must not turn the order round.
         query = if filter.game.is_some() {

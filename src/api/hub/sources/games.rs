@@ -34,7 +34,7 @@ impl Games {
         let feeds = store.feeds().await?;
         let Some(before) = self.read else { return self.load(hub, feeds).await };
         let mut wanted: HashSet<GameId> = HashSet::new();
-        if desired || feeds.desired != before.desired {
+        if desired || !before.settled || feeds.desired != before.desired {
             let index = store.game_index().await?;
             let gone: Vec<GameId> = self.rows.keys().filter(|id| !index.contains_key(id)).copied().collect();
             let removed = gone.iter().filter_map(|id| {

@@ -76,6 +76,28 @@ impl Hub {
         Ok(self.held(Kind::EngineVersion, &Key::new("", name)))
     }
 
+    /// The object as it is held, if it was read from this version of its row; none if there is another
+    /// one meanwhile.
+    pub(in crate::api) async fn read_from(
+        &self,
+        kind: Kind,
+        key: &Key,
+        uid: &str,
+        row_version: &str,
+    ) -> Result<Option<Arc<Entry>>, StoreError> {
+        let same = |entry: &Arc<Entry>| entry.was_read_from(uid, row_version);
+        if let Some(held) = self.held(kind, key).filter(same) {
+            return Ok(Some(held));
+        }
+        let now = match kind {
+            Kind::Game => self.game(&key.namespace, &key.name).await?,
+            Kind::EngineVersion => self.engine_version(&key.name).await?,
+            Kind::Controller => self.controller().await?,
+            Kind::Event => None,
+        };
+        Ok(now.filter(same))
+    }
+
     /// The controller as it is now.
     pub(in crate::api) async fn controller(&self) -> Result<Option<Arc<Entry>>, StoreError> {
         self.catch_up(Kind::Controller).await?;

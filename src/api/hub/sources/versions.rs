@@ -28,7 +28,7 @@ impl Versions {
     pub(super) async fn catch_up(&mut self, hub: &Hub, at_once: bool) -> Result<(), StoreError> {
         let store = &hub.api.store;
         let feeds = store.feeds().await?;
-        if self.read == Some(feeds) {
+        if self.read == Some(feeds) && feeds.settled {
             return Ok(());
         }
         if !at_once && self.is_loaded() && store.version_index().await? == self.rows {

@@ -59,6 +59,10 @@ fn another_object_of_the_same_name_is_one_that_went_and_one_that_came() {
     other.uid = "another".into();
     state.apply(Kind::Game, [Edit::Put(other)]);
     assert_eq!(told(&state, START).unwrap(), ["+a@1", "-a@2", "+a@3"]);
+    // Its row is at the same version, and none that was meant before.
+    let key = Key::new("default", "a");
+    assert_eq!(state.row_version(Kind::Game, &key, START + 1), Ok(None));
+    assert_eq!(state.row_version(Kind::Game, &key, START + 3), Ok(Some(1)));
 }
 
 #[test]

@@ -100,8 +100,8 @@ fn an_unknown_field_is_told_where_it_stands_with_the_nearest_known_one() {
     );
     expect(&with("spec:", "sepc: 1\nspec:"), "f:4:1: sepc: ", "did you mean `spec`?");
     expect(
-        &with("name: andromeda", "name: a, managedFields: []"),
-        "f:3:22: metadata.managedFields: ",
+        &with("name: andromeda", "name: a, ownerReferences: []"),
+        "f:3:22: metadata.ownerReferences: ",
         "unknown field",
     );
     expect(&with("spec:", "<<: { a: b }\nspec:"), "f:4:1: [<<]: ", "unknown field");
