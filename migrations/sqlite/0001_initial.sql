@@ -864,7 +864,7 @@ SELECT
         'restart_generation', g.restart_generation, 'force_turn_generation', g.force_turn_generation,
         'patch_generation', g.patch_generation, 'restore_generation', g.restore_generation,
         'unblock_generation', g.unblock_generation, 'backup_generation', g.backup_generation,
-        'backup_before_turn', g.backup_before_turn,
+        'backup_before_turn', CASE g.backup_before_turn WHEN 1 THEN json('true') WHEN 0 THEN json('false') ELSE g.backup_before_turn END,
         'restore_backup_id', g.restore_backup_id, 'membership_revision', s.membership_revision,
         'resources', json(g.resources), 'deletion_policy', g.deletion_policy
     ) AS spec,
