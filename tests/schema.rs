@@ -61,6 +61,7 @@ promises! {
     game_changes_say_what_changed_and_who_asked,
     a_delete_leaves_a_tombstone_and_takes_the_memberships,
     a_game_made_again_goes_on_counting,
+    requests_done_are_none_of_a_game_made_again,
     a_requested_deletion_stays_requested,
     hostile_text_is_refused,
     nonsense_is_refused,

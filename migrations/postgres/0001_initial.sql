@@ -815,6 +815,16 @@ BEGIN
         SELECT coalesce(max(t.generation), 0) + 1, coalesce(max(t.row_version), 0) + 1, coalesce(max(t.membership_revision), 0)
           INTO NEW.generation, NEW.row_version, NEW.membership_revision
           FROM game_tombstones AS t WHERE t.game_id = NEW.game_id;
+        -- So do its requests: one that counted below what was done for the old row would be taken for done.
+        SELECT greatest(NEW.restart_generation, r.observed_restart_generation),
+               greatest(NEW.force_turn_generation, r.observed_force_turn_generation),
+               greatest(NEW.patch_generation, r.observed_patch_generation),
+               greatest(NEW.unblock_generation, r.observed_unblock_generation),
+               greatest(NEW.restore_generation, r.observed_restore_generation),
+               greatest(NEW.backup_generation, r.observed_backup_generation)
+          INTO NEW.restart_generation, NEW.force_turn_generation, NEW.patch_generation, NEW.unblock_generation,
+               NEW.restore_generation, NEW.backup_generation
+          FROM (SELECT NEW.game_id) AS n LEFT JOIN runtime_records AS r ON r.game_id = NEW.game_id;
         NEW.created_at := coalesce(NEW.created_at, clock_timestamp());
         NEW.updated_at := clock_timestamp();
         RETURN NEW;

@@ -952,17 +952,25 @@ BEGIN
     DELETE FROM replace_notes WHERE subject = 'game' AND key = NEW.game_id;
 
     -- Nothing that may not change or go down does so by being left out of a REPLACE. This update also
-    -- makes games_after_update count the change, even where it alters nothing.
+    -- makes games_after_update count the change, even where it alters nothing. The requests of a game
+    -- that is made again go on counting where the controller has come to: one that counted below what
+    -- was done for the old row would be taken for done.
     UPDATE games
        SET namespace = s.namespace, name = s.name,
-           restart_generation = max(restart_generation, coalesce(json_extract(s.spec, '$.restart_generation'), 0)),
-           force_turn_generation = max(force_turn_generation, coalesce(json_extract(s.spec, '$.force_turn_generation'), 0)),
-           patch_generation = max(patch_generation, coalesce(json_extract(s.spec, '$.patch_generation'), 0)),
-           unblock_generation = max(unblock_generation, coalesce(json_extract(s.spec, '$.unblock_generation'), 0)),
+           restart_generation = max(games.restart_generation, coalesce(json_extract(s.spec, '$.restart_generation'), 0),
+                                      coalesce(r.observed_restart_generation, 0)),
+           force_turn_generation = max(games.force_turn_generation, coalesce(json_extract(s.spec, '$.force_turn_generation'), 0),
+                                      coalesce(r.observed_force_turn_generation, 0)),
+           patch_generation = max(games.patch_generation, coalesce(json_extract(s.spec, '$.patch_generation'), 0),
+                                      coalesce(r.observed_patch_generation, 0)),
+           unblock_generation = max(games.unblock_generation, coalesce(json_extract(s.spec, '$.unblock_generation'), 0),
+                                      coalesce(r.observed_unblock_generation, 0)),
            restore_backup_id = coalesce(restore_backup_id, json_extract(s.spec, '$.restore_backup_id')),
-           restore_generation = max(restore_generation, coalesce(json_extract(s.spec, '$.restore_generation'), 0)),
-           backup_generation = max(backup_generation, coalesce(json_extract(s.spec, '$.backup_generation'), 0))
-      FROM game_shadow AS s
+           restore_generation = max(games.restore_generation, coalesce(json_extract(s.spec, '$.restore_generation'), 0),
+                                      coalesce(r.observed_restore_generation, 0)),
+           backup_generation = max(games.backup_generation, coalesce(json_extract(s.spec, '$.backup_generation'), 0),
+                                      coalesce(r.observed_backup_generation, 0))
+      FROM game_shadow AS s LEFT JOIN runtime_records AS r ON r.game_id = s.game_id
      WHERE games.game_id = NEW.game_id AND s.game_id = NEW.game_id;
 END;
 

@@ -99,7 +99,6 @@ impl Entry {
     pub(super) fn declare(&mut self, desired: Desired, row_version: RowVersion, now: Timestamp) {
         let requests = desired.requests;
         let deletion = desired.deletion;
-        let is_row = matches!(row_version, RowVersion::Row(_));
         let looked_at_by_a_person =
             self.desired.as_ref().is_some_and(|before| before.requests.unblock < requests.unblock);
         if looked_at_by_a_person {
@@ -115,8 +114,6 @@ impl Entry {
                 record.deletion_seen_at = None;
                 record.observed_requests = requests;
             }
-            // A row that was made anew counts from the beginning again.
-            Some(record) if is_row => record.observed_requests = record.observed_requests.at_most(requests),
             Some(_) => {}
             none => *none = Some(Record::first_seen(requests)),
         }
@@ -243,7 +240,12 @@ impl Entry {
 
     /// What a round would begin with, if this were desired.
     pub(super) fn input(&self, desired: Arc<Desired>, around: Around<'_>) -> Input {
-        let record = self.record.clone().unwrap_or_else(|| Record::first_seen(desired.requests));
+        let mut record = self.record.clone().unwrap_or_else(|| Record::first_seen(desired.requests));
+        if matches!(self.row_version, RowVersion::Row(_)) {
+            // A row that was made anew may count from the beginning again. A round that was under way
+            // when it was read leaves the old counts behind, so they are looked at here.
+            record.observed_requests = record.observed_requests.at_most(desired.requests);
+        }
         let Around {
             start_slot,
             disruption_place,
@@ -290,6 +292,10 @@ impl Entry {
             not_recorded,
         } = output;
         self.in_round = false;
+        // A deletion may have been asked for since this round began, which knows nothing of it.
+        let seen = self.record.take().and_then(|before| before.deletion_seen_at);
+        let going = self.is_going();
+        let record = Record { deletion_seen_at: record.deletion_seen_at.or(seen).filter(|_| going), ..record };
         self.record = Some(record);
         keep_named(&self.named, self.record.as_ref(), self.desired.as_deref());
         self.facts = facts;

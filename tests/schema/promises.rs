@@ -349,6 +349,23 @@ pub(crate) async fn a_delete_leaves_a_tombstone_and_takes_the_memberships(db: &m
     assert_eq!(memberships[1]["race_name"], "Zerg", "{memberships}");
 }
 
+pub(crate) async fn requests_done_are_none_of_a_game_made_again(db: &mut Db) {
+    a_game(db).await;
+    db.run("UPDATE games SET restart_generation = 5, backup_generation = 2").await;
+    db.run(&format!(
+        "INSERT INTO runtime_records (game_id, name, status, reason, observed_generation, observed_restart_generation, observed_backup_generation)
+         VALUES ('{GAME}', 'andromeda', 'running', 'Running', 2, 4, 2)"
+    ))
+    .await;
+    db.run("DELETE FROM games").await;
+    a_game(db).await;
+    let counts = "SELECT restart_generation, backup_generation, patch_generation FROM games";
+    db.expect(counts, "4|2|0").await;
+    db.refused("UPDATE games SET restart_generation = 1", "cannot decrease").await;
+    db.run("UPDATE games SET restart_generation = restart_generation + 1").await;
+    db.expect(counts, "5|2|0").await;
+}
+
 pub(crate) async fn a_game_made_again_goes_on_counting(db: &mut Db) {
     a_game(db).await;
     a_player(db, ALICE, "Terrans").await;
