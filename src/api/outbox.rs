@@ -99,7 +99,7 @@ async fn list_some(
         ));
     }
     let found = shared.api.store.find_outbox(&filter, limit + 1).await?;
-    past::page::<_, OutboxEventObject>(shared, OUTBOX, parameters, limit, found, |event| Mark {
+    past::page::<_, OutboxEventObject>(shared.hub.version(), OUTBOX, parameters, limit, found, |event| Mark {
         number: event.seq,
         ..Mark::new(event.occurred_at, event.game.0)
     })

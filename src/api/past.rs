@@ -6,7 +6,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
-use super::Shared;
 use super::error::ApiError;
 use super::select::ListParameters;
 use super::wire::{List, Resource};
@@ -23,10 +22,10 @@ pub(super) fn behind(parameters: &ListParameters) -> Result<Option<Mark>, ApiErr
     Ok(Some(mark))
 }
 
-/// A page of at most so many, of which one more was asked for. A client that set no limit is told of
+/// A page, read at this version or later, of at most so many, of which one more was asked for. A client that set no limit is told of
 /// no further page.
 pub(super) fn page<T, O: Serialize + From<T>>(
-    shared: &Shared,
+    version: u64,
     resource: Resource,
     parameters: &ListParameters,
     limit: u64,
@@ -38,7 +37,7 @@ pub(super) fn page<T, O: Serialize + From<T>>(
     found.truncate(limit);
     let last = found.last().map(mark).filter(|_| more);
     let items: Vec<O> = found.into_iter().map(O::from).collect();
-    let mut list = List::new(API_VERSION, resource.kind, shared.hub.version(), items);
+    let mut list = List::new(API_VERSION, resource.kind, version, items);
     if let (Some(last), Some(_)) = (last, parameters.page()?) {
         let json = serde_json::to_vec(&last).map_err(|error| ApiError::Internal(error.into()))?;
         list.metadata.continued = URL_SAFE_NO_PAD.encode(json);

@@ -60,10 +60,14 @@ async fn list_some(
     let of = parameters.selection(&FIELDS)?.games(namespace)?;
     let (limit, behind) = (parameters.limit(USUAL, MOST)?, past::behind(parameters)?);
     let found = shared.api.store.find_players(&of, behind.as_ref(), limit + 1).await?;
-    past::page::<_, PlayerMappingObject>(shared, PLAYER_MAPPINGS, parameters, limit, found, |player| Mark {
-        other: player.user.0,
-        ..Mark::new(Timestamp::UNIX_EPOCH, player.game.0)
-    })
+    past::page::<_, PlayerMappingObject>(
+        shared.hub.version(),
+        PLAYER_MAPPINGS,
+        parameters,
+        limit,
+        found,
+        |player| Mark { other: player.user.0, ..Mark::new(Timestamp::UNIX_EPOCH, player.game.0) },
+    )
 }
 
 async fn look_up(

@@ -62,6 +62,7 @@ fn group() -> Router<Shared> {
         )
         .route("/operations", get(operations::list_all))
         .route("/namespaces/{namespace}/operations", get(operations::list))
+        .route("/namespaces/{namespace}/operations/{name}", get(operations::get))
         .route("/turns", get(turns::list_all))
         .route("/namespaces/{namespace}/turns", get(turns::list))
         .route("/namespaces/{namespace}/turns/{name}", get(turns::get))

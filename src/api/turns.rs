@@ -2,10 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::Shared;
 use super::error::ApiError;
+use super::hub::{self, Asked, Kind};
 use super::past;
 use super::request::{Names, Parameters};
 use super::select::ListParameters;
@@ -13,8 +16,15 @@ use super::wire::{List, Resource, TURN_SLOTS, TURNS, TurnObject, TurnSlotObject}
 use crate::game::GameId;
 use crate::store::{GameFilter, Mark, SlotFilter, TurnFilter};
 
-const TURN_FIELDS: [&str; 6] =
-    ["spec.game", "spec.gameId", "spec.timeline", "spec.number", "status.phase", "metadata.namespace"];
+const TURN_FIELDS: [&str; 7] = [
+    "metadata.name",
+    "spec.game",
+    "spec.gameId",
+    "spec.timeline",
+    "spec.number",
+    "status.phase",
+    "metadata.namespace",
+];
 const SLOT_FIELDS: [&str; 5] =
     ["spec.game", "spec.gameId", "spec.timeline", "status.decision", "metadata.namespace"];
 
@@ -27,20 +37,17 @@ const USUAL: u64 = 50;
 const MOST: u64 = 1_000;
 
 /// `GET …/turns` of all namespaces.
-pub(super) async fn list_all(
-    State(shared): State<Shared>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<TurnObject>>, ApiError> {
-    list_some(&shared, None, &parameters).await
+pub(super) async fn list_all(State(shared): State<Shared>, asked: Asked) -> Result<Response, ApiError> {
+    list_some(&shared, None, asked).await
 }
 
 /// `GET …/namespaces/{ns}/turns`.
 pub(super) async fn list(
     State(shared): State<Shared>,
     Names(namespace): Names<String>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<List<TurnObject>>, ApiError> {
-    list_some(&shared, Some(namespace), &parameters).await
+    asked: Asked,
+) -> Result<Response, ApiError> {
+    list_some(&shared, Some(namespace), asked).await
 }
 
 /// `GET …/namespaces/{ns}/turns/{name}`.
@@ -86,26 +93,35 @@ pub(super) async fn get_slot(
     found.map(|slot| Json(slot.into())).ok_or_else(not_found)
 }
 
-async fn list_some(
-    shared: &Shared,
-    namespace: Option<String>,
-    parameters: &ListParameters,
-) -> Result<Json<List<TurnObject>>, ApiError> {
-    let selection = parameters.selection(&TURN_FIELDS)?;
-    let filter = TurnFilter {
+async fn list_some(shared: &Shared, namespace: Option<String>, asked: Asked) -> Result<Response, ApiError> {
+    if asked.parameters.watches() {
+        return hub::list(shared, Kind::Turn, namespace, &TURN_FIELDS, asked).await;
+    }
+    let parameters = &asked.parameters;
+    let selection = parameters.selectors(&TURN_FIELDS)?;
+    let mut filter = TurnFilter {
         of: selection.games(namespace)?,
         timeline: selection.whole("spec.timeline")?,
         number: selection.whole("spec.number")?,
         state: selection.word("status.phase", &STATES)?,
         behind: past::behind(parameters)?,
     };
+    if let Some(name) = selection.required("metadata.name")? {
+        // What is no name of a turn is the name of none.
+        let (game, timeline, number) = numbered(TURNS, name).unwrap_or((GameId(Uuid::nil()), 0, 0));
+        filter.of.game = Some(game);
+        (filter.timeline, filter.number) = (Some(timeline), Some(number));
+    }
     let limit = parameters.limit(USUAL, MOST)?;
+    // A watch that goes on from here tells everything that is not in the list.
+    let version = shared.hub.caught_up(Kind::Turn).await?;
     let found = shared.api.store.find_turns(&filter, limit + 1).await?;
-    past::page::<_, TurnObject>(shared, TURNS, parameters, limit, found, |turn| Mark {
+    let page = past::page::<_, TurnObject>(version, TURNS, parameters, limit, found, |turn| Mark {
         timeline: turn.timeline,
         number: turn.number,
         ..Mark::new(turn.opened_at, turn.game.0)
-    })
+    })?;
+    Ok(page.into_response())
 }
 
 async fn list_some_slots(
@@ -123,7 +139,7 @@ async fn list_some_slots(
     };
     let limit = parameters.limit(USUAL, MOST)?;
     let found = shared.api.store.find_slots(&filter, limit + 1).await?;
-    past::page::<_, TurnSlotObject>(shared, TURN_SLOTS, parameters, limit, found, |slot| Mark {
+    past::page::<_, TurnSlotObject>(shared.hub.version(), TURN_SLOTS, parameters, limit, found, |slot| Mark {
         timeline: slot.timeline,
         number: slot.slot.as_microsecond(),
         ..Mark::new(slot.decided_at, slot.game.0)

@@ -295,7 +295,8 @@ impl Entry {
         // A deletion may have been asked for since this round began, which knows nothing of it.
         let seen = self.record.take().and_then(|before| before.deletion_seen_at);
         let going = self.is_going();
-        let record = Record { deletion_seen_at: record.deletion_seen_at.or(seen).filter(|_| going), ..record };
+        let record =
+            Record { deletion_seen_at: record.deletion_seen_at.or(seen).filter(|_| going), ..record };
         self.record = Some(record);
         keep_named(&self.named, self.record.as_ref(), self.desired.as_deref());
         self.facts = facts;

@@ -1,7 +1,5 @@
 //! The operation log and the events, as they are read.
 
-use std::collections::HashMap;
-
 use super::db_uuid::DbUuid;
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
@@ -81,6 +79,8 @@ pub struct GameOperation {
 /// Which operations are wanted; what is absent does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OperationFilter {
+    /// This one; nobody's id is nil.
+    pub id: Option<uuid::Uuid>,
     /// Those of games in this namespace.
     pub namespace: Option<String>,
     /// Those of games that have or had this name.
@@ -163,6 +163,9 @@ impl Store {
         if let Some(game) = game {
             query = query.filter(operation_log::Column::GameId.eq(DbUuid(game.0)));
         }
+        if let Some(id) = filter.id {
+            query = query.filter(operation_log::Column::OperationId.eq(DbUuid(id)));
+        }
         if let Some(generation) = filter.generation {
             query = query.filter(operation_log::Column::Generation.eq(generation));
         }
@@ -174,26 +177,7 @@ impl Store {
             query = query.filter(below(operation_log::Column::CreatedAt, to_db(last.at), id));
         }
         let rows = query.all(&self.db).await?;
-        let named: Vec<(DbUuid, String, String)> = runtime_records::Entity::find()
-            .select_only()
-            .columns([
-                runtime_records::Column::GameId,
-                runtime_records::Column::Namespace,
-                runtime_records::Column::Name,
-            ])
-            .filter(runtime_records::Column::GameId.is_in(rows.iter().map(|row| row.game_id)))
-            .into_tuple()
-            .all(&self.db)
-            .await?;
-        let named: HashMap<_, _> =
-            named.into_iter().map(|(id, namespace, name)| (id, (namespace, name))).collect();
-        Ok(rows
-            .into_iter()
-            .filter_map(|row| {
-                let (namespace, name) = named.get(&row.game_id)?.clone();
-                Some(GameOperation { namespace, name, operation: to_operation(row) })
-            })
-            .collect())
+        self.named_operations(rows).await
     }
 
     /// The latest events that the filter lets through, oldest first.

@@ -19,6 +19,7 @@ mod stream;
 mod turns;
 mod versions;
 mod watching;
+mod watching_history;
 mod wire;
 mod world;
 

@@ -28,7 +28,7 @@ use tokio::sync::watch as channel;
 
 use super::Api;
 use super::error::ApiError;
-use super::wire::{CONTROLLERS, ENGINE_VERSIONS, EVENTS, GAMES, Resource};
+use super::wire::{CONTROLLERS, ENGINE_VERSIONS, EVENTS, GAMES, OPERATIONS, Resource, TURNS};
 use crate::game::manifest::API_VERSION;
 use crate::store::StoreError;
 
@@ -51,6 +51,8 @@ pub struct HubLimits {
     pub bytes: usize,
     /// The latest events that are held; those of one object are found in the database all the same.
     pub events: usize,
+    /// The latest turns, and operations, that are held while they are watched.
+    pub history: usize,
     /// Snapshots that lists go on from.
     pub pages: usize,
     /// How long each of them is kept after its last use.
@@ -67,6 +69,7 @@ impl Default for HubLimits {
             changes: 32_768,
             bytes: 48 << 20,
             events: 20_000,
+            history: 5_000,
             pages: 16,
             page_age: Duration::from_secs(300),
             watches: 100,
@@ -82,12 +85,14 @@ impl Kind {
             Self::EngineVersion => ENGINE_VERSIONS,
             Self::Controller => CONTROLLERS,
             Self::Event => EVENTS,
+            Self::Turn => TURNS,
+            Self::Operation => OPERATIONS,
         }
     }
 
     fn api_version(self) -> &'static str {
         match self {
-            Self::Game | Self::EngineVersion | Self::Controller => API_VERSION,
+            Self::Game | Self::EngineVersion | Self::Controller | Self::Turn | Self::Operation => API_VERSION,
             Self::Event => "v1",
         }
     }
@@ -100,7 +105,7 @@ pub(super) struct Hub {
     ready_since: channel::Receiver<Timestamp>,
     state: RwLock<State>,
     /// Rung after changes of each kind.
-    changed: [channel::Sender<u64>; 4],
+    changed: [channel::Sender<u64>; Kind::COUNT],
     sources: Sources,
     pages: Pages,
     places: Places,
@@ -155,6 +160,20 @@ impl Hub {
 
     fn load(&self, kind: Kind, drafts: Vec<object::Draft>) {
         self.state.write().unwrap_or_else(PoisonError::into_inner).load(kind, drafts);
+    }
+
+    /// Whoever watches this kind is told to begin anew.
+    fn unload(&self, kind: Kind) {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).unload(kind);
+        self.changed[kind as usize].send_replace(self.version());
+    }
+
+    fn forget(&self, kind: Kind, key: &Key) {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).forget(kind, key);
+    }
+
+    fn is_watched(&self, kind: Kind) -> bool {
+        self.changed[kind as usize].receiver_count() > 0
     }
 
     /// Which version of its row a client means that sends back the object's `resourceVersion`; text,

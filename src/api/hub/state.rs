@@ -16,6 +16,13 @@ pub(in crate::api) enum Kind {
     EngineVersion,
     Controller,
     Event,
+    Turn,
+    Operation,
+}
+
+impl Kind {
+    /// How many there are.
+    pub(super) const COUNT: usize = Self::Operation as usize + 1;
 }
 
 /// How much of the past is kept of each kind.
@@ -72,7 +79,7 @@ pub(super) enum Unknown {
 pub(super) struct State {
     head: u64,
     bounds: Bounds,
-    topics: [Topic; 4],
+    topics: [Topic; Kind::COUNT],
 }
 
 #[derive(Debug, Default)]
@@ -88,8 +95,8 @@ struct Topic {
 impl State {
     /// Nothing yet, as of this version.
     pub(super) fn new(start: u64, bounds: Bounds) -> Self {
-        let topic = || Topic { floor: start, ..Topic::default() };
-        Self { head: start, bounds, topics: [topic(), topic(), topic(), topic()] }
+        let topics = std::array::from_fn(|_| Topic { floor: start, ..Topic::default() });
+        Self { head: start, bounds, topics }
     }
 
     /// The version of the last change.
@@ -113,6 +120,17 @@ impl State {
         for draft in drafts {
             topic.objects.insert(draft.key.clone(), Arc::new(Entry { draft, version }));
         }
+    }
+
+    /// Holds nothing of this kind any more. Whoever was told of it before begins anew.
+    pub(super) fn unload(&mut self, kind: Kind) {
+        self.head += 1;
+        self.topics[kind as usize] = Topic { floor: self.head, ..Topic::default() };
+    }
+
+    /// Holds this object no longer, which is nobody's change: it is there as before.
+    pub(super) fn forget(&mut self, kind: Kind, key: &Key) {
+        self.topics[kind as usize].objects.remove(key);
     }
 
     /// Makes it so. What is so already is no change.

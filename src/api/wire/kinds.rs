@@ -30,6 +30,7 @@ pub(super) struct Below {
 /// What can be done with an object that clients write.
 const WRITABLE: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
 const READ: &[&str] = &["get", "list"];
+const HISTORY: &[&str] = &["get", "list", "watch"];
 
 const fn below(name: &'static str, kind: &'static str, verbs: &'static [&'static str]) -> Below {
     Below { name, kind, group_version: None, verbs }
@@ -69,8 +70,8 @@ pub(super) const OWN: &[Entry] = &[
         below: &[below("adopt", GAMES.kind, &["create"]), below("remove", "Status", &["create"])],
         ..read(CONTROLLERS, "controller", &["get", "list", "patch", "watch"])
     },
-    read(OPERATIONS, "operation", &["list"]),
-    read(TURNS, "turn", READ),
+    read(OPERATIONS, "operation", HISTORY),
+    read(TURNS, "turn", HISTORY),
     read(TURN_SLOTS, "turnslot", READ),
     read(PLAYER_MAPPINGS, "playermapping", READ),
     Entry {

@@ -70,6 +70,18 @@ pub struct OperationStatus {
     pub finished_at: Option<Timestamp>,
 }
 
+impl Operation {
+    /// What it can be selected by beside name and namespace.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("spec.game", self.spec.game.clone()),
+            ("spec.gameId", self.spec.game_id.clone()),
+            ("spec.generation", self.spec.generation.to_string()),
+            ("spec.op", self.spec.op.clone()),
+        ]
+    }
+}
+
 impl From<GameOperation> for Operation {
     fn from(GameOperation { namespace, name, operation }: GameOperation) -> Self {
         let StoredOperation {

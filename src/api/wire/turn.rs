@@ -90,6 +90,19 @@ pub struct TurnStatus {
     pub error_message: Option<String>,
 }
 
+impl TurnObject {
+    /// What it can be selected by beside name and namespace.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("spec.game", self.spec.game.clone()),
+            ("spec.gameId", self.spec.game_id.clone()),
+            ("spec.timeline", self.spec.timeline.to_string()),
+            ("spec.number", self.spec.number.to_string()),
+            ("status.phase", self.status.phase.clone()),
+        ]
+    }
+}
+
 impl From<StoredTurn> for TurnObject {
     fn from(row: StoredTurn) -> Self {
         let StoredTurn {

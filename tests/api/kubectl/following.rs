@@ -1,9 +1,5 @@
 //! What changes, printed as it changes.
 
-use std::time::Duration;
-
-use tokio::io::{AsyncBufReadExt, BufReader};
-
 use super::Kubectl;
 use crate::world::{GAMES, World, game};
 
@@ -12,12 +8,10 @@ async fn kubectl_prints_a_row_for_each_change() {
     let world = World::new().await;
     for kubectl in Kubectl::all(&world) {
         world.post(GAMES, &game("andromeda")).await.ok(201);
-        let mut watching = kubectl.start(&["get", "games", "-w"]);
-        let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+        let mut rows = kubectl.rows(&["get", "games", "-w"]);
         let mut row = async || {
-            let line = tokio::time::timeout(Duration::from_secs(30), lines.next_line()).await;
-            let line = line.expect("a line comes").unwrap().expect("it goes on");
-            let words: Vec<_> = line.split_whitespace().take(2).map(str::to_owned).collect();
+            let line = rows.next().await;
+            let words: Vec<_> = line.split_whitespace().take(2).collect();
             words.join(" ")
         };
         assert_eq!(row().await, "NAME DESIRED");
@@ -33,7 +27,6 @@ async fn kubectl_prints_a_row_for_each_change() {
         let mut gone = [row().await, row().await];
         gone.sort();
         assert_eq!(gone, ["andromeda Running", "borealis Running"]);
-        watching.kill().await.unwrap();
     }
     world.end().await;
 }

@@ -9,9 +9,10 @@ mod writing;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
 use crate::world::World;
 
@@ -101,6 +102,13 @@ impl Kubectl {
         self.command(arguments).spawn().unwrap()
     }
 
+    /// The rows that it prints as long as they are asked for.
+    pub(crate) fn rows(&self, arguments: &[&str]) -> Rows {
+        let mut child = self.start(arguments);
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Rows { lines, _child: child }
+    }
+
     pub(crate) async fn run_with(&self, arguments: &[&str], stdin: &str, editor: &str) -> Said {
         let mut child = self.command(arguments).env("KUBE_EDITOR", editor).spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
@@ -135,6 +143,19 @@ impl Kubectl {
             assert_ne!(said.code, Some(0), "{caller}: {:?} {arguments:?}: {said:#?}", self.program);
             said.err
         }
+    }
+}
+
+/// What a kubectl prints that goes on; it ends with this.
+pub(crate) struct Rows {
+    lines: Lines<BufReader<ChildStdout>>,
+    _child: Child,
+}
+
+impl Rows {
+    pub(crate) async fn next(&mut self) -> String {
+        let line = tokio::time::timeout(Duration::from_secs(30), self.lines.next_line()).await;
+        line.expect("a line comes").unwrap().expect("it goes on")
     }
 }
 

@@ -7,6 +7,7 @@
 mod controller;
 mod events;
 mod games;
+mod history;
 mod versions;
 
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub(super) struct Sources {
     versions: Mutex<versions::Versions>,
     controller: Mutex<controller::Controllers>,
     events: Mutex<events::Events>,
+    turns: Mutex<history::History<history::Turns>>,
+    operations: Mutex<history::History<history::Operations>>,
 }
 
 impl Hub {
@@ -46,6 +49,8 @@ impl Hub {
             Kind::EngineVersion => self.sources.versions.lock().await.catch_up(self, true).await,
             Kind::Controller => self.sources.controller.lock().await.catch_up(self).await,
             Kind::Event => self.sources.events.lock().await.catch_up(self).await,
+            Kind::Turn => self.sources.turns.lock().await.catch_up(self).await,
+            Kind::Operation => self.sources.operations.lock().await.catch_up(self).await,
         }
     }
 
@@ -56,6 +61,8 @@ impl Hub {
             Kind::EngineVersion => self.sources.versions.lock().await.is_loaded(),
             Kind::Controller => self.sources.controller.lock().await.is_loaded(),
             Kind::Event => self.sources.events.lock().await.is_loaded(),
+            Kind::Turn => self.sources.turns.lock().await.is_loaded(),
+            Kind::Operation => self.sources.operations.lock().await.is_loaded(),
         };
         if loaded { Ok(()) } else { self.catch_up(kind).await }
     }
@@ -93,7 +100,7 @@ impl Hub {
             Kind::Game => self.game(&key.namespace, &key.name).await?,
             Kind::EngineVersion => self.engine_version(&key.name).await?,
             Kind::Controller => self.controller().await?,
-            Kind::Event => None,
+            Kind::Event | Kind::Turn | Kind::Operation => None,
         };
         Ok(now.filter(same))
     }
@@ -163,7 +170,9 @@ impl Hub {
                 Round::Often { desired } => {
                     self.sources.games.lock().await.catch_up(self, desired).await?;
                     self.sources.versions.lock().await.catch_up(self, false).await?;
-                    self.sources.events.lock().await.catch_up(self).await
+                    self.sources.events.lock().await.catch_up(self).await?;
+                    self.sources.turns.lock().await.follow(self).await?;
+                    self.sources.operations.lock().await.follow(self).await
                 }
                 Round::Seldom => {
                     self.sources.versions.lock().await.catch_up(self, true).await?;
