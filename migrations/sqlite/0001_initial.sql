@@ -730,10 +730,11 @@ LEFT JOIN runtime_records AS r ON r.game_id = g.game_id;
 ----------------------------------------------------------------------------------------------------
 
 -- Each write moves observed_feed and leaves its number in the row, so that whoever follows reads what changed and
--- nothing else. A row's own update fires these once more, and finds nothing to do.
+-- nothing else. A row's own update fires these once more, and finds nothing to do. The controller takes the number
+-- itself, once for all that it writes together, and has it in the rows already.
 
 CREATE TRIGGER runtime_records_after_insert
-AFTER INSERT ON runtime_records
+AFTER INSERT ON runtime_records WHEN NEW.changed_seq = 0
 BEGIN
     UPDATE observed_feed SET seq = seq + 1;
     UPDATE runtime_records SET changed_seq = (SELECT seq FROM observed_feed) WHERE game_id = NEW.game_id;

@@ -7,7 +7,10 @@
 
 use super::db_uuid::DbUuid;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect,
+    Statement,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::game::manifest::wire::GAME_KIND;
@@ -188,8 +191,9 @@ impl Store {
         if !super::lease::holds(&transaction, epoch).await? {
             return Err(Attempt::Failed(RecordError::Deposed));
         }
+        let number = observed_number(&transaction).await?;
         for recording in recordings {
-            write_one(&transaction, epoch, recording).await?;
+            write_one(&transaction, epoch, number, recording).await?;
             if self.tells_lobby {
                 tell_lobby(&transaction, recording).await?;
             }
@@ -326,7 +330,24 @@ fn answer(batch: &mut Vec<Asked>, result: impl Fn() -> Result<(), RecordError>) 
     }
 }
 
-async fn write_one(db: &impl ConnectionTrait, epoch: Epoch, recording: &Recording) -> Result<(), DbErr> {
+/// The number of this transaction in `observed_feed`. On PostgreSQL the database puts it into each row;
+/// SQLite's trigger would have to write each row a second time for that.
+async fn observed_number(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    let backend = db.get_database_backend();
+    if backend != DbBackend::Sqlite {
+        return Ok(0);
+    }
+    let moved = Statement::from_string(backend, "UPDATE observed_feed SET seq = seq + 1 RETURNING seq");
+    let row = db.query_one_raw(moved).await?.ok_or_else(super::open::missing("observed_feed"))?;
+    row.try_get_by_index(0)
+}
+
+async fn write_one(
+    db: &impl ConnectionTrait,
+    epoch: Epoch,
+    number: i64,
+    recording: &Recording,
+) -> Result<(), DbErr> {
     if let Some((id, ending)) = &recording.close {
         close(db, *id, ending, recording).await?;
     }
@@ -336,13 +357,16 @@ async fn write_one(db: &impl ConnectionTrait, epoch: Epoch, recording: &Recordin
     for (id, new, ending) in &recording.at_once {
         open(db, epoch, *id, new, Some(ending), recording).await?;
     }
-    let row = to_row(
-        recording.game,
-        recording.namespace.as_str(),
-        recording.name.as_str(),
-        epoch.0,
-        &recording.record,
-    );
+    let row = runtime_records::ActiveModel {
+        changed_seq: Set(number),
+        ..to_row(
+            recording.game,
+            recording.namespace.as_str(),
+            recording.name.as_str(),
+            epoch.0,
+            &recording.record,
+        )
+    };
     runtime_records::Entity::insert(row)
         .on_conflict(replace_record(&recording.record.unreadable))
         .exec_without_returning(db)

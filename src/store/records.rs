@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use super::db_uuid::DbUuid;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, EntityTrait, QueryFilter,
+};
 
 use crate::game::operation::{OpenOperation, OperationKind};
 use crate::game::record::{Contents, Exit, Life, Record, Unreadable};
@@ -251,6 +254,8 @@ pub(super) fn to_row(
     let exit_life = last_exit.as_ref().and_then(|exit| exit.life.as_ref());
     let now = to_db(jiff::Timestamp::now());
     runtime_records::ActiveModel {
+        // Whoever writes it knows, or the database.
+        changed_seq: NotSet,
         game_id: Set(DbUuid(game.0)),
         namespace: Set(namespace.to_owned()),
         name: Set(name.to_owned()),

@@ -73,6 +73,7 @@ pub struct Model {
     pub epoch: i64,
     pub deleted_at: Option<DateTimeUtc>,
     pub record_version: i64,
+    pub changed_seq: i64,
     pub updated_at: DateTimeUtc,
 }
 
