@@ -189,6 +189,13 @@ fn applied(
     }
     let mut body = config.clone();
     canonical(&mut body);
+    if let (Some(name), Some(body)) = (target.name, body.as_object_mut()) {
+        // The path says which object is meant; kube-rs and others do not say it again.
+        let metadata = body.entry("metadata").or_insert_with(|| json!({}));
+        if let Some(metadata) = metadata.as_object_mut() {
+            metadata.entry("name").or_insert_with(|| name.into());
+        }
+    }
     let shape = shape_of(target.resource.kind);
     let applier = writer(write, Operation::Apply);
     let wanted = ownable(&body);

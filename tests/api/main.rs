@@ -4,6 +4,7 @@
 
 mod access;
 mod asking;
+mod clients;
 mod controller;
 mod games;
 mod history;
