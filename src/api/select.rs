@@ -46,10 +46,7 @@ impl ListParameters {
     /// What is wanted of something that cannot be watched; or why that is not possible.
     pub(super) fn selection(&self, fields: &[&str]) -> Result<Selection, ApiError> {
         if self.watches() {
-            return Err(ApiError::NotImplemented(
-                "this cannot be watched; list again from time to time (without `watch`), or watch games and events"
-                    .into(),
-            ));
+            return Err(ApiError::NotWatchable);
         }
         self.selectors(fields)
     }

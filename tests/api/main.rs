@@ -5,6 +5,7 @@
 mod access;
 mod asking;
 mod clients;
+mod connections;
 mod controller;
 mod games;
 mod history;

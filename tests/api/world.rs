@@ -224,6 +224,11 @@ impl World {
         asked
     }
 
+    /// The games' state has its place, though there is none of any game.
+    pub(crate) async fn has_its_state_root(&self) {
+        self.again.api.runtime.bind_state_root().await.unwrap();
+    }
+
     /// Knows no game, in the loop's place.
     pub(crate) fn knows_nothing(&mut self) {
         let mut questions = self.questions.take().expect("nobody answers yet");

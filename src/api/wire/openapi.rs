@@ -3,13 +3,17 @@
 //! kubectl reads three things of them: the descriptions (`kubectl explain`), whether a PATCH knows
 //! `fieldValidation`, and the shapes. Everything else is there for tools that read more.
 
+mod paths;
+
 use std::sync::LazyLock;
 
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::kinds::{Entry, GROUPS, Group, VERSION};
+use super::Status;
+use super::kinds::{GROUPS, Group, VERSION};
+use paths::put_paths;
 
 /// Where schemas are, in a document.
 const SCHEMAS: &str = "#/components/schemas/";
@@ -49,6 +53,7 @@ fn generator() -> SchemaGenerator {
 fn document(group: &Group) -> Document {
     let mut generator = generator();
     (group.schemas)(&mut generator);
+    generator.subschema_for::<Status>();
     let (path, prefix) = (group.path(), group.prefix);
     let definitions = generator.take_definitions(true);
     let mut schemas: Map<String, Value> = Map::new();
@@ -71,7 +76,7 @@ fn document(group: &Group) -> Document {
         }
         let list = list(kind, prefix, of(&format!("{kind}List")));
         schemas.insert(format!("{prefix}{kind}List"), list);
-        put_paths(&mut paths, &path, entry, prefix, group.name);
+        put_paths(&mut paths, group, entry);
     }
     let info = json!({ "title": "Gamekeeper", "version": env!("CARGO_PKG_VERSION") });
     let whole = json!({
@@ -167,66 +172,6 @@ fn list(kind: &str, prefix: &str, of: Value) -> Value {
         },
         "x-kubernetes-group-version-kind": of,
     })
-}
-
-fn put_paths(paths: &mut Map<String, Value>, root: &str, entry: &Entry, prefix: &str, group: &str) {
-    let Entry { resource, namespaced, verbs, .. } = entry;
-    let (plural, kind) = (resource.plural, resource.kind);
-    let of = json!({ "group": group, "kind": kind, "version": VERSION });
-    let reference = |kind: &str| json!({ "$ref": format!("{SCHEMAS}{prefix}{kind}") });
-    let operation = |verb: &str, shown: &str, sends: &[&str]| {
-        let mut operation = json!({
-            "operationId": format!("{verb}{kind}"),
-            "x-kubernetes-action": verb,
-            "x-kubernetes-group-version-kind": of,
-            "responses": {
-                "200": { "description": "OK", "content": { "application/json": { "schema": reference(shown) } } },
-            },
-        });
-        if !sends.is_empty() {
-            let content: Map<String, Value> = sends
-                .iter()
-                .map(|sent| ((*sent).to_owned(), json!({ "schema": { "type": "object" } })))
-                .collect();
-            operation["requestBody"] = json!({ "required": true, "content": content });
-            let names = ["dryRun", "fieldManager", "fieldValidation"];
-            let force = (verb == "patch").then_some(("force", "boolean"));
-            let names = names.iter().map(|name| (*name, "string")).chain(force);
-            let parameter =
-                |(name, of): (&str, &str)| json!({ "name": name, "in": "query", "schema": { "type": of } });
-            operation["parameters"] = names.map(parameter).collect();
-        }
-        operation
-    };
-    let lists = format!("{kind}List");
-    let body = ["application/json", "application/yaml"];
-    let patches =
-        ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
-    let (mut many, mut one) = (Map::new(), Map::new());
-    for verb in *verbs {
-        match *verb {
-            "list" => many.insert("get".into(), operation("list", &lists, &[])),
-            "create" => many.insert("post".into(), operation("post", kind, &body)),
-            "get" => one.insert("get".into(), operation("get", kind, &[])),
-            "update" => one.insert("put".into(), operation("put", kind, &body)),
-            "patch" => one.insert("patch".into(), operation("patch", kind, &patches)),
-            "delete" => one.insert("delete".into(), operation("delete", kind, &[])),
-            _ => None,
-        };
-    }
-    let place =
-        |name: &str| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } });
-    let mut base = format!("/{root}");
-    if *namespaced {
-        base.push_str("/namespaces/{namespace}");
-    }
-    let of_namespace = namespaced.then(|| place("namespace"));
-    many.insert("parameters".into(), of_namespace.iter().cloned().collect());
-    paths.insert(format!("{base}/{plural}"), many.into());
-    if !one.is_empty() {
-        one.insert("parameters".into(), of_namespace.into_iter().chain([place("name")]).collect());
-        paths.insert(format!("{base}/{plural}/{{name}}"), one.into());
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod kube_following;
 mod kube_writing;
+mod openapi;
 mod python;
 
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
