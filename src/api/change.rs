@@ -235,10 +235,10 @@ fn patched(resource: Resource, shown: &Value, patch: &json_patch::Patch) -> Resu
     let refused = |message: String| ApiError::Invalid {
         resource,
         name: name.clone(),
-        problems: vec![SpecProblem::new("", message)],
+        problems: vec![SpecProblem::new("patch", message)],
     };
     if patch.0.len() > 10_000 {
-        return Err(refused("the patch has more than 10000 steps".into()));
+        return Err(refused("has more than 10000 steps".into()));
     }
     let mut body = shown.clone();
     let mut copied = 0;
@@ -246,11 +246,11 @@ fn patched(resource: Resource, shown: &Value, patch: &json_patch::Patch) -> Resu
         if let PatchOperation::Copy(copy) = step {
             copied += body.pointer(copy.from.as_str()).map_or(0, |value| value.to_string().len());
             if copied > super::body::MAX_BYTES {
-                return Err(refused("the patch copies too much".into()));
+                return Err(refused("copies too much".into()));
             }
         }
         json_patch::patch(&mut body, std::slice::from_ref(step))
-            .map_err(|error| refused(format!("the patch does not fit: {error}")))?;
+            .map_err(|error| refused(format!("does not fit: {error}")))?;
     }
     Ok(body)
 }

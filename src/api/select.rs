@@ -48,6 +48,8 @@ impl ListParameters {
         if self.watches() {
             return Err(ApiError::NotWatchable);
         }
+        // There is one version of what happened, and a version that makes no sense is refused all the same.
+        self.version()?;
         self.selectors(fields)
     }
 
@@ -131,7 +133,7 @@ pub(super) struct Selection {
     fields: Vec<FieldRequirement>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Requirement {
     In(String, Vec<String>),
     NotIn(String, Vec<String>),
@@ -139,7 +141,7 @@ enum Requirement {
     Absent(String),
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct FieldRequirement {
     field: String,
     value: String,
@@ -168,6 +170,12 @@ impl Selection {
             (field(&wanted.field).unwrap_or_default() == wanted.value) == wanted.equal
         };
         self.labels.iter().all(label) && self.fields.iter().all(fields)
+    }
+
+    /// What is left to be looked at once these fields were.
+    pub(super) fn without(&self, fields: &[&str]) -> Self {
+        let left = self.fields.iter().filter(|wanted| !fields.contains(&wanted.field.as_str()));
+        Self { labels: self.labels.clone(), fields: left.cloned().collect() }
     }
 
     /// Whether one value is asked for of this field.

@@ -14,7 +14,8 @@ const EXAMPLES: &str = "5";
 const MORE: &str = "GAMEKEEPER_TEST_SCHEMATHESIS_EXAMPLES";
 /// What every answer has to be.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
-                      response_headers_conformance,response_schema_conformance";
+                      response_headers_conformance,response_schema_conformance,negative_data_rejection,\
+                      use_after_free,ensure_resource_availability";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_schemathesis_sends_is_answered_as_the_documents_say() {
