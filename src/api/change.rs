@@ -189,6 +189,13 @@ fn applied(
     }
     let mut body = config.clone();
     canonical(&mut body);
+    if let (Some(name), Some(body)) = (target.name, body.as_object_mut()) {
+        // The path says which object is meant; kube-rs and others do not say it again.
+        let metadata = body.entry("metadata").or_insert_with(|| json!({}));
+        if let Some(metadata) = metadata.as_object_mut() {
+            metadata.entry("name").or_insert_with(|| name.into());
+        }
+    }
     let shape = shape_of(target.resource.kind);
     let applier = writer(write, Operation::Apply);
     let wanted = ownable(&body);
@@ -228,10 +235,10 @@ fn patched(resource: Resource, shown: &Value, patch: &json_patch::Patch) -> Resu
     let refused = |message: String| ApiError::Invalid {
         resource,
         name: name.clone(),
-        problems: vec![SpecProblem::new("", message)],
+        problems: vec![SpecProblem::new("patch", message)],
     };
     if patch.0.len() > 10_000 {
-        return Err(refused("the patch has more than 10000 steps".into()));
+        return Err(refused("has more than 10000 steps".into()));
     }
     let mut body = shown.clone();
     let mut copied = 0;
@@ -239,11 +246,11 @@ fn patched(resource: Resource, shown: &Value, patch: &json_patch::Patch) -> Resu
         if let PatchOperation::Copy(copy) = step {
             copied += body.pointer(copy.from.as_str()).map_or(0, |value| value.to_string().len());
             if copied > super::body::MAX_BYTES {
-                return Err(refused("the patch copies too much".into()));
+                return Err(refused("copies too much".into()));
             }
         }
         json_patch::patch(&mut body, std::slice::from_ref(step))
-            .map_err(|error| refused(format!("the patch does not fit: {error}")))?;
+            .map_err(|error| refused(format!("does not fit: {error}")))?;
     }
     Ok(body)
 }

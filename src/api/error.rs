@@ -108,9 +108,11 @@ pub enum ApiError {
     /// Too much is asked at the same time.
     #[error("{0}; try again in a second")]
     TooMany(&'static str),
-    /// It may come later.
-    #[error("{0}")]
-    NotImplemented(String),
+    /// It can be listed, and that is all.
+    #[error(
+        "this cannot be watched; list again from time to time (without `watch`), or watch games and events"
+    )]
+    NotWatchable,
     /// Something that the answer needs cannot be asked now.
     #[error("{0}")]
     Unavailable(String),
@@ -146,7 +148,9 @@ impl ApiError {
             Self::NotFound { .. } | Self::Nothing { .. } | Self::NoSuchPath(_) => {
                 (StatusCode::NOT_FOUND, "NotFound")
             }
-            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
+            Self::MethodNotAllowed { .. } | Self::NotWatchable => {
+                (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed")
+            }
             Self::AlreadyExists { .. } => (StatusCode::CONFLICT, "AlreadyExists"),
             Self::Conflict { .. } | Self::FieldConflicts { .. } => (StatusCode::CONFLICT, "Conflict"),
             Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid"),
@@ -155,7 +159,6 @@ impl ApiError {
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "Timeout"),
             Self::Expired(_) => (StatusCode::GONE, "Expired"),
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
-            Self::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "NotImplemented"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         }
@@ -196,7 +199,7 @@ impl ApiError {
             | Self::TooLarge
             | Self::BodyTimeout
             | Self::Expired(_)
-            | Self::NotImplemented(_)
+            | Self::NotWatchable
             | Self::Unavailable(_)
             | Self::Internal(_) => None,
         }
@@ -243,11 +246,20 @@ impl ApiError {
             RuntimeError::StateRootNotOurs => {
                 Self::Unavailable(format!("{error}; `gamekeeper status` says more"))
             }
+            RuntimeError::StateDirectory { .. } => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the disk could not be read for a client"
+                );
+                Self::Unavailable(
+                    "the games' state on the disk cannot be read now; `gamekeeper doctor` and the log say why"
+                        .into(),
+                )
+            }
             RuntimeError::Conflict(_)
             | RuntimeError::DirectoryInUse(_)
             | RuntimeError::Refused(_)
             | RuntimeError::Pull { .. }
-            | RuntimeError::StateDirectory { .. }
             | RuntimeError::NoRoom { .. }
             | RuntimeError::StateChanged
             | RuntimeError::BackupDamaged(_)

@@ -10,10 +10,20 @@ use super::request::Names;
 use crate::game::controller;
 use crate::store::EventFilter;
 
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 9] = [
     "metadata.name",
     "reason",
     "type",
+    "involvedObject.name",
+    "involvedObject.namespace",
+    "involvedObject.kind",
+    "involvedObject.uid",
+    "involvedObject.apiVersion",
+    "metadata.namespace",
+];
+
+/// Those that the database looks at, where events of one object are asked for.
+const OF_ONE: [&str; 5] = [
     "involvedObject.name",
     "involvedObject.namespace",
     "involvedObject.kind",
@@ -61,5 +71,5 @@ async fn list_some(shared: &Shared, namespace: Option<String>, asked: Asked) -> 
     // A watch that goes on from here tells everything that is not in the list.
     let version = shared.hub.caught_up(Kind::Event).await?;
     let found = shared.api.store.find_events(&filter, limit).await?;
-    Ok(hub::list_read(&shared.hub, version, found))
+    Ok(hub::list_read(&shared.hub, version, found, &selection.without(&OF_ONE)))
 }

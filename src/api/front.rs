@@ -12,6 +12,7 @@ use super::Shared;
 use super::auth::asks_for_a_plan;
 use super::error::ApiError;
 use super::request::RequestId;
+use super::unread::Unread;
 
 /// What may be asked without a token.
 const OPEN: [&str; 2] = ["/livez", "/readyz"];
@@ -24,8 +25,10 @@ pub(super) async fn pass(State(shared): State<Shared>, mut request: Request, nex
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("request", request_id = %id.0);
     request.extensions_mut().insert(id.clone());
+    let (request, unread) = Unread::of(request);
     async {
         let (mut response, who) = enter(&shared, request, next).await;
+        unread.settle(&mut response).await;
         if let Ok(value) = HeaderValue::from_str(&id.0) {
             response.headers_mut().insert("x-request-id", value);
         }

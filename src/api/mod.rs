@@ -39,6 +39,7 @@ mod select;
 mod since;
 pub mod tls;
 mod turns;
+mod unread;
 mod versions;
 pub mod wire;
 mod write;

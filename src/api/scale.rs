@@ -45,7 +45,7 @@ pub(super) async fn patch(
     match body.patch(write.validation, &mut Vec::new())? {
         PatchBody::Merge(patch) => json_patch::merge(&mut wanted, &patch),
         PatchBody::Json(patch) => json_patch::patch(&mut wanted, &patch)
-            .map_err(|error| invalid(&name, format!("the patch does not fit: {error}")))?,
+            .map_err(|error| invalid(&name, "patch", format!("does not fit: {error}")))?,
         PatchBody::Apply(_) => {
             return Err(ApiError::UnsupportedMediaType(
                 "a scale is not applied; send a merge patch, or apply the game with spec.desiredStatus"
@@ -74,7 +74,7 @@ async fn set(
         None if wanted["spec"]["replicas"].is_null() => DesiredStatus::Stopped,
         Some(0) => DesiredStatus::Stopped,
         Some(1) => DesiredStatus::Running,
-        _ => return Err(invalid(name, "a game has one engine (1) or none (0)".into())),
+        _ => return Err(invalid(name, "spec.replicas", "a game has one engine (1) or none (0)".into())),
     };
     let identity = |field: &str| match &wanted["metadata"][field] {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
@@ -92,8 +92,8 @@ async fn set(
     Ok(Answer { code, warnings, object: scale(&object) })
 }
 
-fn invalid(name: &str, message: String) -> ApiError {
-    let problems = vec![SpecProblem::new("spec.replicas", message)];
+fn invalid(name: &str, field: &str, message: String) -> ApiError {
+    let problems = vec![SpecProblem::new(field, message)];
     ApiError::Invalid { resource: GAMES, name: name.to_owned(), problems }
 }
 

@@ -46,11 +46,10 @@ impl ListParameters {
     /// What is wanted of something that cannot be watched; or why that is not possible.
     pub(super) fn selection(&self, fields: &[&str]) -> Result<Selection, ApiError> {
         if self.watches() {
-            return Err(ApiError::NotImplemented(
-                "this cannot be watched; list again from time to time (without `watch`), or watch games and events"
-                    .into(),
-            ));
+            return Err(ApiError::NotWatchable);
         }
+        // There is one version of what happened, and a version that makes no sense is refused all the same.
+        self.version()?;
         self.selectors(fields)
     }
 
@@ -134,7 +133,7 @@ pub(super) struct Selection {
     fields: Vec<FieldRequirement>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Requirement {
     In(String, Vec<String>),
     NotIn(String, Vec<String>),
@@ -142,7 +141,7 @@ enum Requirement {
     Absent(String),
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct FieldRequirement {
     field: String,
     value: String,
@@ -171,6 +170,12 @@ impl Selection {
             (field(&wanted.field).unwrap_or_default() == wanted.value) == wanted.equal
         };
         self.labels.iter().all(label) && self.fields.iter().all(fields)
+    }
+
+    /// What is left to be looked at once these fields were.
+    pub(super) fn without(&self, fields: &[&str]) -> Self {
+        let left = self.fields.iter().filter(|wanted| !fields.contains(&wanted.field.as_str()));
+        Self { labels: self.labels.clone(), fields: left.cloned().collect() }
     }
 
     /// Whether one value is asked for of this field.

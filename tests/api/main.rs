@@ -4,6 +4,8 @@
 
 mod access;
 mod asking;
+mod clients;
+mod connections;
 mod controller;
 mod games;
 mod history;

@@ -25,7 +25,7 @@ pub(crate) fn made(prefix: &str, count: usize) -> String {
 }
 
 /// The objects of a list by name, with their versions.
-fn held(list: &Value) -> BTreeMap<String, String> {
+pub(crate) fn held(list: &Value) -> BTreeMap<String, String> {
     let entry = |item: &Value| {
         let text = |field: &str| item["metadata"][field].as_str().unwrap().to_owned();
         (text("name"), text("resourceVersion"))

@@ -152,9 +152,22 @@ impl World {
 
     /// Ends the server and starts it again, on the same database and at another port.
     pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        self.start_at(TcpListener::bind("127.0.0.1:0").unwrap());
+    }
+
+    /// Ends the server; nobody answers at its port until it is started again.
+    pub(crate) async fn stop(&mut self) {
         self.shutdown.cancel();
         (&mut self.server).await.unwrap().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    }
+
+    /// Starts the server that was stopped again, on the same database and at the same port.
+    pub(crate) fn start(&mut self) {
+        self.start_at(TcpListener::bind(self.address).unwrap());
+    }
+
+    fn start_at(&mut self, listener: TcpListener) {
         self.address = listener.local_addr().unwrap();
         self.shutdown = CancellationToken::new();
         let Again { api, tls } = self.again.clone();
@@ -209,6 +222,11 @@ impl World {
             }
         });
         asked
+    }
+
+    /// The games' state has its place, though there is none of any game.
+    pub(crate) async fn has_its_state_root(&self) {
+        self.again.api.runtime.bind_state_root().await.unwrap();
     }
 
     /// Knows no game, in the loop's place.

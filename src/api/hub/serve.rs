@@ -80,10 +80,17 @@ pub(in crate::api) async fn list(
     Ok(form::list(kind, metadata, items))
 }
 
-/// A list of events that were read beside what is held.
-pub(in crate::api) fn list_read(hub: &Hub, version: u64, read: Vec<ObjectEvent>) -> Response {
+/// A list of events that were read beside what is held, as far as they are wanted.
+pub(in crate::api) fn list_read(
+    hub: &Hub,
+    version: u64,
+    read: Vec<ObjectEvent>,
+    wanted: &Selection,
+) -> Response {
     let metadata = ListMeta { resource_version: version.to_string(), ..ListMeta::default() };
-    form::list(Kind::Event, metadata, hub.dressed_events(read))
+    let mut events = hub.dressed_events(read);
+    events.retain(|entry| wanted.wants(&entry.draft.labels, |field| entry.field(field)));
+    form::list(Kind::Event, metadata, events)
 }
 
 /// The snapshot that the first page is of.

@@ -3,6 +3,7 @@
 mod applying;
 mod errors;
 mod following;
+mod matrix;
 mod reading;
 mod writing;
 
@@ -88,6 +89,7 @@ impl Kubectl {
             .arg("--cache-dir")
             .arg(self.directory.join("cache"))
             .args(arguments)
+            .current_dir(&self.directory)
             .env("HOME", &self.directory)
             .env_remove("KUBECONFIG")
             .stdin(Stdio::piped())
