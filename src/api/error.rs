@@ -52,6 +52,9 @@ pub enum ApiError {
         /// Where.
         path: String,
     },
+    /// The kind is only a view of another one, and is changed by that.
+    #[error("{0}")]
+    OnlyShown(&'static str),
     /// There is one already.
     #[error("{} \"{name}\" already exists; change it with PUT or PATCH", resource.qualified())]
     AlreadyExists {
@@ -146,7 +149,9 @@ impl ApiError {
             Self::NotFound { .. } | Self::Nothing { .. } | Self::NoSuchPath(_) => {
                 (StatusCode::NOT_FOUND, "NotFound")
             }
-            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
+            Self::MethodNotAllowed { .. } | Self::OnlyShown(_) => {
+                (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed")
+            }
             Self::AlreadyExists { .. } => (StatusCode::CONFLICT, "AlreadyExists"),
             Self::Conflict { .. } | Self::FieldConflicts { .. } => (StatusCode::CONFLICT, "Conflict"),
             Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid"),
@@ -192,6 +197,7 @@ impl ApiError {
             | Self::Forbidden(_)
             | Self::NoSuchPath(_)
             | Self::MethodNotAllowed { .. }
+            | Self::OnlyShown(_)
             | Self::UnsupportedMediaType(_)
             | Self::TooLarge
             | Self::BodyTimeout

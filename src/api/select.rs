@@ -173,6 +173,12 @@ impl Selection {
         self.labels.iter().all(label) && self.fields.iter().all(fields)
     }
 
+    /// Whether an object may be wanted that has this value in a field.
+    pub(super) fn admits(&self, field: &str, value: &str) -> bool {
+        let mut asked = self.fields.iter().filter(|wanted| wanted.field == field);
+        asked.all(|wanted| (wanted.value == value) == wanted.equal)
+    }
+
     /// Whether one value is asked for of this field.
     pub(super) fn names(&self, field: &str) -> bool {
         self.fields.iter().any(|wanted| wanted.field == field && wanted.equal)

@@ -16,6 +16,13 @@ pub(in crate::api) enum Kind {
     EngineVersion,
     Controller,
     Event,
+    Namespace,
+    Definition,
+}
+
+impl Kind {
+    /// How many there are.
+    pub(super) const COUNT: usize = 6;
 }
 
 /// How much of the past is kept of each kind.
@@ -72,7 +79,7 @@ pub(super) enum Unknown {
 pub(super) struct State {
     head: u64,
     bounds: Bounds,
-    topics: [Topic; 4],
+    topics: [Topic; Kind::COUNT],
 }
 
 #[derive(Debug, Default)]
@@ -89,7 +96,7 @@ impl State {
     /// Nothing yet, as of this version.
     pub(super) fn new(start: u64, bounds: Bounds) -> Self {
         let topic = || Topic { floor: start, ..Topic::default() };
-        Self { head: start, bounds, topics: [topic(), topic(), topic(), topic()] }
+        Self { head: start, bounds, topics: std::array::from_fn(|_| topic()) }
     }
 
     /// The version of the last change.
@@ -103,6 +110,12 @@ impl State {
 
     pub(super) fn get(&self, kind: Kind, key: &Key) -> Option<&Arc<Entry>> {
         self.topics[kind as usize].objects.get(key)
+    }
+
+    /// Whether there is any object of a kind in this namespace.
+    pub(super) fn has_any(&self, kind: Kind, namespace: &str) -> bool {
+        let mut behind = self.topics[kind as usize].objects.range(Key::new(namespace, "")..);
+        behind.next().is_some_and(|(key, _)| *key.namespace == *namespace)
     }
 
     /// What is there from the beginning, which is nobody's change.

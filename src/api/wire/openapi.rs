@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::kinds::{Entry, GROUPS, Group, VERSION};
 
 /// Where schemas are, in a document.
-const SCHEMAS: &str = "#/components/schemas/";
+pub(super) const SCHEMAS: &str = "#/components/schemas/";
 
 /// A document of one group and version.
 pub struct Document {
@@ -200,8 +200,6 @@ fn put_paths(paths: &mut Map<String, Value>, root: &str, entry: &Entry, prefix: 
     };
     let lists = format!("{kind}List");
     let body = ["application/json", "application/yaml"];
-    let patches =
-        ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
     let (mut many, mut one) = (Map::new(), Map::new());
     for verb in *verbs {
         match *verb {
@@ -209,7 +207,7 @@ fn put_paths(paths: &mut Map<String, Value>, root: &str, entry: &Entry, prefix: 
             "create" => many.insert("post".into(), operation("post", kind, &body)),
             "get" => one.insert("get".into(), operation("get", kind, &[])),
             "update" => one.insert("put".into(), operation("put", kind, &body)),
-            "patch" => one.insert("patch".into(), operation("patch", kind, &patches)),
+            "patch" => one.insert("patch".into(), operation("patch", kind, entry.patches)),
             "delete" => one.insert("delete".into(), operation("delete", kind, &[])),
             _ => None,
         };
