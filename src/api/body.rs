@@ -28,6 +28,9 @@ const ARRIVAL: Duration = Duration::from_secs(20);
 /// How long a request waits for its turn to send its body.
 const TURN: Duration = Duration::from_secs(5);
 
+/// What kubectl patches with by itself, where it knows the kind.
+const STRATEGIC: &str = "application/strategic-merge-patch+json";
+
 /// What a body is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -145,7 +148,7 @@ impl RawBody {
             Some(Format::ApplyPatch) => self.yaml(validation, warnings),
             Some(Format::MergePatch | Format::JsonPatch) => self.json(validation, warnings),
             Some(Format::Json | Format::Yaml) | None => {
-                let strategic = self.content_type == "application/strategic-merge-patch+json";
+                let strategic = self.content_type == STRATEGIC;
                 let what = if strategic {
                     "a strategic merge patch is not possible for this kind".to_owned()
                 } else {
@@ -175,6 +178,15 @@ impl RawBody {
             )),
             _ => Err(not_an_object()),
         }
+    }
+
+    /// The patch in the body, if it is a strategic merge patch.
+    pub(super) fn strategic_patch(&self) -> Result<Option<Value>, ApiError> {
+        if self.content_type != STRATEGIC {
+            return Ok(None);
+        }
+        let patch = read_json(&self.bytes).map_err(|problem| self.unreadable(&problem))?;
+        if patch.is_object() { Ok(Some(patch)) } else { Err(not_an_object()) }
     }
 
     fn json(&self, validation: Validation, warnings: &mut Vec<String>) -> Result<Value, SpecProblem> {

@@ -52,6 +52,9 @@ pub enum ApiError {
         /// Where.
         path: String,
     },
+    /// The kind is only a view of another one, and is changed by that.
+    #[error("{0}")]
+    OnlyShown(&'static str),
     /// There is one already.
     #[error("{} \"{name}\" already exists; change it with PUT or PATCH", resource.qualified())]
     AlreadyExists {
@@ -148,7 +151,7 @@ impl ApiError {
             Self::NotFound { .. } | Self::Nothing { .. } | Self::NoSuchPath(_) => {
                 (StatusCode::NOT_FOUND, "NotFound")
             }
-            Self::MethodNotAllowed { .. } | Self::NotWatchable => {
+            Self::MethodNotAllowed { .. } | Self::OnlyShown(_) | Self::NotWatchable => {
                 (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed")
             }
             Self::AlreadyExists { .. } => (StatusCode::CONFLICT, "AlreadyExists"),
@@ -195,6 +198,7 @@ impl ApiError {
             | Self::Forbidden(_)
             | Self::NoSuchPath(_)
             | Self::MethodNotAllowed { .. }
+            | Self::OnlyShown(_)
             | Self::UnsupportedMediaType(_)
             | Self::TooLarge
             | Self::BodyTimeout

@@ -2,12 +2,12 @@
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
-    Shared, asking, backups, controllers, discovery, events, front, games, health, logs, moment, negotiate,
-    operations, outbox, players, scale, turns, versions,
+    Shared, asking, backups, controllers, definitions, deployments, discovery, events, front, games, health,
+    logs, moment, namespaces, negotiate, operations, outbox, players, pods, scale, turns, versions,
 };
 
 /// Every path, behind what every request passes.
@@ -18,6 +18,9 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/metrics", get(health::metrics))
         .merge(discovery::routes())
         .nest("/apis/gamekeeper.dev/v1", group().layer(from_fn(negotiate::shape)))
+        .nest("/apis/apps/v1", apps().layer(from_fn(negotiate::shape)))
+        .nest("/apis/apiextensions.k8s.io/v1", extensions().layer(from_fn(negotiate::shape)))
+        .nest("/apis/events.k8s.io/v1", events_group().layer(from_fn(negotiate::shape)))
         .nest("/api/v1", core().layer(from_fn(negotiate::shape)))
         .fallback(front::no_such_path)
         .method_not_allowed_fallback(front::method_not_allowed)
@@ -84,5 +87,67 @@ fn core() -> Router<Shared> {
     Router::new()
         .route("/events", get(events::list_all))
         .route("/namespaces/{namespace}/events", get(events::list))
+        .route("/namespaces", get(namespaces::list).post(namespaces::refuse).delete(namespaces::refuse))
+        .route(
+            "/namespaces/{namespace}",
+            get(namespaces::get).put(namespaces::refuse).patch(namespaces::refuse).delete(namespaces::refuse),
+        )
+        .route("/pods", get(pods::list_all))
+        .route("/namespaces/{namespace}/pods", get(pods::list).post(pods::refuse).delete(pods::refuse))
+        .route(
+            "/namespaces/{namespace}/pods/{name}",
+            get(pods::get).put(pods::refuse).patch(pods::refuse).delete(pods::refuse),
+        )
         .route("/namespaces/{namespace}/pods/{name}/log", get(logs::get))
+        .route("/namespaces/{namespace}/pods/{name}/eviction", post(pods::refuse))
+        .route("/namespaces/{namespace}/pods/{name}/ephemeralcontainers", any(pods::not_yet))
+        .route("/namespaces/{namespace}/pods/{name}/exec", any(pods::not_yet))
+        .route("/namespaces/{namespace}/pods/{name}/attach", any(pods::not_yet))
+        .route("/namespaces/{namespace}/pods/{name}/portforward", any(pods::not_yet))
+        .route("/namespaces/{namespace}/pods/{name}/proxy", any(pods::not_yet))
+        .route("/namespaces/{namespace}/pods/{name}/proxy/{*path}", any(pods::not_yet_below))
+}
+
+fn apps() -> Router<Shared> {
+    Router::new()
+        .route("/deployments", get(deployments::list_all))
+        .route(
+            "/namespaces/{namespace}/deployments",
+            get(deployments::list).post(deployments::refuse).delete(deployments::refuse),
+        )
+        .route(
+            "/namespaces/{namespace}/deployments/{name}",
+            get(deployments::get)
+                .put(deployments::replace)
+                .patch(deployments::patch)
+                .delete(deployments::refuse),
+        )
+        .route(
+            "/namespaces/{namespace}/deployments/{name}/scale",
+            get(scale::get_of_deployment).put(scale::replace_of_deployment).patch(scale::patch_of_deployment),
+        )
+        .route("/replicasets", get(deployments::no_past))
+        .route("/namespaces/{namespace}/replicasets", get(deployments::no_past))
+}
+
+fn extensions() -> Router<Shared> {
+    Router::new()
+        .route(
+            "/customresourcedefinitions",
+            get(definitions::list).post(definitions::refuse).delete(definitions::refuse),
+        )
+        .route(
+            "/customresourcedefinitions/{name}",
+            get(definitions::get)
+                .put(definitions::refuse)
+                .patch(definitions::refuse)
+                .delete(definitions::refuse),
+        )
+        .route("/customresourcedefinitions/{name}/status", get(definitions::get))
+}
+
+fn events_group() -> Router<Shared> {
+    Router::new()
+        .route("/events", get(events::list_all_of_group))
+        .route("/namespaces/{namespace}/events", get(events::list_of_group))
 }

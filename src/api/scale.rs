@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::body::{PatchBody, RawBody};
 use super::change::{Answer, Change};
+use super::deployments::uid;
 use super::error::ApiError;
 use super::games::{seen, write_game};
 use super::request::{Names, Write};
-use super::wire::GAMES;
+use super::wire::{DEPLOYMENTS, GAME_LABEL, GAMES, Resource};
 use crate::game::DesiredStatus;
 use crate::game::manifest::SpecProblem;
 
@@ -19,7 +20,7 @@ pub(super) async fn get(
     State(shared): State<Shared>,
     Names((namespace, name)): Names<(String, String)>,
 ) -> Result<Json<Value>, ApiError> {
-    Ok(Json(scale(&seen(&shared, &namespace, &name).await?)))
+    Ok(Json(scale(GAMES, &seen(&shared, &namespace, &name).await?)))
 }
 
 /// `PUT …/games/{name}/scale`.
@@ -29,7 +30,7 @@ pub(super) async fn replace(
     write: Write,
     body: RawBody,
 ) -> Result<Answer<Value>, ApiError> {
-    set(&shared, &namespace, &name, write, &body.object()?).await
+    set(&shared, &namespace, &name, write, GAMES, &body.object()?).await
 }
 
 /// `PATCH …/games/{name}/scale`.
@@ -39,13 +40,52 @@ pub(super) async fn patch(
     write: Write,
     body: RawBody,
 ) -> Result<Answer<Value>, ApiError> {
-    let mut wanted = scale(&seen(&shared, &namespace, &name).await?);
+    patched(&shared, &namespace, &name, write, GAMES, &body).await
+}
+
+/// `GET …/deployments/{name}/scale`.
+pub(super) async fn get_of_deployment(
+    State(shared): State<Shared>,
+    Names((namespace, name)): Names<(String, String)>,
+) -> Result<Json<Value>, ApiError> {
+    Ok(Json(scale(DEPLOYMENTS, &seen(&shared, &namespace, &name).await?)))
+}
+
+/// `PUT …/deployments/{name}/scale`.
+pub(super) async fn replace_of_deployment(
+    State(shared): State<Shared>,
+    Names((namespace, name)): Names<(String, String)>,
+    write: Write,
+    body: RawBody,
+) -> Result<Answer<Value>, ApiError> {
+    set(&shared, &namespace, &name, write, DEPLOYMENTS, &body.object()?).await
+}
+
+/// `PATCH …/deployments/{name}/scale`.
+pub(super) async fn patch_of_deployment(
+    State(shared): State<Shared>,
+    Names((namespace, name)): Names<(String, String)>,
+    write: Write,
+    body: RawBody,
+) -> Result<Answer<Value>, ApiError> {
+    patched(&shared, &namespace, &name, write, DEPLOYMENTS, &body).await
+}
+
+async fn patched(
+    shared: &Shared,
+    namespace: &str,
+    name: &str,
+    write: Write,
+    of: Resource,
+    body: &RawBody,
+) -> Result<Answer<Value>, ApiError> {
+    let mut wanted = scale(of, &seen(shared, namespace, name).await?);
     // Whoever names a version means it; who does not, means the game as it is.
     wanted["metadata"]["resourceVersion"].take();
     match body.patch(write.validation, &mut Vec::new())? {
         PatchBody::Merge(patch) => json_patch::merge(&mut wanted, &patch),
         PatchBody::Json(patch) => json_patch::patch(&mut wanted, &patch)
-            .map_err(|error| invalid(&name, "patch", format!("does not fit: {error}")))?,
+            .map_err(|error| invalid(of, name, "patch", format!("does not fit: {error}")))?,
         PatchBody::Apply(_) => {
             return Err(ApiError::UnsupportedMediaType(
                 "a scale is not applied; send a merge patch, or apply the game with spec.desiredStatus"
@@ -53,7 +93,7 @@ pub(super) async fn patch(
             ));
         }
     }
-    set(&shared, &namespace, &name, write, &wanted).await
+    set(shared, namespace, name, write, of, &wanted).await
 }
 
 async fn set(
@@ -61,6 +101,7 @@ async fn set(
     namespace: &str,
     name: &str,
     write: Write,
+    of: Resource,
     wanted: &Value,
 ) -> Result<Answer<Value>, ApiError> {
     let stated = wanted["metadata"]["name"].as_str().unwrap_or(name);
@@ -74,7 +115,7 @@ async fn set(
         None if wanted["spec"]["replicas"].is_null() => DesiredStatus::Stopped,
         Some(0) => DesiredStatus::Stopped,
         Some(1) => DesiredStatus::Running,
-        _ => return Err(invalid(name, "spec.replicas", "a game has one engine (1) or none (0)".into())),
+        _ => return Err(invalid(of, name, "spec.replicas", "a game has one engine (1) or none (0)".into())),
     };
     let identity = |field: &str| match &wanted["metadata"][field] {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
@@ -86,18 +127,26 @@ async fn set(
             patch["metadata"][field] = stated.into();
         }
     }
+    if patch["metadata"]["uid"].is_string() {
+        // Of a Deployment it is the view's, which the game does not know.
+        let game = seen(shared, namespace, name).await?;
+        if patch["metadata"]["uid"] == json!(uid(of, &game)) {
+            patch["metadata"]["uid"] = game["metadata"]["uid"].clone();
+        }
+    }
     let write = Write { subresource: "scale", ..write };
     let written = write_game(shared, namespace, name, &write, &Change::Merge(patch)).await?;
     let Answer { code, warnings, object } = written;
-    Ok(Answer { code, warnings, object: scale(&object) })
+    Ok(Answer { code, warnings, object: scale(of, &object) })
 }
 
-fn invalid(name: &str, field: &str, message: String) -> ApiError {
+fn invalid(of: Resource, name: &str, field: &str, message: String) -> ApiError {
     let problems = vec![SpecProblem::new(field, message)];
-    ApiError::Invalid { resource: GAMES, name: name.to_owned(), problems }
+    ApiError::Invalid { resource: of, name: name.to_owned(), problems }
 }
 
-fn scale(game: &Value) -> Value {
+fn scale(of: Resource, game: &Value) -> Value {
+    let (of_uid, name) = (uid(of, game), game["metadata"]["name"].as_str().unwrap_or_default());
     let of = |field: &str| game["metadata"][field].clone();
     let container = !game["status"]["containerId"].is_null();
     json!({
@@ -106,11 +155,11 @@ fn scale(game: &Value) -> Value {
         "metadata": {
             "name": of("name"),
             "namespace": of("namespace"),
-            "uid": of("uid"),
+            "uid": of_uid,
             "resourceVersion": of("resourceVersion"),
             "creationTimestamp": of("creationTimestamp"),
         },
         "spec": { "replicas": u8::from(game["spec"]["desiredStatus"] == json!(DesiredStatus::Running)) },
-        "status": { "replicas": u8::from(container) },
+        "status": { "replicas": u8::from(container), "selector": format!("{GAME_LABEL}={name}") },
     })
 }

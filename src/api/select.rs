@@ -178,6 +178,12 @@ impl Selection {
         Self { labels: self.labels.clone(), fields: left.cloned().collect() }
     }
 
+    /// Whether an object may be wanted that has this value in a field.
+    pub(super) fn admits(&self, field: &str, value: &str) -> bool {
+        let mut asked = self.fields.iter().filter(|wanted| wanted.field == field);
+        asked.all(|wanted| (wanted.value == value) == wanted.equal)
+    }
+
     /// Whether one value is asked for of this field.
     pub(super) fn names(&self, field: &str) -> bool {
         self.fields.iter().any(|wanted| wanted.field == field && wanted.equal)

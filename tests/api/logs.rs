@@ -58,7 +58,7 @@ async fn endless(State(docker): State<Docker>, Path(_): Path<String>) -> Body {
     Body::from_stream(futures::stream::iter([Ok(Bytes::from(frame))]).chain(silence))
 }
 
-async fn world_with_docker(owner: Option<&str>) -> (World, Arc<Notify>) {
+pub(crate) async fn world_with_docker(owner: Option<&str>) -> (World, Arc<Notify>) {
     let world = World::new().await;
     world.post(GAMES, &game("andromeda")).await.ok(201);
     let id = world.store.game("default", "andromeda").await.unwrap().unwrap().id;

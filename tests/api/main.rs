@@ -28,3 +28,5 @@ mod world;
 #[path = "../support/database.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod database;
+#[path = "../support/kubectl.rs"]
+mod programs;

@@ -115,7 +115,9 @@ async fn discovery_is_aggregated_for_those_who_know_it_and_openapi_is_there() {
     let old = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
     let aggregated = accepting(&world, "/apis", new).await;
     assert_eq!(aggregated["kind"], "APIGroupDiscoveryList");
-    let games = &aggregated["items"][0]["versions"][0]["resources"][0];
+    let own = |group: &&Value| group["metadata"]["name"] == "gamekeeper.dev";
+    let groups = aggregated["items"].as_array().unwrap();
+    let games = &groups.iter().find(own).unwrap()["versions"][0]["resources"][0];
     assert_eq!(
         (&games["resource"], &games["shortNames"], &games["categories"]),
         (&json!("games"), &json!(["gm"]), &json!(["all"]))
@@ -137,18 +139,25 @@ async fn discovery_is_aggregated_for_those_who_know_it_and_openapi_is_there() {
     let v2 = world.request(Method::GET, "/openapi/v2").send().await.unwrap();
     assert_eq!((v2.status().as_u16(), v2.bytes().await.unwrap().len()), (200, 0));
     // Every verb that is told of has a route.
-    let resources = world.get("/apis/gamekeeper.dev/v1").await.ok(200);
-    for resource in resources["resources"].as_array().unwrap() {
+    let groups = world.get("/apis").await.ok(200);
+    let groups = groups["groups"].as_array().unwrap().iter();
+    let groups =
+        groups.map(|group| format!("/apis/{}", group["preferredVersion"]["groupVersion"].as_str().unwrap()));
+    let mut all_resources = Vec::new();
+    for root in groups.chain(["/api/v1".to_owned()]) {
+        let resources = world.get(&root).await.ok(200);
+        let resources = resources["resources"].as_array().unwrap().clone();
+        all_resources.extend(resources.into_iter().map(|resource| (root.clone(), resource)));
+    }
+    for (root, resource) in &all_resources {
         let name = resource["name"].as_str().unwrap();
         let place = if resource["namespaced"] == true { "namespaces/default/" } else { "" };
         let (plural, below) = name.split_once('/').unwrap_or((name, ""));
-        let object = format!("/apis/gamekeeper.dev/v1/{place}{plural}/x/{below}");
+        let object = format!("{root}/{place}{plural}/x/{below}");
         for verb in resource["verbs"].as_array().unwrap() {
             let all = plural == "outbox" && !below.is_empty();
-            let list = format!(
-                "/apis/gamekeeper.dev/v1/{place}{plural}{}",
-                if all { format!("/{below}") } else { String::new() }
-            );
+            let list =
+                format!("{root}/{place}{plural}{}", if all { format!("/{below}") } else { String::new() });
             let (method, path) = match verb.as_str().unwrap() {
                 "list" => (Method::GET, &list),
                 "create" if below.is_empty() || all => (Method::POST, &list),

@@ -15,6 +15,7 @@ mod hostile;
 mod hostile_image;
 mod hostile_spec;
 mod inputs;
+mod kubectl;
 #[allow(dead_code, reason = "shared with the fault tests")]
 mod ledger;
 mod patch_commands;
@@ -41,6 +42,8 @@ mod cut_socket;
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod database;
 
+#[path = "../support/kubectl.rs"]
+mod programs;
 #[path = "../support/lobby.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod receiver;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::object::{Entry, Shown};
-use super::state::Kind;
+use super::served::Served;
 use crate::api::error::ApiError;
 use crate::api::wire::{List, ListMeta, Status};
 
@@ -37,10 +37,10 @@ impl Told {
 }
 
 /// A list of objects that are held.
-pub(super) fn list(kind: Kind, metadata: ListMeta, items: Vec<Arc<Entry>>) -> Response {
+pub(super) fn list(served: Served, metadata: ListMeta, items: Vec<Arc<Entry>>) -> Response {
     let head = List::<()> {
-        api_version: kind.api_version().into(),
-        kind: format!("{}List", kind.resource().kind),
+        api_version: served.api_version.into(),
+        kind: format!("{}List", served.resource.kind),
         metadata,
         items: Vec::new(),
     };
@@ -60,13 +60,13 @@ pub(super) fn line(out: &mut Vec<u8>, told: Told, object: Shown<'_>) {
 }
 
 /// The line that says how far a watch has come; and, after what there was, that this was all.
-pub(super) fn bookmark(out: &mut Vec<u8>, kind: Kind, version: u64, that_was_all: bool) {
+pub(super) fn bookmark(out: &mut Vec<u8>, served: Served, version: u64, that_was_all: bool) {
     let mut metadata = json!({ "resourceVersion": version.to_string() });
     if that_was_all {
         metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
     }
     let object =
-        json!({ "kind": kind.resource().kind, "apiVersion": kind.api_version(), "metadata": metadata });
+        json!({ "kind": served.resource.kind, "apiVersion": served.api_version, "metadata": metadata });
     own_line(out, "BOOKMARK", &object);
 }
 

@@ -13,9 +13,11 @@
 
 mod asked;
 mod form;
+mod namespaces;
 mod object;
 mod pages;
 mod serve;
+mod served;
 mod sources;
 mod state;
 mod watch;
@@ -28,13 +30,16 @@ use tokio::sync::watch as channel;
 
 use super::Api;
 use super::error::ApiError;
-use super::wire::{CONTROLLERS, ENGINE_VERSIONS, EVENTS, GAMES, OPERATIONS, Resource, TURNS};
+use super::wire::{
+    CONTROLLERS, DEFINITIONS, ENGINE_VERSIONS, EVENTS, GAMES, NAMESPACES, OPERATIONS, Resource, TURNS,
+};
 use crate::game::manifest::API_VERSION;
 use crate::store::StoreError;
 
 pub(super) use asked::Asked;
 pub(super) use object::{Entry, Key};
 pub(super) use serve::{list, list_read};
+pub(super) use served::Served;
 pub(super) use state::Kind;
 
 use pages::Pages;
@@ -87,13 +92,16 @@ impl Kind {
             Self::Event => EVENTS,
             Self::Turn => TURNS,
             Self::Operation => OPERATIONS,
+            Self::Namespace => NAMESPACES,
+            Self::Definition => DEFINITIONS,
         }
     }
 
     fn api_version(self) -> &'static str {
         match self {
             Self::Game | Self::EngineVersion | Self::Controller | Self::Turn | Self::Operation => API_VERSION,
-            Self::Event => "v1",
+            Self::Event | Self::Namespace => "v1",
+            Self::Definition => "apiextensions.k8s.io/v1",
         }
     }
 }
@@ -150,16 +158,31 @@ impl Hub {
     fn publish(&self, kind: Kind, edits: impl IntoIterator<Item = Edit>) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let before = state.head();
-        state.apply(kind, edits);
+        if kind == Kind::Game {
+            let edits: Vec<Edit> = edits.into_iter().collect();
+            let touched = namespaces::touched(&edits);
+            state.apply(kind, edits);
+            let edits = namespaces::edits(&state, touched);
+            state.apply(Kind::Namespace, edits);
+        } else {
+            state.apply(kind, edits);
+        }
         let head = state.head();
         drop(state);
         if head != before {
             self.changed[kind as usize].send_replace(head);
+            if kind == Kind::Game {
+                self.changed[Kind::Namespace as usize].send_replace(head);
+            }
         }
     }
 
     fn load(&self, kind: Kind, drafts: Vec<object::Draft>) {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).load(kind, drafts);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if kind == Kind::Game {
+            state.load(Kind::Namespace, namespaces::of(&drafts));
+        }
+        state.load(kind, drafts);
     }
 
     /// Whoever watches this kind is told to begin anew.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::Serialize;
 
 /// Where an object is among those of its kind.
@@ -32,6 +33,8 @@ pub(super) struct Draft {
     pub(super) labels: BTreeMap<String, String>,
     /// What can be selected by beside name and namespace.
     pub(super) fields: Vec<(&'static str, String)>,
+    /// When it was made, where that matters to anybody else.
+    pub(super) created: Option<Timestamp>,
     /// Where it belongs in a list that shows the oldest first; else 0.
     pub(super) rank: i64,
     /// The whole object without `metadata.resourceVersion`.
@@ -56,6 +59,7 @@ impl Draft {
             row_version: 0,
             labels: BTreeMap::new(),
             fields: Vec::new(),
+            created: None,
             rank: 0,
             json: json.into(),
             gap: at + METADATA.len(),
@@ -76,6 +80,11 @@ impl Entry {
         &self.draft.key
     }
 
+    /// Another object of the same name has another one.
+    pub(in crate::api) fn uid(&self) -> &str {
+        &self.draft.uid
+    }
+
     /// When it last changed.
     pub(in crate::api) fn version(&self) -> u64 {
         self.version
@@ -94,6 +103,11 @@ impl Entry {
     /// Whether it was read from this version of the row of this object.
     pub(super) fn was_read_from(&self, uid: &str, row_version: &str) -> bool {
         self.draft.uid == uid && self.draft.row_version.to_string() == row_version
+    }
+
+    /// Whether nobody sees a difference but in the version.
+    pub(super) fn is_shown_as(&self, other: &Self) -> bool {
+        self.draft.json == other.draft.json
     }
 
     /// The value of a field that can be selected by.

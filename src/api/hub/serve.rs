@@ -9,6 +9,7 @@ use super::asked::Asked;
 use super::form;
 use super::object::{Entry, Key};
 use super::pages::Mark;
+use super::served::Served;
 use super::state::{Kind, Snapshot};
 use super::watch;
 use super::{Hub, Unknown};
@@ -21,15 +22,24 @@ use crate::store::ObjectEvent;
 /// Which objects of a kind are wanted.
 #[derive(Debug)]
 pub(super) struct Scope {
+    pub(super) served: Served,
     /// Those in this namespace; else all.
     pub(super) namespace: Option<String>,
     pub(super) selection: Selection,
 }
 
 impl Scope {
-    pub(super) fn wants(&self, entry: &Entry) -> bool {
-        self.namespace.as_deref().is_none_or(|namespace| *namespace == *entry.key().namespace)
-            && self.selection.wants(&entry.draft.labels, |field| entry.field(field))
+    /// What is served of something that is held, if it is wanted.
+    pub(super) fn sees(&self, held: &Arc<Entry>) -> Option<Arc<Entry>> {
+        let key = held.key();
+        let within = self.namespace.as_deref().is_none_or(|namespace| *namespace == *key.namespace);
+        // What is made of it has its name: of others nothing need be made.
+        if !within || !self.selection.admits("metadata.name", &key.name) {
+            return None;
+        }
+        let wanted =
+            |entry: &Arc<Entry>| self.selection.wants(&entry.draft.labels, |field| entry.field(field));
+        self.served.of(held).filter(wanted)
     }
 
     /// The objects of a snapshot that are wanted, behind this one.
@@ -37,7 +47,7 @@ impl Scope {
         &'a self,
         snapshot: &'a Snapshot,
         last: Option<Key>,
-    ) -> impl Iterator<Item = &'a Arc<Entry>> {
+    ) -> impl Iterator<Item = Arc<Entry>> + 'a {
         let first = match (last, &self.namespace) {
             (Some(last), _) => Bound::Excluded(last),
             (None, Some(namespace)) => Bound::Included(Key::new(namespace, "")),
@@ -45,7 +55,7 @@ impl Scope {
         };
         let within = |key: &Key| self.namespace.as_deref().is_none_or(|name| *name == *key.namespace);
         let all = snapshot.objects.range((first, Bound::Unbounded)).take_while(move |(key, _)| within(key));
-        all.map(|(_, entry)| entry).filter(|entry| self.wants(entry))
+        all.filter_map(|(_, entry)| self.sees(entry))
     }
 }
 
@@ -53,15 +63,17 @@ impl Scope {
 /// be selected by.
 pub(in crate::api) async fn list(
     shared: &Shared,
-    kind: Kind,
+    served: impl Into<Served>,
     namespace: Option<String>,
     fields: &[&str],
     asked: Asked,
 ) -> Result<Response, ApiError> {
     let Asked { parameters, who } = asked;
-    let scope = Scope { namespace, selection: parameters.selectors(fields)? };
+    let served = served.into();
+    let kind = served.held;
+    let scope = Scope { served, namespace, selection: parameters.selectors(fields)? };
     if parameters.watches() {
-        return watch::answer(shared, kind, scope, &parameters, &who).await;
+        return watch::answer(shared, scope, &parameters, &who).await;
     }
     parameters.refuse_watching_alone()?;
     let hub = &shared.hub;
@@ -77,20 +89,22 @@ pub(in crate::api) async fn list(
     if let (Some(latest), None) = (parameters.latest()?, limit) {
         items.drain(..items.len().saturating_sub(latest));
     }
-    Ok(form::list(kind, metadata, items))
+    Ok(form::list(served, metadata, items))
 }
 
 /// A list of events that were read beside what is held, as far as they are wanted.
 pub(in crate::api) fn list_read(
     hub: &Hub,
+    served: Served,
     version: u64,
     read: Vec<ObjectEvent>,
     wanted: &Selection,
 ) -> Response {
     let metadata = ListMeta { resource_version: version.to_string(), ..ListMeta::default() };
-    let mut events = hub.dressed_events(read);
-    events.retain(|entry| wanted.wants(&entry.draft.labels, |field| entry.field(field)));
-    form::list(Kind::Event, metadata, events)
+    let read = hub.dressed_events(read);
+    let shown = read.iter().filter_map(|event| served.of(event));
+    let wanted = shown.filter(|entry| wanted.wants(&entry.draft.labels, |field| entry.field(field)));
+    form::list(served, metadata, wanted.collect())
 }
 
 /// The snapshot that the first page is of.
@@ -151,16 +165,17 @@ fn page(
 ) -> (ListMeta, Vec<Arc<Entry>>) {
     let mut metadata = ListMeta { resource_version: snapshot.version.to_string(), ..ListMeta::default() };
     let Some(limit) = limit else {
-        let mut items: Vec<_> = scope.of(&snapshot, last).cloned().collect();
+        let mut items: Vec<_> = scope.of(&snapshot, last).collect();
         items.sort_by_key(|entry| entry.draft.rank);
         return (metadata, items);
     };
     let mut wanted = scope.of(&snapshot, last);
-    let items: Vec<_> = wanted.by_ref().take(limit).cloned().collect();
+    let items: Vec<_> = wanted.by_ref().take(limit).collect();
     let more = wanted.next().is_some();
     if let Some(last) = items.last().filter(|_| more) {
         metadata.continued = Mark::new(snapshot.version, last.key()).to_text();
-        if scope.selection.is_everything() {
+        // What is made on the way out is not made to be counted.
+        if scope.selection.is_everything() && scope.served.is_held() {
             metadata.remaining_item_count = Some(1 + wanted.count() as u64);
         }
         hub.pages.keep(kind, snapshot.clone());

@@ -18,11 +18,13 @@ pub(in crate::api) enum Kind {
     Event,
     Turn,
     Operation,
+    Namespace,
+    Definition,
 }
 
 impl Kind {
     /// How many there are.
-    pub(super) const COUNT: usize = Self::Operation as usize + 1;
+    pub(super) const COUNT: usize = Self::Definition as usize + 1;
 }
 
 /// How much of the past is kept of each kind.
@@ -110,6 +112,12 @@ impl State {
 
     pub(super) fn get(&self, kind: Kind, key: &Key) -> Option<&Arc<Entry>> {
         self.topics[kind as usize].objects.get(key)
+    }
+
+    /// Whether there is any object of a kind in this namespace.
+    pub(super) fn has_any(&self, kind: Kind, namespace: &str) -> bool {
+        let mut behind = self.topics[kind as usize].objects.range(Key::new(namespace, "")..);
+        behind.next().is_some_and(|(key, _)| *key.namespace == *namespace)
     }
 
     /// What is there from the beginning, which is nobody's change.

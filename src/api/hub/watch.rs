@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Hub;
 use super::form::{self, Told, of_json};
-use super::object::Key;
+use super::object::{Entry, Key};
 use super::serve::{Scope, expired};
 use super::state::{Change, Kind, Snapshot};
 use crate::api::Shared;
@@ -45,12 +45,12 @@ pub(super) enum Beginning {
 /// Opens a watch.
 pub(super) async fn answer(
     shared: &Shared,
-    kind: Kind,
     scope: Scope,
     parameters: &ListParameters,
     who: &str,
 ) -> Result<Response, ApiError> {
     let hub = Arc::clone(&shared.hub);
+    let kind = scope.served.held;
     let beginning = beginning(&hub, kind, parameters).await?;
     let place = hub.places.take(who).ok_or(ApiError::TooMany(
         "this token has too many watches open; close some, or watch more with one",
@@ -187,7 +187,7 @@ impl Watching {
             }
         }
         if *say_so {
-            form::bookmark(out, self.kind, snapshot.version, true);
+            form::bookmark(out, self.scope.served, snapshot.version, true);
         }
         self.stage = Stage::Changes;
     }
@@ -226,10 +226,11 @@ impl Watching {
     /// What a change is to somebody who sees only a part: what comes into sight was added, and what
     /// goes out of it was deleted.
     fn tell(&self, out: &mut Vec<u8>, change: &Change) {
-        let before = change.before.as_ref().filter(|entry| self.scope.wants(entry));
-        let after = change.after.as_ref().filter(|entry| self.scope.wants(entry));
-        match (before, after) {
+        let sees = |entry: &Option<Arc<Entry>>| entry.as_ref().and_then(|entry| self.scope.sees(entry));
+        match (sees(&change.before), sees(&change.after)) {
             (None, Some(after)) => form::line(out, Told::Added, after.shown()),
+            // What is made of it has not changed.
+            (Some(before), Some(after)) if before.is_shown_as(&after) => {}
             (Some(_), Some(after)) => form::line(out, Told::Modified, after.shown()),
             (Some(before), None) => form::line(out, Told::Deleted, before.shown_at(change.version)),
             (None, None) => {}
@@ -249,7 +250,7 @@ impl Watching {
                 }
                 if let Some(next) = &mut self.next_bookmark {
                     *next = now + BOOKMARK;
-                    form::bookmark(out, self.kind, self.cursor, false);
+                    form::bookmark(out, self.scope.served, self.cursor, false);
                 }
                 true
             }

@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use super::table::short_span;
 
+mod views;
+
 /// What stands where there is nothing.
 const NONE: &str = "<none>";
 
@@ -16,11 +18,42 @@ pub(super) struct Column {
     pub(super) description: &'static str,
     /// Only with `-o wide`.
     pub(super) wide: bool,
-    pub(super) cell: fn(&Value, Timestamp) -> Value,
+    cell: Cell,
+}
+
+/// What stands in a column.
+#[derive(Clone, Copy)]
+enum Cell {
+    /// What the object has there.
+    At(&'static str),
+    /// What is made of it.
+    Made(fn(&Value, Timestamp) -> Value),
+}
+
+impl Column {
+    /// What stands in the row of this object.
+    pub(super) fn cell(&self, object: &Value, now: Timestamp) -> Value {
+        match self.cell {
+            Cell::At(pointer) => at(object, pointer),
+            Cell::Made(make) => make(object, now),
+        }
+    }
+
+    /// Where the object has it, if it is not made of it.
+    pub(super) fn pointer(&self) -> Option<&'static str> {
+        match self.cell {
+            Cell::At(pointer) => Some(pointer),
+            Cell::Made(_) => None,
+        }
+    }
+}
+
+const fn column(name: &'static str, kind: &'static str, description: &'static str, cell: Cell) -> Column {
+    Column { name, kind, description, wide: false, cell }
 }
 
 const fn text(name: &'static str, description: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Column {
-    Column { name, kind: "string", description, wide: false, cell }
+    column(name, "string", description, Cell::Made(cell))
 }
 
 const fn whole(
@@ -28,7 +61,15 @@ const fn whole(
     description: &'static str,
     cell: fn(&Value, Timestamp) -> Value,
 ) -> Column {
-    Column { name, kind: "integer", description, wide: false, cell }
+    column(name, "integer", description, Cell::Made(cell))
+}
+
+const fn said(name: &'static str, description: &'static str, pointer: &'static str) -> Column {
+    column(name, "string", description, Cell::At(pointer))
+}
+
+const fn number(name: &'static str, description: &'static str, pointer: &'static str) -> Column {
+    column(name, "integer", description, Cell::At(pointer))
 }
 
 const fn wide(column: Column) -> Column {
@@ -48,11 +89,15 @@ pub(super) fn of_kind(kind: &str) -> &'static [Column] {
         "OutboxEvent" => OUTBOX_EVENT,
         "Backup" => BACKUP,
         "Event" => EVENT,
+        "Pod" => views::POD,
+        "Deployment" => views::DEPLOYMENT,
+        "Namespace" => views::NAMESPACE,
+        "CustomResourceDefinition" => views::DEFINITION,
         _ => OTHER,
     }
 }
 
-const NAME: Column = text("Name", "What it is called.", |object, _| at(object, "/metadata/name"));
+const NAME: Column = said("Name", "What it is called.", "/metadata/name");
 const AGE: Column = text("Age", "How long ago it was made.", |object, now| {
     match time(object, "/metadata/creationTimestamp") {
         Some(made) => short_span(now.duration_since(made)).into(),
@@ -62,7 +107,7 @@ const AGE: Column = text("Age", "How long ago it was made.", |object, now| {
 
 const GAME: &[Column] = &[
     NAME,
-    text("Desired", "Whether its engine should run.", |game, _| at(game, "/spec/desiredStatus")),
+    said("Desired", "Whether its engine should run.", "/spec/desiredStatus"),
     text("Phase", "How it is.", |game, _| {
         if game["metadata"]["deletionTimestamp"].is_null() {
             at(game, "/status/phase")
@@ -74,7 +119,7 @@ const GAME: &[Column] = &[
     text("Version", "The engine version that serves it, or should.", |game, _| {
         or(game, "/status/engineVersion", "/spec/engineVersion")
     }),
-    text("Turn", "The turn that it is at.", |game, _| at(game, "/status/currentTurn")),
+    said("Turn", "The turn that it is at.", "/status/currentTurn"),
     text("Next-Turn", "How long until the next turn by the schedule.", |game, now| {
         match time(game, "/status/nextTurnAt") {
             Some(due) => short_span(due.duration_since(now)).into(),
@@ -85,136 +130,138 @@ const GAME: &[Column] = &[
         game.pointer("/status/restartCount").cloned().unwrap_or_else(|| 0.into())
     }),
     AGE,
-    wide(text("Image", "The image that its engine was built from.", |game, _| at(game, "/status/image"))),
-    wide(text("Endpoint", "Where its engine is reached.", |game, _| at(game, "/status/endpoint"))),
+    wide(said("Image", "The image that its engine was built from.", "/status/image")),
+    wide(said("Endpoint", "Where its engine is reached.", "/status/endpoint")),
     wide(text("Container", "Its engine's container.", |game, _| short_id(game))),
-    wide(text("Reason", "Why it is so, in a word.", |game, _| at(game, "/status/reason"))),
+    wide(said("Reason", "Why it is so, in a word.", "/status/reason")),
 ];
 
 const ENGINE_VERSION: &[Column] = &[
     NAME,
-    text("Image", "The image that it stands for.", |version, _| at(version, "/spec/image")),
-    text("Enabled", "Whether new games start with it.", |version, _| at(version, "/spec/enabled")),
-    text("Games", "How many games ask for it.", |version, _| at(version, "/status/games")),
-    text("Running", "How many games have a container of it.", |version, _| at(version, "/status/running")),
-    text("Failures", "On how many games a change to it failed.", |version, _| {
-        at(version, "/status/patchFailures")
-    }),
-    text("Halted", "Whether changes to it are halted.", |version, _| at(version, "/status/halted")),
+    said("Image", "The image that it stands for.", "/spec/image"),
+    said("Enabled", "Whether new games start with it.", "/spec/enabled"),
+    said("Games", "How many games ask for it.", "/status/games"),
+    said("Running", "How many games have a container of it.", "/status/running"),
+    said("Failures", "On how many games a change to it failed.", "/status/patchFailures"),
+    said("Halted", "Whether changes to it are halted.", "/status/halted"),
     AGE,
-    wide(text("Contract", "What its engine speaks.", |version, _| at(version, "/spec/contract"))),
-    wide(text("Port", "Where its engine listens.", |version, _| at(version, "/spec/port"))),
-    wide(text("Run-As", "The user of its process.", |version, _| at(version, "/spec/runAs"))),
-    wide(text("Why", "What was wrong last.", |version, _| at(version, "/status/message"))),
+    wide(said("Contract", "What its engine speaks.", "/spec/contract")),
+    wide(said("Port", "Where its engine listens.", "/spec/port")),
+    wide(said("Run-As", "The user of its process.", "/spec/runAs")),
+    wide(said("Why", "What was wrong last.", "/status/message")),
 ];
 
 const CONTROLLER: &[Column] = &[
     NAME,
-    text("Phase", "Whether it acts.", |controller, _| at(controller, "/status/phase")),
+    said("Phase", "Whether it acts.", "/status/phase"),
     text("Ready", "Whether it is as it should be.", |controller, _| ready(controller)),
-    text("Leader", "The process that leads.", |controller, _| at(controller, "/status/leader")),
-    text("Epoch", "The number of its leadership.", |controller, _| at(controller, "/status/epoch")),
-    wide(text("Instance", "Whose database this is.", |controller, _| at(controller, "/status/instanceId"))),
+    said("Leader", "The process that leads.", "/status/leader"),
+    said("Epoch", "The number of its leadership.", "/status/epoch"),
+    wide(said("Instance", "Whose database this is.", "/status/instanceId")),
 ];
 
 const OPERATION: &[Column] = &[
     NAME,
-    text("Game", "Whose it is.", |operation, _| at(operation, "/spec/game")),
-    text("Op", "What it does.", |operation, _| at(operation, "/spec/op")),
-    text("Phase", "How far it is.", |operation, _| at(operation, "/status/phase")),
-    text("Generation", "The generation that it serves.", |operation, _| at(operation, "/spec/generation")),
-    text("Source", "What kind of writer is behind it.", |operation, _| at(operation, "/spec/source")),
-    text("Requested-By", "Who is behind it.", |operation, _| at(operation, "/spec/requestedBy")),
+    said("Game", "Whose it is.", "/spec/game"),
+    said("Op", "What it does.", "/spec/op"),
+    said("Phase", "How far it is.", "/status/phase"),
+    said("Generation", "The generation that it serves.", "/spec/generation"),
+    said("Source", "What kind of writer is behind it.", "/spec/source"),
+    said("Requested-By", "Who is behind it.", "/spec/requestedBy"),
     text("Took", "How long it took, or has taken.", |operation, now| {
         took(operation, "/metadata/creationTimestamp", "/status/finishedAt", now)
     }),
     AGE,
-    wide(text("From", "The engine version before.", |operation, _| at(operation, "/spec/fromVersion"))),
-    wide(text("To", "The engine version that it leads to.", |operation, _| at(operation, "/spec/toVersion"))),
-    wide(text("Error", "What went wrong.", |operation, _| at(operation, "/status/errorCode"))),
-    wide(text("Cause", "Why it began.", |operation, _| at(operation, "/spec/cause"))),
+    wide(said("From", "The engine version before.", "/spec/fromVersion")),
+    wide(said("To", "The engine version that it leads to.", "/spec/toVersion")),
+    wide(said("Error", "What went wrong.", "/status/errorCode")),
+    wide(said("Cause", "Why it began.", "/spec/cause")),
 ];
 
 const TURN: &[Column] = &[
     NAME,
-    text("Game", "Whose it is.", |turn, _| at(turn, "/spec/game")),
-    text("Number", "The turn that it leads to.", |turn, _| at(turn, "/spec/number")),
-    text("Cause", "Scheduled or forced.", |turn, _| at(turn, "/spec/cause")),
-    text("Phase", "How far it is.", |turn, _| at(turn, "/status/phase")),
-    text("Attempts", "How often the engine was asked.", |turn, _| at(turn, "/status/attempts")),
+    said("Game", "Whose it is.", "/spec/game"),
+    said("Number", "The turn that it leads to.", "/spec/number"),
+    said("Cause", "Scheduled or forced.", "/spec/cause"),
+    said("Phase", "How far it is.", "/status/phase"),
+    said("Attempts", "How often the engine was asked.", "/status/attempts"),
     text("Took", "How long it took, or has taken.", |turn, now| {
         took(turn, "/status/dispatchedAt", "/status/finishedAt", now)
     }),
     AGE,
-    wide(text("Timeline", "The history that it belongs to.", |turn, _| at(turn, "/spec/timeline"))),
-    wide(text("Slot", "When it was due.", |turn, _| at(turn, "/spec/slot"))),
-    wide(text("Requested-By", "Who is behind it.", |turn, _| at(turn, "/spec/requestedBy"))),
-    wide(text("Error", "What went wrong.", |turn, _| at(turn, "/status/errorCode"))),
+    wide(said("Timeline", "The history that it belongs to.", "/spec/timeline")),
+    wide(said("Slot", "When it was due.", "/spec/slot")),
+    wide(said("Requested-By", "Who is behind it.", "/spec/requestedBy")),
+    wide(said("Error", "What went wrong.", "/status/errorCode")),
 ];
 
 const TURN_SLOT: &[Column] = &[
     NAME,
-    text("Game", "Whose it is.", |slot, _| at(slot, "/spec/game")),
-    text("Slot", "When it was due.", |slot, _| at(slot, "/spec/slot")),
-    text("Decision", "What became of it.", |slot, _| at(slot, "/status/decision")),
-    text("Reason", "Why, in a word.", |slot, _| at(slot, "/status/reason")),
-    text("Turn", "The turn that stands for it.", |slot, _| at(slot, "/status/turn")),
+    said("Game", "Whose it is.", "/spec/game"),
+    said("Slot", "When it was due.", "/spec/slot"),
+    said("Decision", "What became of it.", "/status/decision"),
+    said("Reason", "Why, in a word.", "/status/reason"),
+    said("Turn", "The turn that stands for it.", "/status/turn"),
     AGE,
-    wide(text("Timeline", "The history that it belongs to.", |slot, _| at(slot, "/spec/timeline"))),
-    wide(text("Message", "Why, in a sentence.", |slot, _| at(slot, "/status/message"))),
+    wide(said("Timeline", "The history that it belongs to.", "/spec/timeline")),
+    wide(said("Message", "Why, in a sentence.", "/status/message")),
 ];
 
 const PLAYER_MAPPING: &[Column] = &[
     NAME,
-    text("Game", "The game.", |player, _| at(player, "/spec/game")),
-    text("User", "The lobby's id of the user.", |player, _| at(player, "/spec/userId")),
-    text("Race", "The user's race.", |player, _| at(player, "/spec/raceName")),
-    text("Active", "Whether the user is in the game now.", |player, _| at(player, "/status/active")),
-    text("Engine-Player", "The engine's player.", |player, _| at(player, "/status/enginePlayerId")),
-    wide(text("Planets", "How many planets.", |player, _| at(player, "/status/stats/planets"))),
-    wide(text("Population", "How much population.", |player, _| at(player, "/status/stats/population"))),
+    said("Game", "The game.", "/spec/game"),
+    said("User", "The lobby's id of the user.", "/spec/userId"),
+    said("Race", "The user's race.", "/spec/raceName"),
+    said("Active", "Whether the user is in the game now.", "/status/active"),
+    said("Engine-Player", "The engine's player.", "/status/enginePlayerId"),
+    wide(said("Planets", "How many planets.", "/status/stats/planets")),
+    wide(said("Population", "How much population.", "/status/stats/population")),
 ];
 
 const OUTBOX_EVENT: &[Column] = &[
     NAME,
-    text("Game", "Whose it is.", |event, _| at(event, "/spec/game")),
-    text("Seq", "Its number in the game.", |event, _| at(event, "/spec/seq")),
-    text("Type", "What it tells.", |event, _| at(event, "/spec/type")),
-    text("Phase", "How far the telling is.", |event, _| at(event, "/status/phase")),
-    text("Attempts", "How often it was tried.", |event, _| at(event, "/status/attempts")),
+    said("Game", "Whose it is.", "/spec/game"),
+    said("Seq", "Its number in the game.", "/spec/seq"),
+    said("Type", "What it tells.", "/spec/type"),
+    said("Phase", "How far the telling is.", "/status/phase"),
+    said("Attempts", "How often it was tried.", "/status/attempts"),
     AGE,
 ];
 
 const BACKUP: &[Column] = &[
     NAME,
-    text("Game", "Whose it is.", |backup, _| at(backup, "/spec/game")),
-    text("Reason", "Before what it was taken.", |backup, _| at(backup, "/spec/reason")),
-    text("Turn", "The turn that the state was at.", |backup, _| at(backup, "/spec/turn")),
-    text("Version", "The engine version that had run.", |backup, _| at(backup, "/spec/engineVersion")),
-    text("Bytes", "How large it is.", |backup, _| at(backup, "/status/bytes")),
+    said("Game", "Whose it is.", "/spec/game"),
+    said("Reason", "Before what it was taken.", "/spec/reason"),
+    said("Turn", "The turn that the state was at.", "/spec/turn"),
+    said("Version", "The engine version that had run.", "/spec/engineVersion"),
+    said("Bytes", "How large it is.", "/status/bytes"),
     AGE,
 ];
 
 const EVENT: &[Column] = &[
-    text("Last Seen", "How long ago it happened last.", |event, now| match time(event, "/lastTimestamp") {
-        Some(last) => short_span(now.duration_since(last)).into(),
-        None => "<unknown>".into(),
+    text("Last Seen", "How long ago it happened last.", |event, now| {
+        match either(event, "lastTimestamp", "deprecatedLastTimestamp") {
+            Some(last) => short_span(now.duration_since(last)).into(),
+            None => "<unknown>".into(),
+        }
     }),
-    text("Type", "Normal or Warning.", |event, _| at(event, "/type")),
-    text("Reason", "What happened, in a word.", |event, _| at(event, "/reason")),
+    said("Type", "Normal or Warning.", "/type"),
+    said("Reason", "What happened, in a word.", "/reason"),
     text("Object", "What it happened to.", |event, _| {
-        let part = |field: &str| event["involvedObject"][field].as_str().unwrap_or_default();
+        // One group calls it so, the other so.
+        let object = event.get("involvedObject").or(event.get("regarding"));
+        let part = |field: &str| object.and_then(|object| object[field].as_str()).unwrap_or_default();
         format!("{}/{}", part("kind").to_ascii_lowercase(), part("name")).into()
     }),
-    wide(text("Source", "Who tells it.", |event, _| at(event, "/source/component"))),
-    text("Message", "What happened, in a sentence.", |event, _| at(event, "/message")),
+    wide(text("Source", "Who tells it.", |event, _| or(event, "/source/component", "/reportingController"))),
+    text("Message", "What happened, in a sentence.", |event, _| or(event, "/message", "/note")),
     wide(text("First Seen", "How long ago it happened first.", |event, now| {
-        match time(event, "/firstTimestamp") {
+        match either(event, "firstTimestamp", "deprecatedFirstTimestamp") {
             Some(first) => short_span(now.duration_since(first)).into(),
             None => "<unknown>".into(),
         }
     })),
-    wide(text("Count", "How often it happened.", |event, _| at(event, "/count"))),
+    wide(text("Count", "How often it happened.", |event, _| or(event, "/count", "/deprecatedCount"))),
     wide(Column { name: "Name", ..NAME }),
 ];
 
@@ -237,6 +284,10 @@ fn or(object: &Value, first: &str, second: &str) -> Value {
 
 fn time(object: &Value, pointer: &str) -> Option<Timestamp> {
     object.pointer(pointer)?.as_str()?.parse().ok()
+}
+
+fn either(object: &Value, field: &str, other: &str) -> Option<Timestamp> {
+    object.get(field).or(object.get(other))?.as_str()?.parse().ok()
 }
 
 fn took(object: &Value, from: &str, to: &str, now: Timestamp) -> Value {

@@ -82,7 +82,7 @@ fn aggregated(groups: impl Iterator<Item = &'static Group>) -> Value {
 }
 
 fn aggregated_entry(entry: &Entry) -> Value {
-    let Entry { resource, singular, namespaced, verbs, short_names, categories, below } = entry;
+    let Entry { resource, singular, namespaced, verbs, short_names, categories, below, .. } = entry;
     let mut shown = json!({
         "resource": resource.plural,
         "responseKind": kind(resource.kind, None),
@@ -132,7 +132,7 @@ pub fn resources() -> Vec<(String, Value)> {
 
 /// An object, if it has a path, and what is below it.
 fn plain_entry(entry: &Entry) -> Vec<Value> {
-    let Entry { resource, singular, namespaced, verbs, short_names, categories, below } = entry;
+    let Entry { resource, singular, namespaced, verbs, short_names, categories, below, .. } = entry;
     let mut shown = json!({
         "name": resource.plural,
         "singularName": singular,

@@ -4,9 +4,10 @@
 use schemars::generate::SchemaGenerator;
 
 use super::{
-    BACKUPS, BackupObject, CONTROLLERS, ControllerObject, ENGINE_VERSIONS, EVENTS, EngineVersionObject,
-    Event, GAMES, GameObject, OPERATIONS, OUTBOX, Operation, OutboxEventObject, PLAYER_MAPPINGS, PODS,
-    PlayerMappingObject, Resource, TURN_SLOTS, TURNS, TurnObject, TurnSlotObject,
+    BACKUPS, BackupObject, CONTROLLERS, ControllerObject, CustomResourceDefinition, DEFINITIONS, DEPLOYMENTS,
+    Deployment, ENGINE_VERSIONS, EVENTS, EVENTS_OF_GROUP, EngineVersionObject, Event, GAMES, GameObject,
+    GroupEvent, NAMESPACES, Namespace, OPERATIONS, OUTBOX, Operation, OutboxEventObject, PLAYER_MAPPINGS,
+    PODS, PlayerMappingObject, Pod, Resource, TURN_SLOTS, TURNS, TurnObject, TurnSlotObject,
 };
 use crate::game::manifest::GROUP;
 
@@ -44,6 +45,8 @@ pub(super) const GROUPS: &[Group] = &[
         prefix: "io.k8s.api.core.v1.",
         schemas: |generator| {
             generator.subschema_for::<Event>();
+            generator.subschema_for::<Namespace>();
+            generator.subschema_for::<Pod>();
         },
     },
     Group {
@@ -62,6 +65,30 @@ pub(super) const GROUPS: &[Group] = &[
             generator.subschema_for::<BackupObject>();
         },
     },
+    Group {
+        name: "apps",
+        entries: APPS,
+        prefix: "io.k8s.api.apps.v1.",
+        schemas: |generator| {
+            generator.subschema_for::<Deployment>();
+        },
+    },
+    Group {
+        name: DEFINITIONS.group,
+        entries: EXTENSIONS,
+        prefix: "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.",
+        schemas: |generator| {
+            generator.subschema_for::<CustomResourceDefinition>();
+        },
+    },
+    Group {
+        name: "events.k8s.io",
+        entries: EVENTS_GROUP,
+        prefix: "io.k8s.api.events.v1.",
+        schemas: |generator| {
+            generator.subschema_for::<GroupEvent>();
+        },
+    },
 ];
 
 /// A kind that has paths of its own, or at least paths below its objects.
@@ -74,6 +101,8 @@ pub(super) struct Entry {
     pub(super) short_names: &'static [&'static str],
     pub(super) categories: &'static [&'static str],
     pub(super) below: &'static [Below],
+    /// What a PATCH of it may be written in.
+    pub(super) patches: &'static [&'static str],
 }
 
 /// A path below an object.
@@ -88,14 +117,27 @@ pub(super) struct Below {
 /// What can be done with an object that clients write.
 const WRITABLE: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
 const READ: &[&str] = &["get", "list"];
-const HISTORY: &[&str] = &["get", "list", "watch"];
+const SHOWN: &[&str] = &["get", "list", "watch"];
+
+/// How what is ours is patched.
+const PATCHES: &[&str] =
+    &["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
 
 const fn below(name: &'static str, kind: &'static str, verbs: &'static [&'static str]) -> Below {
     Below { name, kind, group_version: None, verbs }
 }
 
 const fn read(resource: Resource, singular: &'static str, verbs: &'static [&'static str]) -> Entry {
-    Entry { resource, singular, namespaced: true, verbs, short_names: &[], categories: &[], below: &[] }
+    Entry {
+        resource,
+        singular,
+        namespaced: true,
+        verbs,
+        short_names: &[],
+        categories: &[],
+        below: &[],
+        patches: PATCHES,
+    }
 }
 
 /// The kinds of our own group.
@@ -128,8 +170,8 @@ const OWN: &[Entry] = &[
         below: &[below("adopt", GAMES.kind, &["create"]), below("remove", "Status", &["create"])],
         ..read(CONTROLLERS, "controller", &["get", "list", "patch", "watch"])
     },
-    read(OPERATIONS, "operation", HISTORY),
-    read(TURNS, "turn", HISTORY),
+    read(OPERATIONS, "operation", SHOWN),
+    read(TURNS, "turn", SHOWN),
     read(TURN_SLOTS, "turnslot", READ),
     read(PLAYER_MAPPINGS, "playermapping", READ),
     Entry {
@@ -145,5 +187,31 @@ const OWN: &[Entry] = &[
 /// The kinds of Kubernetes' core group.
 const CORE: &[Entry] = &[
     read(EVENTS, "event", &["list", "watch"]),
-    Entry { below: &[below("log", PODS.kind, &["get"])], ..read(PODS, "pod", &[]) },
+    Entry { namespaced: false, short_names: &["ns"], ..read(NAMESPACES, "namespace", SHOWN) },
+    Entry { short_names: &["po"], below: &[below("log", PODS.kind, &["get"])], ..read(PODS, "pod", SHOWN) },
 ];
+
+/// The kinds of Kubernetes' apps group.
+const APPS: &[Entry] = &[Entry {
+    short_names: &["deploy"],
+    below: &[Below {
+        group_version: Some(("autoscaling", "v1")),
+        ..below("scale", "Scale", &["get", "patch", "update"])
+    }],
+    patches: &[
+        "application/json-patch+json",
+        "application/merge-patch+json",
+        "application/strategic-merge-patch+json",
+    ],
+    ..read(DEPLOYMENTS, "deployment", &["get", "list", "patch", "update", "watch"])
+}];
+
+/// The kinds of Kubernetes' events group.
+const EVENTS_GROUP: &[Entry] = &[read(EVENTS_OF_GROUP, "event", &["list", "watch"])];
+
+/// Our own kinds, as clients look for them.
+const EXTENSIONS: &[Entry] = &[Entry {
+    namespaced: false,
+    short_names: &["crd", "crds"],
+    ..read(DEFINITIONS, "customresourcedefinition", SHOWN)
+}];

@@ -3,8 +3,10 @@
 mod backup;
 mod columns;
 mod controller;
+mod definition;
 mod discovery;
 mod event;
+mod event_of_group;
 mod explanation;
 mod game;
 mod kinds;
@@ -19,17 +21,20 @@ mod status;
 mod table;
 mod turn;
 mod version;
+mod views;
 
 pub use backup::BackupObject;
 pub use controller::{
     ControllerObject, ControllerParts, ControllerPhase, ControllerSpecManifest, ControllerState, OrphanState,
     RebindManifest, is_ready,
 };
+pub use definition::{CustomResourceDefinition, definitions};
 pub use discovery::{
     AGGREGATED, api_groups, api_versions, core_discovery, group_discovery, groups, resources, version,
     wants_aggregated,
 };
 pub use event::{Event, ObjectReference};
+pub use event_of_group::GroupEvent;
 pub use explanation::{ExplanationMeta, ExplanationObject};
 pub use game::{EndpointsStatus, GameObject, GameStatus, LastExit, OperationReference};
 pub use list::{HistoryMeta, List, ListMeta};
@@ -44,6 +49,7 @@ pub use status::{Cause, Details, Status};
 pub use table::{IncludeObject, META, Table, metadata_of_one, partial, short_span, table};
 pub use turn::{TurnObject, TurnSlotObject};
 pub use version::{EngineVersionObject, EngineVersionStatus};
+pub use views::{CONTAINER, Deployment, GAME_LABEL, Namespace, Pod, RESTARTED_AT, Source, uid_of};
 
 /// A kind of object, as paths and messages name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +86,20 @@ pub const PLAYER_MAPPINGS: Resource =
 pub const BACKUPS: Resource = Resource { group: "gamekeeper.dev", plural: "backups", kind: "Backup" };
 /// What happened.
 pub const EVENTS: Resource = Resource { group: "", plural: "events", kind: "Event" };
+/// The same, in the words of their own group.
+pub const EVENTS_OF_GROUP: Resource = Resource { group: "events.k8s.io", plural: "events", kind: "Event" };
 /// The engines' containers.
 pub const PODS: Resource = Resource { group: "", plural: "pods", kind: "Pod" };
+/// Our own kinds, as clients look for them.
+pub const DEFINITIONS: Resource = Resource {
+    group: "apiextensions.k8s.io",
+    plural: "customresourcedefinitions",
+    kind: "CustomResourceDefinition",
+};
+/// Where games are.
+pub const NAMESPACES: Resource = Resource { group: "", plural: "namespaces", kind: "Namespace" };
+/// What is wanted of the games' engines.
+pub const DEPLOYMENTS: Resource = Resource { group: "apps", plural: "deployments", kind: "Deployment" };
 
 impl Resource {
     /// `games.gamekeeper.dev`, as Kubernetes' messages have it.

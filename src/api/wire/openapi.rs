@@ -16,7 +16,7 @@ use super::kinds::{GROUPS, Group, VERSION};
 use paths::put_paths;
 
 /// Where schemas are, in a document.
-const SCHEMAS: &str = "#/components/schemas/";
+pub(super) const SCHEMAS: &str = "#/components/schemas/";
 
 /// A document of one group and version.
 pub struct Document {

@@ -72,7 +72,7 @@ pub fn table(
 ) -> Table {
     let columns = of_kind(kind);
     let row = |object: &Value| Row {
-        cells: columns.iter().map(|column| (column.cell)(object, now)).collect(),
+        cells: columns.iter().map(|column| column.cell(object, now)).collect(),
         object: match include {
             IncludeObject::None => None,
             IncludeObject::Metadata => Some(partial(object)),

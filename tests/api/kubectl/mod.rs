@@ -1,20 +1,24 @@
 //! The real kubectl, in every version that can be had here.
 
 mod applying;
+mod definitions;
+mod deployments;
 mod errors;
 mod following;
 mod matrix;
+mod namespaces;
+mod pods;
 mod reading;
 mod writing;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
+use crate::programs::programs;
 use crate::world::World;
 
 /// A kubectl that talks to a world.
@@ -30,22 +34,6 @@ pub(crate) struct Said {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
-}
-
-/// The programs: found, or fetched, once.
-fn programs() -> &'static [PathBuf] {
-    static FOUND: OnceLock<Vec<PathBuf>> = OnceLock::new();
-    FOUND.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kubectl");
-        let found = std::process::Command::new(root.join("tests/support/kubectl.sh"))
-            .arg(kept)
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(found.status.success(), "tests/support/kubectl.sh failed");
-        String::from_utf8(found.stdout).unwrap().lines().map(PathBuf::from).collect()
-    })
 }
 
 impl Kubectl {
@@ -164,6 +152,39 @@ impl Rows {
 /// The words of each line.
 pub(crate) fn words(text: &str) -> Vec<Vec<&str>> {
     text.lines().map(|line| line.split_whitespace().collect()).collect()
+}
+
+/// A game whose engine runs, as the controller would have written it down.
+pub(crate) async fn running(world: &World, name: &str) -> String {
+    let game = world.post(crate::world::GAMES, &crate::world::game(name)).await.ok(201);
+    let id = game["metadata"]["uid"].as_str().unwrap().to_owned();
+    world
+        .sql(&format!(
+            "INSERT INTO runtime_records (game_id, name, status, reason, message, observed_generation,
+                 conditions, current_container_id, current_container_started_at, current_image_id,
+                 current_engine_version, applied_spec, endpoints, engine_health, observed_restart_generation,
+                 observed_force_turn_generation, observed_patch_generation, observed_unblock_generation,
+                 observed_restore_generation, observed_backup_generation)
+             SELECT game_id, name, 'running', 'Running', 'It runs.', generation, '{}', 'c0ffee00c0ffee',
+                 '2026-11-01T00:00:00.5Z', 'sha256:00', '1.4.2', '{}', '{}', 'healthy', 0, 0, 0, 0, 0, 0
+             FROM games WHERE game_id = '{id}'",
+            conditions("True"),
+            r#"{"engineVersion": "1.4.2", "image": "gamekeeper/reference-engine:1.4.2"}"#,
+            r#"{"address": "172.18.0.3:8080"}"#,
+        ))
+        .await;
+    id
+}
+
+/// The conditions of a game whose engine runs and serves, or does neither.
+pub(crate) fn conditions(status: &str) -> String {
+    let of = |kind: &str| {
+        serde_json::json!({
+            "type": kind, "status": status, "reason": "R", "message": "m", "observedGeneration": 1,
+            "lastTransitionTime": "2026-11-01T00:00:01Z",
+        })
+    };
+    serde_json::json!([of("Ready"), of("ContainerRunning"), of("EngineHealthy")]).to_string()
 }
 
 /// A game's manifest.

@@ -22,7 +22,10 @@ async fn kubectl_learns_what_there_is() {
         let version: serde_json::Value =
             serde_json::from_str(&kubectl.ok(&["version", "-o", "json"]).await).unwrap();
         assert_eq!(version["serverVersion"]["minor"], "31");
-        assert_eq!(kubectl.ok(&["api-versions"]).await, "gamekeeper.dev/v1\nv1\n");
+        assert_eq!(
+            kubectl.ok(&["api-versions"]).await,
+            "apiextensions.k8s.io/v1\napps/v1\nevents.k8s.io/v1\ngamekeeper.dev/v1\nv1\n"
+        );
 
         let resources = kubectl.ok(&["api-resources", "--no-headers"]).await;
         let resources = words(&resources);
@@ -31,6 +34,17 @@ async fn kubectl_learns_what_there_is() {
             &["engineversions", "ev,gmv", "gamekeeper.dev/v1", "false", "EngineVersion"],
             &["turns", "gamekeeper.dev/v1", "true", "Turn"],
             &["events", "v1", "true", "Event"],
+            &["events", "events.k8s.io/v1", "true", "Event"],
+            &["pods", "po", "v1", "true", "Pod"],
+            &["namespaces", "ns", "v1", "false", "Namespace"],
+            &["deployments", "deploy", "apps/v1", "true", "Deployment"],
+            &[
+                "customresourcedefinitions",
+                "crd,crds",
+                "apiextensions.k8s.io/v1",
+                "false",
+                "CustomResourceDefinition",
+            ],
         ] {
             assert!(resources.iter().any(|line| line == expected), "{expected:?} in {resources:?}");
         }

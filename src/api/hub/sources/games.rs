@@ -119,6 +119,7 @@ impl Games {
         let mut draft = or_left_out(Draft::new(key, &object))?;
         draft.uid = id.to_string();
         draft.row_version = row_version;
+        draft.created = object.metadata.creation_timestamp;
         draft.labels = object.metadata.labels;
         Some(draft)
     }

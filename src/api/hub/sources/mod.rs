@@ -5,6 +5,7 @@
 //! costs ten a second; by a question for the latest; and from time to time.
 
 mod controller;
+mod definitions;
 mod events;
 mod games;
 mod history;
@@ -39,30 +40,37 @@ pub(super) struct Sources {
     events: Mutex<events::Events>,
     turns: Mutex<history::History<history::Turns>>,
     operations: Mutex<history::History<history::Operations>>,
+    definitions: Mutex<definitions::Definitions>,
 }
 
 impl Hub {
     /// Makes what is held of this kind at least as new as the database is now.
     pub(super) async fn catch_up(&self, kind: Kind) -> Result<(), StoreError> {
         match kind {
-            Kind::Game => self.sources.games.lock().await.catch_up(self, false).await,
+            // A namespace is there while a game is in it.
+            Kind::Game | Kind::Namespace => self.sources.games.lock().await.catch_up(self, false).await,
             Kind::EngineVersion => self.sources.versions.lock().await.catch_up(self, true).await,
             Kind::Controller => self.sources.controller.lock().await.catch_up(self).await,
             Kind::Event => self.sources.events.lock().await.catch_up(self).await,
             Kind::Turn => self.sources.turns.lock().await.catch_up(self).await,
             Kind::Operation => self.sources.operations.lock().await.catch_up(self).await,
+            Kind::Definition => {
+                self.sources.definitions.lock().await.load(self);
+                Ok(())
+            }
         }
     }
 
     /// Makes sure that this kind was ever read.
-    pub(super) async fn loaded(&self, kind: Kind) -> Result<(), StoreError> {
+    pub(in crate::api) async fn loaded(&self, kind: Kind) -> Result<(), StoreError> {
         let loaded = match kind {
-            Kind::Game => self.sources.games.lock().await.is_loaded(),
+            Kind::Game | Kind::Namespace => self.sources.games.lock().await.is_loaded(),
             Kind::EngineVersion => self.sources.versions.lock().await.is_loaded(),
             Kind::Controller => self.sources.controller.lock().await.is_loaded(),
             Kind::Event => self.sources.events.lock().await.is_loaded(),
             Kind::Turn => self.sources.turns.lock().await.is_loaded(),
             Kind::Operation => self.sources.operations.lock().await.is_loaded(),
+            Kind::Definition => false,
         };
         if loaded { Ok(()) } else { self.catch_up(kind).await }
     }
@@ -75,6 +83,18 @@ impl Hub {
     ) -> Result<Option<Arc<Entry>>, StoreError> {
         self.sources.games.lock().await.read_one(self, namespace, name).await?;
         Ok(self.held(Kind::Game, &Key::new(namespace, name)))
+    }
+
+    /// The namespace of this name as it is now.
+    pub(in crate::api) async fn namespace(&self, name: &str) -> Result<Option<Arc<Entry>>, StoreError> {
+        self.catch_up(Kind::Namespace).await?;
+        Ok(self.held(Kind::Namespace, &Key::new("", name)))
+    }
+
+    /// The definition of this name.
+    pub(in crate::api) async fn definition(&self, name: &str) -> Result<Option<Arc<Entry>>, StoreError> {
+        self.catch_up(Kind::Definition).await?;
+        Ok(self.held(Kind::Definition, &Key::new("", name)))
     }
 
     /// The engine version of this name as it is now.
@@ -100,7 +120,7 @@ impl Hub {
             Kind::Game => self.game(&key.namespace, &key.name).await?,
             Kind::EngineVersion => self.engine_version(&key.name).await?,
             Kind::Controller => self.controller().await?,
-            Kind::Event | Kind::Turn | Kind::Operation => None,
+            Kind::Event | Kind::Namespace | Kind::Definition | Kind::Turn | Kind::Operation => None,
         };
         Ok(now.filter(same))
     }
@@ -198,6 +218,6 @@ enum Round {
 }
 
 /// What cannot be written as JSON is left out, and that is told: it cannot happen with such types.
-fn or_left_out<T>(made: Result<T, serde_json::Error>) -> Option<T> {
+pub(super) fn or_left_out<T>(made: Result<T, serde_json::Error>) -> Option<T> {
     made.inspect_err(|error| tracing::error!(%error, "an object cannot be shown")).ok()
 }

@@ -11,6 +11,9 @@ use super::SCHEMAS;
 /// What an object can be sent as.
 const WHOLE: &[&str] = &["application/json", "application/yaml"];
 
+/// What nothing that is below an object can be sent as.
+const APPLY: &str = "application/apply-patch+yaml";
+
 /// Puts in the paths of a kind.
 pub(super) fn put_paths(paths: &mut Map<String, Value>, group: &Group, entry: &Entry) {
     let kind = Kind { group, entry };
@@ -108,7 +111,7 @@ impl Kind<'_> {
 
     fn patch(&self) -> Value {
         let mut operation = self.operation("patch", "", &["200", "201"], &self.reference());
-        send(&mut operation, patches());
+        send(&mut operation, patches(self.entry.patches));
         let mut parameters = written(&["dryRun", "fieldManager", "fieldValidation"]);
         parameters.push(query("force", &json!({ "type": "boolean" })));
         operation["parameters"] = parameters.into();
@@ -144,7 +147,10 @@ impl Kind<'_> {
             }
             match method {
                 "get" => {}
-                "patch" => send(&mut operation, patches().into_iter().skip(1)),
+                "patch" => {
+                    let not_applied = |(kind, _): &(&str, Value)| *kind != APPLY;
+                    send(&mut operation, patches(self.entry.patches).filter(not_applied));
+                }
                 _ => send(&mut operation, WHOLE.iter().map(|sent| (*sent, any.clone()))),
             }
             at.insert(method.into(), operation);
@@ -158,14 +164,14 @@ fn capitalised(name: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// Each kind of patch; an apply first.
-fn patches() -> [(&'static str, Value); 3] {
-    let steps = json!({ "type": "array", "items": { "type": "object" } });
-    [
-        ("application/apply-patch+yaml", json!({ "type": "object" })),
-        ("application/json-patch+json", steps),
-        ("application/merge-patch+json", json!({ "type": "object" })),
-    ]
+/// Each of these kinds of patch, with what it is.
+fn patches(kinds: &'static [&'static str]) -> impl Iterator<Item = (&'static str, Value)> {
+    kinds.iter().map(|kind| match *kind {
+        "application/json-patch+json" => {
+            (*kind, json!({ "type": "array", "items": { "type": "object" } }))
+        }
+        _ => (*kind, json!({ "type": "object" })),
+    })
 }
 
 fn send<'a>(operation: &mut Value, sent: impl IntoIterator<Item = (&'a str, Value)>) {
