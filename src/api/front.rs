@@ -2,14 +2,19 @@
 
 use std::time::Instant;
 
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use tracing::Instrument;
 
 use super::Shared;
-use super::auth::asks_for_a_plan;
+use super::auth::Caller;
+use super::auth::asked::Asked;
+use super::auth::caller::By;
+use super::auth::decide::changes;
 use super::error::ApiError;
 use super::request::RequestId;
 
@@ -22,21 +27,21 @@ pub(super) async fn pass(State(shared): State<Shared>, mut request: Request, nex
     let id = RequestId::of(request.headers());
     *request.uri_mut() = without_trailing_slash(request.uri());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let writes = changes(&Asked::of(request.method(), request.uri()));
     let span = tracing::info_span!("request", request_id = %id.0);
     request.extensions_mut().insert(id.clone());
     async {
-        let (mut response, who) = enter(&shared, request, next).await;
+        let (mut response, caller) = enter(&shared, request, next).await;
         if let Ok(value) = HeaderValue::from_str(&id.0) {
             response.headers_mut().insert("x-request-id", value);
         }
         let status = response.status().as_u16();
-        let reads = matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let writes = !reads && !asks_for_a_plan(&path);
-        if let Some(who) = who.as_deref().filter(|_| writes) {
-            tracing::info!(%who, verb = %method, object = %path, result = status, "a write was asked for");
+        if let Some(Caller { name, by, .. }) = caller.as_ref().filter(|_| writes) {
+            let by = by.word();
+            tracing::info!(who = %name, by, verb = %method, object = %path, result = status, "a write was asked for");
         }
         let milliseconds = began.elapsed().as_millis();
-        let who = who.as_deref().unwrap_or("-");
+        let who = caller.as_ref().map_or("-", |caller| &caller.name);
         tracing::debug!(who, %method, path, status, milliseconds, "a request was answered");
         response
     }
@@ -45,20 +50,30 @@ pub(super) async fn pass(State(shared): State<Shared>, mut request: Request, nex
 }
 
 /// Answers, and says who asked.
-async fn enter(shared: &Shared, mut request: Request, next: Next) -> (Response, Option<String>) {
+async fn enter(shared: &Shared, mut request: Request, next: Next) -> (Response, Option<Caller>) {
     if OPEN.contains(&request.uri().path()) {
         return (next.run(request).await, None);
     }
-    let caller = match shared.api.tokens.authenticate(request.headers()) {
-        Ok(caller) => caller,
+    let caller = match shared.known.authenticate(request.headers()).await {
+        Ok(Some(caller)) => caller,
+        Ok(None) => return (ApiError::Unauthorized.into_response(), None),
         Err(error) => return (error.into_response(), None),
     };
-    let who = Some(caller.name.clone());
-    if let Err(error) = caller.may(request.method(), request.uri().path()) {
-        return (error.into_response(), who);
+    if let Err(error) = caller.may(&Asked::of(request.method(), request.uri())) {
+        return (error.into_response(), Some(caller));
     }
-    request.extensions_mut().insert(caller);
-    (next.run(request).await, who)
+    request.extensions_mut().insert(caller.clone());
+    let response = next.run(request).await;
+    (until_over(response, &caller), Some(caller))
+}
+
+/// A watch or a log that is followed ends when its caller is good for nothing any more.
+fn until_over(response: Response, caller: &Caller) -> Response {
+    if caller.by == By::File || response.body().size_hint().exact().is_some() {
+        return response;
+    }
+    let over = caller.clone().over();
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(Box::pin(over))))
 }
 
 /// The Python client asks for `/apis/` and `/version/`.

@@ -7,6 +7,7 @@
 //! each path leads is [`routes`]'; what is listed and watched is held by [`hub`], and given the form that
 //! a client wants by [`negotiate`].
 
+mod access;
 mod asking;
 pub mod auth;
 mod backups;
@@ -29,6 +30,7 @@ mod negotiate;
 mod operations;
 mod outbox;
 mod past;
+mod places;
 mod players;
 mod preview;
 mod refusal;
@@ -77,7 +79,7 @@ pub struct Api {
     pub max_failures: u32,
     /// The metrics of the whole process.
     pub registry: Arc<Registry>,
-    /// Who may ask.
+    /// Who may ask this server, beside those of the database.
     pub tokens: Tokens,
     /// What may be held for those who list and watch.
     pub hub: HubLimits,
@@ -93,6 +95,8 @@ struct Shared {
     logs: Arc<Semaphore>,
     /// Bounds how many lists of copies are read from the disk.
     backups: Arc<Semaphore>,
+    /// Who may ask.
+    known: Arc<auth::known::Known>,
     /// What is listed and watched.
     hub: Arc<hub::Hub>,
     /// Ends what would never end by itself.
@@ -105,8 +109,11 @@ impl Shared {
         let api = Arc::new(api);
         let hub = Arc::new(hub::Hub::new(api.clone(), ready_since));
         tokio::spawn(hub.clone().follow(shutdown.clone()));
+        let known = Arc::new(auth::known::Known::new(api.tokens.clone(), api.store.clone()));
+        tokio::spawn(known.clone().follow(shutdown.clone()));
         Self {
             api,
+            known,
             hub,
             bodies: Arc::new(Semaphore::new(body::AT_ONCE)),
             logs: Arc::new(Semaphore::new(logs::AT_ONCE)),

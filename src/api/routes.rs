@@ -6,8 +6,8 @@ use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
-    Shared, asking, backups, controllers, discovery, events, front, games, health, logs, moment, negotiate,
-    operations, outbox, players, scale, turns, versions,
+    Shared, access, asking, backups, controllers, discovery, events, front, games, health, logs, moment,
+    negotiate, operations, outbox, players, scale, turns, versions,
 };
 
 /// Every path, behind what every request passes.
@@ -60,6 +60,8 @@ fn group() -> Router<Shared> {
             "/engineversions/{name}/status",
             get(versions::get).put(versions::refuse_status).patch(versions::refuse_status),
         )
+        .route("/accesstokens", get(access::list).post(access::create))
+        .route("/accesstokens/{name}", get(access::get).delete(access::delete))
         .route("/operations", get(operations::list_all))
         .route("/namespaces/{namespace}/operations", get(operations::list))
         .route("/turns", get(turns::list_all))

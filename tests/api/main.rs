@@ -16,6 +16,7 @@ mod patching;
 mod players;
 mod refusals;
 mod stream;
+mod tokens;
 mod turns;
 mod versions;
 mod watching;

@@ -272,6 +272,12 @@ fn token_in(directory: &Path) -> String {
     config["users"][0]["user"]["token"].as_str().unwrap().to_owned()
 }
 
+/// The SHA-256 of a text, in hexadecimal digits.
+pub(crate) fn sha256(text: &str) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A role with its token, for [`World::with`].
 pub(crate) fn token(tokens: &mut Tokens, role: Role, token: &str) {
     tokens.replace(token, role, token);

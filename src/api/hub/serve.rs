@@ -61,7 +61,7 @@ pub(in crate::api) async fn list(
     let Asked { parameters, who } = asked;
     let scope = Scope { namespace, selection: parameters.selectors(fields)? };
     if parameters.watches() {
-        return watch::answer(shared, kind, scope, &parameters, &who).await;
+        return watch::answer(shared, kind, scope, &parameters, who).await;
     }
     parameters.refuse_watching_alone()?;
     let hub = &shared.hub;

@@ -2,8 +2,8 @@
 //! from it.
 
 use super::{
-    BACKUPS, CONTROLLERS, ENGINE_VERSIONS, EVENTS, GAMES, OPERATIONS, OUTBOX, PLAYER_MAPPINGS, Resource,
-    TURN_SLOTS, TURNS,
+    ACCESS_TOKENS, BACKUPS, CONTROLLERS, ENGINE_VERSIONS, EVENTS, GAMES, OPERATIONS, OUTBOX, PLAYER_MAPPINGS,
+    Resource, TURN_SLOTS, TURNS,
 };
 
 /// A kind that has paths of its own.
@@ -69,6 +69,7 @@ pub(super) const OWN: &[Entry] = &[
         below: &[below("adopt", GAMES.kind, &["create"]), below("remove", "Status", &["create"])],
         ..read(CONTROLLERS, "controller", &["get", "list", "patch", "watch"])
     },
+    Entry { namespaced: false, ..read(ACCESS_TOKENS, "accesstoken", &["create", "delete", "get", "list"]) },
     read(OPERATIONS, "operation", &["list"]),
     read(TURNS, "turn", READ),
     read(TURN_SLOTS, "turnslot", READ),

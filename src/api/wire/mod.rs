@@ -1,5 +1,6 @@
 //! What goes over the wire, in Kubernetes' shapes. Only the API names these types.
 
+mod access;
 mod backup;
 mod columns;
 mod controller;
@@ -20,6 +21,7 @@ mod table;
 mod turn;
 mod version;
 
+pub use access::{AccessTokenManifest, AccessTokenObject, AccessTokenSpec, AccessTokenStatus};
 pub use backup::BackupObject;
 pub use controller::{
     ControllerObject, ControllerParts, ControllerPhase, ControllerSpecManifest, ControllerState, OrphanState,
@@ -78,6 +80,9 @@ pub const PLAYER_MAPPINGS: Resource =
     Resource { group: "gamekeeper.dev", plural: "playermappings", kind: "PlayerMapping" };
 /// Kept copies of a game's state.
 pub const BACKUPS: Resource = Resource { group: "gamekeeper.dev", plural: "backups", kind: "Backup" };
+/// Who may ask.
+pub const ACCESS_TOKENS: Resource =
+    Resource { group: "gamekeeper.dev", plural: "accesstokens", kind: "AccessToken" };
 /// What happened.
 pub const EVENTS: Resource = Resource { group: "", plural: "events", kind: "Event" };
 /// The engines' containers.

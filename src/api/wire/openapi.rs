@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::kinds::{CORE, Entry, OWN};
 use super::{
-    BackupObject, ControllerObject, EngineVersionObject, Event, GameObject, Operation, OutboxEventObject,
-    PlayerMappingObject, TurnObject, TurnSlotObject,
+    AccessTokenObject, BackupObject, ControllerObject, EngineVersionObject, Event, GameObject, Operation,
+    OutboxEventObject, PlayerMappingObject, TurnObject, TurnSlotObject,
 };
 use crate::game::manifest::GROUP;
 
@@ -35,6 +35,7 @@ static OWN_DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
         generator.subschema_for::<GameObject>(),
         generator.subschema_for::<EngineVersionObject>(),
         generator.subschema_for::<ControllerObject>(),
+        generator.subschema_for::<AccessTokenObject>(),
         generator.subschema_for::<Operation>(),
         generator.subschema_for::<TurnObject>(),
         generator.subschema_for::<TurnSlotObject>(),

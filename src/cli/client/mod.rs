@@ -30,6 +30,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// What kubectl asks for at a time.
 const PAGE: &str = "500";
 
+const TOKENS: &str = "apis/gamekeeper.dev/v1/accesstokens";
+
 /// A connection to the server.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
@@ -89,6 +91,16 @@ impl Client {
     /// The namespace that the kubeconfig means when none is named.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.access.namespace.as_deref()
+    }
+
+    /// The authority whose certificates are believed, as PEM.
+    pub(crate) fn authority(&self) -> &[u8] {
+        &self.access.authority
+    }
+
+    /// What it asks with.
+    pub(crate) fn token(&self) -> &secrecy::SecretString {
+        &self.access.token
     }
 
     /// The server, for people.
@@ -226,6 +238,21 @@ impl Client {
     /// What the server says of its version.
     pub(crate) async fn version(&self) -> Result<Object, ClientError> {
         self.json(Method::GET, self.url("version", &[]), None).await
+    }
+
+    /// Every token.
+    pub(crate) async fn tokens(&self) -> Result<Vec<Object>, ClientError> {
+        self.pages(TOKENS, Vec::new(), None).await
+    }
+
+    /// Makes a token; the answer has it.
+    pub(crate) async fn create_token(&self, body: &Value, how: Writing) -> Result<Object, ClientError> {
+        self.json(Method::POST, self.url(TOKENS, &how.query()), Some(("application/json", body))).await
+    }
+
+    /// Takes a token away.
+    pub(crate) async fn revoke_token(&self, name: &str, how: Writing) -> Result<Object, ClientError> {
+        self.json(Method::DELETE, self.url(&[TOKENS, name].join("/"), &how.query()), None).await
     }
 
     async fn pages(
