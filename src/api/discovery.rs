@@ -14,16 +14,17 @@ use super::wire;
 
 /// Every path of discovery.
 pub(super) fn routes() -> Router<Shared> {
-    Router::new()
+    let mut routes = Router::new()
         .route("/api", get(core))
         .route("/apis", get(groups))
-        .route("/apis/gamekeeper.dev", get(|| async { Json(wire::group()) }))
-        .route("/apis/gamekeeper.dev/v1", get(|| async { Json(wire::group_resources()) }))
-        .route("/api/v1", get(|| async { Json(wire::core_resources()) }))
         .route("/version", get(|| async { Json(wire::version()) }))
         .route("/openapi/v2", get(openapi_v2))
         .route("/openapi/v3", get(|| async { Json(wire::openapi_index()) }))
-        .route("/openapi/v3/{*path}", get(openapi_v3))
+        .route("/openapi/v3/{*path}", get(openapi_v3));
+    for (path, document) in wire::groups().into_iter().chain(wire::resources()) {
+        routes = routes.route(&path, get(async || Json(document)));
+    }
+    routes
 }
 
 async fn core(headers: HeaderMap) -> Response {
@@ -50,7 +51,7 @@ async fn openapi_v2() -> impl IntoResponse {
 
 async fn openapi_v3(State(_): State<Shared>, Names(path): Names<String>) -> Result<Response, ApiError> {
     let documents = wire::documents();
-    let found = documents.into_iter().find(|document| document.path == path);
+    let found = documents.iter().find(|document| document.path == path);
     let document = found.ok_or_else(|| {
         ApiError::NoSuchPath(format!("/openapi/v3/{}", path.chars().take(200).collect::<String>()))
     })?;

@@ -1,9 +1,8 @@
-//! What there is: discovery documents, plain and aggregated, from one table of kinds.
+//! What there is: discovery documents, plain and aggregated, from one table of groups and kinds.
 
 use serde_json::{Value, json};
 
-use super::kinds::{Below, CORE, CORE_BELOW, Entry, OWN};
-use crate::game::manifest::{API_VERSION, GROUP};
+use super::kinds::{Below, Entry, GROUPS, Group, VERSION};
 
 /// The version of Kubernetes' API whose shapes are spoken.
 const KUBERNETES_MINOR: &str = "31";
@@ -26,55 +25,59 @@ pub fn wants_aggregated(accept: &str) -> bool {
 
 /// `/api`.
 pub fn api_versions() -> Value {
-    json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [] })
+    json!({ "kind": "APIVersions", "versions": [VERSION], "serverAddressByClientCIDRs": [] })
+}
+
+/// The groups that have a name.
+fn named() -> impl Iterator<Item = &'static Group> {
+    GROUPS.iter().filter(|group| !group.name.is_empty())
 }
 
 /// `/apis`.
 pub fn api_groups() -> Value {
-    let mut own = group();
-    if let Some(fields) = own.as_object_mut() {
-        fields.retain(|field, _| field != "kind" && field != "apiVersion");
-    }
-    json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": [own] })
+    let groups: Vec<Value> = named().map(of_group).collect();
+    json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
 }
 
-/// `/apis/gamekeeper.dev`.
-pub fn group() -> Value {
-    let version = json!({ "groupVersion": API_VERSION, "version": "v1" });
-    json!({
-        "kind": "APIGroup",
-        "apiVersion": "v1",
-        "name": GROUP,
-        "versions": [version],
-        "preferredVersion": version,
-    })
+/// `/apis/<group>` of each group: the path, and what is there.
+pub fn groups() -> Vec<(String, Value)> {
+    let document = |group: &Group| {
+        let mut shown = of_group(group);
+        shown["kind"] = "APIGroup".into();
+        shown["apiVersion"] = "v1".into();
+        (format!("/apis/{}", group.name), shown)
+    };
+    named().map(document).collect()
+}
+
+fn of_group(group: &Group) -> Value {
+    let version = json!({ "groupVersion": group.api_version(), "version": VERSION });
+    json!({ "name": group.name, "versions": [version], "preferredVersion": version })
 }
 
 /// `/api`, aggregated.
 pub fn core_discovery() -> Value {
-    let pods = CORE_BELOW.iter().map(|(plural, below)| {
-        json!({
-            "resource": plural, "singularResource": "pod", "scope": "Namespaced", "verbs": [],
-            "responseKind": kind(below.kind, None), "subresources": [subresource(below)],
-        })
-    });
-    aggregated("", CORE.iter().map(aggregated_entry).chain(pods).collect())
+    aggregated(GROUPS.iter().filter(|group| group.name.is_empty()))
 }
 
 /// `/apis`, aggregated.
 pub fn group_discovery() -> Value {
-    aggregated(GROUP, OWN.iter().map(aggregated_entry).collect())
+    aggregated(named())
 }
 
-fn aggregated(group: &str, resources: Vec<Value>) -> Value {
+fn aggregated(groups: impl Iterator<Item = &'static Group>) -> Value {
+    let item = |group: &Group| {
+        let resources: Vec<Value> = group.entries.iter().map(aggregated_entry).collect();
+        json!({
+            "metadata": { "name": group.name, "creationTimestamp": null },
+            "versions": [{ "version": VERSION, "resources": resources, "freshness": "Current" }],
+        })
+    };
     json!({
         "kind": "APIGroupDiscoveryList",
         "apiVersion": "apidiscovery.k8s.io/v2",
         "metadata": {},
-        "items": [{
-            "metadata": { "name": group, "creationTimestamp": null },
-            "versions": [{ "version": "v1", "resources": resources, "freshness": "Current" }],
-        }],
+        "items": groups.map(item).collect::<Vec<_>>(),
     })
 }
 
@@ -114,22 +117,20 @@ fn put_lists(shown: &mut Value, short_names: &[&str], categories: &[&str]) {
     }
 }
 
-/// `/api/v1`.
-pub fn core_resources() -> Value {
-    let mut resources: Vec<Value> = CORE.iter().flat_map(plain_entry).collect();
-    resources.extend(CORE_BELOW.iter().map(|(plural, below)| plain_below(plural, true, below)));
-    json!({ "kind": "APIResourceList", "groupVersion": "v1", "resources": resources })
+/// `/api/v1` and `/apis/<group>/v1` of each group: the path, and what is there.
+pub fn resources() -> Vec<(String, Value)> {
+    let document = |group: &Group| {
+        let resources: Vec<Value> = group.entries.iter().flat_map(plain_entry).collect();
+        let shown = json!({
+            "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group.api_version(),
+            "resources": resources,
+        });
+        (format!("/{}", group.path()), shown)
+    };
+    GROUPS.iter().map(document).collect()
 }
 
-/// `/apis/gamekeeper.dev/v1`.
-pub fn group_resources() -> Value {
-    let resources: Vec<Value> = OWN.iter().flat_map(plain_entry).collect();
-    json!({
-        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": API_VERSION, "resources": resources,
-    })
-}
-
-/// An object, and what is below it.
+/// An object, if it has a path, and what is below it.
 fn plain_entry(entry: &Entry) -> Vec<Value> {
     let Entry { resource, singular, namespaced, verbs, short_names, categories, below } = entry;
     let mut shown = json!({
@@ -141,7 +142,8 @@ fn plain_entry(entry: &Entry) -> Vec<Value> {
     });
     put_lists(&mut shown, short_names, categories);
     let below = below.iter().map(|below| plain_below(resource.plural, *namespaced, below));
-    std::iter::once(shown).chain(below).collect()
+    let shown = (!verbs.is_empty()).then_some(shown);
+    shown.into_iter().chain(below).collect()
 }
 
 fn plain_below(plural: &str, namespaced: bool, below: &Below) -> Value {
@@ -188,39 +190,55 @@ mod tests {
 
     #[test]
     fn both_forms_tell_of_the_same_kinds_and_verbs() {
-        let plain = group_resources();
-        let aggregated = group_discovery();
-        let mut told = Vec::new();
-        for entry in aggregated["items"][0]["versions"][0]["resources"].as_array().unwrap() {
-            told.push((entry["resource"].as_str().unwrap().to_owned(), entry["verbs"].clone()));
-            for below in entry["subresources"].as_array().into_iter().flatten() {
-                let name = format!(
-                    "{}/{}",
-                    told.last().unwrap().0.split('/').next().unwrap(),
-                    below["subresource"].as_str().unwrap()
-                );
-                told.push((name, below["verbs"].clone()));
+        let aggregated = [core_discovery(), group_discovery()];
+        let groups = aggregated.iter().flat_map(|document| document["items"].as_array().unwrap());
+        for (group, (path, plain)) in groups.zip(resources()) {
+            let mut told = Vec::new();
+            for entry in group["versions"][0]["resources"].as_array().unwrap() {
+                let name = entry["resource"].as_str().unwrap();
+                if entry["verbs"] != json!([]) {
+                    told.push((name.to_owned(), entry["verbs"].clone()));
+                }
+                for below in entry["subresources"].as_array().into_iter().flatten() {
+                    let below_name = below["subresource"].as_str().unwrap();
+                    told.push((format!("{name}/{below_name}"), below["verbs"].clone()));
+                }
             }
+            let plain = plain["resources"].as_array().unwrap();
+            let expected: Vec<_> = plain
+                .iter()
+                .map(|entry| (entry["name"].as_str().unwrap().to_owned(), entry["verbs"].clone()))
+                .collect();
+            assert_eq!(told, expected, "{path}");
         }
-        let plain = plain["resources"].as_array().unwrap();
-        let expected: Vec<_> = plain
-            .iter()
-            .map(|entry| (entry["name"].as_str().unwrap().to_owned(), entry["verbs"].clone()))
-            .collect();
-        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn groups_are_told_once_and_lead_to_their_kinds() {
+        let paths: Vec<String> = resources().into_iter().map(|(path, _)| path).collect();
+        let told = api_groups();
+        for (group, (path, shown)) in told["groups"].as_array().unwrap().iter().zip(groups()) {
+            assert_eq!((&group["name"], &group["versions"]), (&shown["name"], &shown["versions"]));
+            let leads_to = format!("/apis/{}", shown["preferredVersion"]["groupVersion"].as_str().unwrap());
+            assert!(paths.contains(&leads_to) && leads_to.starts_with(&path), "{leads_to}");
+        }
+        assert_eq!(paths.len(), told["groups"].as_array().unwrap().len() + 1);
     }
 
     #[test]
     fn no_two_kinds_have_a_short_name() {
-        let mut names: Vec<&str> = OWN
-            .iter()
-            .chain(CORE)
-            .flat_map(|entry| entry.short_names.iter().chain([&entry.singular]))
-            .copied()
+        let entries = || GROUPS.iter().flat_map(|group| group.entries);
+        // A kind may be in two groups.
+        let mut names: Vec<(&str, &str)> = entries()
+            .flat_map(|entry| {
+                entry.short_names.iter().chain([&entry.singular]).map(|name| (*name, entry.resource.plural))
+            })
             .collect();
-        let all = names.len();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), all);
+        let mut short: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+        let all = short.len();
+        short.dedup();
+        assert_eq!(short.len(), all);
     }
 }

@@ -1,17 +1,76 @@
-//! What there is, in one place: each kind with what its routes do. Discovery and OpenAPI are made
-//! from it.
+//! What there is, in one place: the groups, and each kind with what its routes do. Discovery and
+//! OpenAPI are made from it.
+
+use schemars::generate::SchemaGenerator;
 
 use super::{
-    ACCESS_TOKENS, BACKUPS, CONTROLLERS, ENGINE_VERSIONS, EVENTS, GAMES, OPERATIONS, OUTBOX, PLAYER_MAPPINGS,
-    Resource, TURN_SLOTS, TURNS,
+ACCESS_TOKENS, AccessTokenObject, BACKUPS, BackupObject, CONTROLLERS, ControllerObject, ENGINE_VERSIONS,
+    EVENTS, EngineVersionObject, Event, GAMES, GameObject, OPERATIONS, OUTBOX, Operation, OutboxEventObject,
+    PLAYER_MAPPINGS, PODS, PlayerMappingObject, Resource, TURN_SLOTS, TURNS, TurnObject, TurnSlotObject,
 };
+use crate::game::manifest::GROUP;
 
-/// A kind that has paths of its own.
+/// The version that every group has.
+pub(super) const VERSION: &str = "v1";
+
+/// A group of kinds, in one version.
+pub(super) struct Group {
+    /// Empty for Kubernetes' core group.
+    pub(super) name: &'static str,
+    pub(super) entries: &'static [Entry],
+    /// What the names of its schemas begin with.
+    pub(super) prefix: &'static str,
+    /// Generates the schemas of its kinds, which the types of the same name have.
+    pub(super) schemas: fn(&mut SchemaGenerator),
+}
+
+impl Group {
+    /// Below which path its kinds are.
+    pub(super) fn path(&self) -> String {
+        if self.name.is_empty() { format!("api/{VERSION}") } else { format!("apis/{}/{VERSION}", self.name) }
+    }
+
+    /// As `apiVersion` has it.
+    pub(super) fn api_version(&self) -> String {
+        if self.name.is_empty() { VERSION.to_owned() } else { format!("{}/{VERSION}", self.name) }
+    }
+}
+
+/// Every group.
+pub(super) const GROUPS: &[Group] = &[
+    Group {
+        name: "",
+        entries: CORE,
+        prefix: "io.k8s.api.core.v1.",
+        schemas: |generator| {
+            generator.subschema_for::<Event>();
+        },
+    },
+    Group {
+        name: GROUP,
+        entries: OWN,
+        prefix: "dev.gamekeeper.v1.",
+        schemas: |generator| {
+            generator.subschema_for::<GameObject>();
+            generator.subschema_for::<EngineVersionObject>();
+            generator.subschema_for::<ControllerObject>();
+            generator.subschema_for::<AccessTokenObject>();
+            generator.subschema_for::<Operation>();
+            generator.subschema_for::<TurnObject>();
+            generator.subschema_for::<TurnSlotObject>();
+            generator.subschema_for::<PlayerMappingObject>();
+            generator.subschema_for::<OutboxEventObject>();
+            generator.subschema_for::<BackupObject>();
+        },
+    },
+];
+
+/// A kind that has paths of its own, or at least paths below its objects.
 pub(super) struct Entry {
     pub(super) resource: Resource,
     pub(super) singular: &'static str,
     pub(super) namespaced: bool,
-    /// True to the routes: a client believes them.
+    /// True to the routes: a client believes them. None if there are only paths below the objects.
     pub(super) verbs: &'static [&'static str],
     pub(super) short_names: &'static [&'static str],
     pub(super) categories: &'static [&'static str],
@@ -40,7 +99,7 @@ const fn read(resource: Resource, singular: &'static str, verbs: &'static [&'sta
 }
 
 /// The kinds of our own group.
-pub(super) const OWN: &[Entry] = &[
+const OWN: &[Entry] = &[
     Entry {
         short_names: &["gm"],
         categories: &["all"],
@@ -85,7 +144,7 @@ pub(super) const OWN: &[Entry] = &[
 ];
 
 /// The kinds of Kubernetes' core group.
-pub(super) const CORE: &[Entry] = &[read(EVENTS, "event", &["list", "watch"])];
-
-/// Paths below objects of the core group that have no path themselves.
-pub(super) const CORE_BELOW: &[(&str, Below)] = &[("pods", below("log", "Pod", &["get"]))];
+const CORE: &[Entry] = &[
+    read(EVENTS, "event", &["list", "watch"]),
+    Entry { below: &[below("log", PODS.kind, &["get"])], ..read(PODS, "pod", &[]) },
+];

@@ -28,8 +28,8 @@ pub use controller::{
     RebindManifest, is_ready,
 };
 pub use discovery::{
-    AGGREGATED, api_groups, api_versions, core_discovery, core_resources, group, group_discovery,
-    group_resources, version, wants_aggregated,
+    AGGREGATED, api_groups, api_versions, core_discovery, group_discovery, groups, resources, version,
+    wants_aggregated,
 };
 pub use event::{Event, ObjectReference};
 pub use explanation::{ExplanationMeta, ExplanationObject};

@@ -9,12 +9,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::kinds::{CORE, Entry, OWN};
-use super::{
-    AccessTokenObject, BackupObject, ControllerObject, EngineVersionObject, Event, GameObject, Operation,
-    OutboxEventObject, PlayerMappingObject, TurnObject, TurnSlotObject,
-};
-use crate::game::manifest::GROUP;
+use super::kinds::{Entry, GROUPS, Group, VERSION};
 
 /// Where schemas are, in a document.
 const SCHEMAS: &str = "#/components/schemas/";
@@ -22,47 +17,25 @@ const SCHEMAS: &str = "#/components/schemas/";
 /// A document of one group and version.
 pub struct Document {
     /// As the index names it.
-    pub path: &'static str,
+    pub path: String,
     /// The document, written out.
     pub text: String,
     /// Changes when the document does; clients keep it for as long as this stays.
     pub hash: String,
 }
 
-static OWN_DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
-    let mut generator = generator();
-    let kinds = [
-        generator.subschema_for::<GameObject>(),
-        generator.subschema_for::<EngineVersionObject>(),
-        generator.subschema_for::<ControllerObject>(),
-        generator.subschema_for::<AccessTokenObject>(),
-        generator.subschema_for::<Operation>(),
-        generator.subschema_for::<TurnObject>(),
-        generator.subschema_for::<TurnSlotObject>(),
-        generator.subschema_for::<PlayerMappingObject>(),
-        generator.subschema_for::<OutboxEventObject>(),
-        generator.subschema_for::<BackupObject>(),
-    ];
-    debug_assert!(kinds.len() > OWN.len(), "every kind has a schema, and copies have no path");
-    document("apis/gamekeeper.dev/v1", generator, "dev.gamekeeper.v1.", GROUP, OWN)
-});
-
-static CORE_DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
-    let mut generator = generator();
-    generator.subschema_for::<Event>();
-    document("api/v1", generator, "io.k8s.api.core.v1.", "", CORE)
-});
+static DOCUMENTS: LazyLock<Vec<Document>> = LazyLock::new(|| GROUPS.iter().map(document).collect());
 
 /// Every document.
-pub fn documents() -> [&'static Document; 2] {
-    [&*OWN_DOCUMENT, &*CORE_DOCUMENT]
+pub fn documents() -> &'static [Document] {
+    &DOCUMENTS
 }
 
 /// `/openapi/v3`: where each document is, with the hash that it has now.
 pub fn openapi_index() -> Value {
-    let entry = |document: &&Document| {
+    let entry = |document: &Document| {
         let url = format!("/openapi/v3/{}?hash={}", document.path, document.hash);
-        (document.path.to_owned(), json!({ "serverRelativeURL": url }))
+        (document.path.clone(), json!({ "serverRelativeURL": url }))
     };
     let paths: Map<String, Value> = documents().iter().map(entry).collect();
     json!({ "paths": paths })
@@ -73,13 +46,10 @@ fn generator() -> SchemaGenerator {
     SchemaSettings::openapi3().for_deserialize().into_generator()
 }
 
-fn document(
-    path: &'static str,
-    mut generator: SchemaGenerator,
-    prefix: &str,
-    group: &str,
-    entries: &[Entry],
-) -> Document {
+fn document(group: &Group) -> Document {
+    let mut generator = generator();
+    (group.schemas)(&mut generator);
+    let (path, prefix) = (group.path(), group.prefix);
     let definitions = generator.take_definitions(true);
     let mut schemas: Map<String, Value> = Map::new();
     for (name, mut schema) in definitions {
@@ -93,15 +63,15 @@ fn document(
         schemas.insert(format!("{prefix}{name}"), schema);
     }
     let mut paths = Map::new();
-    for entry in entries {
+    for entry in group.entries.iter().filter(|entry| !entry.verbs.is_empty()) {
         let kind = entry.resource.kind;
-        let of = |kind: &str| json!([{ "group": group, "kind": kind, "version": "v1" }]);
+        let of = |kind: &str| json!([{ "group": group.name, "kind": kind, "version": VERSION }]);
         if let Some(schema) = schemas.get_mut(&format!("{prefix}{kind}")) {
             schema["x-kubernetes-group-version-kind"] = of(kind);
         }
         let list = list(kind, prefix, of(&format!("{kind}List")));
         schemas.insert(format!("{prefix}{kind}List"), list);
-        put_paths(&mut paths, path, entry, prefix, group);
+        put_paths(&mut paths, &path, entry, prefix, group.name);
     }
     let info = json!({ "title": "Gamekeeper", "version": env!("CARGO_PKG_VERSION") });
     let whole = json!({
@@ -202,7 +172,7 @@ fn list(kind: &str, prefix: &str, of: Value) -> Value {
 fn put_paths(paths: &mut Map<String, Value>, root: &str, entry: &Entry, prefix: &str, group: &str) {
     let Entry { resource, namespaced, verbs, .. } = entry;
     let (plural, kind) = (resource.plural, resource.kind);
-    let of = json!({ "group": group, "kind": kind, "version": "v1" });
+    let of = json!({ "group": group, "kind": kind, "version": VERSION });
     let reference = |kind: &str| json!({ "$ref": format!("{SCHEMAS}{prefix}{kind}") });
     let operation = |verb: &str, shown: &str, sends: &[&str]| {
         let mut operation = json!({
@@ -264,12 +234,13 @@ mod tests {
     use super::*;
 
     fn own() -> Value {
-        serde_json::from_str(&OWN_DOCUMENT.text).unwrap()
+        let own = documents().iter().find(|document| document.path == "apis/gamekeeper.dev/v1").unwrap();
+        serde_json::from_str(&own.text).unwrap()
     }
 
     #[test]
     fn every_kind_has_a_schema_that_names_it_and_every_reference_leads_somewhere() {
-        for document in documents() {
+        for (document, group) in documents().iter().zip(GROUPS) {
             let whole: Value = serde_json::from_str(&document.text).unwrap();
             let schemas = whole["components"]["schemas"].as_object().unwrap();
             let mut named: Vec<&str> = schemas
@@ -278,9 +249,10 @@ mod tests {
                 .filter_map(|of| of["kind"].as_str())
                 .collect();
             named.sort_unstable();
-            let entries = if document.path == "api/v1" { CORE } else { OWN };
-            let mut kinds: Vec<String> = entries
+            let mut kinds: Vec<String> = group
+                .entries
                 .iter()
+                .filter(|entry| !entry.verbs.is_empty())
                 .flat_map(|entry| [entry.resource.kind.to_owned(), format!("{}List", entry.resource.kind)])
                 .collect();
             kinds.sort_unstable();
@@ -338,7 +310,7 @@ mod tests {
     fn the_index_names_each_document_with_its_hash() {
         let index = openapi_index();
         for document in documents() {
-            let url = index["paths"][document.path]["serverRelativeURL"].as_str().unwrap();
+            let url = index["paths"][&document.path]["serverRelativeURL"].as_str().unwrap();
             assert_eq!(url, format!("/openapi/v3/{}?hash={}", document.path, document.hash));
         }
     }
