@@ -28,6 +28,8 @@ const ARRIVAL: Duration = Duration::from_secs(20);
 /// How long a request waits for its turn to send its body.
 const TURN: Duration = Duration::from_secs(5);
 
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+
 /// What a body is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -202,6 +204,11 @@ impl RawBody {
             warnings.extend(twice.iter().map(|field| format!("duplicate field \"{field}\"")));
         }
         Ok(value)
+    }
+
+    /// The body, if it is in Kubernetes' protobuf: some questions are read in it.
+    pub(super) fn protobuf(&self) -> Option<&[u8]> {
+        (self.content_type == PROTOBUF).then_some(&*self.bytes)
     }
 
     /// The object in the body, if there is a body.

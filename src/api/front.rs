@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
+use jiff::Timestamp;
 use tracing::Instrument;
 
 use super::Shared;
@@ -16,6 +17,8 @@ use super::auth::asked::Asked;
 use super::auth::caller::By;
 use super::auth::decide::changes;
 use super::error::ApiError;
+use super::listen::connection::Peer;
+use super::places::Full;
 use super::request::RequestId;
 
 /// What may be asked without a token.
@@ -54,17 +57,71 @@ async fn enter(shared: &Shared, mut request: Request, next: Next) -> (Response, 
     if OPEN.contains(&request.uri().path()) {
         return (next.run(request).await, None);
     }
-    let caller = match shared.known.authenticate(request.headers()).await {
-        Ok(Some(caller)) => caller,
-        Ok(None) => return (ApiError::Unauthorized.into_response(), None),
+    let peer = request.extensions().get::<Peer>().cloned();
+    let authenticated = authenticate(shared, peer.as_ref(), request.headers(), request.uri()).await;
+    let caller = match authenticated {
+        Ok(caller) => caller,
         Err(error) => return (error.into_response(), None),
     };
-    if let Err(error) = caller.may(&Asked::of(request.method(), request.uri())) {
+    if let Err(error) = within_bounds(shared, peer.as_ref(), &caller)
+        .and_then(|()| caller.may(&Asked::of(request.method(), request.uri())))
+    {
         return (error.into_response(), Some(caller));
     }
     request.extensions_mut().insert(caller.clone());
     let response = next.run(request).await;
     (until_over(response, &caller), Some(caller))
+}
+
+/// Who asks: by the certificate of the connection, or else by a token.
+async fn authenticate(
+    shared: &Shared,
+    peer: Option<&Peer>,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<Caller, ApiError> {
+    let certified = peer.and_then(|peer| peer.certified.as_deref());
+    if let Some(Ok(caller)) = certified
+        && !caller.is_over(Timestamp::now())
+    {
+        return Ok(caller.clone());
+    }
+    let refused = match shared.known.authenticate(headers).await {
+        Ok(Some(caller)) => return Ok(caller),
+        Ok(None) => match certified {
+            Some(Err(why)) => ApiError::Forbidden(why.clone()),
+            Some(Ok(_)) | None => ApiError::Unauthorized,
+        },
+        Err(ApiError::Unauthorized) => ApiError::Unauthorized,
+        Err(error) => return Err(error),
+    };
+    // Whoever has a token never waits for those who have none.
+    match peer.map(|peer| peer.address) {
+        Some(address) if !shared.failures.allows(address) => {
+            Err(ApiError::TooMany("too many requests without access came from this address"))
+        }
+        address => {
+            let from = address.map(tracing::field::display);
+            tracing::info!(from, path = %shown(uri), why = %refused, "a request without access was refused");
+            Err(refused)
+        }
+    }
+}
+
+/// Nobody asks so much that others have to wait.
+fn within_bounds(shared: &Shared, peer: Option<&Peer>, caller: &Caller) -> Result<(), ApiError> {
+    if let Some(peer) = peer {
+        peer.connection.is_of(caller.key()).map_err(|full| {
+            ApiError::TooMany(match full {
+                Full::OfOne => "this client has too many connections open; close some, or send more on one",
+                Full::OfAll => "too many connections are open at this server",
+            })
+        })?;
+    }
+    if shared.requests.allows(caller.key()) {
+        return Ok(());
+    }
+    Err(ApiError::TooMany("this client asks too often; the server's --max-requests says how often it may"))
 }
 
 /// A watch or a log that is followed ends when its caller is good for nothing any more.

@@ -7,7 +7,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
     Shared, access, asking, backups, controllers, discovery, events, front, games, health, logs, moment,
-    negotiate, operations, outbox, players, scale, turns, versions,
+    negotiate, operations, outbox, players, reviews, scale, turns, versions,
 };
 
 /// Every path, behind what every request passes.
@@ -19,6 +19,8 @@ pub(super) fn router(shared: Shared) -> Router {
         .merge(discovery::routes())
         .nest("/apis/gamekeeper.dev/v1", group().layer(from_fn(negotiate::shape)))
         .nest("/api/v1", core().layer(from_fn(negotiate::shape)))
+        .nest("/apis/authorization.k8s.io/v1", reviews::authorization())
+        .nest("/apis/authentication.k8s.io/v1", reviews::authentication())
         .fallback(front::no_such_path)
         .method_not_allowed_fallback(front::method_not_allowed)
         .layer(CatchPanicLayer::custom(front::panicked))

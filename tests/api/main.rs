@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod abuse;
 mod access;
 mod asking;
+mod certificates;
 mod controller;
 mod games;
 mod history;
@@ -15,6 +17,7 @@ mod outbox;
 mod patching;
 mod players;
 mod refusals;
+mod reviews;
 mod stream;
 mod tokens;
 mod turns;

@@ -7,6 +7,7 @@
 
 pub(super) mod asked;
 pub(super) mod caller;
+pub(super) mod certificate;
 pub(super) mod decide;
 pub(super) mod known;
 mod tokens;

@@ -4,9 +4,10 @@
 use schemars::generate::SchemaGenerator;
 
 use super::{
-ACCESS_TOKENS, AccessTokenObject, BACKUPS, BackupObject, CONTROLLERS, ControllerObject, ENGINE_VERSIONS,
-    EVENTS, EngineVersionObject, Event, GAMES, GameObject, OPERATIONS, OUTBOX, Operation, OutboxEventObject,
-    PLAYER_MAPPINGS, PODS, PlayerMappingObject, Resource, TURN_SLOTS, TURNS, TurnObject, TurnSlotObject,
+    ACCESS_REVIEWS, ACCESS_TOKENS, AccessReview, AccessTokenObject, BACKUPS, BackupObject, CONTROLLERS,
+    ControllerObject, ENGINE_VERSIONS, EVENTS, EngineVersionObject, Event, GAMES, GameObject, OPERATIONS,
+    OUTBOX, Operation, OutboxEventObject, PLAYER_MAPPINGS, PODS, PlayerMappingObject, RULES_REVIEWS,
+    Resource, RulesReview, SELF_REVIEWS, SelfReview, TURN_SLOTS, TURNS, TurnObject, TurnSlotObject,
 };
 use crate::game::manifest::GROUP;
 
@@ -63,7 +64,49 @@ pub(super) const GROUPS: &[Group] = &[
             generator.subschema_for::<BackupObject>();
         },
     },
+    Group {
+        name: ACCESS_REVIEWS.group,
+        entries: AUTHORIZATION,
+        prefix: "io.k8s.api.authorization.v1.",
+        schemas: |generator| {
+            generator.subschema_for::<AccessReview>();
+            generator.subschema_for::<RulesReview>();
+        },
+    },
+    Group {
+        name: SELF_REVIEWS.group,
+        entries: AUTHENTICATION,
+        prefix: "io.k8s.api.authentication.v1.",
+        schemas: |generator| {
+            generator.subschema_for::<SelfReview>();
+        },
+    },
 ];
+
+/// What can be done with a kind, or with what is below its objects.
+pub struct Route {
+    /// Its group; empty for Kubernetes' core group.
+    pub group: &'static str,
+    /// Its plural, with what is below behind a slash.
+    pub resource: String,
+    /// Whether it is in namespaces.
+    pub namespaced: bool,
+    /// What can be done.
+    pub verbs: &'static [&'static str],
+}
+
+/// What can be done with every kind.
+pub fn routes() -> Vec<Route> {
+    let mut routes = Vec::new();
+    for Group { name: group, entries, .. } in GROUPS {
+        for Entry { resource: Resource { plural, .. }, namespaced, verbs, below, .. } in *entries {
+            let of = |resource, verbs| Route { group, resource, namespaced: *namespaced, verbs };
+            routes.push(of((*plural).to_owned(), *verbs));
+            routes.extend(below.iter().map(|below| of(format!("{plural}/{}", below.name), below.verbs)));
+        }
+    }
+    routes
+}
 
 /// A kind that has paths of its own, or at least paths below its objects.
 pub(super) struct Entry {
@@ -142,6 +185,18 @@ const OWN: &[Entry] = &[
         ..read(OUTBOX, "outboxevent", &["list"])
     },
 ];
+
+const CREATED: &[&str] = &["create"];
+
+/// What can be asked about what is allowed.
+const AUTHORIZATION: &[Entry] = &[
+    Entry { namespaced: false, ..read(ACCESS_REVIEWS, "selfsubjectaccessreview", CREATED) },
+    Entry { namespaced: false, ..read(RULES_REVIEWS, "selfsubjectrulesreview", CREATED) },
+];
+
+/// What can be asked about oneself.
+const AUTHENTICATION: &[Entry] =
+    &[Entry { namespaced: false, ..read(SELF_REVIEWS, "selfsubjectreview", CREATED) }];
 
 /// The kinds of Kubernetes' core group.
 const CORE: &[Entry] = &[

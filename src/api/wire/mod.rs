@@ -16,6 +16,7 @@ mod operation;
 mod outbox;
 mod patch;
 mod player;
+mod review;
 mod status;
 mod table;
 mod turn;
@@ -34,6 +35,7 @@ pub use discovery::{
 pub use event::{Event, ObjectReference};
 pub use explanation::{ExplanationMeta, ExplanationObject};
 pub use game::{EndpointsStatus, GameObject, GameStatus, LastExit, OperationReference};
+pub use kinds::{Route, routes};
 pub use list::{HistoryMeta, List, ListMeta};
 pub use moment::{EngineSaid, GameChange, MomentObject, SpecState};
 pub use openapi::{Document, documents, openapi_index};
@@ -42,6 +44,11 @@ pub use operation::{Operation, OperationSpec, OperationStatus};
 pub use outbox::OutboxEventObject;
 pub use patch::{CopyingStatus, FailedPatchStatus, PatchDelayStatus, PatchStatus, PutBackStatus};
 pub use player::PlayerMappingObject;
+pub use review::{
+    AccessReview, AccessReviewSpec, AccessReviewStatus, NonResourceAttributes, NonResourceRule,
+    ResourceAttributes, ResourceRule, RulesReview, RulesReviewSpec, RulesReviewStatus, SelfReview,
+    SelfReviewStatus, UserInfo,
+};
 pub use status::{Cause, Details, Status};
 pub use table::{IncludeObject, META, Table, metadata_of_one, partial, short_span, table};
 pub use turn::{TurnObject, TurnSlotObject};
@@ -87,6 +94,22 @@ pub const ACCESS_TOKENS: Resource =
 pub const EVENTS: Resource = Resource { group: "", plural: "events", kind: "Event" };
 /// The engines' containers.
 pub const PODS: Resource = Resource { group: "", plural: "pods", kind: "Pod" };
+
+/// Whether something would be allowed.
+pub const ACCESS_REVIEWS: Resource = Resource {
+    group: "authorization.k8s.io",
+    plural: "selfsubjectaccessreviews",
+    kind: "SelfSubjectAccessReview",
+};
+/// What is allowed.
+pub const RULES_REVIEWS: Resource = Resource {
+    group: "authorization.k8s.io",
+    plural: "selfsubjectrulesreviews",
+    kind: "SelfSubjectRulesReview",
+};
+/// Who one is.
+pub const SELF_REVIEWS: Resource =
+    Resource { group: "authentication.k8s.io", plural: "selfsubjectreviews", kind: "SelfSubjectReview" };
 
 impl Resource {
     /// `games.gamekeeper.dev`, as Kubernetes' messages have it.

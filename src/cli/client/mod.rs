@@ -30,6 +30,9 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// What kubectl asks for at a time.
 const PAGE: &str = "500";
 
+/// How long the server has those wait who are too fast, and how often that is put up with.
+const WAIT: Duration = Duration::from_secs(1);
+const PATIENCE: u32 = 10;
 const TOKENS: &str = "apis/gamekeeper.dev/v1/accesstokens";
 
 /// A connection to the server.
@@ -283,11 +286,22 @@ impl Client {
         body: Option<(&'static str, &Value)>,
     ) -> Result<Object, ClientError> {
         let id = uuid::Uuid::now_v7().to_string();
-        let mut request = self.http.request(method, url).header("X-Request-Id", &id);
-        if let Some((kind, body)) = body {
-            request = request.header(CONTENT_TYPE, kind).body(body.to_string());
-        }
-        let (status, body) = self.answer(request).await?;
+        let text = body.map(|(kind, body)| (kind, Bytes::from(body.to_string())));
+        let mut waited = 0;
+        let (status, body) = loop {
+            let mut request = self.http.request(method.clone(), url.clone()).header("X-Request-Id", &id);
+            if let Some((kind, text)) = &text {
+                request = request.header(CONTENT_TYPE, *kind).body(text.clone());
+            }
+            match self.answer(request).await? {
+                // Nothing was done: the server says so to whoever is too fast for it.
+                (429, _) if waited < PATIENCE => {
+                    waited += 1;
+                    tokio::time::sleep(WAIT).await;
+                }
+                answer => break answer,
+            }
+        };
         if !(200..300).contains(&status) {
             return Err(ClientError::Refused(Box::new(Refusal::read(status, &body).of_request(&id))));
         }
