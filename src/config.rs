@@ -29,7 +29,9 @@ use crate::store::history::History;
 pub use defaults::default_data_dir;
 pub use lobby::{LobbyConfig, LobbyMode, LobbyUrl};
 pub use settings::Settings;
-pub use value::{Count, Cpu, DatabaseUrl, EndpointMode, LogDriver, LogFormat, Memory, PullPolicy, Span};
+pub use value::{
+    Count, Cpu, DatabaseUrl, EndpointMode, LogDriver, LogFormat, Memory, PullPolicy, Span, TlsNames,
+};
 
 /// Why the settings cannot be used. The message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -109,8 +111,16 @@ pub struct Config {
     pub max_disruptions: usize,
     /// On how many games a change to one version may fail until it is halted.
     pub max_failures: u32,
-    /// How many watches one token may have open.
+    /// Under which names and addresses others find the API.
+    pub tls_names: Vec<String>,
+    /// The authority whose client certificates give access.
+    pub client_ca: Option<PathBuf>,
+    /// How many requests a second one client may send.
+    pub max_requests: u32,
+    /// How many watches one client may have open.
     pub max_watches: usize,
+    /// How many watches all clients together may have open.
+    pub max_watches_in_all: usize,
     /// Engines asked at once.
     pub max_engine_calls: usize,
     /// Turns generated at once.

@@ -60,7 +60,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
 
     let address = listener.local_addr()?;
-    let tls = api::Tls::load_or_create(&config.data_dir, address.ip())?;
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "the API listens beyond this machine, as --listen says; whoever asks needs a token or a certificate");
+    }
+    let said = api::TlsSettings { names: config.tls_names.clone(), client_ca: config.client_ca.clone() };
+    let tls = api::Tls::with(&config.data_dir, address.ip(), said)?;
     let tokens = api::kubeconfig::ensure(&config.data_dir, address, tls.ca_pem())?;
     let api = Api {
         store: store.clone(),
@@ -71,7 +75,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         max_failures: config.max_failures,
         registry: registry.clone(),
         tokens,
-        hub: api::HubLimits { watches: config.max_watches, ..api::HubLimits::default() },
+        hub: api::HubLimits {
+            watches: config.max_watches,
+            all_watches: config.max_watches_in_all,
+            ..api::HubLimits::default()
+        },
+        limits: api::Limits { requests: config.max_requests, ..api::Limits::default() },
     };
     let mut serving = tokio::spawn(api::serve(listener, api, tls, shutdown.clone()));
     if let Some(listener) = metrics_listener {

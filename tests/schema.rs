@@ -74,6 +74,7 @@ promises! {
     the_longest_event_fits_its_index,
     the_lobby_s_page_can_be_followed,
     the_database_has_an_identity_and_a_version,
+    a_token_is_kept_as_a_digest_and_does_not_change,
 }
 
 #[tokio::test]

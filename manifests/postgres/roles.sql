@@ -11,7 +11,7 @@
 -- gamekeeper_lobby   writes desired state (never what the triggers keep), reads what became of it, and
 --                    acknowledges events (acked_at). A game ends by deletion_requested_at, a membership by
 --                    its status: it deletes no row.
--- gamekeeper_viewer  reads everything.
+-- gamekeeper_viewer  reads everything but who may ask the API (access_tokens).
 --
 -- Gamekeeper itself is the schema's owner. It needs CONNECT to the database, and CREATE in it for the first start.
 
@@ -65,5 +65,6 @@ GRANT SELECT ON engine_versions, games, memberships, game_changes, game_tombston
    TO gamekeeper_lobby;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA :"schema" TO gamekeeper_viewer;
+REVOKE ALL ON access_tokens FROM gamekeeper_viewer;
 
 COMMIT;

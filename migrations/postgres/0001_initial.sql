@@ -623,6 +623,34 @@ CREATE TABLE controller_spec (
 
 INSERT INTO controller_spec (id) VALUES (1);
 
+-- Who may ask the API, beside the administrator whose token is kept in each server's data directory. Written by the
+-- API alone; a row does not change, it goes, and another comes.
+CREATE TABLE access_tokens (
+    token_id   uuid NOT NULL PRIMARY KEY,
+    -- Who has it, as the audit names them: an RFC 1123 label.
+    name       text NOT NULL UNIQUE CHECK (name ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
+    role       text NOT NULL CHECK (role IN ('viewer', 'operator', 'lobby', 'admin')),
+    -- The namespaces that it is good for, a JSON array of names; empty: all of them.
+    namespaces jsonb NOT NULL DEFAULT '[]' CHECK (
+                   jsonb_typeof(namespaces) = 'array' AND octet_length(namespaces::text) <= 8192),
+    -- Of the token; nobody can get back from it to what is sent.
+    sha256     text NOT NULL UNIQUE CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+    -- Who made it.
+    created_by text NOT NULL DEFAULT '' CHECK (length(created_by) <= 256),
+    request_id text NOT NULL DEFAULT '' CHECK (length(request_id) <= 128),
+    created_at timestamptz NOT NULL DEFAULT now() CHECK (isfinite(created_at)),
+    -- From then on it is refused; null: never.
+    expires_at timestamptz CHECK (isfinite(expires_at))
+);
+
+-- Moves with every token that comes or goes, so that servers look at them again.
+CREATE TABLE access_feed (
+    id  bigint NOT NULL PRIMARY KEY CHECK (id = 1),
+    seq bigint NOT NULL DEFAULT 0
+);
+
+INSERT INTO access_feed (id, seq) VALUES (1, 0);
+
 -- Who leads, and in which epoch.
 CREATE TABLE leases (
     name        text NOT NULL PRIMARY KEY,
@@ -1041,6 +1069,25 @@ END $$;
 CREATE TRIGGER controller_spec_before_write
 BEFORE UPDATE OR DELETE ON controller_spec FOR EACH ROW EXECUTE FUNCTION controller_spec_before_write();
 
+-- access_tokens
+
+CREATE FUNCTION access_tokens_written() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        RAISE EXCEPTION 'access_tokens: a token is immutable, delete it and make another' USING ERRCODE = 'check_violation';
+    END IF;
+    UPDATE access_feed SET seq = seq + 1;
+    PERFORM pg_notify(current_schema() || '_access', '');
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER access_tokens_written
+BEFORE INSERT OR UPDATE OR DELETE ON access_tokens FOR EACH ROW EXECUTE FUNCTION access_tokens_written();
+
 -- Announcements: one per statement that really changed something, without payload, which PostgreSQL makes one
 -- per transaction. A membership's change is announced by the change of its game.
 
@@ -1096,3 +1143,4 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON games FOR EACH STATEMENT EXECU
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON memberships FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON engine_versions FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON controller_spec FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON access_tokens FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();

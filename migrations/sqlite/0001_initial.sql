@@ -660,6 +660,38 @@ CREATE TABLE controller_spec (
 
 INSERT INTO controller_spec (id) VALUES (1);
 
+-- Who may ask the API, beside the administrator whose token is kept in each server's data directory. Written by the
+-- API alone; a row does not change, it goes, and another comes.
+CREATE TABLE access_tokens (
+    token_id   TEXT NOT NULL PRIMARY KEY CHECK (
+                   length(CAST(token_id AS BLOB)) = 36 AND token_id NOT GLOB '*[^0-9a-f-]*'),
+    -- Who has it, as the audit names them: an RFC 1123 label.
+    name       TEXT NOT NULL UNIQUE CHECK (
+                   length(name) BETWEEN 1 AND 63 AND instr(name, char(0)) = 0 AND name NOT GLOB '*[^a-z0-9-]*'
+                   AND name NOT GLOB '-*' AND name NOT GLOB '*-'),
+    role       TEXT NOT NULL CHECK (role IN ('viewer', 'operator', 'lobby', 'admin')),
+    -- The namespaces that it is good for, a JSON array of names; empty: all of them.
+    namespaces TEXT NOT NULL DEFAULT '[]' CHECK (
+                   length(namespaces) <= 8192 AND json_valid(namespaces) AND json_type(namespaces) = 'array'),
+    -- Of the token; nobody can get back from it to what is sent.
+    sha256     TEXT NOT NULL UNIQUE CHECK (length(CAST(sha256 AS BLOB)) = 64 AND sha256 NOT GLOB '*[^0-9a-f]*'),
+    -- Who made it.
+    created_by TEXT NOT NULL DEFAULT '' CHECK (length(created_by) <= 256 AND instr(created_by, char(0)) = 0),
+    request_id TEXT NOT NULL DEFAULT '' CHECK (length(request_id) <= 128 AND instr(request_id, char(0)) = 0),
+    created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')) CHECK (
+                   length(created_at) <= 40 AND datetime(created_at) IS NOT NULL),
+    -- From then on it is refused; null: never.
+    expires_at TEXT CHECK (expires_at IS NULL OR (length(expires_at) <= 40 AND datetime(expires_at) IS NOT NULL))
+) STRICT;
+
+-- Moves with every token that comes or goes, so that servers look at them again.
+CREATE TABLE access_feed (
+    id  INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    seq INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+INSERT INTO access_feed (id, seq) VALUES (1, 0);
+
 -- Who leads, and in which epoch.
 CREATE TABLE leases (
     name        TEXT NOT NULL PRIMARY KEY,
@@ -1285,4 +1317,24 @@ CREATE TRIGGER controller_spec_before_delete
 BEFORE DELETE ON controller_spec
 BEGIN
     SELECT RAISE(ABORT, 'controller_spec: the one row stays');
+END;
+
+-- access_tokens
+
+CREATE TRIGGER access_tokens_after_insert
+AFTER INSERT ON access_tokens
+BEGIN
+    UPDATE access_feed SET seq = seq + 1;
+END;
+
+CREATE TRIGGER access_tokens_before_update
+BEFORE UPDATE ON access_tokens
+BEGIN
+    SELECT RAISE(ABORT, 'access_tokens: a token is immutable, delete it and make another');
+END;
+
+CREATE TRIGGER access_tokens_after_delete
+AFTER DELETE ON access_tokens
+BEGIN
+    UPDATE access_feed SET seq = seq + 1;
 END;

@@ -30,6 +30,7 @@ const TURN: Duration = Duration::from_secs(5);
 
 /// What kubectl patches with by itself, where it knows the kind.
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// What a body is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,6 +215,11 @@ impl RawBody {
             warnings.extend(twice.iter().map(|field| format!("duplicate field \"{field}\"")));
         }
         Ok(value)
+    }
+
+    /// The body, if it is in Kubernetes' protobuf: some questions are read in it.
+    pub(super) fn protobuf(&self) -> Option<&[u8]> {
+        (self.content_type == PROTOBUF).then_some(&*self.bytes)
     }
 
     /// The object in the body, if there is a body.

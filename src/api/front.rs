@@ -2,15 +2,23 @@
 
 use std::time::Instant;
 
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use jiff::Timestamp;
 use tracing::Instrument;
 
 use super::Shared;
-use super::auth::asks_for_a_plan;
+use super::auth::Caller;
+use super::auth::asked::Asked;
+use super::auth::caller::By;
+use super::auth::decide::changes;
 use super::error::ApiError;
+use super::listen::connection::Peer;
+use super::places::Full;
 use super::request::RequestId;
 use super::unread::Unread;
 
@@ -23,23 +31,23 @@ pub(super) async fn pass(State(shared): State<Shared>, mut request: Request, nex
     let id = RequestId::of(request.headers());
     *request.uri_mut() = without_trailing_slash(request.uri());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let writes = changes(&Asked::of(request.method(), request.uri()));
     let span = tracing::info_span!("request", request_id = %id.0);
     request.extensions_mut().insert(id.clone());
     let (request, unread) = Unread::of(request);
     async {
-        let (mut response, who) = enter(&shared, request, next).await;
+        let (mut response, caller) = enter(&shared, request, next).await;
         unread.settle(&mut response).await;
         if let Ok(value) = HeaderValue::from_str(&id.0) {
             response.headers_mut().insert("x-request-id", value);
         }
         let status = response.status().as_u16();
-        let reads = matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let writes = !reads && !asks_for_a_plan(&path);
-        if let Some(who) = who.as_deref().filter(|_| writes) {
-            tracing::info!(%who, verb = %method, object = %path, result = status, "a write was asked for");
+        if let Some(Caller { name, by, .. }) = caller.as_ref().filter(|_| writes) {
+            let by = by.word();
+            tracing::info!(who = %name, by, verb = %method, object = %path, result = status, "a write was asked for");
         }
         let milliseconds = began.elapsed().as_millis();
-        let who = who.as_deref().unwrap_or("-");
+        let who = caller.as_ref().map_or("-", |caller| &caller.name);
         tracing::debug!(who, %method, path, status, milliseconds, "a request was answered");
         response
     }
@@ -48,20 +56,84 @@ pub(super) async fn pass(State(shared): State<Shared>, mut request: Request, nex
 }
 
 /// Answers, and says who asked.
-async fn enter(shared: &Shared, mut request: Request, next: Next) -> (Response, Option<String>) {
+async fn enter(shared: &Shared, mut request: Request, next: Next) -> (Response, Option<Caller>) {
     if OPEN.contains(&request.uri().path()) {
         return (next.run(request).await, None);
     }
-    let caller = match shared.api.tokens.authenticate(request.headers()) {
+    let peer = request.extensions().get::<Peer>().cloned();
+    let authenticated = authenticate(shared, peer.as_ref(), request.headers(), request.uri()).await;
+    let caller = match authenticated {
         Ok(caller) => caller,
         Err(error) => return (error.into_response(), None),
     };
-    let who = Some(caller.name.clone());
-    if let Err(error) = caller.may(request.method(), request.uri().path()) {
-        return (error.into_response(), who);
+    if let Err(error) = within_bounds(shared, peer.as_ref(), &caller)
+        .and_then(|()| caller.may(&Asked::of(request.method(), request.uri())))
+    {
+        return (error.into_response(), Some(caller));
     }
-    request.extensions_mut().insert(caller);
-    (next.run(request).await, who)
+    request.extensions_mut().insert(caller.clone());
+    let response = next.run(request).await;
+    (until_over(response, &caller), Some(caller))
+}
+
+/// Who asks: by the certificate of the connection, or else by a token.
+async fn authenticate(
+    shared: &Shared,
+    peer: Option<&Peer>,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<Caller, ApiError> {
+    let certified = peer.and_then(|peer| peer.certified.as_deref());
+    if let Some(Ok(caller)) = certified
+        && !caller.is_over(Timestamp::now())
+    {
+        return Ok(caller.clone());
+    }
+    let refused = match shared.known.authenticate(headers).await {
+        Ok(Some(caller)) => return Ok(caller),
+        Ok(None) => match certified {
+            Some(Err(why)) => ApiError::Forbidden(why.clone()),
+            Some(Ok(_)) | None => ApiError::Unauthorized,
+        },
+        Err(ApiError::Unauthorized) => ApiError::Unauthorized,
+        Err(error) => return Err(error),
+    };
+    // Whoever has a token never waits for those who have none.
+    match peer.map(|peer| peer.address) {
+        Some(address) if !shared.failures.allows(address) => {
+            Err(ApiError::TooMany("too many requests without access came from this address"))
+        }
+        address => {
+            let from = address.map(tracing::field::display);
+            tracing::info!(from, path = %shown(uri), why = %refused, "a request without access was refused");
+            Err(refused)
+        }
+    }
+}
+
+/// Nobody asks so much that others have to wait.
+fn within_bounds(shared: &Shared, peer: Option<&Peer>, caller: &Caller) -> Result<(), ApiError> {
+    if let Some(peer) = peer {
+        peer.connection.is_of(caller.key()).map_err(|full| {
+            ApiError::TooMany(match full {
+                Full::OfOne => "this client has too many connections open; close some, or send more on one",
+                Full::OfAll => "too many connections are open at this server",
+            })
+        })?;
+    }
+    if shared.requests.allows(caller.key()) {
+        return Ok(());
+    }
+    Err(ApiError::TooMany("this client asks too often; the server's --max-requests says how often it may"))
+}
+
+/// A watch or a log that is followed ends when its caller is good for nothing any more.
+fn until_over(response: Response, caller: &Caller) -> Response {
+    if caller.by == By::File || response.body().size_hint().exact().is_some() {
+        return response;
+    }
+    let over = caller.clone().over();
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(Box::pin(over))))
 }
 
 /// The Python client asks for `/apis/` and `/version/`.

@@ -1,32 +1,29 @@
 //! The listening sockets, with every bound that keeps one client from keeping out the others.
 
-use std::future::Future;
+pub(super) mod connection;
+pub(super) mod crowd;
+
 use std::io;
 use std::net::TcpListener;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use axum_server::accept::Accept;
 use axum_server::tls_rustls::RustlsAcceptor;
 use axum_server::{Handle, Server};
 use hyper_util::rt::TokioTimer;
 use prometheus_client::registry::Registry;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::routes::router;
 use super::tls::Tls;
 use super::{Api, Shared, front, health};
+use connection::Door;
+use crowd::Crowd;
 
 /// How long a client may take for its headers, and for its first request.
 const HEADERS: Duration = Duration::from_secs(10);
-/// How many connections are open at the same time.
-const CONNECTIONS: usize = 512;
 /// How many requests one connection carries at the same time.
 const STREAMS: u32 = 100;
 /// The largest head of a request.
@@ -65,9 +62,9 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     listener.set_nonblocking(true).map_err(ServeError::Socket)?;
     let handle = Handle::new();
-    let acceptor = Bounded {
+    let acceptor = Door {
         inner: RustlsAcceptor::new(tls.config()).handshake_timeout(HEADERS),
-        places: Arc::new(Semaphore::new(CONNECTIONS)),
+        crowd: Crowd::new(api.limits),
         patience: api.hub.patience,
     };
     let mut server = axum_server::from_tcp(listener)
@@ -147,99 +144,5 @@ async fn keep_certificate(tls: &Tls) {
                 "the server certificate could not be renewed"
             );
         }
-    }
-}
-
-/// Lets in so many connections and no more; what comes beyond is closed at once.
-#[derive(Clone)]
-struct Bounded<A> {
-    inner: A,
-    places: Arc<Semaphore>,
-    /// How long a client may leave unread what is written to it.
-    patience: Duration,
-}
-
-impl<I, S, A> Accept<I, S> for Bounded<A>
-where
-    A: Accept<I, S>,
-    A::Future: Send + 'static,
-{
-    type Stream = Held<A::Stream>;
-    type Service = A::Service;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
-
-    fn accept(&self, stream: I, service: S) -> Self::Future {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        let accepted = self.inner.accept(stream, service);
-        let patience = self.patience;
-        Box::pin(async move {
-            let place = place.map_err(|_| io::Error::other("too many connections"))?;
-            let (stream, service) = accepted.await?;
-            Ok((Held { stream, patience, stalled: None, _place: place }, service))
-        })
-    }
-}
-
-/// A connection that holds its place, until its client has left too long unread what was written.
-struct Held<S> {
-    stream: S,
-    patience: Duration,
-    /// Since the client stopped to read: until when it may.
-    stalled: Option<Pin<Box<tokio::time::Sleep>>>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl<S> Held<S> {
-    /// What came of a write, unless it has waited for the client too long.
-    fn or_cut<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
-        }
-        let patience = self.patience;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        match stalled.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Held<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Held<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.or_cut(cx, written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.or_cut(cx, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.or_cut(cx, flushed)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

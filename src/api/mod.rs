@@ -7,6 +7,7 @@
 //! each path leads is [`routes`]'; what is listed and watched is held by [`hub`], and given the form that
 //! a client wants by [`negotiate`].
 
+mod access;
 mod asking;
 pub mod auth;
 mod backups;
@@ -32,11 +33,14 @@ mod negotiate;
 mod operations;
 mod outbox;
 mod past;
+mod places;
 mod players;
 mod pods;
 mod preview;
+mod rate;
 mod refusal;
 mod request;
+mod reviews;
 mod routes;
 mod scale;
 mod select;
@@ -50,6 +54,7 @@ mod view_change;
 pub mod wire;
 mod write;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
@@ -60,7 +65,7 @@ pub use auth::Tokens;
 pub use health::Readiness;
 pub use hub::HubLimits;
 pub use listen::{ServeError, serve, serve_metrics};
-pub use tls::Tls;
+pub use tls::{Tls, TlsSettings};
 
 use crate::controller::Asker;
 use crate::game::controller::ControllerStatus;
@@ -84,10 +89,36 @@ pub struct Api {
     pub max_failures: u32,
     /// The metrics of the whole process.
     pub registry: Arc<Registry>,
-    /// Who may ask.
+    /// Who may ask this server, beside those of the database.
     pub tokens: Tokens,
     /// What may be held for those who list and watch.
     pub hub: HubLimits,
+    /// How much anybody may ask.
+    pub limits: Limits,
+}
+
+/// How much anybody may ask.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Requests a second of one caller; [`BURST`] times as many may come at once.
+    pub requests: u32,
+    /// Requests a second from one address whose caller is nobody, that are told so.
+    pub failures: u32,
+    /// Connections on which nobody was let in yet.
+    pub strangers: usize,
+    /// Connections of one caller.
+    pub connections_of_one: usize,
+    /// Connections of all callers.
+    pub connections: usize,
+}
+
+/// client-go alone sends 300 requests at once.
+const BURST: u32 = 4;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests: 500, failures: 20, strangers: 128, connections_of_one: 256, connections: 512 }
+    }
 }
 
 /// What the handlers share.
@@ -100,6 +131,12 @@ struct Shared {
     logs: Arc<Semaphore>,
     /// Bounds how many lists of copies are read from the disk.
     backups: Arc<Semaphore>,
+    /// Who may ask.
+    known: Arc<auth::known::Known>,
+    /// How fast each caller asks.
+    requests: Arc<rate::Rate<auth::caller::CallerKey>>,
+    /// How fast nobody asks, from where.
+    failures: Arc<rate::Rate<IpAddr>>,
     /// What is listed and watched.
     hub: Arc<hub::Hub>,
     /// Ends what would never end by itself.
@@ -109,11 +146,17 @@ struct Shared {
 impl Shared {
     fn new(api: Api, shutdown: CancellationToken) -> Self {
         let ready_since = since::follow(api.controller.clone(), shutdown.clone());
+        let Limits { requests, failures, .. } = api.limits;
         let api = Arc::new(api);
         let hub = Arc::new(hub::Hub::new(api.clone(), ready_since));
         tokio::spawn(hub.clone().follow(shutdown.clone()));
+        let known = Arc::new(auth::known::Known::new(api.tokens.clone(), api.store.clone()));
+        tokio::spawn(known.clone().follow(shutdown.clone()));
         Self {
             api,
+            known,
+            requests: Arc::new(rate::Rate::new(requests, requests.saturating_mul(BURST))),
+            failures: Arc::new(rate::Rate::new(failures, failures.saturating_mul(BURST))),
             hub,
             bodies: Arc::new(Semaphore::new(body::AT_ONCE)),
             logs: Arc::new(Semaphore::new(logs::AT_ONCE)),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::auth::{Caller, Role};
+use super::auth::Caller;
 use super::error::ApiError;
 use crate::game::Source;
 use crate::store::{Author, Preconditions};
@@ -150,12 +150,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Write {
             return Err(ApiError::BadRequest(message));
         }
         let applied = named.as_ref().is_some_and(|manager| APPLIES.contains(&manager.as_str()));
-        let source = match caller.role {
-            Role::Lobby => Source::Lobby,
-            Role::Admin | Role::Operator | Role::Viewer if applied => Source::Manifest,
-            Role::Admin | Role::Operator | Role::Viewer => Source::Operator,
+        let source = match (caller.is_lobby(), applied) {
+            (true, _) => Source::Lobby,
+            (false, true) => Source::Manifest,
+            (false, false) => Source::Operator,
         };
-        let author = Author { source, requested_by: caller.name.clone(), request_id: id };
+        let author = Author { source, requested_by: caller.name.to_string(), request_id: id };
         let manager_named = named.is_some();
         let manager = named.unwrap_or_else(|| agent(parts));
         Ok(Self { author, dry_run, validation, manager, manager_named, force, subresource: "" })

@@ -6,8 +6,9 @@ use axum::routing::{any, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
-    Shared, asking, backups, controllers, definitions, deployments, discovery, events, front, games, health,
-    logs, moment, namespaces, negotiate, operations, outbox, players, pods, scale, turns, versions,
+    Shared, access, asking, backups, controllers, definitions, deployments, discovery, events, front, games,
+    health, logs, moment, namespaces, negotiate, operations, outbox, players, pods, reviews, scale, turns,
+    versions,
 };
 
 /// Every path, behind what every request passes.
@@ -22,6 +23,8 @@ pub(super) fn router(shared: Shared) -> Router {
         .nest("/apis/apiextensions.k8s.io/v1", extensions().layer(from_fn(negotiate::shape)))
         .nest("/apis/events.k8s.io/v1", events_group().layer(from_fn(negotiate::shape)))
         .nest("/api/v1", core().layer(from_fn(negotiate::shape)))
+        .nest("/apis/authorization.k8s.io/v1", reviews::authorization())
+        .nest("/apis/authentication.k8s.io/v1", reviews::authentication())
         .fallback(front::no_such_path)
         .method_not_allowed_fallback(front::method_not_allowed)
         .layer(CatchPanicLayer::custom(front::panicked))
@@ -63,6 +66,8 @@ fn group() -> Router<Shared> {
             "/engineversions/{name}/status",
             get(versions::get).put(versions::refuse_status).patch(versions::refuse_status),
         )
+        .route("/accesstokens", get(access::list).post(access::create))
+        .route("/accesstokens/{name}", get(access::get).delete(access::delete))
         .route("/operations", get(operations::list_all))
         .route("/namespaces/{namespace}/operations", get(operations::list))
         .route("/namespaces/{namespace}/operations/{name}", get(operations::get))

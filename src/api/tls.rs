@@ -3,6 +3,9 @@
 //! rustls-based clients refuse one certificate for both, and a leaf without the address they dial
 //! among its names. The CA is kept until somebody removes its files, and is good for ten years; the
 //! leaf is made again whenever a client would soon refuse it, also while the server runs.
+//!
+//! Clients may show certificates of an authority that the operator named. It is read again with the
+//! leaf, so that it can be exchanged.
 
 use std::io;
 use std::net::IpAddr;
@@ -21,6 +24,8 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
 use super::files;
@@ -59,6 +64,15 @@ pub enum TlsError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// What is to be the clients' authority is none.
+    #[error("--client-ca {path} does not hold certificates in PEM that can be an authority")]
+    ClientCa {
+        /// Which file.
+        path: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Certificates could not be made.
     #[error("certificates could not be made")]
     Make(#[source] rcgen::Error),
@@ -67,11 +81,21 @@ pub enum TlsError {
     Use(#[source] rustls::Error),
 }
 
+/// What is said about certificates.
+#[derive(Debug, Clone, Default)]
+pub struct TlsSettings {
+    /// Names and addresses under which clients find the server, beside those of this machine.
+    pub names: Vec<String>,
+    /// The authority whose certificates clients may show; none: they show none.
+    pub client_ca: Option<PathBuf>,
+}
+
 /// The server's certificates.
 #[derive(Clone)]
 pub struct Tls {
     directory: PathBuf,
     names: Vec<String>,
+    client_ca: Option<PathBuf>,
     ca_pem: String,
     config: RustlsConfig,
 }
@@ -83,16 +107,27 @@ impl Tls {
     /// # Errors
     /// They cannot be read, made or written.
     pub fn load_or_create(data_dir: &Path, listen: IpAddr) -> Result<Self, TlsError> {
+        Self::with(data_dir, listen, TlsSettings::default())
+    }
+
+    /// The same with more names, and an authority for clients.
+    ///
+    /// # Errors
+    /// As there; or the clients' authority cannot be read.
+    pub fn with(data_dir: &Path, listen: IpAddr, settings: TlsSettings) -> Result<Self, TlsError> {
+        let TlsSettings { names: more, client_ca } = settings;
         let directory = data_dir.join("tls");
         files::make_directory(&directory).map_err(|source| failed(&directory, "made", source))?;
         let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-        let listen = listen.to_string();
-        if !names.contains(&listen) {
-            names.push(listen);
+        for name in std::iter::once(listen.to_string()).chain(more) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
         }
         let ca = Ca::load_or_create(&directory)?;
-        let config = server_config(&directory, &ca, &names)?;
-        Ok(Self { directory, names, ca_pem: ca.pem, config: RustlsConfig::from_config(config) })
+        let clients = client_ca.as_deref().map(client_verifier).transpose()?;
+        let config = server_config(&directory, &ca, &names, clients)?;
+        Ok(Self { directory, names, client_ca, ca_pem: ca.pem, config: RustlsConfig::from_config(config) })
     }
 
     /// The CA, which clients have to trust.
@@ -107,7 +142,8 @@ impl Tls {
     /// Makes the leaf again if it would soon be refused; new connections get it.
     pub(super) fn renew(&self) -> Result<(), TlsError> {
         let ca = Ca::load_or_create(&self.directory)?;
-        self.config.reload_from_config(server_config(&self.directory, &ca, &self.names)?);
+        let clients = self.client_ca.as_deref().map(client_verifier).transpose()?;
+        self.config.reload_from_config(server_config(&self.directory, &ca, &self.names, clients)?);
         Ok(())
     }
 }
@@ -181,11 +217,16 @@ fn valid_for(params: &mut CertificateParams, days: i64) {
 }
 
 /// The configuration with the leaf that is there, or with a new one.
-fn server_config(directory: &Path, ca: &Ca, names: &[String]) -> Result<Arc<ServerConfig>, TlsError> {
+fn server_config(
+    directory: &Path,
+    ca: &Ca,
+    names: &[String],
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let (certificate_path, key_path) = (directory.join("tls.crt"), directory.join("tls.key"));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     if let (Some(certificate), Some(key)) = (read(&certificate_path)?, read(&key_path)?)
-        && let Some(config) = usable(&provider, ca, names, &certificate, &key)
+        && let Some(config) = usable(&provider, ca, names, clients.clone(), &certificate, &key)
     {
         return Ok(config);
     }
@@ -195,7 +236,7 @@ fn server_config(directory: &Path, ca: &Ca, names: &[String]) -> Result<Arc<Serv
     let certificate =
         leaf_params(names).and_then(|params| params.signed_by(&key, &issuer)).map_err(TlsError::Make)?;
     let (certificate, key) = (certificate.pem(), key.serialize_pem());
-    let config = usable(&provider, ca, names, &certificate, &key).ok_or_else(|| TlsError::Ca {
+    let config = usable(&provider, ca, names, clients, &certificate, &key).ok_or_else(|| TlsError::Ca {
         path: directory.display().to_string(),
         source: "a certificate signed with ca.key is not accepted by ca.crt".into(),
     })?;
@@ -211,6 +252,7 @@ fn usable(
     provider: &Arc<CryptoProvider>,
     ca: &Ca,
     names: &[String],
+    clients: Option<Arc<dyn ClientCertVerifier>>,
     certificate: &str,
     key: &str,
 ) -> Option<Arc<ServerConfig>> {
@@ -229,14 +271,37 @@ fn usable(
     }
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).ok()?;
     // Refuses a key that is not the leaf's.
-    let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
+    let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_safe_default_protocol_versions()
-        .ok()?
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf], key)
         .ok()?;
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(clients),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_single_cert(vec![leaf], key).ok()?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Some(Arc::new(config))
+}
+
+/// Believes certificates of this authority; who shows none comes in all the same, and needs a token.
+fn client_verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let wrong = |source: Box<dyn std::error::Error + Send + Sync>| TlsError::ClientCa {
+        path: path.display().to_string(),
+        source,
+    };
+    let text = std::fs::read(path).map_err(|source| failed(path, "read", source))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let certificate = certificate.map_err(|error| wrong(error.into()))?;
+        roots.add(certificate).map_err(|error| wrong(error.into()))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    verifier
+        .allow_unauthenticated()
+        .build()
+        .map(|verifier| verifier as _)
+        .map_err(|error| wrong(error.into()))
 }
 
 fn read(path: &Path) -> Result<Option<String>, TlsError> {

@@ -19,6 +19,7 @@ mod explain;
 pub mod failure;
 mod files;
 mod get;
+mod kubeconfig;
 mod logs;
 mod offline;
 mod ops;
@@ -28,6 +29,7 @@ mod plan;
 mod players;
 mod table;
 mod target;
+mod token;
 mod turns;
 mod unblock;
 mod versions;
@@ -150,6 +152,8 @@ enum Verb {
     Adopt(controller::orphans::AdoptArgs),
     Remove(controller::orphans::RemoveArgs),
     Unblock(unblock::UnblockArgs),
+    Token(token::TokenArgs),
+    Kubeconfig(kubeconfig::KubeconfigArgs),
     Doctor(Box<doctor::DoctorArgs>),
     BackupDb(database::BackupArgs),
     MigrateDb(database::MigrateArgs),
@@ -203,6 +207,8 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Verb::Unblock(args) => unblock::run(args, &place).await?,
         Verb::Logs(args) => logs::run(args, &place).await?,
         Verb::Outbox(args) => outbox::run(args, &place).await?,
+        Verb::Token(args) => token::run(args, &place).await?,
+        Verb::Kubeconfig(args) => kubeconfig::run(&args, &place)?,
         Verb::Doctor(args) => doctor::run(*args, &place).await?,
         Verb::BackupDb(args) => database::back_up(args, &place).await?,
         Verb::MigrateDb(args) => database::migrate(args, &place).await?,

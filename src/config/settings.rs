@@ -9,7 +9,9 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::lobby::{LobbyConfig, LobbyMode, LobbyUrl};
-use super::value::{Count, Cpu, DatabaseUrl, EndpointMode, LogDriver, LogFormat, Memory, PullPolicy, Span};
+use super::value::{
+    Count, Cpu, DatabaseUrl, EndpointMode, LogDriver, LogFormat, Memory, PullPolicy, Span, TlsNames,
+};
 use super::{Config, ConfigError, default_data_dir, file};
 use crate::game::Resources;
 use crate::game::backup::Keep;
@@ -66,10 +68,19 @@ settings! {
     migrate: Migrations, "GAMEKEEPER_MIGRATE", "Places", "MODE";
     /// Where the API listens, with TLS [default: 127.0.0.1:7443]
     listen: SocketAddr, "GAMEKEEPER_LISTEN", "Places", "ADDR:PORT";
-    /// How many watches one token may have open at the API [default: 100]
-    max_watches: Count, "GAMEKEEPER_MAX_WATCHES", "Places", "N";
+    /// Names and addresses under which others find the API, with commas between them [default: those of this machine]
+    tls_names: TlsNames, "GAMEKEEPER_TLS_NAMES", "Places", "NAMES";
     /// Where metrics are served in the clear as well [default: nowhere]
     metrics_listen: SocketAddr, "GAMEKEEPER_METRICS_LISTEN", "Places", "ADDR:PORT";
+
+    /// An authority, in PEM, whose client certificates give access [default: none]
+    client_ca: PathBuf, "GAMEKEEPER_CLIENT_CA", "Access", "FILE";
+    /// How many requests a second one client may send; four times as many at once [default: 500]
+    max_requests: Count, "GAMEKEEPER_MAX_REQUESTS", "Access", "N";
+    /// How many watches one client may have open [default: 100]
+    max_watches: Count, "GAMEKEEPER_MAX_WATCHES", "Access", "N";
+    /// How many watches all clients together may have open [default: 2000]
+    max_watches_in_all: Count, "GAMEKEEPER_MAX_WATCHES_IN_ALL", "Access", "N";
 
     /// Where Docker is: unix:///PATH or tcp://HOST:PORT [default: as the docker command finds it]
     docker_host: String, "GAMEKEEPER_DOCKER_HOST", "Docker", "URL";
@@ -238,7 +249,11 @@ impl Settings {
             max_pulls: number(self.max_pulls, 3) as usize,
             max_disruptions: number(self.max_disruptions, 3) as usize,
             max_failures: number(self.max_failures, 3),
+            tls_names: self.tls_names.unwrap_or_default().0,
+            client_ca: self.client_ca.map(|path| absolute("--client-ca", path)).transpose()?,
+            max_requests: number(self.max_requests, 500),
             max_watches: number(self.max_watches, 100) as usize,
+            max_watches_in_all: number(self.max_watches_in_all, 2_000) as usize,
             max_engine_calls: number(self.max_engine_calls, 256) as usize,
             max_turns: number(self.max_turns, 512) as usize,
             relist_interval: span(self.relist_interval, Duration::from_secs(30)),

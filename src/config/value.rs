@@ -40,6 +40,34 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// Names and addresses of a server, with commas between them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsNames(pub Vec<String>);
+
+/// More than a certificate should have.
+const MOST_NAMES: usize = 50;
+
+impl FromStr for TlsNames {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names: Vec<String> = text.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
+        if names.len() > MOST_NAMES {
+            return Err(format!("has more than {MOST_NAMES} names"));
+        }
+        match names.iter().find(|name| rustls::pki_types::ServerName::try_from(name.as_str()).is_err()) {
+            Some(_) => Err("write host names and IP addresses, as in games.example.org,192.0.2.7".into()),
+            None => Ok(Self(names)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TlsNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, "names such as `games.example.org,192.0.2.7`")
+    }
+}
+
 /// A number from 1 to 10,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count(pub u32);

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or draws a random number. Raw input (a manifest, a row) is
 //! validated once, in [`manifest`], into the types of this module; later code never sees raw input.
 
+pub mod access;
 pub mod backup;
 pub mod container;
 pub mod controller;
@@ -21,6 +22,7 @@ pub mod turn;
 pub mod version;
 pub mod wall_time;
 
+pub use access::{AccessToken, Grant, NewToken, Role};
 pub use backup::{Backup, BackupReason, NewBackup};
 pub use id::{
     BackupId, ContainerId, Epoch, GameId, ImageId, ImageRef, InstanceId, Name, Namespace, NetworkId,

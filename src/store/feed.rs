@@ -88,6 +88,18 @@ impl LeadGivenUp {
     }
 }
 
+/// What tells that tokens came or went, where the database tells anything.
+pub(super) fn access_changes(store: &Store) -> impl Stream<Item = ()> + Send + use<> {
+    let watch = (!store.db.is_sqlite()).then(|| postgres::Watch::of(&["access"]));
+    futures::stream::unfold((store.clone(), watch), |(store, mut watch)| async move {
+        match &mut watch {
+            Some(watch) => drop(watch.changed(&store).await),
+            None => std::future::pending().await,
+        }
+        Some(((), (store, watch)))
+    })
+}
+
 enum Watch {
     Asks(sqlite::Watch),
     Listens(postgres::Watch),

@@ -4,6 +4,7 @@
 //! observed state by the controller alone (through [`recorder`]). No Docker or engine call happens
 //! inside a transaction.
 
+pub(crate) mod access;
 mod again;
 mod connection;
 pub mod controller;
@@ -43,6 +44,7 @@ pub mod version_records;
 mod versions;
 mod written_time;
 
+pub use access::MOST_TOKENS;
 pub use controller::ControllerChange;
 pub use copy::{CopyError, Counted};
 pub use desired::{Author, Conflict, Preconditions, RowVersion, StoredGame, WriteError, Written};

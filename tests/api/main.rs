@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod abuse;
 mod access;
 mod asking;
+mod certificates;
 mod clients;
 mod connections;
 mod controller;
@@ -17,7 +19,9 @@ mod outbox;
 mod patching;
 mod players;
 mod refusals;
+mod reviews;
 mod stream;
+mod tokens;
 mod turns;
 mod versions;
 mod watching;

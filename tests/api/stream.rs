@@ -58,8 +58,17 @@ impl Watch {
         Self::ask(world, address, path, "application/json").await
     }
 
+    /// By somebody else.
+    pub(crate) async fn of(world: &World, address: SocketAddr, token: &str, path: &str) -> Self {
+        Self::ask_as(world, address, token, path, "application/json").await
+    }
+
     async fn ask(world: &World, address: SocketAddr, path: &str, accept: &str) -> Self {
-        let request = world.client.get(format!("https://{address}{path}")).bearer_auth(&world.token);
+        Self::ask_as(world, address, &world.token, path, accept).await
+    }
+
+    async fn ask_as(world: &World, address: SocketAddr, token: &str, path: &str, accept: &str) -> Self {
+        let request = world.client.get(format!("https://{address}{path}")).bearer_auth(token);
         let request = request.header("accept", accept);
         let response = request.timeout(Duration::from_secs(600)).send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}");

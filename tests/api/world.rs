@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gamekeeper::api::auth::{Role, Tokens};
-use gamekeeper::api::{Api, HubLimits, Readiness, ServeError, Tls, kubeconfig, serve};
+use gamekeeper::api::{Api, HubLimits, Limits, Readiness, ServeError, Tls, TlsSettings, kubeconfig, serve};
 use gamekeeper::controller::{Question, Questions};
 use gamekeeper::game::InstanceId;
 use gamekeeper::game::controller::ControllerStatus;
@@ -90,6 +90,28 @@ impl World {
     }
 
     async fn made(hub: HubLimits, more: impl FnOnce(&mut Tokens)) -> Self {
+        // Tests are refused more often than anybody else.
+        let limits = Limits { failures: 10_000, ..Limits::default() };
+        Self::made_with(hub, limits, None, more).await
+    }
+
+    /// With other bounds for what is asked.
+    pub(crate) async fn with_bounds(limits: Limits) -> Self {
+        Self::made_with(HubLimits::default(), limits, None, |_| {}).await
+    }
+
+    /// With an authority whose client certificates are believed, in PEM.
+    pub(crate) async fn with_client_ca(pem: &str) -> Self {
+        let limits = Limits { failures: 10_000, ..Limits::default() };
+        Self::made_with(HubLimits::default(), limits, Some(pem), |_| {}).await
+    }
+
+    async fn made_with(
+        hub: HubLimits,
+        limits: Limits,
+        client_ca: Option<&str>,
+        more: impl FnOnce(&mut Tokens),
+    ) -> Self {
         // What the server logs stands beside what a test complains of.
         let _ = tracing_subscriber::fmt().with_env_filter("gamekeeper=info").with_test_writer().try_init();
         let directory = tempfile::tempdir().unwrap();
@@ -98,7 +120,13 @@ impl World {
         let store = database.open().await;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let tls = Tls::load_or_create(path, address.ip()).unwrap();
+        let client_ca = client_ca.map(|pem| {
+            let file = path.join("clients.pem");
+            std::fs::write(&file, pem).unwrap();
+            file
+        });
+        let said = TlsSettings { client_ca, ..TlsSettings::default() };
+        let tls = Tls::with(path, address.ip(), said).unwrap();
         let mut tokens = kubeconfig::ensure(path, address, tls.ca_pem()).unwrap();
         more(&mut tokens);
         let instance = InstanceId(uuid::Uuid::new_v4());
@@ -118,6 +146,7 @@ impl World {
             registry: Arc::new(Registry::default()),
             tokens,
             hub,
+            limits,
         };
         let client = client(tls.ca_pem());
         let again = Again { api: api.clone(), tls: tls.clone() };
@@ -288,6 +317,12 @@ fn token_in(directory: &Path) -> String {
     let text = std::fs::read_to_string(directory.join("kubeconfig")).unwrap();
     let config: Value = serde_yaml::from_str(&text).unwrap();
     config["users"][0]["user"]["token"].as_str().unwrap().to_owned()
+}
+
+/// The SHA-256 of a text, in hexadecimal digits.
+pub(crate) fn sha256(text: &str) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A role with its token, for [`World::with`].

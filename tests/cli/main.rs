@@ -11,6 +11,7 @@ mod offline;
 mod orphans;
 mod outbox;
 mod patching;
+mod tokens;
 mod turns;
 mod unblocking;
 mod waiting;

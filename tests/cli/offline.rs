@@ -34,6 +34,8 @@ fn help_teaches_with_examples_and_exit_codes() {
         "adopt",
         "remove",
         "unblock",
+        "token",
+        "kubeconfig",
         "doctor",
         "schema",
     ] {

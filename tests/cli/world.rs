@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::{io::Write, net::TcpListener};
 
-use gamekeeper::api::{Api, HubLimits, Readiness, Tls, kubeconfig, serve};
+use gamekeeper::api::{Api, HubLimits, Limits, Readiness, Tls, kubeconfig, serve};
 use gamekeeper::controller::{Question, Questions};
 use gamekeeper::game::controller::ControllerStatus;
 use gamekeeper::game::record::Record;
@@ -267,6 +267,7 @@ pub(crate) async fn serve_in(data: &Path) -> Served {
         registry: Arc::new(Registry::default()),
         tokens,
         hub: HubLimits::default(),
+        limits: Limits::default(),
     };
     let shutdown = CancellationToken::new();
     tokio::spawn(serve(listener, api, tls, shutdown.clone()));

@@ -1,6 +1,7 @@
 //! Gamekeeper as its users run it: the real binary, a real SQLite file, real Docker, real engines.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod abuse;
 mod adoption;
 mod backups;
 mod blocked;

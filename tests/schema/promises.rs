@@ -754,3 +754,36 @@ pub(crate) async fn the_lobby_s_page_can_be_followed(db: &mut Db) {
         db.run(block).await;
     }
 }
+
+pub(crate) async fn a_token_is_kept_as_a_digest_and_does_not_change(db: &mut Db) {
+    let digest = "0".repeat(64);
+    let insert = |id: &str, name: &str, role: &str, namespaces: &str, digest: &str| {
+        format!(
+            "INSERT INTO access_tokens (token_id, name, role, namespaces, sha256)
+             VALUES ('{id}', '{name}', '{role}', '{namespaces}', '{digest}')"
+        )
+    };
+    db.run(&insert(GAME, "ci", "operator", "[]", &digest)).await;
+    db.expect("SELECT name, role, expires_at FROM access_tokens", "ci|operator|-").await;
+    db.expect("SELECT seq FROM access_feed", "1").await;
+    let other = "1".repeat(64);
+    for (name, role, namespaces, digest) in [
+        ("ci", "viewer", "[]", other.as_str()),
+        ("other", "viewer", "[]", digest.as_str()),
+        ("other", "root", "[]", &other),
+        ("other", "viewer", "{}", &other),
+        ("other", "viewer", "[]", "the token itself"),
+        ("other", "viewer", "[]", &"G".repeat(64)),
+        ("../x", "viewer", "[]", &other),
+        ("Other", "viewer", "[]", &other),
+        ("", "viewer", "[]", &other),
+        (&"x".repeat(64), "viewer", "[]", &other),
+    ] {
+        db.refused(&insert(OTHER, name, role, namespaces, digest), "").await;
+    }
+    for change in ["role = 'admin'", "expires_at = NULL", "namespaces = '[]'"] {
+        db.refused(&format!("UPDATE access_tokens SET {change}"), "immutable").await;
+    }
+    db.run("DELETE FROM access_tokens").await;
+    db.expect("SELECT seq FROM access_feed", "2").await;
+}

@@ -29,7 +29,9 @@ use jiff::Timestamp;
 use tokio::sync::watch as channel;
 
 use super::Api;
+use super::auth::caller::CallerKey;
 use super::error::ApiError;
+use super::places::Places;
 use super::wire::{
     CONTROLLERS, DEFINITIONS, ENGINE_VERSIONS, EVENTS, GAMES, NAMESPACES, OPERATIONS, Resource, TURNS,
 };
@@ -45,7 +47,6 @@ pub(super) use state::Kind;
 use pages::Pages;
 use sources::Sources;
 use state::{Bounds, Edit, Snapshot, State, Unknown};
-use watch::Places;
 
 /// What the hub may hold.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +65,8 @@ pub struct HubLimits {
     pub page_age: Duration,
     /// Watches that one client may have at a time.
     pub watches: usize,
+    /// Watches that all clients together may have.
+    pub all_watches: usize,
     /// How long a client may leave unread what is written to it, until its connection is cut.
     pub patience: Duration,
 }
@@ -78,6 +81,7 @@ impl Default for HubLimits {
             pages: 16,
             page_age: Duration::from_secs(300),
             watches: 100,
+            all_watches: 2_000,
             patience: Duration::from_secs(600),
         }
     }
@@ -116,7 +120,7 @@ pub(super) struct Hub {
     changed: [channel::Sender<u64>; Kind::COUNT],
     sources: Sources,
     pages: Pages,
-    places: Places,
+    places: Places<CallerKey>,
 }
 
 impl Hub {
@@ -132,7 +136,7 @@ impl Hub {
             changed: std::array::from_fn(|_| channel::Sender::new(start)),
             sources: Sources::default(),
             pages: Pages::new(limits.pages, limits.page_age),
-            places: Places::new(limits.watches),
+            places: Places::new(limits.watches, limits.all_watches),
             api,
         }
     }

@@ -73,7 +73,7 @@ pub(in crate::api) async fn list(
     let kind = served.held;
     let scope = Scope { served, namespace, selection: parameters.selectors(fields)? };
     if parameters.watches() {
-        return watch::answer(shared, scope, &parameters, &who).await;
+        return watch::answer(shared, scope, &parameters, who).await;
     }
     parameters.refuse_watching_alone()?;
     let hub = &shared.hub;

@@ -1,8 +1,7 @@
 //! Watches: each is a position in the order of changes, read as fast as its client reads.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -19,8 +18,10 @@ use super::object::{Entry, Key};
 use super::serve::{Scope, expired};
 use super::state::{Change, Kind, Snapshot};
 use crate::api::Shared;
+use crate::api::auth::caller::CallerKey;
 use crate::api::error::ApiError;
 use crate::api::negotiate::Lines;
+use crate::api::places::{Full, Place};
 use crate::api::select::{ListParameters, VersionMatch};
 
 /// So much is written at a time, at most and more or less.
@@ -47,14 +48,17 @@ pub(super) async fn answer(
     shared: &Shared,
     scope: Scope,
     parameters: &ListParameters,
-    who: &str,
+    who: CallerKey,
 ) -> Result<Response, ApiError> {
     let hub = Arc::clone(&shared.hub);
     let kind = scope.served.held;
     let beginning = beginning(&hub, kind, parameters).await?;
-    let place = hub.places.take(who).ok_or(ApiError::TooMany(
-        "this token has too many watches open; close some, or watch more with one",
-    ))?;
+    let place = hub.places.take(who).map_err(|full| {
+        ApiError::TooMany(match full {
+            Full::OfOne => "this client has too many watches open; close some, or watch more with one",
+            Full::OfAll => "too many watches are open at this server",
+        })
+    })?;
     let seconds = match parameters.timeout_seconds()? {
         Some(seconds) => seconds.min(OPEN.end),
         None => rand::random_range(OPEN),
@@ -145,7 +149,7 @@ struct Watching {
     next_bookmark: Option<Instant>,
     until: Instant,
     shutdown: CancellationToken,
-    _place: Place,
+    _place: Place<CallerKey>,
 }
 
 impl Watching {
@@ -253,46 +257,6 @@ impl Watching {
                     form::bookmark(out, self.scope.served, self.cursor, false);
                 }
                 true
-            }
-        }
-    }
-}
-
-/// How many watches each client has open.
-pub(super) struct Places {
-    most: usize,
-    taken: Arc<Mutex<HashMap<String, usize>>>,
-}
-
-/// One of them, for as long as it is held.
-struct Place {
-    who: String,
-    taken: Arc<Mutex<HashMap<String, usize>>>,
-}
-
-impl Places {
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, taken: Arc::default() }
-    }
-
-    fn take(&self, who: &str) -> Option<Place> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(who.to_owned()).or_default();
-        if *count >= self.most {
-            return None;
-        }
-        *count += 1;
-        Some(Place { who: who.to_owned(), taken: Arc::clone(&self.taken) })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.who) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.who);
             }
         }
     }

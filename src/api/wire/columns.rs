@@ -82,6 +82,7 @@ pub(super) fn of_kind(kind: &str) -> &'static [Column] {
         "Game" => GAME,
         "EngineVersion" => ENGINE_VERSION,
         "Controller" => CONTROLLER,
+        "AccessToken" => ACCESS_TOKEN,
         "Operation" => OPERATION,
         "Turn" => TURN,
         "TurnSlot" => TURN_SLOT,
@@ -158,6 +159,23 @@ const CONTROLLER: &[Column] = &[
     said("Leader", "The process that leads.", "/status/leader"),
     said("Epoch", "The number of its leadership.", "/status/epoch"),
     wide(said("Instance", "Whose database this is.", "/status/instanceId")),
+];
+
+const ACCESS_TOKEN: &[Column] = &[
+    NAME,
+    text("Role", "What it is good for.", |token, _| at(token, "/spec/role")),
+    text("Namespaces", "Where it is good for that.", |token, _| {
+        let names = token.pointer("/spec/namespaces").and_then(Value::as_array);
+        let names: Vec<&str> = names.into_iter().flatten().filter_map(Value::as_str).collect();
+        if names.is_empty() { "<all>".into() } else { names.join(",").into() }
+    }),
+    text("Created-By", "Who made it.", |token, _| at(token, "/status/createdBy")),
+    text("Expires", "How long it is still good.", |token, now| match time(token, "/spec/expiresAt") {
+        Some(end) if end <= now => "<expired>".into(),
+        Some(end) => short_span(end.duration_since(now)).into(),
+        None => "<never>".into(),
+    }),
+    AGE,
 ];
 
 const OPERATION: &[Column] = &[

@@ -4,10 +4,12 @@
 use schemars::generate::SchemaGenerator;
 
 use super::{
-    BACKUPS, BackupObject, CONTROLLERS, ControllerObject, CustomResourceDefinition, DEFINITIONS, DEPLOYMENTS,
-    Deployment, ENGINE_VERSIONS, EVENTS, EVENTS_OF_GROUP, EngineVersionObject, Event, GAMES, GameObject,
-    GroupEvent, NAMESPACES, Namespace, OPERATIONS, OUTBOX, Operation, OutboxEventObject, PLAYER_MAPPINGS,
-    PODS, PlayerMappingObject, Pod, Resource, TURN_SLOTS, TURNS, TurnObject, TurnSlotObject,
+    ACCESS_REVIEWS, ACCESS_TOKENS, AccessReview, AccessTokenObject, BACKUPS, BackupObject, CONTROLLERS,
+    ControllerObject, CustomResourceDefinition, DEFINITIONS, DEPLOYMENTS, Deployment, ENGINE_VERSIONS, EVENTS,
+    EVENTS_OF_GROUP, EngineVersionObject, Event, GAMES, GameObject, GroupEvent, NAMESPACES, Namespace,
+    OPERATIONS, OUTBOX, Operation, OutboxEventObject, PLAYER_MAPPINGS, PODS, PlayerMappingObject, Pod,
+    RULES_REVIEWS, Resource, RulesReview, SELF_REVIEWS, SelfReview, TURN_SLOTS, TURNS, TurnObject,
+    TurnSlotObject,
 };
 use crate::game::manifest::GROUP;
 
@@ -57,6 +59,7 @@ pub(super) const GROUPS: &[Group] = &[
             generator.subschema_for::<GameObject>();
             generator.subschema_for::<EngineVersionObject>();
             generator.subschema_for::<ControllerObject>();
+            generator.subschema_for::<AccessTokenObject>();
             generator.subschema_for::<Operation>();
             generator.subschema_for::<TurnObject>();
             generator.subschema_for::<TurnSlotObject>();
@@ -89,7 +92,49 @@ pub(super) const GROUPS: &[Group] = &[
             generator.subschema_for::<GroupEvent>();
         },
     },
+    Group {
+        name: ACCESS_REVIEWS.group,
+        entries: AUTHORIZATION,
+        prefix: "io.k8s.api.authorization.v1.",
+        schemas: |generator| {
+            generator.subschema_for::<AccessReview>();
+            generator.subschema_for::<RulesReview>();
+        },
+    },
+    Group {
+        name: SELF_REVIEWS.group,
+        entries: AUTHENTICATION,
+        prefix: "io.k8s.api.authentication.v1.",
+        schemas: |generator| {
+            generator.subschema_for::<SelfReview>();
+        },
+    },
 ];
+
+/// What can be done with a kind, or with what is below its objects.
+pub struct Route {
+    /// Its group; empty for Kubernetes' core group.
+    pub group: &'static str,
+    /// Its plural, with what is below behind a slash.
+    pub resource: String,
+    /// Whether it is in namespaces.
+    pub namespaced: bool,
+    /// What can be done.
+    pub verbs: &'static [&'static str],
+}
+
+/// What can be done with every kind.
+pub fn routes() -> Vec<Route> {
+    let mut routes = Vec::new();
+    for Group { name: group, entries, .. } in GROUPS {
+        for Entry { resource: Resource { plural, .. }, namespaced, verbs, below, .. } in *entries {
+            let of = |resource, verbs| Route { group, resource, namespaced: *namespaced, verbs };
+            routes.push(of((*plural).to_owned(), *verbs));
+            routes.extend(below.iter().map(|below| of(format!("{plural}/{}", below.name), below.verbs)));
+        }
+    }
+    routes
+}
 
 /// A kind that has paths of its own, or at least paths below its objects.
 pub(super) struct Entry {
@@ -170,6 +215,7 @@ const OWN: &[Entry] = &[
         below: &[below("adopt", GAMES.kind, &["create"]), below("remove", "Status", &["create"])],
         ..read(CONTROLLERS, "controller", &["get", "list", "patch", "watch"])
     },
+    Entry { namespaced: false, ..read(ACCESS_TOKENS, "accesstoken", &["create", "delete", "get", "list"]) },
     read(OPERATIONS, "operation", SHOWN),
     read(TURNS, "turn", SHOWN),
     read(TURN_SLOTS, "turnslot", READ),
@@ -215,3 +261,16 @@ const EXTENSIONS: &[Entry] = &[Entry {
     short_names: &["crd", "crds"],
     ..read(DEFINITIONS, "customresourcedefinition", SHOWN)
 }];
+
+const CREATED: &[&str] = &["create"];
+
+/// What can be asked about what is allowed.
+const AUTHORIZATION: &[Entry] = &[
+    Entry { namespaced: false, ..read(ACCESS_REVIEWS, "selfsubjectaccessreview", CREATED) },
+    Entry { namespaced: false, ..read(RULES_REVIEWS, "selfsubjectrulesreview", CREATED) },
+];
+
+/// What can be asked about oneself.
+const AUTHENTICATION: &[Entry] =
+    &[Entry { namespaced: false, ..read(SELF_REVIEWS, "selfsubjectreview", CREATED) }];
+

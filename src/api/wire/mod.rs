@@ -1,5 +1,6 @@
 //! What goes over the wire, in Kubernetes' shapes. Only the API names these types.
 
+mod access;
 mod backup;
 mod columns;
 mod controller;
@@ -17,12 +18,14 @@ mod operation;
 mod outbox;
 mod patch;
 mod player;
+mod review;
 mod status;
 mod table;
 mod turn;
 mod version;
 mod views;
 
+pub use access::{AccessTokenManifest, AccessTokenObject, AccessTokenSpec, AccessTokenStatus};
 pub use backup::BackupObject;
 pub use controller::{
     ControllerObject, ControllerParts, ControllerPhase, ControllerSpecManifest, ControllerState, OrphanState,
@@ -37,6 +40,7 @@ pub use event::{Event, ObjectReference};
 pub use event_of_group::GroupEvent;
 pub use explanation::{ExplanationMeta, ExplanationObject};
 pub use game::{EndpointsStatus, GameObject, GameStatus, LastExit, OperationReference};
+pub use kinds::{Route, routes};
 pub use list::{HistoryMeta, List, ListMeta};
 pub use moment::{EngineSaid, GameChange, MomentObject, SpecState};
 pub use openapi::{Document, documents, openapi_index};
@@ -45,6 +49,11 @@ pub use operation::{Operation, OperationSpec, OperationStatus};
 pub use outbox::OutboxEventObject;
 pub use patch::{CopyingStatus, FailedPatchStatus, PatchDelayStatus, PatchStatus, PutBackStatus};
 pub use player::PlayerMappingObject;
+pub use review::{
+    AccessReview, AccessReviewSpec, AccessReviewStatus, NonResourceAttributes, NonResourceRule,
+    ResourceAttributes, ResourceRule, RulesReview, RulesReviewSpec, RulesReviewStatus, SelfReview,
+    SelfReviewStatus, UserInfo,
+};
 pub use status::{Cause, Details, Status};
 pub use table::{IncludeObject, META, Table, metadata_of_one, partial, short_span, table};
 pub use turn::{TurnObject, TurnSlotObject};
@@ -84,6 +93,9 @@ pub const PLAYER_MAPPINGS: Resource =
     Resource { group: "gamekeeper.dev", plural: "playermappings", kind: "PlayerMapping" };
 /// Kept copies of a game's state.
 pub const BACKUPS: Resource = Resource { group: "gamekeeper.dev", plural: "backups", kind: "Backup" };
+/// Who may ask.
+pub const ACCESS_TOKENS: Resource =
+    Resource { group: "gamekeeper.dev", plural: "accesstokens", kind: "AccessToken" };
 /// What happened.
 pub const EVENTS: Resource = Resource { group: "", plural: "events", kind: "Event" };
 /// The same, in the words of their own group.
@@ -100,6 +112,22 @@ pub const DEFINITIONS: Resource = Resource {
 pub const NAMESPACES: Resource = Resource { group: "", plural: "namespaces", kind: "Namespace" };
 /// What is wanted of the games' engines.
 pub const DEPLOYMENTS: Resource = Resource { group: "apps", plural: "deployments", kind: "Deployment" };
+
+/// Whether something would be allowed.
+pub const ACCESS_REVIEWS: Resource = Resource {
+    group: "authorization.k8s.io",
+    plural: "selfsubjectaccessreviews",
+    kind: "SelfSubjectAccessReview",
+};
+/// What is allowed.
+pub const RULES_REVIEWS: Resource = Resource {
+    group: "authorization.k8s.io",
+    plural: "selfsubjectrulesreviews",
+    kind: "SelfSubjectRulesReview",
+};
+/// Who one is.
+pub const SELF_REVIEWS: Resource =
+    Resource { group: "authentication.k8s.io", plural: "selfsubjectreviews", kind: "SelfSubjectReview" };
 
 impl Resource {
     /// `games.gamekeeper.dev`, as Kubernetes' messages have it.

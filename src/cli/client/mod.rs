@@ -30,6 +30,11 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// What kubectl asks for at a time.
 const PAGE: &str = "500";
 
+/// How long the server has those wait who are too fast, and how often that is put up with.
+const WAIT: Duration = Duration::from_secs(1);
+const PATIENCE: u32 = 10;
+const TOKENS: &str = "apis/gamekeeper.dev/v1/accesstokens";
+
 /// A connection to the server.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
@@ -89,6 +94,16 @@ impl Client {
     /// The namespace that the kubeconfig means when none is named.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.access.namespace.as_deref()
+    }
+
+    /// The authority whose certificates are believed, as PEM.
+    pub(crate) fn authority(&self) -> &[u8] {
+        &self.access.authority
+    }
+
+    /// What it asks with.
+    pub(crate) fn token(&self) -> &secrecy::SecretString {
+        &self.access.token
     }
 
     /// The server, for people.
@@ -228,6 +243,21 @@ impl Client {
         self.json(Method::GET, self.url("version", &[]), None).await
     }
 
+    /// Every token.
+    pub(crate) async fn tokens(&self) -> Result<Vec<Object>, ClientError> {
+        self.pages(TOKENS, Vec::new(), None).await
+    }
+
+    /// Makes a token; the answer has it.
+    pub(crate) async fn create_token(&self, body: &Value, how: Writing) -> Result<Object, ClientError> {
+        self.json(Method::POST, self.url(TOKENS, &how.query()), Some(("application/json", body))).await
+    }
+
+    /// Takes a token away.
+    pub(crate) async fn revoke_token(&self, name: &str, how: Writing) -> Result<Object, ClientError> {
+        self.json(Method::DELETE, self.url(&[TOKENS, name].join("/"), &how.query()), None).await
+    }
+
     async fn pages(
         &self,
         path: &str,
@@ -256,11 +286,22 @@ impl Client {
         body: Option<(&'static str, &Value)>,
     ) -> Result<Object, ClientError> {
         let id = uuid::Uuid::now_v7().to_string();
-        let mut request = self.http.request(method, url).header("X-Request-Id", &id);
-        if let Some((kind, body)) = body {
-            request = request.header(CONTENT_TYPE, kind).body(body.to_string());
-        }
-        let (status, body) = self.answer(request).await?;
+        let text = body.map(|(kind, body)| (kind, Bytes::from(body.to_string())));
+        let mut waited = 0;
+        let (status, body) = loop {
+            let mut request = self.http.request(method.clone(), url.clone()).header("X-Request-Id", &id);
+            if let Some((kind, text)) = &text {
+                request = request.header(CONTENT_TYPE, *kind).body(text.clone());
+            }
+            match self.answer(request).await? {
+                // Nothing was done: the server says so to whoever is too fast for it.
+                (429, _) if waited < PATIENCE => {
+                    waited += 1;
+                    tokio::time::sleep(WAIT).await;
+                }
+                answer => break answer,
+            }
+        };
         if !(200..300).contains(&status) {
             return Err(ClientError::Refused(Box::new(Refusal::read(status, &body).of_request(&id))));
         }

@@ -5,6 +5,7 @@
     reason = "derived code; the columns are documented in the migrations"
 )]
 
+pub mod access_tokens;
 pub mod controller_spec;
 pub mod desired_feed;
 pub mod engine_versions;

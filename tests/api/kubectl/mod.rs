@@ -69,6 +69,19 @@ impl Kubectl {
         Self { program: self.program.clone(), directory: self.directory.clone(), kubeconfig }
     }
 
+    /// The same with a client certificate in place of a token.
+    pub(crate) fn with_certificate(&self, certificate: &str, key: &str) -> Self {
+        let text = std::fs::read_to_string(&self.kubeconfig).unwrap();
+        let mut config: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+        config["users"][0]["user"] = serde_json::json!({
+            "client-certificate": self.file("client.crt", certificate),
+            "client-key": self.file("client.key", key),
+        });
+        let kubeconfig = self.directory.join("certificate.kubeconfig");
+        std::fs::write(&kubeconfig, serde_yaml::to_string(&config).unwrap()).unwrap();
+        Self { program: self.program.clone(), directory: self.directory.clone(), kubeconfig }
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command
