@@ -18,6 +18,7 @@ mod player;
 mod status;
 mod table;
 mod turn;
+mod verdict;
 mod version;
 
 pub use backup::BackupObject;
@@ -41,7 +42,7 @@ pub use outbox::OutboxEventObject;
 pub use patch::{CopyingStatus, FailedPatchStatus, PatchDelayStatus, PatchStatus, PutBackStatus};
 pub use player::PlayerMappingObject;
 pub use status::{Cause, Details, Status};
-pub use table::{IncludeObject, META, Table, metadata_of_one, partial, short_span, table};
+pub use table::{IncludeObject, META, Table, metadata_of_one, partial, row, short_span, table};
 pub use turn::{TurnObject, TurnSlotObject};
 pub use version::{EngineVersionObject, EngineVersionStatus};
 
