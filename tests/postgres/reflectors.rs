@@ -9,7 +9,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::GroupVersionKind;
 use kube::discovery::pinned_kind;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Config, ResourceExt};
 
@@ -121,9 +121,9 @@ async fn a_client_whose_server_dies_lists_at_the_other_one_and_ends_with_the_tru
     }
     let (here, there) = (games(&first).await, games(&second).await);
     let list = here.list(&kube::api::ListParams::default()).await.unwrap();
-    let kind =
-        pinned_kind(&here.clone().into_client(), &GroupVersionKind::gvk("gamekeeper.dev", "v1", "Game"));
-    let mut writer = Writer::new(kind.await.unwrap().0);
+    let client = here.clone().into_client();
+    let gvk = GroupVersionKind::gvk("gamekeeper.dev", "v1", "Game");
+    let mut writer = Writer::new(pinned_kind(&client, &gvk).await.unwrap().0);
     let store = writer.as_reader();
     let mut told = follow(here);
     loop {
