@@ -4,8 +4,9 @@
 //! every kind has every form; of a watch, each line ([`lines`]). What is no JSON (a log) passes as it is.
 
 mod lines;
+mod lists;
 
-use axum::Json;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
@@ -139,15 +140,20 @@ pub(super) async fn shape(request: Request, next: Next) -> Response {
         return response.map(|body| lines::shaped(form, body));
     }
     let (mut parts, body) = response.into_parts();
-    let answer = match body.collect().await.map(|body| serde_json::from_slice(&body.to_bytes())) {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => return ApiError::Internal(error.into()).into_response(),
+    let answer = match body.collect().await {
+        Ok(answer) => answer.to_bytes(),
         Err(error) => return ApiError::Internal(error.into()).into_response(),
     };
+    let shaped = match lists::shaped(form, &answer) {
+        Ok(Some(list)) => Ok(list),
+        Ok(None) => serde_json::from_slice(&answer).map(|one| form.of(one).to_string().into_bytes()),
+        Err(error) => Err(error),
+    };
     parts.headers.remove(header::CONTENT_LENGTH);
-    let mut shaped = Json(form.of(answer)).into_response();
-    shaped.headers_mut().extend(parts.headers);
-    shaped
+    match shaped {
+        Ok(shaped) => Response::from_parts(parts, Body::from(shaped)),
+        Err(error) => ApiError::Internal(error.into()).into_response(),
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::wire::{EngineVersionObject, GameObject};
+use super::wire::{EngineVersionObject, GameObject, GameStatus};
 use crate::game::manifest::{
     API_VERSION, EngineVersionManifest, GameColumns, GameManifest, GameSpecManifest, ObjectMeta,
     PlayerManifest, ValidEngineVersion, ValidGame,
@@ -29,7 +29,7 @@ pub(super) fn game(manifest: &GameManifest, valid: &ValidGame, current: Option<&
         kind: manifest.kind.clone(),
         metadata,
         spec,
-        status: record.map(Into::into),
+        status: Some(GameStatus::of(record)),
     }
 }
 

@@ -96,6 +96,9 @@ pub enum ConditionType {
     TurnsOnTime,
     /// The last change of version worked.
     PatchSucceeded,
+    /// Nothing is tried any more until somebody changes something. Made for those who read the API, and
+    /// kept nowhere.
+    Stalled,
 }
 
 /// Three-valued, as in Kubernetes.

@@ -11,6 +11,7 @@ mod connections;
 mod controller;
 mod games;
 mod history;
+mod kstatus;
 mod kubectl;
 mod logs;
 mod measured;

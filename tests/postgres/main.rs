@@ -8,6 +8,7 @@ mod leading;
 mod measured;
 mod migrating;
 mod moving;
+mod reflectors;
 mod resilience;
 mod roles;
 mod tls;

@@ -57,6 +57,11 @@ impl Replica {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// How its clients find it.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.data_dir.join("kubeconfig")
+    }
+
     /// Its process, as `holder` in the lease names it.
     pub fn is_holder(&self, holder: &str) -> bool {
         holder.ends_with(&format!(":{}", self.child.id()))

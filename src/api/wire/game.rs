@@ -12,6 +12,7 @@ use crate::game::{Condition, Phase};
 use crate::store::StoredGame;
 
 use super::patch::{CopyingStatus, FailedPatchStatus, PatchDelayStatus, PatchStatus, PutBackStatus};
+use super::verdict;
 
 /// A game as the API shows it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -26,14 +27,14 @@ pub struct GameObject {
     pub metadata: ObjectMeta,
     /// What should be true of the game.
     pub spec: GameSpecManifest,
-    /// What is true of it; absent until the controller has looked at it.
+    /// What is true of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<GameStatus>,
 }
 
 impl From<StoredGame> for GameObject {
     fn from(game: StoredGame) -> Self {
-        let status = game.record.map(GameStatus::from);
+        let status = Some(GameStatus::of(game.record));
         let GameManifest { api_version, kind, metadata, spec, status: _ } = game.manifest;
         Self { api_version, kind, metadata, spec, status }
     }
@@ -207,8 +208,16 @@ pub struct OperationReference {
     pub generation: i64,
 }
 
+impl GameStatus {
+    /// Of a game that the controller has looked at, or not yet.
+    pub fn of(record: Option<Record>) -> Self {
+        record.unwrap_or_else(verdict::unseen).into()
+    }
+}
+
 impl From<Record> for GameStatus {
-    fn from(record: Record) -> Self {
+    fn from(mut record: Record) -> Self {
+        record.conditions.extend(verdict::stalled(&record));
         // Every field is named, so that a new one breaks the build where it must be thought of.
         let Record {
             phase,

@@ -22,6 +22,7 @@ mod review;
 mod status;
 mod table;
 mod turn;
+mod verdict;
 mod version;
 mod views;
 
@@ -55,7 +56,7 @@ pub use review::{
     SelfReviewStatus, UserInfo,
 };
 pub use status::{Cause, Details, Status};
-pub use table::{IncludeObject, META, Table, metadata_of_one, partial, short_span, table};
+pub use table::{IncludeObject, META, Table, metadata_of_one, partial, row, short_span, table};
 pub use turn::{TurnObject, TurnSlotObject};
 pub use version::{EngineVersionObject, EngineVersionStatus};
 pub use views::{CONTAINER, Deployment, GAME_LABEL, Namespace, Pod, RESTARTED_AT, Source, uid_of};

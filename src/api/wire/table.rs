@@ -70,21 +70,24 @@ pub fn table(
     include: IncludeObject,
     now: Timestamp,
 ) -> Table {
-    let columns = of_kind(kind);
-    let row = |object: &Value| Row {
-        cells: columns.iter().map(|column| column.cell(object, now)).collect(),
+    Table {
+        kind: "Table",
+        api_version: META,
+        metadata,
+        column_definitions: of_kind(kind).iter().map(definition).collect(),
+        rows: objects.iter().map(|object| row(kind, object, include, now)).collect(),
+    }
+}
+
+/// The row of one object of this kind.
+pub fn row(kind: &str, object: &Value, include: IncludeObject, now: Timestamp) -> Row {
+    Row {
+        cells: of_kind(kind).iter().map(|column| column.cell(object, now)).collect(),
         object: match include {
             IncludeObject::None => None,
             IncludeObject::Metadata => Some(partial(object)),
             IncludeObject::Object => Some(object.clone()),
         },
-    };
-    Table {
-        kind: "Table",
-        api_version: META,
-        metadata,
-        column_definitions: columns.iter().map(definition).collect(),
-        rows: objects.iter().map(row).collect(),
     }
 }
 

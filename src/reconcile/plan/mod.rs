@@ -49,6 +49,7 @@ pub use blocked::{
     UNREADABLE_RECORD,
 };
 use inputs::Unmet;
+pub use patch::PATCH_PENDING;
 
 /// What to do now, and what to write down before.
 #[derive(Debug, Clone, PartialEq)]

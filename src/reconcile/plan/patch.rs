@@ -31,6 +31,10 @@ const DEATHS_ON_PROBATION: u32 = 2;
 /// So often in a row may Docker fail at making or starting the new container.
 const FAILED_STARTS: u32 = 3;
 
+/// Another version is wanted, and takes its place when everything is ready for it. Of all reasons why a
+/// game that runs is not ready, the one that passes by itself.
+pub const PATCH_PENDING: &str = "PatchPending";
+
 impl Round<'_> {
     /// Another version is wanted than the one that has the state: may it be? The old one goes on
     /// until it is.
@@ -53,7 +57,7 @@ impl Round<'_> {
             "Engine version {} takes the place of {} when its image is there and no turn is in flight.",
             declared.engine_version, applied.engine_version
         );
-        self.unmet = Some(Unmet { reason: "PatchPending", message });
+        self.unmet = Some(Unmet { reason: PATCH_PENDING, message });
         self.wish = Some(declared);
     }
 

@@ -1,4 +1,9 @@
-//! What changes, printed as it changes.
+//! What changes, printed as it changes and waited for, whoever changes it.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::Kubectl;
 use crate::world::{GAMES, World, game};
@@ -27,6 +32,46 @@ async fn kubectl_prints_a_row_for_each_change() {
         let mut gone = [row().await, row().await];
         gone.sort();
         assert_eq!(gone, ["andromeda Running", "borealis Running"]);
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_waits_for_what_sql_and_the_api_write() {
+    let world = World::new().await;
+    for kubectl in Kubectl::all(&world) {
+        let created = world.post(GAMES, &game("andromeda")).await.ok(201);
+        let uid = created["metadata"]["uid"].as_str().unwrap();
+        let ready = format!(
+            "INSERT INTO runtime_records (game_id, name, status, observed_generation, conditions)
+             VALUES ('{uid}', 'andromeda', 'running', 99,
+             '[{{\"type\": \"Ready\", \"status\": \"True\", \"reason\": \"Running\", \"message\": \"\",
+                \"observedGeneration\": 99, \"lastTransitionTime\": \"2026-11-23T18:00:00Z\"}}]')"
+        );
+        let stopped = "jsonpath={.spec.desiredStatus}=Stopped";
+        let running = "jsonpath={.spec.desiredStatus}=Running";
+        for (wanted, by_sql) in [
+            ("condition=Ready", Some(ready.as_str())),
+            (stopped, Some("UPDATE games SET desired_status = 'stopped'")),
+            (running, None),
+            ("delete", Some("DELETE FROM runtime_records; DELETE FROM games")),
+        ] {
+            let waited = format!("--for={wanted}");
+            let waiting = kubectl.start(&["wait", "game/andromeda", &waited, "--timeout=40s"]);
+            // It has seen that it is not so yet, as a rule.
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            match by_sql {
+                Some(statement) => world.sql(statement).await,
+                None => {
+                    let path = format!("{GAMES}/andromeda");
+                    world.patch(&path, &json!({ "spec": { "desiredStatus": "Running" } })).await.ok(200);
+                }
+            }
+            let output = waiting.wait_with_output().await.unwrap();
+            let told = String::from_utf8_lossy(&output.stdout);
+            let expected = "game.gamekeeper.dev/andromeda condition met\n";
+            assert!(output.status.success() && told == expected, "{wanted}: {output:?}");
+        }
     }
     world.end().await;
 }

@@ -6,7 +6,7 @@ use crate::game::container::{ContainerState, Owner, StateDirectory};
 use crate::game::controller::{Freeze, FreezeReason};
 use crate::game::record::{Contents, Exit, Life, Record};
 use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus, Requests};
-use crate::game::{ContainerId, ImageId, NetworkId, Phase};
+use crate::game::{ConditionStatus, ConditionType, ContainerId, ImageId, NetworkId, Phase};
 use crate::reconcile::explain::explain;
 use crate::reconcile::plan::{
     DELETIONS_HELD, DIRECTORY_IN_USE, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, TURN_WENT_BACK, plan,
@@ -348,6 +348,27 @@ proptest! {
         if explained.phase == Phase::Blocked {
             prop_assert!(!explained.summary.is_empty());
         }
+    }
+
+    #[test]
+    fn ready_says_what_the_phase_says(world in any_world()) {
+        let record = world.plan().record;
+        let ready = record.conditions.iter().find(|known| known.kind == ConditionType::Ready);
+        let Some(ready) = ready.map(|ready| ready.status) else {
+            // As it was before Docker fell silent.
+            prop_assert_eq!(record.phase, Phase::Unknown);
+            return Ok(());
+        };
+        let settled = matches!(record.phase, Phase::Running | Phase::Stopped | Phase::Finished);
+        let expected: &[ConditionStatus] = match record.phase {
+            Phase::Unknown => &[ConditionStatus::Unknown],
+            // Where it wants to be, unless the spec wants it otherwise, which the reason then says.
+            _ if settled => &[ConditionStatus::True, ConditionStatus::False],
+            _ => &[ConditionStatus::False],
+        };
+        prop_assert!(expected.contains(&ready), "{:?} {}: {ready:?}", record.phase, record.reason);
+        let usual = ["Running", "Stopped", "Finished"].contains(&record.reason.as_str());
+        prop_assert!(!settled || (ready == ConditionStatus::True) == usual, "{} {ready:?}", record.reason);
     }
 
     #[test]
