@@ -14,6 +14,7 @@ mod patching;
 mod turns;
 mod unblocking;
 mod waiting;
+mod watching;
 mod world;
 
 #[path = "../support/database.rs"]
