@@ -1,5 +1,7 @@
 //! `gamekeeper get`: what there is, as a table or in full.
 
+mod watch;
+
 use std::collections::BTreeMap;
 
 use clap::Args;
@@ -8,7 +10,7 @@ use jiff::Timestamp;
 use super::client::{Client, Kind, Object, Whereabouts};
 use super::failure::{Exit, Failure, Tally};
 use super::output::{Format, as_list, remark, say, say_json, say_yaml};
-use super::table;
+use super::table::Columns;
 use super::target::{NamespaceOption, Target};
 
 /// Shows games and engine versions
@@ -20,6 +22,7 @@ use super::target::{NamespaceOption, Target};
   gamekeeper get games -A -o wide
   gamekeeper get game/andromeda ev/1.4.2 -o yaml
   gamekeeper get games -l season=7 -o name
+  gamekeeper get games -A --watch
   gamekeeper get engineversions")]
 pub(crate) struct GetArgs {
     /// games (gm), engineversions (ev), all, or objects: KIND/NAME, NAME of a game, or KIND NAME…
@@ -33,6 +36,9 @@ pub(crate) struct GetArgs {
     /// Only objects with these labels: season=7,team!=a
     #[arg(short = 'l', long, value_name = "LABELS")]
     selector: Option<String>,
+    /// Go on with a row for each change, until interrupted; of one kind, or of one object
+    #[arg(short, long)]
+    watch: bool,
     /// In which form [default: a table]
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
@@ -57,6 +63,9 @@ pub(crate) async fn run(args: GetArgs, place: &Whereabouts) -> Result<(), Failur
     }
     let client = Client::new(place)?;
     let namespace = args.namespace.meant(&client);
+    if args.watch {
+        return watch::run(&client, &args, asked, &namespace).await;
+    }
     let mut found: BTreeMap<Kind, Vec<Object>> = BTreeMap::new();
     let mut tally = Tally::default();
     let mut alone = false;
@@ -77,6 +86,13 @@ pub(crate) async fn run(args: GetArgs, place: &Whereabouts) -> Result<(), Failur
     }
     show(&args, found, alone, &namespace, tally.failed())?;
     tally.end()
+}
+
+impl GetArgs {
+    fn columns(&self, kind: Kind) -> Columns {
+        let wide = matches!(self.output, Some(Format::Wide));
+        Columns { kind, wide, with_namespace: self.all_namespaces }
+    }
 }
 
 fn show(
@@ -102,9 +118,10 @@ fn show(
                 remark(&format!("nothing found{place}"));
             }
             let now = Timestamp::now();
-            let tables = found.iter().filter(|(_, objects)| !objects.is_empty()).map(|(kind, objects)| {
-                table::of_objects(*kind, objects, args.output.is_some(), args.all_namespaces, now)
-            });
+            let tables = found
+                .iter()
+                .filter(|(_, objects)| !objects.is_empty())
+                .map(|(kind, objects)| args.columns(*kind).table(objects, now));
             let tables: Vec<_> = tables.collect();
             if tables.is_empty() { Ok(()) } else { say(&tables.join("\n")) }
         }

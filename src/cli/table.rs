@@ -3,36 +3,92 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::client::{Kind, Object};
 use super::output::clean;
 pub(crate) use crate::api::wire::short_span;
+use crate::api::wire::{self, IncludeObject};
 
 /// What stands where nothing is known.
 const NONE: &str = "-";
+/// What stands between two columns.
+const GAP: &str = "   ";
 
-/// A table of objects of one kind.
-pub(crate) fn of_objects(
-    kind: Kind,
-    objects: &[Object],
-    wide: bool,
-    with_namespace: bool,
-    now: Timestamp,
-) -> String {
-    let columns = match kind {
-        Kind::Game => GAME,
-        Kind::EngineVersion => ENGINE_VERSION,
-    };
-    let shown: Vec<_> = columns.iter().filter(|column| wide || !column.wide).collect();
-    let namespace = |object: &Object| or_none(object.namespace());
-    let with_namespace = with_namespace && kind == Kind::Game;
-    let header =
-        with_namespace.then_some("NAMESPACE").into_iter().chain(shown.iter().map(|column| column.name));
-    let rows = objects.iter().map(|object| {
-        let cells = shown.iter().map(|column| (column.cell)(object, now));
-        with_namespace.then(|| namespace(object)).into_iter().chain(cells).collect()
-    });
-    of_rows(header.collect(), rows)
+/// How objects of a kind stand in a table: the same columns that kubectl is given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Columns {
+    pub(crate) kind: Kind,
+    /// Those with more detail too.
+    pub(crate) wide: bool,
+    /// The namespace first, where the kind has one.
+    pub(crate) with_namespace: bool,
+}
+
+impl Columns {
+    /// The head, and a row for each object.
+    fn rows(self, objects: &[Object], now: Timestamp) -> (Vec<String>, Vec<Vec<String>>) {
+        let values: Vec<Value> = objects.iter().map(|Object(value)| value.clone()).collect();
+        let table = wire::table(self.kind.manifest(), &values, Value::Null, IncludeObject::None, now);
+        let with_namespace = self.with_namespace && self.kind == Kind::Game;
+        let shown: Vec<bool> =
+            table.column_definitions.iter().map(|column| self.wide || column.priority == 0).collect();
+        let of = |cells: Vec<String>| cells.into_iter().zip(&shown).filter(|(_, shown)| **shown);
+        let head = of(table.column_definitions.iter().map(|column| column.name.to_uppercase()).collect());
+        let head =
+            with_namespace.then(|| "NAMESPACE".to_owned()).into_iter().chain(head.map(|(name, _)| name));
+        let rows = table.rows.into_iter().zip(objects).map(|(row, object)| {
+            let cells = of(row.cells.iter().map(text_of).collect());
+            let namespace = with_namespace.then(|| or_none(object.namespace()));
+            namespace.into_iter().chain(cells.map(|(cell, _)| cell)).collect()
+        });
+        (head.collect(), rows.collect())
+    }
+
+    /// A table of objects.
+    pub(crate) fn table(self, objects: &[Object], now: Timestamp) -> String {
+        let (head, rows) = self.rows(objects, now);
+        of_rows(head.iter().map(String::as_str).collect(), rows)
+    }
+}
+
+/// A table that goes on: rows that come later stand below those that were there.
+#[derive(Debug)]
+pub(crate) struct Growing {
+    columns: Columns,
+    widths: Option<Vec<usize>>,
+}
+
+impl Growing {
+    pub(crate) fn new(columns: Columns) -> Self {
+        Self { columns, widths: None }
+    }
+
+    /// The lines of these objects, below the head if they are the first.
+    pub(crate) fn lines(&mut self, objects: &[Object], now: Timestamp) -> Vec<String> {
+        let (head, mut rows) = self.columns.rows(objects, now);
+        for cell in rows.iter_mut().flatten() {
+            *cell = clean(cell);
+        }
+        if self.widths.is_none() {
+            rows.insert(0, head);
+        }
+        let width = |column: usize| {
+            rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+        };
+        let columns = rows.first().map_or(0, Vec::len);
+        let widths =
+            self.widths.get_or_insert_with(|| (0..columns).map(|at| width(at).unwrap_or_default()).collect());
+        let line = |row: &Vec<String>| {
+            let cells = row.iter().zip(&*widths).map(|(cell, width)| format!("{cell:<width$}"));
+            cells.collect::<Vec<_>>().join(GAP).trim_end().to_owned()
+        };
+        rows.iter().map(line).collect()
+    }
+}
+
+fn text_of(cell: &Value) -> String {
+    cell.as_str().map_or_else(|| cell.to_string(), str::to_owned)
 }
 
 /// A table of texts.
@@ -44,73 +100,9 @@ pub(crate) fn of_rows(header: Vec<&str>, rows: impl IntoIterator<Item = Vec<Stri
         table.add_row(row.iter().map(|cell| clean(cell)).collect::<Vec<_>>());
     }
     for column in table.column_iter_mut() {
-        column.set_padding((0, 3));
+        column.set_padding((0, GAP.len() as u16));
     }
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
-}
-
-struct Column {
-    name: &'static str,
-    wide: bool,
-    cell: fn(&Object, Timestamp) -> String,
-}
-
-const fn column(name: &'static str, cell: fn(&Object, Timestamp) -> String) -> Column {
-    Column { name, wide: false, cell }
-}
-
-const fn wide(name: &'static str, cell: fn(&Object, Timestamp) -> String) -> Column {
-    Column { name, wide: true, cell }
-}
-
-const GAME: &[Column] = &[
-    column("NAME", |game, _| game.name().to_owned()),
-    column("DESIRED", |game, _| or_none(game.text("/spec/desiredStatus"))),
-    column(
-        "PHASE",
-        |game, _| if game.is_going() { "Deleting".into() } else { or_none(game.text("/status/phase")) },
-    ),
-    column("READY", |game, _| ready(game)),
-    column("VERSION", |game, _| {
-        or_none(game.text("/status/engineVersion").or(game.text("/spec/engineVersion")))
-    }),
-    column("TURN", |game, _| number(game.number("/status/currentTurn"))),
-    column("RESTARTS", |game, _| game.number("/status/restartCount").unwrap_or_default().to_string()),
-    column("AGE", age),
-    wide("ASKED", |game, _| or_none(game.text("/spec/engineVersion"))),
-    wide("IMAGE", |game, _| or_none(game.text("/status/image"))),
-    wide("ENDPOINT", |game, _| or_none(game.text("/status/endpoint"))),
-    wide("CONTAINER", |game, _| or_none(game.text("/status/containerId").map(short))),
-    wide("REASON", |game, _| or_none(game.text("/status/reason"))),
-];
-
-const ENGINE_VERSION: &[Column] = &[
-    column("NAME", |version, _| version.name().to_owned()),
-    column("IMAGE", |version, _| or_none(version.text("/spec/image"))),
-    column("ENABLED", |version, _| {
-        version.flag("/spec/enabled").map_or(NONE.into(), |enabled| enabled.to_string())
-    }),
-    column("GAMES", |version, _| number(version.number("/status/games"))),
-    column("RUNNING", |version, _| number(version.number("/status/running"))),
-    column("FAILURES", |version, _| number(version.number("/status/patchFailures"))),
-    column("HALTED", |version, _| {
-        version.flag("/status/halted").map_or(NONE.into(), |halted| halted.to_string())
-    }),
-    column("AGE", age),
-    wide("CONTRACT", |version, _| or_none(version.text("/spec/contract"))),
-    wide("PORT", |version, _| number(version.number("/spec/port"))),
-    wide("RUN-AS", |version, _| or_none(version.text("/spec/runAs"))),
-    column("WHY", |version, _| or_none(version.text("/status/message"))),
-];
-
-fn ready(game: &Object) -> String {
-    game.condition("Ready").map_or_else(|| "Unknown".into(), |ready| or_none(ready.text("/status")))
-}
-
-fn age(object: &Object, now: Timestamp) -> String {
-    object
-        .time("/metadata/creationTimestamp")
-        .map_or(NONE.into(), |since| short_span(now.duration_since(since)))
 }
 
 /// The text, or what stands where there is none.
@@ -153,16 +145,24 @@ mod tests {
     fn a_table_has_columns_and_no_lines() {
         let now = "2026-11-01T10:03:20Z".parse().unwrap();
         let new = Object(json!({ "metadata": { "name": "x" }, "spec": { "desiredStatus": "Stopped" } }));
+        let columns = Columns { kind: Kind::Game, wide: false, with_namespace: false };
+        let expected = "NAME        DESIRED   PHASE     READY     VERSION   TURN     NEXT-TURN   RESTARTS   AGE\n\
+             andromeda   Running   Running   True      1.4.2     7        <none>      2          3m20s\n\
+             x           Stopped   <none>    Unknown   <none>    <none>   <none>      0          <unknown>\n";
+        assert_eq!(columns.table(&[game(), new.clone()], now), expected);
+        let wide = Columns { wide: true, with_namespace: true, ..columns }.table(&[game()], now);
+        let words: Vec<Vec<&str>> = wide.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(words[0][..2], ["NAMESPACE", "NAME"]);
+        assert_eq!(words[0][10..], ["IMAGE", "ENDPOINT", "CONTAINER", "REASON"]);
+        assert_eq!(words[1][..2], ["default", "andromeda"]);
+        assert_eq!(words[1][10..], ["engine:1.4.2", "http://172.18.0.2:8080", "0123456789ab", "Healthy"]);
+        let mut growing = Growing::new(columns);
+        let first = growing.lines(&[game()], now);
+        assert_eq!(first.iter().map(|line| line.split_whitespace().count()).collect::<Vec<_>>(), [9, 9]);
+        let then = growing.lines(&[new], now);
         assert_eq!(
-            of_objects(Kind::Game, &[game(), new], false, false, now),
-            "NAME        DESIRED   PHASE     READY     VERSION   TURN   RESTARTS   AGE\n\
-             andromeda   Running   Running   True      1.4.2     7      2          3m20s\n\
-             x           Stopped   -         Unknown   -         -      0          -\n"
-        );
-        assert_eq!(
-            of_objects(Kind::Game, &[game()], true, true, now),
-            "NAMESPACE   NAME        DESIRED   PHASE     READY   VERSION   TURN   RESTARTS   AGE     ASKED   IMAGE          ENDPOINT                 CONTAINER      REASON\n\
-             default     andromeda   Running   Running   True    1.4.2     7      2          3m20s   1.4.2   engine:1.4.2   http://172.18.0.2:8080   0123456789ab   Healthy\n"
+            then,
+            ["x           Stopped   <none>    Unknown   <none>    <none>   <none>      0          <unknown>"]
         );
     }
 }

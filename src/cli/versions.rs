@@ -8,7 +8,7 @@ use super::change::generation;
 use super::client::{Address, Client, Kind, Object, Whereabouts, Writing};
 use super::failure::{Exit, Failure, Tally};
 use super::output::{ChangeFormat, Format, as_list, clean, remark, say, say_change, say_json, say_yaml};
-use super::table;
+use super::table::Columns;
 use crate::game::EngineVersion;
 
 /// So often a change is tried again when somebody else was faster.
@@ -81,8 +81,9 @@ async fn list(client: &Client, output: Option<Format>) -> Result<(), Failure> {
             Ok(())
         }
         Some(Format::Wide) | None => {
-            let wide = output.is_some();
-            say(&table::of_objects(Kind::EngineVersion, &found, wide, false, Timestamp::now()))
+            // Why one is halted is what they are listed for.
+            let columns = Columns { kind: Kind::EngineVersion, wide: true, with_namespace: false };
+            say(&columns.table(&found, Timestamp::now()))
         }
     }
 }

@@ -121,7 +121,10 @@ async fn what_there_is_can_be_printed_in_several_forms() {
     world.record("andromeda", Phase::Running, ConditionStatus::True).await;
     let table = world.run(&["get"]).await.ok();
     let lines: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["NAME", "DESIRED", "PHASE", "READY", "VERSION", "TURN", "RESTARTS", "AGE"]);
+    assert_eq!(
+        lines[0],
+        ["NAME", "DESIRED", "PHASE", "READY", "VERSION", "TURN", "NEXT-TURN", "RESTARTS", "AGE"]
+    );
     assert_eq!(lines[1][..5], ["andromeda", "Running", "Running", "True", "1.4.2"]);
     assert!(world.run(&["get", "games", "-A"]).await.ok().starts_with("NAMESPACE"));
     assert_eq!(world.run(&["get", "all", "-o", "name"]).await.ok(), "engineversion/1.4.2\ngame/andromeda\n");
@@ -173,11 +176,19 @@ async fn a_version_that_games_ask_for_goes_after_them() {
     assert_eq!(error.code, 4, "{error:?}");
     assert!(error.stdout.starts_with("game/andromeda deletion requested"), "{error:?}");
     assert!(error.stderr.contains("hint: with --wait"), "{error:?}");
-    let (ran, ()) =
-        tokio::join!(world.run(&["delete", "ev/1.4.2", "andromeda", "--wait", "--timeout=30s"]), async {
-            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-            world.gone("andromeda").await;
-        });
+    let other = world.files.file("orion.yaml", &crate::world::GAME.replace("andromeda", "orion"));
+    world.run(&["apply", "-f", &other]).await.ok();
+    let all = ["delete", "ev/1.4.2", "andromeda", "orion", "--wait", "--timeout=60s"];
+    let (ran, ()) = tokio::join!(world.run(&all), async {
+        // The last that is asked to go.
+        while !world.run(&["get", "orion", "-o", "json"]).await.ok().contains("deletionTimestamp") {}
+        for game in ["andromeda", "orion"] {
+            world.gone(game).await;
+        }
+    });
     let told = ran.ok();
-    assert!(told.ends_with("game/andromeda deleted\nengineversion/1.4.2 deleted\n"), "{told}");
+    for gone in ["game/andromeda deleted\n", "game/orion deleted\n"] {
+        assert!(told.contains(gone), "{told}");
+    }
+    assert!(told.ends_with("engineversion/1.4.2 deleted\n"), "{told}");
 }

@@ -15,6 +15,7 @@ mod tokens;
 mod turns;
 mod unblocking;
 mod waiting;
+mod watching;
 mod world;
 
 #[path = "../support/database.rs"]

@@ -36,13 +36,6 @@ async fn later() {
     tokio::time::sleep(Duration::from_millis(300)).await;
 }
 
-/// Waits until the command has written its request.
-async fn asked(world: &World, field: &str, value: Value) {
-    while spec(world, "andromeda").await[field] != value {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn games_are_paused_and_resumed_by_name_by_label_and_all() {
     let world = World::applied().await;
@@ -83,14 +76,14 @@ async fn a_pause_is_waited_for_until_it_is_acknowledged() {
     // Seen, with a turn still in flight.
     world.record("andromeda", Phase::Running, ConditionStatus::True).await;
     let (ran, ()) = tokio::join!(world.run(&["pause", "andromeda", "--wait", "--timeout", "30s"]), async {
-        asked(&world, "paused", json!(true)).await;
+        world.asked("andromeda", "paused", true).await;
         let mut acknowledged = seen(&world).await;
         acknowledged.record.paused_at = Some(jiff::Timestamp::now());
         world.written(acknowledged).await;
     });
     assert!(ran.ok().ends_with("game/andromeda condition met\n"));
     let (ran, ()) = tokio::join!(world.run(&["resume", "andromeda", "--wait", "--timeout", "30s"]), async {
-        asked(&world, "paused", json!(false)).await;
+        world.asked("andromeda", "paused", false).await;
         world.record("andromeda", Phase::Running, ConditionStatus::True).await;
     });
     assert!(ran.ok().starts_with("game/andromeda resume requested"));
@@ -141,7 +134,7 @@ async fn a_forced_turn_is_waited_for_to_its_end() {
         .await;
     let (ran, ()) =
         tokio::join!(world.run(&["force-turn", "andromeda", "--wait", "--timeout", "30s"]), async {
-            asked(&world, "forceTurnGeneration", json!(1)).await;
+            world.asked("andromeda", "forceTurnGeneration", 1).await;
             for (cause, number, end, taken) in [
                 (TurnCause::Schedule, 2, Some(TurnEnd::Done), 0),
                 (TurnCause::Forced, 3, None, 1),
@@ -185,7 +178,7 @@ async fn a_forced_turn_that_is_refused_says_why() {
     world.run(&["stop", "andromeda"]).await.ok();
     let (ran, ()) =
         tokio::join!(world.run(&["force-turn", "andromeda", "--wait", "--timeout", "30s"]), async {
-            asked(&world, "forceTurnGeneration", json!(1)).await;
+            world.asked("andromeda", "forceTurnGeneration", 1).await;
             let mut refused = world.recording("andromeda", Phase::Stopped, ConditionStatus::True).await;
             refused.record.observed_requests.force_turn = 1;
             let new = NewOperation {

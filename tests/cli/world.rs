@@ -76,17 +76,22 @@ impl Files {
         self.run_with(arguments, &[], "")
     }
 
-    /// The same with variables and standard input.
-    pub(crate) fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Ran {
+    /// The command, to be started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gamekeeper"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GAMEKEEPER_") {
                 command.env_remove(name);
             }
         }
-        command.args(arguments).env("GAMEKEEPER_DATA_DIR", self.path("data")).envs(variables.iter().copied());
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command.args(arguments).env("GAMEKEEPER_DATA_DIR", self.path("data"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// The same with variables and standard input.
+    pub(crate) fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Ran {
+        let mut child = self.command(arguments).envs(variables.iter().copied()).spawn().unwrap();
         // A command that does not read its input may be gone already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
@@ -178,6 +183,19 @@ impl World {
         let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
         let run = move || files.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
         tokio::task::spawn_blocking(run).await.unwrap()
+    }
+
+    /// Waits until a command has written this into the game's spec.
+    pub(crate) async fn asked(&self, name: &str, field: &str, value: impl Into<serde_json::Value>) {
+        let value = value.into();
+        loop {
+            let json = self.run(&["get", name, "-o", "json"]).await.ok();
+            let game: serde_json::Value = serde_json::from_str(&json).unwrap();
+            if game["spec"][field] == value {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
     }
 
     /// What a controller would record of the game as it is now.

@@ -42,13 +42,14 @@ pub struct Table {
 /// What a column of a [`Table`] holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ColumnDefinition {
-    name: &'static str,
+    /// What stands above it.
+    pub name: &'static str,
     #[serde(rename = "type")]
     kind: &'static str,
     format: &'static str,
     description: &'static str,
     /// Above 0: only with `-o wide`.
-    priority: i32,
+    pub priority: i32,
 }
 
 /// A row of a [`Table`].

@@ -13,15 +13,12 @@ use crate::cli::client::{Client, Object, Whereabouts};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{clean, remark, say};
 use crate::cli::target::Located;
-use crate::cli::wait::{self, LONGEST, SHORTEST, Wanted};
+use crate::cli::wait::{self, Wanted, Watching};
 use crate::game::operation::OperationKind;
 use crate::game::wall_time::{self, Day};
 
 /// Nobody puts turns off for longer and means it.
 const FARTHEST: SignedDuration = SignedDuration::from_hours(24 * 366);
-
-/// Among so many of a game's latest turns the one that was asked for is looked for.
-const LATEST: usize = 50;
 
 /// Lets no further turn begin, and leaves the engines running
 ///
@@ -226,36 +223,48 @@ struct Followed {
 /// Waits for the end of the turn; says how it went.
 async fn follow(client: &Client, followed: &Followed, deadline: Option<Instant>) -> Result<String, Failure> {
     let Followed { game, before, generation } = followed;
-    let (mut pause, mut state) = (SHORTEST, String::new());
+    let turns = Client::place_of_turns(game.address());
+    let operations = Client::place_of_operations(game.address(), OperationKind::ForceNextTurn);
+    let paths = [turns.path.clone(), operations.path.clone()];
+    let mut watching = Watching::new(client, vec![turns, operations], deadline);
+    let mut state = String::new();
     loop {
-        let turns = client.turns(game.address(), LATEST).await?;
-        let turn = turns.iter().rev().find(|turn| is_asked_for(turn, before.as_ref()));
-        if let Some(told) = turn.and_then(ended) {
-            return told.map_err(|failure| failure.of(&game.target));
+        if let Some(mirror) = watching.look().await? {
+            let [turns, operations] = &paths;
+            // The first of those that may be it: a later one is another request's.
+            let asked_for = mirror.all(turns).filter(|turn| is_asked_for(turn, before.as_ref()));
+            let turn = asked_for.min_by_key(|turn| place(turn));
+            if let Some(told) = turn.and_then(ended) {
+                return told.map_err(|failure| failure.of(&game.target));
+            }
+            if turn.is_none()
+                && let Some(why) =
+                    mirror.all(operations).find_map(|operation| refusal(operation, *generation))
+            {
+                return Err(Failure::new(Exit::Failed, format!("no turn: {}", clean(&why))).of(&game.target));
+            }
+            let now = turn.map_or("not in the ledger yet".into(), state_of);
+            if now != state {
+                remark(&format!("{}: {now}", game.target));
+                state = now;
+            }
         }
-        if turn.is_none()
-            && let Some(why) = refusal(client, game, *generation).await?
-        {
-            return Err(Failure::new(Exit::Failed, format!("no turn: {}", clean(&why))).of(&game.target));
-        }
-        let now = turn.map_or("not in the ledger yet".into(), state_of);
-        if now != state {
-            remark(&format!("{}: {now}", game.target));
-            state = now;
-        }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if !watching.change().await {
+            let state = watching.absence.unwrap_or(state);
             return Err(Failure::new(Exit::TimedOut, format!("timed out waiting for the turn: {state}"))
                 .of(&game.target)
                 .hint(format!("`gamekeeper explain {}` says what it waits for", game.target)));
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 5 / 4).min(LONGEST);
     }
+}
+
+/// Where a turn stands in the ledger.
+fn place(turn: &Object) -> (Option<i64>, Option<i64>) {
+    (turn.number("/spec/timeline"), turn.number("/spec/number"))
 }
 
 /// Whether this turn came of a request after `before` was the latest.
 fn is_asked_for(turn: &Object, before: Option<&Object>) -> bool {
-    let place = |turn: &Object| (turn.number("/spec/timeline"), turn.number("/spec/number"));
     let given_up = |turn: &Object| matches!(turn.text("/status/phase"), Some("Abandoned" | "RolledBack"));
     let later = before.is_none_or(|before| {
         // A turn that was given up is opened again under its number.
@@ -289,14 +298,10 @@ fn state_of(turn: &Object) -> String {
 }
 
 /// Why the controller refused the turn, if it did.
-async fn refusal(client: &Client, game: &Located, generation: i64) -> Result<Option<String>, Failure> {
-    let forced = Some(OperationKind::ForceNextTurn);
-    let operations = client.operations(game.address(), None, forced, LATEST).await?;
-    let refused = operations.iter().find(|operation| {
-        operation.text("/status/errorCode") == Some("Refused")
-            && operation.number("/spec/generation").is_some_and(|served| served >= generation)
-    });
-    Ok(refused.map(|operation| operation.text("/status/errorMessage").unwrap_or("it was refused").to_owned()))
+fn refusal(operation: &Object, generation: i64) -> Option<String> {
+    let refused = operation.text("/status/errorCode") == Some("Refused")
+        && operation.number("/spec/generation").is_some_and(|served| served >= generation);
+    refused.then(|| operation.text("/status/errorMessage").unwrap_or("it was refused").to_owned())
 }
 
 fn name(game: &Object) -> String {

@@ -6,7 +6,9 @@
 pub(crate) mod error;
 mod kind;
 pub(crate) mod kubeconfig;
+mod mirror;
 mod object;
+mod watch;
 mod ways;
 
 use std::time::Duration;
@@ -21,7 +23,10 @@ use serde_json::Value;
 pub(crate) use error::{ClientError, Refusal};
 pub(crate) use kind::Kind;
 pub(crate) use kubeconfig::{Access, Whereabouts};
+pub(crate) use mirror::{Mirror, Place};
 pub(crate) use object::Object;
+pub(crate) use watch::Told;
+pub(crate) use ways::CONTROLLERS;
 
 use crate::game::operation::OperationKind;
 
@@ -350,7 +355,8 @@ impl Address<'_> {
     }
 }
 
-fn collection(kind: Kind, namespace: Option<&str>) -> String {
+/// The path of all objects of a kind, in a namespace or in all.
+pub(crate) fn collection(kind: Kind, namespace: Option<&str>) -> String {
     let root = "apis/gamekeeper.dev/v1";
     match (kind, namespace) {
         (Kind::Game, Some(namespace)) => [root, "namespaces", namespace, kind.plural()].join("/"),

@@ -3,11 +3,14 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{Address, Client, ClientError, Object, Writing};
+use super::{Address, Client, ClientError, Object, Place, Writing};
+use crate::game::operation::OperationKind;
 
 /// More play in no game.
 const PLAYERS: usize = 5_000;
 
+/// The path of all controllers, of which there is one.
+pub(crate) const CONTROLLERS: &str = "apis/gamekeeper.dev/v1/controllers";
 const CONTROLLER: &str = "apis/gamekeeper.dev/v1/controllers/gamekeeper";
 
 impl Client {
@@ -51,6 +54,19 @@ impl Client {
     /// A game's turns, newest first.
     pub(crate) async fn turns(&self, game: Address<'_>, limit: usize) -> Result<Vec<Object>, ClientError> {
         self.history(game, "turns", limit).await
+    }
+
+    /// Where a game's turns are watched.
+    pub(crate) fn place_of_turns(game: Address<'_>) -> Place {
+        let path = ["apis/gamekeeper.dev/v1/namespaces", game.namespace, "turns"].join("/");
+        Place { path, selectors: vec![("fieldSelector", format!("spec.game={}", game.name))] }
+    }
+
+    /// Where a game's operations of a kind are watched.
+    pub(crate) fn place_of_operations(game: Address<'_>, op: OperationKind) -> Place {
+        let path = ["apis/gamekeeper.dev/v1/namespaces", game.namespace, "operations"].join("/");
+        let selector = format!("spec.game={},spec.op={}", game.name, op.as_row());
+        Place { path, selectors: vec![("fieldSelector", selector)] }
     }
 
     /// What became of a game's slots, newest first.

@@ -12,12 +12,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::client::{Client, Object, Whereabouts, Writing};
+use super::client::{CONTROLLERS, Client, Object, Place, Whereabouts, Writing};
 use super::confirm::Assent;
 use super::failure::{Exit, Failure};
 use super::output::{ChangeFormat, remark, say, say_change};
 use super::table::{of_rows, or_none, short_span};
-use super::wait::{LONGEST, SHORTEST, WaitOptions};
+use super::wait::{WaitOptions, Watching};
+use crate::game::controller::NAME;
 
 /// What stands before its name.
 const SHOWN: &str = "controller/gamekeeper";
@@ -208,24 +209,21 @@ async fn until(
     options: &WaitOptions,
     loud: bool,
 ) -> Result<(), Failure> {
+    let place = Place { path: CONTROLLERS.into(), selectors: Vec::new() };
     let deadline = Instant::now().checked_add(options.timeout);
-    let mut pause = SHORTEST;
+    let mut watching = Watching::new(client, vec![place], deadline);
+    let mut phase = "unknown".to_owned();
     loop {
-        let phase = match client.controller().await {
-            Ok(now) if came_true(&now) => {
+        if let Some(now) = watching.look().await?.and_then(|mirror| mirror.get(CONTROLLERS, "", NAME)) {
+            if came_true(now) {
                 return if loud { say(&format!("{SHOWN} condition met")) } else { Ok(()) };
             }
-            Ok(now) => now.text("/status/phase").unwrap_or("unknown").to_owned(),
-            // A server that was there may come back: it is being restarted, for example.
-            Err(error) if error.is_absence() => error.to_string(),
-            Err(error) => return Err(error.into()),
-        };
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            now.text("/status/phase").unwrap_or("unknown").clone_into(&mut phase);
+        }
+        if !watching.change().await {
+            let phase = watching.absence.unwrap_or(phase);
             return Err(Failure::new(Exit::TimedOut, format!("timed out waiting for {SHOWN}: {phase}"))
                 .hint("the change is asked for and stays so; `gamekeeper status` shows how far it is"));
         }
-        let next = Instant::now() + pause;
-        tokio::time::sleep_until(deadline.map_or(next, |deadline| next.min(deadline))).await;
-        pause = (pause * 5 / 4).min(LONGEST);
     }
 }

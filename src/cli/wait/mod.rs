@@ -3,13 +3,13 @@
 mod progress;
 mod wanted;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use tokio::time::Instant;
 
-use super::client::{Client, ClientError, Kind, Object, Whereabouts};
+use super::client::{Client, Kind, Mirror, Object, Place, Whereabouts, collection};
 use super::failure::{Exit, Failure, Tally};
 use super::output::{clean, remark, say};
 use super::target::{NamespaceOption, Target};
@@ -17,9 +17,8 @@ use progress::Progress;
 pub(crate) use progress::State;
 pub(crate) use wanted::Wanted;
 
-/// Between two looks: at first, and when nothing moves.
-pub(crate) const SHORTEST: Duration = Duration::from_millis(50);
-pub(crate) const LONGEST: Duration = Duration::from_secs(1);
+/// How soon a server that is away is asked again.
+const AWAY: Duration = Duration::from_millis(500);
 
 /// Waits until something is true of games
 ///
@@ -110,6 +109,12 @@ impl Awaited {
     /// The generation that was made, where one was.
     pub(crate) fn generation(&self) -> i64 {
         self.generation
+    }
+
+    fn find<'a>(&self, mirror: &'a Mirror) -> Option<&'a Object> {
+        let namespace = if self.target.kind == Kind::Game { self.namespace.as_str() } else { "" };
+        let paths = [collection(self.target.kind, Some(namespace)), collection(self.target.kind, None)];
+        paths.iter().find_map(|path| mirror.get(path, namespace, &self.target.name))
     }
 
     /// Its name, for people.
@@ -204,8 +209,9 @@ pub(crate) async fn until(
     follow(client, awaited, &wanted.to_string(), options, loud, judge, &|_, _, _| String::new()).await
 }
 
-/// Looks at all of them again and again until each is met or missed. What is missed is told at once,
-/// and the others are waited for all the same; an error of `judge` itself ends everything.
+/// Looks at all of them, and again at each change, until each is met or missed. What is missed is
+/// told at once, and the others are waited for all the same; an error of `judge` itself ends
+/// everything.
 pub(crate) async fn follow(
     client: &Client,
     awaited: Vec<Awaited>,
@@ -216,78 +222,118 @@ pub(crate) async fn follow(
     sum: &Sum<'_>,
 ) -> Result<(), Failure> {
     let deadline = Instant::now().checked_add(options.timeout);
+    let mut watching = Watching::new(client, places(&awaited), deadline);
     let mut progress = Progress::new(awaited.len());
-    let (all, mut waiting, mut pause, mut asked) = (awaited.len(), awaited, SHORTEST, false);
+    let (all, mut waiting) = (awaited.len(), awaited);
     let (mut tally, mut missed, mut states) = (Tally::default(), 0, Vec::new());
     while !waiting.is_empty() {
-        let absence = match see(client, &waiting).await {
-            Ok(seen) => {
-                asked = true;
-                states.clear();
-                let mut still = Vec::new();
-                for (mut awaited, now) in std::mem::take(&mut waiting).into_iter().zip(seen) {
-                    match judge(&awaited, now.as_ref())? {
-                        Verdict::Waits(state) => {
-                            awaited.seen = now.or(awaited.seen);
-                            states.push(state);
-                            still.push(awaited);
-                            continue;
-                        }
-                        Verdict::Met(told) => {
-                            progress.beside(|| if loud { say(&told) } else { Ok(()) })?;
-                        }
-                        Verdict::Missed(failure) => {
-                            missed += 1;
-                            progress.beside(|| tally.note(Err(failure)))?;
-                        }
+        let seen = watching.look().await?;
+        if let Some(mirror) = seen {
+            states.clear();
+            let mut still = Vec::new();
+            for mut awaited in std::mem::take(&mut waiting) {
+                let now = awaited.find(mirror);
+                match judge(&awaited, now)? {
+                    Verdict::Waits(state) => {
+                        awaited.seen = now.cloned().or(awaited.seen);
+                        states.push(state);
+                        still.push(awaited);
                     }
-                    pause = SHORTEST;
+                    Verdict::Met(told) => {
+                        progress.beside(|| if loud { say(&told) } else { Ok(()) })?;
+                    }
+                    Verdict::Missed(failure) => {
+                        missed += 1;
+                        progress.beside(|| tally.note(Err(failure)))?;
+                    }
                 }
-                waiting = still;
-                None
             }
-            // A server that was there may come back: it is being restarted, for example.
-            Err(error) if asked && error.is_absence() => Some(error.to_string()),
-            Err(error) => return Err(error.into()),
-        };
+            waiting = still;
+        }
         let met = all - waiting.len() - missed;
         progress.show(all - waiting.len(), &sum(&states, met, missed), states.clone());
-        if waiting.is_empty() {
-            break;
-        }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if !waiting.is_empty() && !watching.change().await {
             drop(progress);
-            return Err(timed_out(&waiting, wanted, options.timeout, absence));
+            return Err(timed_out(&waiting, wanted, options.timeout, watching.absence));
         }
-        let next = Instant::now() + pause;
-        tokio::time::sleep_until(deadline.map_or(next, |deadline| next.min(deadline))).await;
-        pause = (pause * 5 / 4).min(LONGEST);
     }
     drop(progress);
     tally.end()
 }
 
-/// Each of them as it is now; none for one that is not there.
-async fn see(client: &Client, waiting: &[Awaited]) -> Result<Vec<Option<Object>>, ClientError> {
-    let mut places: BTreeMap<(Kind, &str), Vec<usize>> = BTreeMap::new();
-    for (index, awaited) in waiting.iter().enumerate() {
-        places.entry((awaited.target.kind, &awaited.namespace)).or_default().push(index);
+/// Where they are: one question for many, so that what a wait costs the server does not grow with
+/// the games.
+fn places(awaited: &[Awaited]) -> Vec<Place> {
+    let mut names: BTreeMap<Kind, BTreeSet<(&str, &str)>> = BTreeMap::new();
+    for awaited in awaited {
+        names.entry(awaited.target.kind).or_default().insert((&awaited.namespace, &awaited.target.name));
     }
-    let mut seen = vec![None; waiting.len()];
-    for ((kind, namespace), indices) in places {
-        if let [only] = indices[..] {
-            seen[only] = client.find(waiting[only].target.address(namespace)).await?;
-            continue;
+    let place = |(kind, names): (Kind, BTreeSet<(&str, &str)>)| {
+        let only = names.first().filter(|_| names.len() == 1);
+        let namespaces: BTreeSet<&str> = names.iter().map(|(namespace, _)| *namespace).collect();
+        // Games of several namespaces are waited for only by those who may see all of them.
+        let namespace = namespaces.first().filter(|_| namespaces.len() == 1);
+        Place {
+            path: collection(kind, namespace.copied()),
+            selectors: only
+                .map(|(_, name)| ("fieldSelector", format!("metadata.name={name}")))
+                .into_iter()
+                .collect(),
         }
-        // One question for many: what a wait costs the server does not grow with the games.
-        let found = client.list(kind, Some(namespace), None).await?;
-        let mut found: HashMap<String, Object> =
-            found.into_iter().map(|object| (object.name().to_owned(), object)).collect();
-        for index in indices {
-            seen[index] = found.remove(&waiting[index].target.name);
+    };
+    names.into_iter().map(place).collect()
+}
+
+/// Looks that are told by the server when there is something new to see, until the time is up.
+pub(crate) struct Watching {
+    mirror: Mirror,
+    deadline: Option<Instant>,
+    /// The server was there once. It may come back: it is being restarted, for example.
+    asked: bool,
+    /// Why it cannot be asked now.
+    pub(crate) absence: Option<String>,
+}
+
+impl Watching {
+    pub(crate) fn new(client: &Client, places: Vec<Place>, deadline: Option<Instant>) -> Self {
+        Self { mirror: Mirror::new(client, places), deadline, asked: false, absence: None }
+    }
+
+    /// What there is now; nothing while the server is away.
+    pub(crate) async fn look(&mut self) -> Result<Option<&Mirror>, Failure> {
+        match self.mirror.fill().await {
+            Ok(()) => {
+                (self.asked, self.absence) = (true, None);
+                Ok(Some(&self.mirror))
+            }
+            Err(error) if self.asked && error.is_absence() => {
+                self.absence = Some(error.to_string());
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
         }
     }
-    Ok(seen)
+
+    /// Waits until there may be something new to see. False once the time is up.
+    pub(crate) async fn change(&mut self) -> bool {
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return false;
+        }
+        let away = self.absence.is_some();
+        let news = async {
+            if away {
+                tokio::time::sleep(AWAY).await;
+            } else {
+                self.mirror.changed().await;
+            }
+        };
+        match self.deadline {
+            // One last look when the time is up.
+            Some(deadline) => drop(tokio::time::timeout_at(deadline, news).await),
+            None => news.await,
+        }
+        true
+    }
 }
 
 /// It was to be waited for, and is not there.
