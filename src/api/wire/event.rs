@@ -99,8 +99,9 @@ impl Event {
 
     /// What it can be selected by.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
-        let ObjectReference { api_version: _, kind, namespace, name, uid } = &self.involved_object;
+        let ObjectReference { api_version, kind, namespace, name, uid } = &self.involved_object;
         vec![
+            ("involvedObject.apiVersion", (*api_version).to_owned()),
             ("involvedObject.kind", kind.clone()),
             ("involvedObject.namespace", namespace.clone()),
             ("involvedObject.name", name.clone()),

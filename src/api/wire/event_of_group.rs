@@ -123,6 +123,7 @@ impl GroupEvent {
     /// What a field of a core event is called here, by which it can be selected.
     pub fn field(core: &'static str) -> &'static str {
         match core {
+            "involvedObject.apiVersion" => "regarding.apiVersion",
             "involvedObject.kind" => "regarding.kind",
             "involvedObject.namespace" => "regarding.namespace",
             "involvedObject.name" => "regarding.name",
