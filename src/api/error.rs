@@ -116,6 +116,9 @@ pub enum ApiError {
         "this cannot be watched; list again from time to time (without `watch`), or watch games and events"
     )]
     NotWatchable,
+    /// It may come later.
+    #[error("{0}")]
+    NotImplemented(String),
     /// Something that the answer needs cannot be asked now.
     #[error("{0}")]
     Unavailable(String),
@@ -162,6 +165,7 @@ impl ApiError {
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "Timeout"),
             Self::Expired(_) => (StatusCode::GONE, "Expired"),
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
+            Self::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "NotImplemented"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         }
@@ -204,6 +208,7 @@ impl ApiError {
             | Self::BodyTimeout
             | Self::Expired(_)
             | Self::NotWatchable
+            | Self::NotImplemented(_)
             | Self::Unavailable(_)
             | Self::Internal(_) => None,
         }

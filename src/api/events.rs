@@ -9,6 +9,7 @@ use super::hub::{self, Asked, Key, Kind, Served};
 use super::request::Names;
 use super::wire::{DEPLOYMENTS, GAMES, PODS, Resource, uid_of};
 use crate::game::controller;
+use crate::game::manifest::API_VERSION;
 use crate::store::EventFilter;
 
 /// One of the two shapes.
@@ -16,8 +17,8 @@ struct Shape {
     served: Served,
     /// What can be selected by.
     fields: [&'static str; 9],
-    /// What says whose they are: its name, kind, namespace and uid.
-    object: [&'static str; 4],
+    /// What says whose they are: its name, kind, namespace, uid and version of the API.
+    object: [&'static str; 5],
 }
 
 fn core() -> Shape {
@@ -39,6 +40,7 @@ fn core() -> Shape {
             "involvedObject.kind",
             "involvedObject.namespace",
             "involvedObject.uid",
+            "involvedObject.apiVersion",
         ],
     }
 }
@@ -57,7 +59,13 @@ fn of_group() -> Shape {
             "regarding.apiVersion",
             "metadata.namespace",
         ],
-        object: ["regarding.name", "regarding.kind", "regarding.namespace", "regarding.uid"],
+        object: [
+            "regarding.name",
+            "regarding.kind",
+            "regarding.namespace",
+            "regarding.uid",
+            "regarding.apiVersion",
+        ],
     }
 }
 
@@ -102,7 +110,7 @@ async fn list_some(
     asked: Asked,
 ) -> Result<Response, ApiError> {
     let selection = asked.parameters.selectors(&shape.fields)?;
-    let [name_field, kind_field, namespace_field, uid_field] = shape.object;
+    let [name_field, kind_field, namespace_field, uid_field, version_field] = shape.object;
     let of_one = [name_field, uid_field].iter().any(|field| selection.names(field));
     if !of_one || asked.parameters.watches() || asked.parameters.continued().is_some() {
         return hub::list(shared, shape.served, namespace, &shape.fields, asked).await;
@@ -124,17 +132,22 @@ async fn list_some(
     };
     let is_view = kind.as_deref().is_some_and(|kind| VIEWS.iter().any(|view| view.kind == kind));
     let kind = if is_view { Some(GAMES.kind.to_owned()) } else { kind };
+    // The kinds are told apart by their names; of any other group nothing is told.
+    let version_known = required(version_field)?.is_none_or(|version| GROUPS.contains(&version.as_str()));
     let filter = EventFilter { namespace, name, uid, kind };
     // A watch that goes on from here tells everything that is not in the list.
     let version = shared.hub.caught_up(Kind::Event).await?;
-    let found = shared.api.store.find_events(&filter, limit).await?;
-    // The database has looked at these.
+    let found = if version_known { shared.api.store.find_events(&filter, limit).await? } else { Vec::new() };
+    // These have been looked at.
     let looked_at = shape.object.into_iter().chain(["metadata.namespace"]).collect::<Vec<_>>();
     Ok(hub::list_read(&shared.hub, shape.served, version, found, &selection.without(&looked_at)))
 }
 
 /// What happens to an engine's container is told of its game.
 const VIEWS: [Resource; 2] = [PODS, DEPLOYMENTS];
+
+/// Whose events there are.
+const GROUPS: [&str; 3] = [API_VERSION, "v1", "apps/v1"];
 
 /// The identity of the game, if this is that of a view of it.
 async fn of_its_game(

@@ -82,6 +82,10 @@ async fn kubectl_describes_a_pod_with_what_happened_to_its_game() {
         }
         let described = kubectl.ok(&["describe", "deployment", "andromeda"]).await;
         assert!(described.contains("Healed") && described.contains("1 desired"), "{described}");
+        for of in ["pod/andromeda", "deploy/andromeda", "game/andromeda"] {
+            let events = kubectl.ok(&["events", "--for", of]).await;
+            assert!(events.contains("It was healed."), "{of}: {events}");
+        }
         let events = kubectl.ok(&["get", "events.events.k8s.io"]).await;
         assert_eq!(words(&events)[1][1..4], ["Normal", "Healed", "game/andromeda"]);
         let events = kubectl.ok(&["get", "events"]).await;

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::DEPLOYMENTS;
-use super::pod::{Container, container};
+use super::container::Container;
+use super::pod::container;
 use super::source::{Source, Status};
 use super::{ViewCondition, ViewMeta, truth};
 use crate::game::ConditionType;

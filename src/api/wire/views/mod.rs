@@ -4,6 +4,7 @@
 //!
 //! Pure functions of a game as it is served: nothing of a view is kept anywhere.
 
+mod container;
 mod deployment;
 mod namespace;
 mod pod;
