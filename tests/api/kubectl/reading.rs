@@ -22,7 +22,10 @@ async fn kubectl_learns_what_there_is() {
         let version: serde_json::Value =
             serde_json::from_str(&kubectl.ok(&["version", "-o", "json"]).await).unwrap();
         assert_eq!(version["serverVersion"]["minor"], "31");
-        assert_eq!(kubectl.ok(&["api-versions"]).await, "gamekeeper.dev/v1\nv1\n");
+        assert_eq!(
+            kubectl.ok(&["api-versions"]).await,
+            "authentication.k8s.io/v1\nauthorization.k8s.io/v1\ngamekeeper.dev/v1\nv1\n"
+        );
 
         let resources = kubectl.ok(&["api-resources", "--no-headers"]).await;
         let resources = words(&resources);
@@ -37,7 +40,10 @@ async fn kubectl_learns_what_there_is() {
         let all = kubectl.ok(&["api-resources", "--categories", "all", "-o", "name"]).await;
         assert_eq!(all, "games.gamekeeper.dev\n");
         let deletable = kubectl.ok(&["api-resources", "--verbs", "delete", "-o", "name"]).await;
-        assert_eq!(deletable, "engineversions.gamekeeper.dev\ngames.gamekeeper.dev\n");
+        assert_eq!(
+            deletable,
+            "accesstokens.gamekeeper.dev\nengineversions.gamekeeper.dev\ngames.gamekeeper.dev\n"
+        );
     }
     world.end().await;
 }
