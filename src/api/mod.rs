@@ -117,7 +117,7 @@ const BURST: u32 = 4;
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests: 500, failures: 20, strangers: 128, connections_of_one: 256, connections: 512 }
+        Self { requests: 500, failures: 20, strangers: 256, connections_of_one: 256, connections: 512 }
     }
 }
 

@@ -39,8 +39,9 @@ pub(super) fn authorization() -> Router<Shared> {
         .route("/selfsubjectrulesreviews", post(rules))
 }
 
-/// The paths of `authentication.k8s.io/v1`.
-pub(super) fn authentication() -> Router<Shared> {
+/// The paths of `authentication.k8s.io/v1`, and of `v1beta1`, which kubectl 1.27 asks for unseen.
+pub(super) fn authentication(version: &'static str) -> Router<Shared> {
+    let whoami = move |shared, caller, request| whoami(version, shared, caller, request);
     Router::new().route("/selfsubjectreviews", post(whoami))
 }
 
@@ -144,6 +145,7 @@ async fn rules(
 
 /// `POST …/selfsubjectreviews`.
 async fn whoami(
+    version: &'static str,
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
     request: Request,
@@ -152,7 +154,7 @@ async fn whoami(
     let groups = caller.grants.iter().flat_map(groups).collect();
     let metadata = Map::from_iter([("creationTimestamp".to_owned(), Timestamp::now().to_string().into())]);
     Ok(answer(SelfReview {
-        api_version: "authentication.k8s.io/v1".into(),
+        api_version: format!("authentication.k8s.io/{version}"),
         kind: "SelfSubjectReview".into(),
         metadata,
         status: SelfReviewStatus { user_info: UserInfo { username: caller.name.to_string(), groups } },

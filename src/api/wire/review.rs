@@ -1,8 +1,14 @@
 //! Questions about oneself: what would be allowed, and who one is.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+
+/// Clients send answers along, empty and in Go's way: `null` for a list of nothing.
+fn ignored<'de, D: Deserializer<'de>, T: Default>(deserializer: D) -> Result<T, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| T::default())
+}
 
 /// Whether something would be allowed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -14,10 +20,12 @@ pub struct AccessReview {
     /// `SelfSubjectAccessReview`.
     pub kind: String,
     /// Nothing of it is kept.
+    #[serde(deserialize_with = "ignored")]
     pub metadata: Map<String, Value>,
     /// What is asked.
     pub spec: AccessReviewSpec,
     /// The answer.
+    #[serde(deserialize_with = "ignored")]
     pub status: AccessReviewStatus,
 }
 
@@ -95,10 +103,12 @@ pub struct RulesReview {
     /// `SelfSubjectRulesReview`.
     pub kind: String,
     /// Nothing of it is kept.
+    #[serde(deserialize_with = "ignored")]
     pub metadata: Map<String, Value>,
     /// Where.
     pub spec: RulesReviewSpec,
     /// The answer.
+    #[serde(deserialize_with = "ignored")]
     pub status: RulesReviewStatus,
 }
 
@@ -157,8 +167,10 @@ pub struct SelfReview {
     /// `SelfSubjectReview`.
     pub kind: String,
     /// Nothing of it is kept.
+    #[serde(deserialize_with = "ignored")]
     pub metadata: Map<String, Value>,
     /// The answer.
+    #[serde(deserialize_with = "ignored")]
     pub status: SelfReviewStatus,
 }
 

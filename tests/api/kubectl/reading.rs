@@ -24,7 +24,8 @@ async fn kubectl_learns_what_there_is() {
         assert_eq!(version["serverVersion"]["minor"], "31");
         assert_eq!(
             kubectl.ok(&["api-versions"]).await,
-            "apiextensions.k8s.io/v1\napps/v1\nevents.k8s.io/v1\ngamekeeper.dev/v1\nv1\n"
+            "apiextensions.k8s.io/v1\napps/v1\nauthentication.k8s.io/v1\nauthorization.k8s.io/v1\n\
+             events.k8s.io/v1\ngamekeeper.dev/v1\nv1\n"
         );
 
         let resources = kubectl.ok(&["api-resources", "--no-headers"]).await;
@@ -51,7 +52,10 @@ async fn kubectl_learns_what_there_is() {
         let all = kubectl.ok(&["api-resources", "--categories", "all", "-o", "name"]).await;
         assert_eq!(all, "games.gamekeeper.dev\n");
         let deletable = kubectl.ok(&["api-resources", "--verbs", "delete", "-o", "name"]).await;
-        assert_eq!(deletable, "engineversions.gamekeeper.dev\ngames.gamekeeper.dev\n");
+        assert_eq!(
+            deletable,
+            "accesstokens.gamekeeper.dev\nengineversions.gamekeeper.dev\ngames.gamekeeper.dev\n"
+        );
     }
     world.end().await;
 }
