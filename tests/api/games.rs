@@ -18,7 +18,7 @@ async fn a_game_is_made_listed_read_changed_and_deleted() {
     let generation = created["metadata"]["generation"].as_i64().unwrap();
     assert_eq!(created["spec"]["players"][0]["raceName"], "Terrans");
     assert_eq!(created["spec"]["restartGeneration"], 0);
-    assert!(created.get("status").is_none(), "nobody has looked at it yet");
+    assert_eq!(created["status"]["observedGeneration"], 0, "nobody has looked at it yet");
     assert_eq!(world.get(&path).await.ok(200), created);
 
     let mut wanted = game("andromeda");
