@@ -5,10 +5,10 @@ use schemars::generate::SchemaGenerator;
 
 use super::{
     ACCESS_REVIEWS, ACCESS_TOKENS, AccessReview, AccessTokenObject, BACKUPS, BackupObject, CONTROLLERS,
-    ControllerObject, CustomResourceDefinition, DEFINITIONS, DEPLOYMENTS, Deployment, ENGINE_VERSIONS, EVENTS,
-    EVENTS_OF_GROUP, EngineVersionObject, Event, GAMES, GameObject, GroupEvent, NAMESPACES, Namespace,
-    OPERATIONS, OUTBOX, Operation, OutboxEventObject, PLAYER_MAPPINGS, PODS, PlayerMappingObject, Pod,
-    RULES_REVIEWS, Resource, RulesReview, SELF_REVIEWS, SelfReview, TURN_SLOTS, TURNS, TurnObject,
+    ControllerObject, CustomResourceDefinition, DEFINITIONS, DEPLOYMENTS, Deployment, ENGINE_VERSIONS,
+    EVENTS, EVENTS_OF_GROUP, EngineVersionObject, Event, GAMES, GameObject, GroupEvent, NAMESPACES,
+    Namespace, OPERATIONS, OUTBOX, Operation, OutboxEventObject, PLAYER_MAPPINGS, PODS, PlayerMappingObject,
+    Pod, RULES_REVIEWS, Resource, RulesReview, SELF_REVIEWS, SelfReview, TURN_SLOTS, TURNS, TurnObject,
     TurnSlotObject,
 };
 use crate::game::manifest::GROUP;
@@ -273,4 +273,3 @@ const AUTHORIZATION: &[Entry] = &[
 /// What can be asked about oneself.
 const AUTHENTICATION: &[Entry] =
     &[Entry { namespaced: false, ..read(SELF_REVIEWS, "selfsubjectreview", CREATED) }];
-

@@ -167,9 +167,7 @@ fn capitalised(name: &str) -> String {
 /// Each of these kinds of patch, with what it is.
 fn patches(kinds: &'static [&'static str]) -> impl Iterator<Item = (&'static str, Value)> {
     kinds.iter().map(|kind| match *kind {
-        "application/json-patch+json" => {
-            (*kind, json!({ "type": "array", "items": { "type": "object" } }))
-        }
+        "application/json-patch+json" => (*kind, json!({ "type": "array", "items": { "type": "object" } })),
         _ => (*kind, json!({ "type": "object" })),
     })
 }
