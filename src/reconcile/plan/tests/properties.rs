@@ -361,7 +361,8 @@ proptest! {
         };
         let settled = matches!(record.phase, Phase::Running | Phase::Stopped | Phase::Finished);
         let expected: &[ConditionStatus] = match record.phase {
-            Phase::Unknown => &[ConditionStatus::Unknown],
+            // As it was, where the game is left alone before it is said that Docker is silent.
+            Phase::Unknown => &[ConditionStatus::True, ConditionStatus::False, ConditionStatus::Unknown],
             // Where it wants to be, unless the spec wants it otherwise, which the reason then says.
             _ if settled => &[ConditionStatus::True, ConditionStatus::False],
             _ => &[ConditionStatus::False],
