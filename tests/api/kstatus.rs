@@ -94,6 +94,9 @@ async fn every_phase_has_the_verdict_that_the_documentation_promises() {
     let unmet = condition(ConditionType::Ready, ConditionStatus::False, generation);
     let pending = Condition { reason: "PatchPending".into(), ..unmet.clone() };
     assert_eq!(verdict(&record(Phase::Running, vec![pending]).await), "InProgress");
+    // Its engine is gone, and that is looked at.
+    let leaving = Condition { reason: "Running".into(), ..unmet.clone() };
+    assert_eq!(verdict(&record(Phase::Running, vec![leaving]).await), "InProgress");
     let shown = record(Phase::Running, vec![unmet]).await;
     assert_eq!(verdict(&shown), "Failed");
     let stalled = shown["status"]["conditions"].as_array().unwrap().last().unwrap();

@@ -24,7 +24,10 @@ pub(super) fn stalled(record: &Record) -> Option<Condition> {
     let stuck = match record.phase {
         Phase::Blocked | Phase::Invalid => true,
         // Where it wants to be, but not as its spec wants it: a version that is none for it, or that failed.
-        Phase::Running | Phase::Stopped | Phase::Finished => not_ready.reason != PATCH_PENDING,
+        // Where the reason is still the phase's own, it is about to leave it.
+        Phase::Running | Phase::Stopped | Phase::Finished => {
+            not_ready.reason != PATCH_PENDING && not_ready.reason != format!("{:?}", record.phase)
+        }
         Phase::Pending
         | Phase::Starting
         | Phase::Stopping
