@@ -31,6 +31,8 @@ pub(super) async fn list(
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Json<List<AccessTokenObject>>, ApiError> {
     let selection = parameters.selection(&FIELDS)?;
+    // There are so few that they are one page, whatever its length was to be.
+    parameters.page()?;
     let (now, none) = (Timestamp::now(), BTreeMap::new());
     let wanted = |token: &AccessToken| {
         let name = token.token.name.as_str();

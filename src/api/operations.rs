@@ -52,7 +52,7 @@ async fn list_some(shared: &Shared, namespace: Option<String>, asked: Asked) -> 
         return hub::list(shared, Kind::Operation, namespace, &FIELDS, asked).await;
     }
     let parameters = &asked.parameters;
-    let selection = parameters.selectors(&FIELDS)?;
+    let selection = parameters.selection(&FIELDS)?;
     let limit = parameters.limit(USUAL, MOST)?;
     let GameFilter { namespace, name, game } = selection.games(namespace)?;
     let generation = selection.whole("spec.generation")?;

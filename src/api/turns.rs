@@ -98,7 +98,7 @@ async fn list_some(shared: &Shared, namespace: Option<String>, asked: Asked) -> 
         return hub::list(shared, Kind::Turn, namespace, &TURN_FIELDS, asked).await;
     }
     let parameters = &asked.parameters;
-    let selection = parameters.selectors(&TURN_FIELDS)?;
+    let selection = parameters.selection(&TURN_FIELDS)?;
     let mut filter = TurnFilter {
         of: selection.games(namespace)?,
         timeline: selection.whole("spec.timeline")?,

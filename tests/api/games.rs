@@ -155,8 +155,8 @@ async fn lists_are_selected_by_label_field_and_namespace() {
     assert_eq!(names("/apis/gamekeeper.dev/v1/games/", "fieldSelector=metadata.namespace=other").await, "a");
     world.get(&format!("{GAMES}?fieldSelector=spec.secret%3D1")).await.refused(400, "BadRequest");
     world.get(&format!("{GAMES}?labelSelector=a%20b")).await.refused(400, "BadRequest");
-    let turns = GAMES.replace("games", "turns");
-    world.get(&format!("{turns}?watch=true")).await.refused(405, "MethodNotAllowed");
+    let slots = GAMES.replace("games", "turnslots");
+    world.get(&format!("{slots}?watch=true")).await.refused(405, "MethodNotAllowed");
     world.end().await;
 }
 

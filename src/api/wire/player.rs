@@ -75,7 +75,7 @@ pub struct PlayedAt {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
     /// A sentence for it.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// Where the controller reaches the engine, while it serves.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -16,7 +16,7 @@ pub struct Container {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Where it listens, while it serves.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<Port>,
     /// What the game's spec says about its limits.
     pub resources: Resources,
@@ -36,7 +36,7 @@ pub struct Port {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Resources {
     /// `cpu` and `memory`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<&'static str, String>,
 }
 

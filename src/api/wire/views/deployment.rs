@@ -68,7 +68,7 @@ pub struct TemplateMeta {
     /// The game's, and the one by which its Pod is found.
     pub labels: BTreeMap<String, String>,
     /// `kubectl.kubernetes.io/restartedAt`; another value asks for a restart.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 

@@ -48,10 +48,10 @@ pub struct ViewMeta {
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub deletion_timestamp: Option<Timestamp>,
     /// The game's, and the one by which its Pod is found.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// What it belongs to.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owner_references: Vec<OwnerReference>,
 }
 
@@ -81,10 +81,10 @@ pub struct ViewCondition {
     /// `True`, `False` or `Unknown`.
     pub status: &'static str,
     /// One CamelCase word.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// A sentence.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// When `status` last changed.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -55,7 +55,7 @@ pub struct PodStatus {
     /// `Pending`, `Running`, `Failed` or `Unknown`.
     pub phase: &'static str,
     /// The headline of the game.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// The truths in detail.
     pub conditions: Vec<ViewCondition>,
@@ -67,7 +67,7 @@ pub struct PodStatus {
     #[serde(rename = "podIP", skip_serializing_if = "Option::is_none")]
     pub pod_ip: Option<String>,
     /// The same.
-    #[serde(rename = "podIPs", skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "podIPs", default, skip_serializing_if = "Vec::is_empty")]
     pub pod_ips: Vec<PodIp>,
     /// The engine's container.
     pub container_statuses: Vec<ContainerStatus>,

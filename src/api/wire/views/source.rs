@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::super::Resource;
 use super::{GAME_LABEL, OwnerReference, ViewMeta, to_the_second, uid_of};
@@ -17,6 +17,7 @@ pub struct Source {
     pub(super) metadata: Meta,
     pub(super) spec: Spec,
     /// None until the controller has looked at it.
+    #[serde(default, deserialize_with = "once_looked_at")]
     pub(super) status: Option<Status>,
 }
 
@@ -99,6 +100,12 @@ pub(super) struct Operation {
 /// Only whether it is there matters.
 #[derive(Debug, Deserialize)]
 pub(super) struct Something {}
+
+/// Before, a status says that nobody has.
+fn once_looked_at<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Status>, D::Error> {
+    let status = Option::<Status>::deserialize(from)?;
+    Ok(status.filter(|status| status.observed_generation > 0))
+}
 
 impl Source {
     /// Its name.
