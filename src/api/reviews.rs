@@ -25,6 +25,7 @@ use super::wire::{
     self, AccessReview, AccessReviewStatus, NonResourceAttributes, NonResourceRule, ResourceAttributes,
     ResourceRule, RulesReview, RulesReviewStatus, SelfReview, SelfReviewStatus, UserInfo,
 };
+use super::write::Write;
 use crate::game::access::Grant;
 use protobuf::FromProtobuf;
 
@@ -48,9 +49,12 @@ pub(super) fn authentication(version: &'static str) -> Router<Shared> {
 /// A question, read.
 async fn question<T: DeserializeOwned + FromProtobuf>(
     shared: &Shared,
-    request: Request,
+    mut request: Request,
 ) -> Result<T, ApiError> {
+    use axum::RequestExt;
     use axum::extract::FromRequest;
+    // Nothing is written, whatever is said of how; what makes no sense is refused all the same.
+    let _: Write = request.extract_parts_with_state(shared).await?;
     let body = RawBody::from_request(request, shared).await?;
     match body.protobuf() {
         Some(bytes) => protobuf::read(bytes),

@@ -160,16 +160,21 @@ impl Selection {
         labels: &BTreeMap<String, String>,
         field: impl Fn(&str) -> Option<&'a str>,
     ) -> bool {
-        let label = |requirement: &Requirement| match requirement {
-            Requirement::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
-            Requirement::NotIn(key, values) => labels.get(key).is_none_or(|value| !values.contains(value)),
-            Requirement::Exists(key) => labels.contains_key(key),
-            Requirement::Absent(key) => !labels.contains_key(key),
-        };
         let fields = |wanted: &FieldRequirement| {
             (field(&wanted.field).unwrap_or_default() == wanted.value) == wanted.equal
         };
-        self.labels.iter().all(label) && self.fields.iter().all(fields)
+        self.admits_labels(|key| labels.get(key).map(String::as_str)) && self.fields.iter().all(fields)
+    }
+
+    /// Whether an object may be wanted that has these labels.
+    pub(super) fn admits_labels<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
+        let is_one = |value: &str, values: &[String]| values.iter().any(|one| one == value);
+        self.labels.iter().all(|requirement| match requirement {
+            Requirement::In(key, values) => label(key).is_some_and(|value| is_one(value, values)),
+            Requirement::NotIn(key, values) => label(key).is_none_or(|value| !is_one(value, values)),
+            Requirement::Exists(key) => label(key).is_some(),
+            Requirement::Absent(key) => label(key).is_none(),
+        })
     }
 
     /// What is left to be looked at once these fields were.

@@ -33,8 +33,10 @@ impl Scope {
     pub(super) fn sees(&self, held: &Arc<Entry>) -> Option<Arc<Entry>> {
         let key = held.key();
         let within = self.namespace.as_deref().is_none_or(|namespace| *namespace == *key.namespace);
-        // What is made of it has its name: of others nothing need be made.
-        if !within || !self.selection.admits("metadata.name", &key.name) {
+        // What is made of it has its name and labels: of others nothing need be made.
+        let admits = self.selection.admits("metadata.name", &key.name)
+            && self.selection.admits_labels(|label| self.served.label(held, label));
+        if !within || !admits {
             return None;
         }
         let wanted =

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::object::{Draft, Entry};
 use super::sources::or_left_out;
 use super::state::Kind;
-use crate::api::wire::{DEPLOYMENTS, Deployment, EVENTS_OF_GROUP, GroupEvent, PODS, Pod, Resource, Source};
+use crate::api::wire::{
+    DEPLOYMENTS, Deployment, EVENTS_OF_GROUP, GAME_LABEL, GroupEvent, PODS, Pod, Resource, Source,
+};
 
 /// A kind of object as clients see it.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +46,14 @@ impl Served {
     /// Nothing is made of what is held.
     pub(super) fn is_held(&self) -> bool {
         self.made.is_none()
+    }
+
+    /// A label of what is served of something that is held.
+    pub(super) fn label<'a>(&self, held: &'a Entry, label: &str) -> Option<&'a str> {
+        if !self.is_held() && self.held == Kind::Game && label == GAME_LABEL {
+            return Some(&held.key().name);
+        }
+        held.draft.labels.get(label).map(String::as_str)
     }
 
     /// What is served of something that is held, at its version; none if there is nothing.

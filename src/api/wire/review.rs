@@ -35,11 +35,16 @@ pub struct AccessReview {
 #[schemars(rename = "SelfSubjectAccessReviewSpec")]
 pub struct AccessReviewSpec {
     /// About objects.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
     pub resource_attributes: Option<ResourceAttributes>,
     /// About a path.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
     pub non_resource_attributes: Option<NonResourceAttributes>,
+}
+
+/// What is there is one: a null is none, and no client sends it.
+fn there<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 /// What would be done with which objects.
