@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -68,6 +69,7 @@ async fn enter(shared: &Shared, mut request: Request, next: Next) -> (Response, 
     };
     if let Err(error) = within_bounds(shared, peer.as_ref(), &caller)
         .and_then(|()| caller.may(&Asked::of(request.method(), request.uri())))
+        .and_then(|()| without_nul(request.uri()))
     {
         return (error.into_response(), Some(caller));
     }
@@ -109,6 +111,15 @@ async fn authenticate(
             Err(refused)
         }
     }
+}
+
+/// Nothing is called so, and PostgreSQL takes no text with it.
+fn without_nul(uri: &Uri) -> Result<(), ApiError> {
+    let text = uri.path_and_query().map_or("", PathAndQuery::as_str);
+    if text.contains("%00") {
+        return Err(ApiError::BadRequest("a NUL has no place in a path, and none in a parameter".into()));
+    }
+    Ok(())
 }
 
 /// Nobody asks so much that others have to wait.
