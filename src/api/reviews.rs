@@ -21,11 +21,11 @@ use super::auth::asked::{Asked, Object, What};
 use super::auth::decide::decide;
 use super::body::RawBody;
 use super::error::ApiError;
+use super::request::Write;
 use super::wire::{
     self, AccessReview, AccessReviewStatus, NonResourceAttributes, NonResourceRule, ResourceAttributes,
     ResourceRule, RulesReview, RulesReviewStatus, SelfReview, SelfReviewStatus, UserInfo,
 };
-use super::write::Write;
 use crate::game::access::Grant;
 use protobuf::FromProtobuf;
 

@@ -104,7 +104,11 @@ impl Kind<'_> {
 
     fn write(&self, verb: &str, sent: &[&str], codes: &[&str]) -> Value {
         let mut operation = self.operation(verb, "", codes, &self.reference());
-        send(&mut operation, sent.iter().map(|sent| (*sent, self.reference())));
+        // Of a question, which is all that can be created of its kind, clients send an empty answer along in
+        // words of their own.
+        let asks = self.entry.verbs == ["create"];
+        let body = if asks { json!({ "type": "object" }) } else { self.reference() };
+        send(&mut operation, sent.iter().map(|sent| (*sent, body.clone())));
         operation["parameters"] = written(&["dryRun", "fieldManager", "fieldValidation"]).into();
         operation
     }
