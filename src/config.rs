@@ -135,6 +135,8 @@ pub struct Config {
     pub stop_grace: Duration,
     /// From a row's vanishing to the deletion of its game.
     pub deletion_grace: Duration,
+    /// How many deletions at once are held.
+    pub deletion_limits: crate::reconcile::deletions::Limits,
     /// How long a turn may take.
     pub turn_deadline: Duration,
     /// How long a stop waits for a turn in flight.
@@ -175,6 +177,7 @@ impl Config {
             start_deadline: self.start_deadline,
             stop_grace: self.stop_grace,
             deletion_grace: self.deletion_grace,
+            deletions: self.deletion_limits.clone(),
             turn_deadline: self.turn_deadline,
             stop_turn_wait: self.stop_turn_wait,
             probe_interval: self.probe_interval,

@@ -328,6 +328,8 @@ CREATE TABLE runtime_records (
     waiting_on                      jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(waiting_on) = 'array'),
     -- When the controller first saw that the game is to be deleted; grace and guard count from here.
     deletion_seen_at                timestamptz,
+    -- What the guard against mass deletion decided about the present deletion.
+    deletion_guard                  text CHECK (deletion_guard IN ('counted', 'held', 'confirmed')),
 
     -- Starts and failures.
     -- The open operation, if any.

@@ -354,6 +354,8 @@ CREATE TABLE runtime_records (
     waiting_on                      TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(waiting_on) AND json_type(waiting_on) = 'array'),
     -- When the controller first saw that the game is to be deleted; grace and guard count from here.
     deletion_seen_at                TEXT CHECK (deletion_seen_at IS NULL OR datetime(deletion_seen_at) IS NOT NULL),
+    -- What the guard against mass deletion decided about the present deletion.
+    deletion_guard                  TEXT CHECK (deletion_guard IN ('counted', 'held', 'confirmed')),
 
     -- Starts and failures.
     -- The open operation, if any.

@@ -16,6 +16,7 @@ use super::{Config, ConfigError, default_data_dir, file};
 use crate::game::Resources;
 use crate::game::backup::Keep;
 use crate::reconcile::Policy;
+use crate::reconcile::deletions;
 use crate::store::history::History;
 use crate::store::{DEFAULT_SCHEMA, Migrations, Place};
 
@@ -130,6 +131,12 @@ settings! {
     stop_grace: Span, "GAMEKEEPER_STOP_GRACE", "Times and thresholds", "TIME";
     /// From the vanishing of a game's row to the game's deletion [default: 60s]
     deletion_grace: Span, "GAMEKEEPER_DELETION_GRACE", "Times and thresholds", "TIME";
+    /// Deletions within this time belong together; games younger than this are not held [default: 10m]
+    deletion_window: Span, "GAMEKEEPER_DELETION_WINDOW", "Times and thresholds", "TIME";
+    /// Percentage of the games with state that may be deleted within that time; more is held [default: 50]
+    deletion_share: Count, "GAMEKEEPER_DELETION_SHARE", "Times and thresholds", "PERCENT";
+    /// Fewer deletions than this are never held [default: 5]
+    deletion_least: Count, "GAMEKEEPER_DELETION_LEAST", "Times and thresholds", "N";
     /// How long an engine may take to generate a turn [default: 10m]
     turn_deadline: Span, "GAMEKEEPER_TURN_DEADLINE", "Times and thresholds", "TIME";
     /// How long a stop waits for a turn that is being generated [default: 30s]
@@ -261,6 +268,11 @@ impl Settings {
             start_deadline: span(self.start_deadline, policy.start_deadline),
             stop_grace: span(self.stop_grace, policy.stop_grace),
             deletion_grace: span(self.deletion_grace, policy.deletion_grace),
+            deletion_limits: deletions::Limits {
+                window: span(self.deletion_window, policy.deletions.window),
+                share: number(self.deletion_share, policy.deletions.share),
+                least: self.deletion_least.map_or(policy.deletions.least, |least| least.0 as usize),
+            },
             turn_deadline: span(self.turn_deadline, policy.turn_deadline),
             stop_turn_wait: span(self.stop_turn_wait, policy.stop_turn_wait),
             probe_interval: span(self.probe_interval, policy.probe_interval),

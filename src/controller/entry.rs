@@ -1,11 +1,13 @@
 //! What the loop keeps for one game.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::game::controller::HeldDeletion;
-use crate::game::record::Record;
+use crate::game::operation::OperationKind;
+use crate::game::record::{DeletionGuard, Record};
 use crate::game::spec::Desired;
 use crate::game::{DeletionPolicy, EngineVersion, ImageRef, Phase};
 use crate::reconcile::apply::Background;
@@ -17,7 +19,11 @@ use super::copies::{SharedNamed, keep_named};
 use super::facts::{Facts, News};
 use super::ground::Guards;
 use super::halts::Failures;
+use super::leading::Moment;
 use super::round::{Input, Output};
+
+/// A wall clock that differs by less from the one that nobody sets was slewed, not set.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// One game.
 pub(super) struct Entry {
@@ -38,6 +44,8 @@ pub(super) struct Entry {
     /// It is part of the gauge of games by phase.
     pub(super) counted: bool,
     waits_for_person: bool,
+    /// The moment at which this process first saw the present deletion, and the wall clock's time then.
+    deletion_began: Option<(Moment, Timestamp)>,
     /// Copies that somebody may have to go back to.
     named: SharedNamed,
 }
@@ -91,6 +99,7 @@ impl Entry {
             gone: false,
             counted: false,
             waits_for_person: false,
+            deletion_began: None,
             named: SharedNamed::default(),
         }
     }
@@ -112,6 +121,7 @@ impl Entry {
             Some(record) if record.deleted_at.is_some() => {
                 record.deleted_at = None;
                 record.deletion_seen_at = None;
+                record.deletion_guard = None;
                 record.observed_requests = requests;
             }
             Some(_) => {}
@@ -121,9 +131,28 @@ impl Entry {
             // A time from the future was taken by a wrong clock.
             let seen = record.deletion_seen_at.filter(|seen| *seen <= now);
             record.deletion_seen_at = deletion.map(|_| seen.unwrap_or(now));
+            record.deletion_guard = record.deletion_guard.filter(|_| deletion.is_some());
         }
+        self.follow_clock(now);
         self.desired = Some(Arc::new(desired));
         keep_named(&self.named, self.record.as_ref(), self.desired.as_deref());
+    }
+
+    /// Moves the time at which the deletion was first seen with the wall clock, so that a clock that is
+    /// set, back or ahead, makes no grace shorter. The time itself passes on a clock that nobody sets.
+    fn follow_clock(&mut self, now: Timestamp) {
+        let Some(record) = &mut self.record else { return };
+        let Some(seen) = record.deletion_seen_at else {
+            self.deletion_began = None;
+            return;
+        };
+        let (began, at) = *self.deletion_began.get_or_insert_with(|| (Moment::now(), now));
+        let passed = SignedDuration::try_from(began.elapsed()).unwrap_or(SignedDuration::MAX);
+        let step = now.duration_since(at).saturating_sub(passed);
+        if step.unsigned_abs() > CLOCK_TOLERANCE {
+            record.deletion_seen_at = Some(seen.saturating_add(step).unwrap_or(now));
+            self.deletion_began = Some((Moment::now(), now));
+        }
     }
 
     /// At which row version, and with which engine version, its desired state was read.
@@ -192,13 +221,28 @@ impl Entry {
     /// Its deletion, as an operator is shown it who has to say that it is meant.
     pub(super) fn held_deletion(&self) -> Option<HeldDeletion> {
         let desired = self.desired.as_ref().filter(|desired| desired.deletion.is_some())?;
+        let record =
+            self.record.as_ref().filter(|record| record.deletion_guard == Some(DeletionGuard::Held))?;
         Some(HeldDeletion {
             game_id: desired.id,
             namespace: desired.namespace.to_string(),
             name: desired.name.to_string(),
             removes_state: desired.deletion_policy == DeletionPolicy::Delete,
-            seen_at: self.record.as_ref()?.deletion_seen_at?,
+            seen_at: record.deletion_seen_at?,
         })
+    }
+
+    /// Keeps what was decided about its deletion. True if that is news.
+    pub(super) fn decide_deletion(&mut self, guard: Option<DeletionGuard>) -> bool {
+        let Some(record) = &mut self.record else { return false };
+        std::mem::replace(&mut record.deletion_guard, guard) != guard
+    }
+
+    /// Whether its tear-down has begun, or may begin in the round that is under way.
+    pub(super) fn deletion_has_begun(&self) -> bool {
+        let Some(record) = &self.record else { return false };
+        let deletes = record.operation.as_ref().is_some_and(|open| open.kind == OperationKind::Delete);
+        deletes || (self.in_round && record.deletion_guard == Some(DeletionGuard::Counted))
     }
 
     /// Whether a state directory belongs to it, as far as is known.
@@ -228,6 +272,7 @@ impl Entry {
             self.due_again = true;
             return None;
         }
+        self.follow_clock(Timestamp::now());
         let input = self.input(self.desired.clone()?, around);
         self.in_round = true;
         Some(input)
@@ -256,14 +301,14 @@ impl Entry {
             docker_engine_id,
             guards,
         } = around;
-        let held = record.deletion_seen_at.filter(|_| desired.deletion.is_some());
+        let held = desired.deletion.is_some() && record.deletion_guard == Some(DeletionGuard::Held);
         Input {
             work: self.work.as_ref().map(|(_, work)| told(work, copying)).or(pulling),
             version_halted: desired
                 .version
                 .as_ref()
                 .and_then(|entry| failures.halt(&entry.version, desired.version_resumed)),
-            deletion_held: held.and_then(|seen| guards.holds(seen)),
+            deletion_held: held.then(|| guards.why_held.clone()),
             freeze: guards.freeze().cloned(),
             facts: self.facts.clone(),
             desired,
@@ -293,10 +338,16 @@ impl Entry {
         } = output;
         self.in_round = false;
         // A deletion may have been asked for since this round began, which knows nothing of it.
-        let seen = self.record.take().and_then(|before| before.deletion_seen_at);
+        let before = self.record.take();
+        let seen = before.as_ref().and_then(|before| before.deletion_seen_at);
+        // Nor what was decided about it since.
+        let guard = before.and_then(|before| before.deletion_guard);
         let going = self.is_going();
-        let record =
-            Record { deletion_seen_at: record.deletion_seen_at.or(seen).filter(|_| going), ..record };
+        let record = Record {
+            deletion_seen_at: seen.or(record.deletion_seen_at).filter(|_| going),
+            deletion_guard: guard.filter(|_| going),
+            ..record
+        };
         self.record = Some(record);
         keep_named(&self.named, self.record.as_ref(), self.desired.as_deref());
         self.facts = facts;
@@ -367,5 +418,25 @@ fn told(work: &Work, copying: Option<String>) -> Work {
         | Work::Probing(_)
         | Work::Initialising(_)
         | Work::Generating(_) => work.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_makes_no_grace_shorter() {
+        let began = Timestamp::from_second(1_000_000).unwrap();
+        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
+        let record = Record { deletion_seen_at: Some(began), ..Record::first_seen(Default::default()) };
+        let mut entry = Entry::known(record);
+        // Hardly any time passes here, whatever the wall clock says.
+        for now in [0, 70, -30, 3_600] {
+            entry.follow_clock(at(now));
+            let seen = entry.record.as_ref().and_then(|record| record.deletion_seen_at).unwrap();
+            let age = at(now).duration_since(seen);
+            assert!(age.unsigned_abs() < Duration::from_secs(2), "{now} s: {age:?}");
+        }
     }
 }

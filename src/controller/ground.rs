@@ -2,15 +2,17 @@
 //! freezes, deletions that are held, containers without a game.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::game::GameId;
 use crate::game::controller::{
     ControllerSpec, Freeze, FreezeReason, Ground, HeldDeletion, HeldDeletions, Orphan,
 };
 use crate::reconcile::apply::chain;
-use crate::reconcile::deletions::{Count, Fate};
+use crate::reconcile::backoff::after;
+use crate::reconcile::deletions::{Count, Fate, Limits};
 use crate::reconcile::ground::{Found, verdict};
 use crate::runtime::{Listed, Runtime};
 use crate::store::StoreError;
@@ -35,8 +37,11 @@ pub(super) struct Guards {
     pub(super) looked: bool,
     pub(super) freezes: Vec<Freeze>,
     pub(super) spec: ControllerSpec,
-    /// So many deletions that they wait for an operator's word.
-    held: Option<Count>,
+    /// Deletions are held, and one event has said so.
+    held: bool,
+    /// The message of a deletion that is held. (How many there are is the controller's status; here it
+    /// would make every one of them a new text for each that comes.)
+    pub(super) why_held: String,
     orphans: Vec<Orphan>,
     /// Games that had no row when a container of theirs was last listed: one that is just being
     /// deleted is among them once, and no orphan.
@@ -44,6 +49,11 @@ pub(super) struct Guards {
 }
 
 impl Guards {
+    /// Nothing is known yet; deletions beyond these limits will be held.
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { why_held: why_held(limits), ..Self::default() }
+    }
+
     /// Why nothing may be touched, if so.
     pub(super) fn freeze(&self) -> Option<&Freeze> {
         self.freezes.first()
@@ -52,16 +62,6 @@ impl Guards {
     /// Another Docker Engine answers: what it says is about other games.
     pub(super) fn other_docker(&self) -> Option<&Freeze> {
         self.freezes.iter().find(|freeze| freeze.reason == FreezeReason::OtherDocker)
-    }
-
-    /// Why a deletion that was first seen then waits, if it does. (How many there are is the
-    /// controller's status; here it would make every one of them a new text for each that comes.)
-    pub(super) fn holds(&self, seen: Timestamp) -> Option<String> {
-        self.held?;
-        let meant = self.spec.confirms(seen, Timestamp::now());
-        (!meant).then(|| {
-            "The deletion of more than half of the games was asked for within ten minutes, which looks like a mistake. Nothing is torn down until an operator says `gamekeeper confirm-deletions`, or the rows come back.".to_owned()
-        })
     }
 }
 
@@ -165,47 +165,49 @@ impl Controller {
         self.say(|status| status.freezes = freezes);
     }
 
-    /// Counts the deletions that were asked for: if they become too many, they wait.
+    /// Counts the deletions that were asked for, and decides about each that is not decided yet: if they
+    /// are too many, those that have not begun are held.
     pub(super) fn count_deletions(&mut self) {
         let now = Timestamp::now();
-        let fates = self.games.values().map(Entry::fate);
-        let count = Count::of(fates, &self.guards.spec, now);
-        let held = count.too_many().then_some(count);
-        let before = std::mem::replace(&mut self.guards.held, held);
-        if before.is_some() != held.is_some() {
-            let message = match held {
-                Some(Count { asked, known }) => {
-                    tracing::error!(asked, known, "so many deletions wait for an operator's word");
-                    format!(
-                        "The deletion of {asked} of {known} games waits for `gamekeeper confirm-deletions`."
-                    )
-                }
-                None => "Deletions are no longer held.".to_owned(),
-            };
-            let reason =
-                if held.is_some() { crate::reconcile::plan::DELETIONS_HELD } else { "DeletionsGoOn" };
-            self.tell_all(held.is_some(), reason, &message);
-        }
-        let going: Vec<GameId> =
-            self.games.iter().filter(|(_, entry)| entry.is_going()).map(|(game, _)| *game).collect();
-        if before != held {
-            for game in going {
-                self.nudge(game);
+        let limits = self.context.policy.deletions.clone();
+        let spec = &self.guards.spec;
+        let count = Count::of(self.games.values().map(|entry| entry.fate(spec, &limits, now)), &limits);
+        let too_many = count.too_many(&limits);
+        let mut decided = Vec::new();
+        for (game, entry) in &mut self.games {
+            let guard = entry.fate(spec, &limits, now).guard(too_many);
+            if entry.is_going() && entry.decide_deletion(guard) {
+                decided.push(*game);
             }
         }
-        let held = self.held_deletions(held);
+        for game in decided {
+            self.nudge(game);
+        }
+        let held = self.held_deletions(count);
+        let before = std::mem::replace(&mut self.guards.held, !held.games.is_empty());
+        if before != self.guards.held {
+            let Count { asked, known } = count;
+            let message = if self.guards.held {
+                tracing::error!(asked, known, "so many deletions wait for an operator's word");
+                format!(
+                    "The deletion of {asked} of {known} games was asked for; what has not begun waits for `gamekeeper confirm-deletions`."
+                )
+            } else {
+                "No deletion is held any more: all that were have been confirmed or withdrawn.".to_owned()
+            };
+            let reason =
+                if self.guards.held { crate::reconcile::plan::DELETIONS_HELD } else { "DeletionsGoOn" };
+            self.tell_all(self.guards.held, reason, &message);
+        }
         Metrics::show(&self.context.metrics.held_deletions, held.games.len());
         self.say(|status| status.held_deletions = held);
     }
 
-    fn held_deletions(&self, held: Option<Count>) -> HeldDeletions {
-        let Some(Count { asked, known }) = held else { return HeldDeletions::default() };
-        let mut games: Vec<HeldDeletion> = self
-            .games
-            .values()
-            .filter_map(Entry::held_deletion)
-            .filter(|game| self.guards.holds(game.seen_at).is_some())
-            .collect();
+    fn held_deletions(&self, Count { asked, known }: Count) -> HeldDeletions {
+        let mut games: Vec<HeldDeletion> = self.games.values().filter_map(Entry::held_deletion).collect();
+        if games.is_empty() {
+            return HeldDeletions::default();
+        }
         games.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         HeldDeletions { games, asked, known }
     }
@@ -268,19 +270,34 @@ impl Controller {
     }
 }
 
+/// The message of a deletion that is held.
+fn why_held(limits: &Limits) -> String {
+    format!(
+        "The deletion of more than {} % of the games was asked for within {:#}, which looks like a mistake. Nothing of this game is torn down until an operator says `gamekeeper confirm-deletions`, or its deletion is withdrawn.",
+        limits.share,
+        SignedDuration::try_from(limits.window).unwrap_or(SignedDuration::MAX)
+    )
+}
+
 impl Entry {
     /// What its deletion counts for.
-    fn fate(&self) -> Fate {
-        let record = self.record.as_ref();
-        let seen = record.and_then(|record| record.deletion_seen_at);
-        match (self.is_desired(), self.is_going(), seen) {
-            (true, true, Some(seen)) => Fate::Going(seen),
-            (true, ..) => Fate::Stays,
-            (false, _, Some(seen)) if record.is_some_and(|record| record.deleted_at.is_some()) => {
-                Fate::Gone(seen)
+    fn fate(&self, spec: &ControllerSpec, limits: &Limits, now: Timestamp) -> Fate {
+        let Some(record) = &self.record else { return Fate::Stays { protected: false } };
+        let old =
+            |then: Timestamp| record.init_intent_at.is_some_and(|began| after(began, limits.window) <= then);
+        match (self.is_desired(), self.is_going(), record.deletion_seen_at) {
+            (true, true, Some(seen)) => Fate::Going {
+                protected: old(seen),
+                guard: record.deletion_guard,
+                confirmed: spec.confirms(seen, now),
+                begun: self.deletion_has_begun(),
+            },
+            (true, ..) => Fate::Stays { protected: old(now) },
+            (false, _, Some(seen)) if record.deleted_at.is_some() => {
+                Fate::Gone { guard: record.deletion_guard, age: now.duration_since(seen).unsigned_abs() }
             }
             // Neither row nor tombstone: it is not known any more.
-            (false, ..) => Fate::Gone(Timestamp::MIN),
+            (false, ..) => Fate::Gone { guard: None, age: Duration::MAX },
         }
     }
 }

@@ -267,6 +267,7 @@ pub async fn run(
         leading: leading.clone(),
     };
     let rounds = Semaphore::new(limits.rounds.max(1));
+    let guards = Guards::new(&policy.deletions);
     let mut controller = Controller {
         context: Arc::new(Context {
             runtime,
@@ -291,7 +292,7 @@ pub async fn run(
         pulls: Pulls::default(),
         health,
         docker_down: None,
-        guards: Guards::default(),
+        guards,
         docker: Trust::Doubtful,
         doubts: 0,
         brake,

@@ -314,6 +314,7 @@ async fn take_in(
             }
             last.record.operation = None;
             last.record.deletion_seen_at = output.record.deletion_seen_at;
+            last.record.deletion_guard = output.record.deletion_guard;
             last.record.deleted_at = Some(Timestamp::now());
             last.record.phase = crate::game::Phase::Stopped;
             last.record.reason = "Deleted".into();

@@ -256,6 +256,9 @@ pub struct Record {
     pub operation: Option<OpenOperation>,
     /// When it was first seen that the game is to be deleted; grace and guard count from here.
     pub deletion_seen_at: Option<Timestamp>,
+    /// The decision of the guard against mass deletion about the present deletion; none: it is not
+    /// about this game.
+    pub deletion_guard: Option<DeletionGuard>,
     /// The deletion came to its end.
     pub deleted_at: Option<Timestamp>,
     /// What of it could not be read, and is not what it seems to be. Stays as it is where it is kept.
@@ -327,6 +330,7 @@ impl Record {
             conditions: Vec::new(),
             operation: None,
             deletion_seen_at: None,
+            deletion_guard: None,
             deleted_at: None,
             unreadable: Vec::new(),
         }
@@ -335,6 +339,38 @@ impl Record {
     /// The life that the record speaks of.
     pub fn life(&self) -> Option<Life> {
         Some(Life { container: self.container.clone()?, started_at: self.container_started_at.clone()? })
+    }
+}
+
+/// The decision of the guard against mass deletion about one deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeletionGuard {
+    /// It may go on, and counts against the deletions that may follow.
+    Counted,
+    /// It waits for an operator's confirmation, however long that takes.
+    Held,
+    /// An operator confirmed it.
+    Confirmed,
+}
+
+impl DeletionGuard {
+    /// The word in the database.
+    pub fn as_row(self) -> &'static str {
+        match self {
+            Self::Counted => "counted",
+            Self::Held => "held",
+            Self::Confirmed => "confirmed",
+        }
+    }
+
+    /// The decision that this word of the database stands for. An unknown word, of a later release, is
+    /// the careful one.
+    pub fn from_row(word: &str) -> Self {
+        match word {
+            "counted" => Self::Counted,
+            "confirmed" => Self::Confirmed,
+            _ => Self::Held,
+        }
     }
 }
 

@@ -1,64 +1,129 @@
-//! So many deletions at once that they are more likely a mistake: they wait for an operator's word.
+//! The guard against mass deletion: so many deletions at once that they are more likely a mistake.
+//!
+//! # Guarantees
+//! - A deletion that was held stays held until an operator confirms it or it is withdrawn. The decision
+//!   is kept in the game's record, so neither time nor a restart takes it back.
+//! - A confirmation is kept in the same place: a clock that steps later does not undo it.
+//! - Only games with state that are older than the window count and are held. Games that are made and
+//!   deleted in ordinary work, and games that never ran, are neither.
+//! - A deletion whose tear-down has begun is not held: its engine may be gone already.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use crate::game::record::DeletionGuard;
 
-use super::backoff::after;
-use crate::game::controller::ControllerSpec;
+/// How many deletions within which time are taken for a mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Deletions asked for within this time belong together; younger games are not protected.
+    pub window: Duration,
+    /// Percentage of the protected games that may go within the window.
+    pub share: u32,
+    /// Fewer deletions are never held.
+    pub least: usize,
+}
 
-/// Deletions asked for within this time belong together.
-pub const WINDOW: Duration = Duration::from_secs(600);
+impl Default for Limits {
+    fn default() -> Self {
+        Self { window: Duration::from_secs(600), share: 50, least: 5 }
+    }
+}
 
-/// Fewer are never held.
-pub const FEWEST: usize = 5;
-
-/// What is known about the deletion of one game.
+/// What the guard knows of one game.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It is not to be deleted.
-    Stays,
-    /// It is to be deleted, which was first seen then.
-    Going(Timestamp),
-    /// It is deleted, which was first seen then.
-    Gone(Timestamp),
+    Stays {
+        /// It has state, and is older than the window.
+        protected: bool,
+    },
+    /// It is to be deleted.
+    Going {
+        /// It had state, and was older than the window, when its deletion was first seen.
+        protected: bool,
+        /// What was decided earlier.
+        guard: Option<DeletionGuard>,
+        /// An operator has confirmed it.
+        confirmed: bool,
+        /// Its tear-down has begun.
+        begun: bool,
+    },
+    /// It is deleted.
+    Gone {
+        /// What was decided while it was going.
+        guard: Option<DeletionGuard>,
+        /// The time since its deletion was first seen.
+        age: Duration,
+    },
 }
 
-/// How many deletions were asked for, of how many games.
+/// How many deletions were asked for, of how many protected games.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
-    /// Deletions asked for within the window and not confirmed, those that are done included.
+    /// Unconfirmed deletions of protected games: those under way, and those done within the window.
     pub asked: usize,
-    /// The games known within the window.
+    /// The protected games there were at the beginning of the window.
     pub known: usize,
 }
 
 impl Count {
-    /// Counts all games. Deletions that an operator has confirmed count as none; those that are not
-    /// done count however old they are, so that what is held stays held.
-    pub fn of(fates: impl Iterator<Item = Fate>, spec: &ControllerSpec, now: Timestamp) -> Self {
-        let meant = |seen: Timestamp| spec.confirms(seen, now);
+    /// Counts all games.
+    pub fn of(fates: impl Iterator<Item = Fate>, limits: &Limits) -> Self {
         let mut count = Self::default();
         for fate in fates {
-            match fate {
-                Fate::Stays => count.known += 1,
-                Fate::Going(seen) => {
-                    count.known += 1;
-                    count.asked += usize::from(!meant(seen));
+            let (known, asked) = match fate {
+                Fate::Stays { protected } => (protected, false),
+                Fate::Going { .. } => match fate.decided() {
+                    None => (false, false),
+                    Some(DeletionGuard::Confirmed) => (true, false),
+                    Some(DeletionGuard::Counted | DeletionGuard::Held) => (true, true),
+                },
+                Fate::Gone { guard, age } => {
+                    let counts = guard == Some(DeletionGuard::Counted) && age < limits.window;
+                    (counts, counts)
                 }
-                Fate::Gone(seen) if now < after(seen, WINDOW) && !meant(seen) => {
-                    count.known += 1;
-                    count.asked += 1;
-                }
-                Fate::Gone(_) => {}
-            }
+            };
+            count.known += usize::from(known);
+            count.asked += usize::from(asked);
         }
         count
     }
 
-    /// Whether they are too many: more than half of the games, and not just a few.
-    pub fn too_many(self) -> bool {
-        self.asked >= FEWEST && self.asked * 2 > self.known
+    /// Whether they are more than the limits let through.
+    pub fn too_many(self, limits: &Limits) -> bool {
+        let share = usize::try_from(limits.share).unwrap_or(usize::MAX);
+        self.asked >= limits.least && self.asked.saturating_mul(100) > self.known.saturating_mul(share)
+    }
+}
+
+impl Fate {
+    /// The decision about this deletion, given whether the deletions are too many now. None: the guard
+    /// is not about this game.
+    pub fn guard(self, too_many: bool) -> Option<DeletionGuard> {
+        match (self, self.decided()) {
+            (Self::Going { begun: false, .. }, Some(DeletionGuard::Counted)) if too_many => {
+                Some(DeletionGuard::Held)
+            }
+            (Self::Gone { guard, .. }, _) => guard,
+            (_, decided) => decided,
+        }
+    }
+
+    /// The decision as it stands without looking at the other games.
+    fn decided(self) -> Option<DeletionGuard> {
+        match self {
+            Self::Stays { .. } | Self::Gone { .. } => None,
+            Self::Going { protected, guard, confirmed, .. } => match guard {
+                Some(DeletionGuard::Confirmed) => guard,
+                Some(DeletionGuard::Counted | DeletionGuard::Held) if confirmed => {
+                    Some(DeletionGuard::Confirmed)
+                }
+                Some(DeletionGuard::Counted | DeletionGuard::Held) => guard,
+                None if !protected => None,
+                None if confirmed => Some(DeletionGuard::Confirmed),
+                None => Some(DeletionGuard::Counted),
+            },
+        }
     }
 }
 
@@ -66,39 +131,75 @@ impl Count {
 mod tests {
     use super::*;
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
+    fn old() -> Fate {
+        Fate::Stays { protected: true }
     }
 
-    fn count(stay: usize, going: usize, gone: usize, confirmed: Option<i64>, now: i64) -> Count {
-        let fates = std::iter::repeat_n(Fate::Stays, stay)
-            .chain(std::iter::repeat_n(Fate::Going(at(100)), going))
-            .chain(std::iter::repeat_n(Fate::Gone(at(100)), gone));
-        let spec = ControllerSpec { deletions_confirmed_at: confirmed.map(at), ..ControllerSpec::default() };
-        Count::of(fates, &spec, at(now))
+    fn going(guard: Option<DeletionGuard>) -> Fate {
+        Fate::Going { protected: true, guard, confirmed: false, begun: false }
+    }
+
+    fn gone(seconds: u64) -> Fate {
+        Fate::Gone { guard: Some(DeletionGuard::Counted), age: Duration::from_secs(seconds) }
+    }
+
+    fn too_many(fates: &[(usize, Fate)]) -> bool {
+        let limits = Limits::default();
+        let all = fates.iter().flat_map(|(times, fate)| std::iter::repeat_n(*fate, *times));
+        Count::of(all, &limits).too_many(&limits)
     }
 
     #[test]
     fn more_than_half_and_at_least_five_are_too_many() {
-        assert!(!count(8, 7, 0, None, 100).too_many());
-        assert!(count(7, 8, 0, None, 100).too_many());
-        assert!(!count(0, 4, 0, None, 100).too_many());
-        assert!(count(0, 5, 0, None, 100).too_many());
+        assert!(!too_many(&[(8, old()), (7, going(None))]));
+        assert!(too_many(&[(7, old()), (8, going(None))]));
+        assert!(!too_many(&[(4, going(None))]));
+        assert!(too_many(&[(5, going(None))]));
     }
 
     #[test]
     fn one_after_the_other_counts_like_all_at_once() {
-        assert!(count(7, 1, 7, None, 650).too_many());
-        // Ten minutes later they no longer belong together.
-        assert!(!count(7, 1, 7, None, 700).too_many());
+        assert!(too_many(&[(7, old()), (1, going(None)), (7, gone(599))]));
+        assert!(!too_many(&[(7, old()), (1, going(None)), (7, gone(600))]), "they no longer belong together");
     }
 
     #[test]
-    fn what_is_held_stays_held_until_it_is_confirmed() {
-        assert!(count(5, 10, 0, None, 1_000_000).too_many());
-        assert!(!count(5, 10, 0, Some(100), 1_000_000).too_many());
-        assert!(count(5, 10, 0, Some(99), 1_000_000).too_many());
-        // A word from the future was given by a wrong clock.
-        assert!(count(5, 10, 0, Some(2_000_000), 1_000_000).too_many());
+    fn held_stays_held_when_the_finished_deletions_leave_the_window() {
+        // Nine of twenty are gone, two more were held: an hour later these two are few, and still held.
+        let held = going(Some(DeletionGuard::Held));
+        assert!(!too_many(&[(9, old()), (2, held), (9, gone(3_600))]));
+        assert_eq!(held.guard(false), Some(DeletionGuard::Held));
+    }
+
+    #[test]
+    fn a_confirmation_is_kept_and_no_longer_counts() {
+        let meant =
+            Fate::Going { protected: true, guard: Some(DeletionGuard::Held), confirmed: true, begun: false };
+        assert_eq!(meant.guard(true), Some(DeletionGuard::Confirmed));
+        // The clock stepped back since: the word is not from the past any more, but it was given.
+        let later = going(Some(DeletionGuard::Confirmed));
+        assert_eq!(later.guard(true), Some(DeletionGuard::Confirmed));
+        assert!(!too_many(&[(3, old()), (10, later)]));
+    }
+
+    #[test]
+    fn young_games_and_games_that_never_ran_are_neither_counted_nor_held() {
+        let young = Fate::Going { protected: false, guard: None, confirmed: false, begun: false };
+        assert!(!too_many(&[(20, young)]));
+        assert_eq!(young.guard(true), None);
+        assert!(!too_many(&[(30, Fate::Stays { protected: false }), (4, going(None))]));
+        assert!(too_many(&[(30, Fate::Stays { protected: false }), (5, going(None))]), "others add nothing");
+    }
+
+    #[test]
+    fn a_tear_down_that_has_begun_is_not_held() {
+        let begun = Fate::Going {
+            protected: true,
+            guard: Some(DeletionGuard::Counted),
+            confirmed: false,
+            begun: true,
+        };
+        assert_eq!(begun.guard(true), Some(DeletionGuard::Counted));
+        assert_eq!(going(Some(DeletionGuard::Counted)).guard(true), Some(DeletionGuard::Held));
     }
 }

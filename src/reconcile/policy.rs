@@ -30,6 +30,8 @@ pub struct Policy {
     pub forget_failures_after: Duration,
     /// From a row's vanishing to the deletion of its game; the row may come back meanwhile.
     pub deletion_grace: Duration,
+    /// How many deletions at once wait for an operator's confirmation.
+    pub deletions: super::deletions::Limits,
     /// How long a turn may take.
     pub turn_deadline: Duration,
     /// How long a stop waits for a turn in flight.
@@ -53,6 +55,7 @@ impl Default for Policy {
             backoff_longest: Duration::from_secs(300),
             forget_failures_after: Duration::from_secs(600),
             deletion_grace: Duration::from_secs(60),
+            deletions: super::deletions::Limits::default(),
             turn_deadline: Duration::from_secs(600),
             stop_turn_wait: Duration::from_secs(30),
             pull: PullPolicy::IfNotPresent,

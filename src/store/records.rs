@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use crate::game::operation::{OpenOperation, OperationKind};
-use crate::game::record::{Contents, Exit, Life, Record, Unreadable};
+use crate::game::record::{Contents, DeletionGuard, Exit, Life, Record, Unreadable};
 use crate::game::spec::Requests;
 use crate::game::{ContainerId, GameId, ImageId, OperationId, Phase};
 
@@ -163,6 +163,7 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         conditions: serde_json::from_value(row.conditions.clone()).unwrap_or_default(),
         operation,
         deletion_seen_at: row.deletion_seen_at.map(from_db),
+        deletion_guard: row.deletion_guard.as_deref().map(DeletionGuard::from_row),
         deleted_at: row.deleted_at.map(from_db),
         unreadable,
     }
@@ -245,6 +246,7 @@ pub(super) fn to_row(
         conditions,
         operation,
         deletion_seen_at,
+        deletion_guard,
         deleted_at,
         // Not written over; see `replace_record`.
         unreadable: _,
@@ -299,6 +301,7 @@ pub(super) fn to_row(
         blocked_by: Set(blocked_by.clone()),
         waiting_on: Set(serde_json::json!(waiting_on)),
         deletion_seen_at: time(deletion_seen_at),
+        deletion_guard: Set(deletion_guard.map(|guard| guard.as_row().to_owned())),
         start_began_at: time(start_began_at),
         healthy_since: time(healthy_since),
         failures: Set(i64::from(*failures)),

@@ -66,6 +66,10 @@ async fn ten_of_fifteen_rows_deleted_one_by_one_freeze_until_they_are_confirmed(
     for game in &games {
         world.until(game, "running", |status| status.phase == "running").await;
     }
+    // Games that are older than the window are protected.
+    world.kill_keeper();
+    world.sql("UPDATE runtime_records SET init_intent_at = '2020-01-01T00:00:00+00:00'").await;
+    world.start();
     // Up to half of them may go.
     for game in &games[..7] {
         delete_row(&world, game).await;
@@ -82,7 +86,7 @@ async fn ten_of_fifteen_rows_deleted_one_by_one_freeze_until_they_are_confirmed(
     // It holds over a restart of the controller.
     world.kill_keeper();
     world.start();
-    world.eventually("it leads", async || world.count("SELECT epoch FROM leases").await == 2).await;
+    world.eventually("it leads", async || world.count("SELECT epoch FROM leases").await == 3).await;
     for game in &games[7..10] {
         world.until(game, "held", |status| status.reason == "DeletionsHeld").await;
     }
@@ -99,7 +103,9 @@ async fn ten_of_fifteen_rows_deleted_one_by_one_freeze_until_they_are_confirmed(
 
 #[tokio::test]
 async fn many_requests_for_deletion_at_once_are_held_before_the_first_begins() {
-    let mut world = World::started().await;
+    let mut world = World::new().with(&["--deletion-window", "1ms"]);
+    world.start();
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
     let mut games = Vec::new();
     for n in 0..6 {
         games.push(world.game(&format!("game-{n}"), "1.4.2").await);
@@ -114,6 +120,18 @@ async fn many_requests_for_deletion_at_once_are_held_before_the_first_begins() {
     }
     assert!(games.iter().all(|game| inspect(game, "{{.State.Running}}") == "true"));
     world.stop_keeper();
+}
+
+#[tokio::test]
+async fn games_made_and_deleted_in_ordinary_work_are_not_held() {
+    let world = World::started().await;
+    for n in 0..6 {
+        let game = world.game(&format!("game-{n}"), "1.4.2").await;
+        world.until(&game, "running", |status| status.phase == "running").await;
+        world.request_deletion(&game).await;
+        let rows = format!("SELECT count(*) FROM games WHERE game_id = '{game}'");
+        world.eventually("its row is gone", async || world.count(&rows).await == 0).await;
+    }
 }
 
 #[tokio::test]

@@ -69,7 +69,9 @@ async fn an_orphan_is_removed_and_its_state_stays() {
 
 #[tokio::test]
 async fn held_deletions_are_shown_and_confirmed() {
-    let world = World::started().await;
+    let mut world = World::new().with(&["--deletion-window", "1ms"]);
+    world.start();
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
     let mut games = Vec::new();
     for n in 0..5 {
         games.push(world.game(&format!("game-{n}"), "1.4.2").await);
@@ -88,13 +90,13 @@ async fn held_deletions_are_shown_and_confirmed() {
     // One row comes back: its game stays.
     world.game_with_id(&games[0], "game-0", "1.4.2").await;
     world.until(&games[0], "running", |status| status.phase == "running" && status.reason == "Running").await;
-    // Four are left, which are few; whoever deletes one more is asked again.
-    world
-        .eventually("the rest goes on after its grace, or is asked for", async || {
-            let status = json(&world.ok(&["status", "-o", "json"]));
-            status["status"]["heldDeletions"]["games"].as_array().is_none_or(Vec::is_empty)
-        })
-        .await;
+    // Four are left, which are few, and the window is over: they are held until they are confirmed.
+    let status = json(&world.ok(&["status", "-o", "json"]));
+    assert_eq!(status["status"]["heldDeletions"]["games"].as_array().map(Vec::len), Some(4), "{status}");
+    assert!(games.iter().all(|game| exists(game)));
+    world.ok(&["confirm-deletions", "--yes"]);
+    world.eventually("what was confirmed goes", async || games[1..].iter().all(|game| !exists(game))).await;
+    assert!(exists(&games[0]));
 }
 
 #[tokio::test]

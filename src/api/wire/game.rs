@@ -272,6 +272,7 @@ impl From<Record> for GameStatus {
             conditions,
             operation,
             deletion_seen_at: _,
+            deletion_guard: _,
             deleted_at: _,
             unreadable: _,
         } = record;

@@ -169,8 +169,11 @@ impl<'a> Round<'a> {
         {
             (*at, *deadline) = (now, after(now, policy.turn_deadline));
         }
-        // What is to be deleted counts from when that was first seen.
-        record.deletion_seen_at = desired.deletion.map(|_| was.deletion_seen_at.unwrap_or(now));
+        // What is to be deleted counts from when that was first seen. A time from the future begins anew: a
+        // grace must not be over because a clock stepped back.
+        let seen = was.deletion_seen_at.filter(|seen| *seen <= now);
+        record.deletion_seen_at = desired.deletion.map(|_| seen.unwrap_or(now));
+        record.deletion_guard = was.deletion_guard.filter(|_| desired.deletion.is_some());
         Self {
             desired,
             was,

@@ -139,10 +139,9 @@ impl Round<'_> {
         after(self.record.deletion_seen_at.unwrap_or(self.now), self.policy.deletion_grace)
     }
 
-    /// Its row vanished a short while ago. (A clock that jumped back must not make that last for ever.)
+    /// Its row vanished a short while ago.
     pub(super) fn is_in_grace(&self) -> bool {
-        let ends = self.grace_ends();
-        self.now < ends && ends <= after(self.now, self.policy.deletion_grace)
+        self.now < self.grace_ends()
     }
 
     /// The row vanished a short while ago: nothing is torn down yet.

@@ -50,6 +50,7 @@ pub struct Model {
     pub blocked_by: Option<String>,
     pub waiting_on: Json,
     pub deletion_seen_at: Option<DateTimeUtc>,
+    pub deletion_guard: Option<String>,
     pub start_began_at: Option<DateTimeUtc>,
     pub healthy_since: Option<DateTimeUtc>,
     pub failures: i64,

@@ -15,6 +15,17 @@ fn condition(world: &World, kind: ConditionType) -> (ConditionStatus, String) {
 }
 
 #[test]
+fn a_grace_from_the_future_begins_anew() {
+    let mut world = World::running();
+    world.change(|d| d.deletion = Some(Deletion::RowGone));
+    world.record.deletion_seen_at = Some(world.now + jiff::SignedDuration::from_secs(30));
+    let plan = world.plan();
+    assert!(plan.steps.iter().all(|planned| !planned.step.mutates()), "{:?}", plan.steps);
+    assert_eq!(plan.record.deletion_seen_at, Some(world.now));
+    assert_eq!(plan.record.reason, "RowGone");
+}
+
+#[test]
 fn from_nothing_to_running() {
     let mut world = World::new();
     let last = world.converge();
