@@ -1,5 +1,7 @@
 //! Games: listed, read, and their desired state written.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
@@ -15,6 +17,7 @@ use super::request::{Names, Write, delete_options, stated};
 use super::wire::{GAMES, GameObject};
 use super::write::{ATTEMPTS, Target, refuse_version_at_creation};
 use crate::game::manifest::{SpecProblem, ValidGame, validate_game};
+use crate::reconcile::plan::DELETIONS_HELD;
 use crate::store::{Conflict, Preconditions, StoredGame, WriteError};
 
 const FIELDS: [&str; 2] = ["metadata.name", "metadata.namespace"];
@@ -211,9 +214,43 @@ pub(super) async fn delete(
     let store = &shared.api.store;
     let leaving = store.request_deletion(&namespace, &name, &preconditions, &write.author).await;
     match leaving {
-        Ok(game) => Ok(Answer::ok(after_write(&shared, game).await?)),
+        Ok(game) => {
+            let object = after_write(&shared, game).await?;
+            Ok(after_decision(&shared, key, object).await)
+        }
         Err(error) => Err(ApiError::of_write(GAMES, &name, error)),
     }
+}
+
+/// The longest wait for the controller's decision about a deletion. It takes some tens of milliseconds;
+/// without a controller there is none.
+const DECISION_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The answer to a deletion, with a warning if the guard against mass deletion holds it: whoever asked
+/// would wait for its end without a word.
+async fn after_decision(shared: &Shared, key: Key, object: Value) -> Answer<Value> {
+    let acts = {
+        let status = shared.api.controller.borrow();
+        status.started || status.stands_by
+    };
+    if !acts {
+        return Answer::ok(object);
+    }
+    let is_decided = |object: Option<&Value>| {
+        object.is_none_or(|object| {
+            is_held(object)
+                || object.pointer("/status/phase").and_then(Value::as_str) == Some("Stopping")
+                || object.pointer("/status/reason").and_then(Value::as_str) == Some("Deleting")
+        })
+    };
+    let object = shared.hub.until(Kind::Game, &key, is_decided, DECISION_TIMEOUT).await.unwrap_or(object);
+    let message = object.pointer("/status/message").and_then(Value::as_str).unwrap_or_default();
+    let warnings = if is_held(&object) { vec![format!("{DELETIONS_HELD}: {message}")] } else { Vec::new() };
+    Answer::ok(object).after(warnings)
+}
+
+fn is_held(object: &Value) -> bool {
+    object.pointer("/status/reason").and_then(Value::as_str) == Some(DELETIONS_HELD)
 }
 
 /// The game of this name.

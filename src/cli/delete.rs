@@ -5,7 +5,7 @@ use clap::{ArgGroup, Args};
 use super::client::{Client, ClientError, Kind, Object, Whereabouts, Writing};
 use super::failure::{Exit, Failure, Tally};
 use super::files::{self, FileOptions};
-use super::output::{ChangeFormat, say, say_change};
+use super::output::{ChangeFormat, remark, say, say_change};
 use super::target::{NamespaceOption, Target};
 use super::wait::{self, Awaited, WaitOptions, Wanted};
 
@@ -82,6 +82,9 @@ async fn one(
         answer => answer.map_err(|error| refused(target, error, args.wait.wait))?,
     };
     tell(args.output, target, &object)?;
+    if let Some(why) = object.held_deletion() {
+        remark(&format!("warning: {target}: {why}"));
+    }
     Ok(is_object(&object).then(|| Awaited::new(target.clone(), namespace, &object)))
 }
 

@@ -1,7 +1,6 @@
 //! What the loop keeps for one game.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -19,11 +18,7 @@ use super::copies::{SharedNamed, keep_named};
 use super::facts::{Facts, News};
 use super::ground::Guards;
 use super::halts::Failures;
-use super::leading::Moment;
 use super::round::{Input, Output};
-
-/// A wall clock that differs by less from the one that nobody sets was slewed, not set.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// One game.
 pub(super) struct Entry {
@@ -44,8 +39,8 @@ pub(super) struct Entry {
     /// It is part of the gauge of games by phase.
     pub(super) counted: bool,
     waits_for_person: bool,
-    /// The moment at which this process first saw the present deletion, and the wall clock's time then.
-    deletion_began: Option<(Moment, Timestamp)>,
+    /// By how much the wall clock was set during the present round.
+    clock_step: SignedDuration,
     /// Copies that somebody may have to go back to.
     named: SharedNamed,
 }
@@ -99,7 +94,7 @@ impl Entry {
             gone: false,
             counted: false,
             waits_for_person: false,
-            deletion_began: None,
+            clock_step: SignedDuration::ZERO,
             named: SharedNamed::default(),
         }
     }
@@ -117,13 +112,7 @@ impl Entry {
         self.row_version = row_version;
         self.gone = false;
         match &mut self.record {
-            // Made again after a deletion: what its row asks for is not outstanding.
-            Some(record) if record.deleted_at.is_some() => {
-                record.deleted_at = None;
-                record.deletion_seen_at = None;
-                record.deletion_guard = None;
-                record.observed_requests = requests;
-            }
+            Some(record) if record.deleted_at.is_some() => record.made_again(requests),
             Some(_) => {}
             none => *none = Some(Record::first_seen(requests)),
         }
@@ -133,26 +122,22 @@ impl Entry {
             record.deletion_seen_at = deletion.map(|_| seen.unwrap_or(now));
             record.deletion_guard = record.deletion_guard.filter(|_| deletion.is_some());
         }
-        self.follow_clock(now);
         self.desired = Some(Arc::new(desired));
         keep_named(&self.named, self.record.as_ref(), self.desired.as_deref());
     }
 
-    /// Moves the time at which the deletion was first seen with the wall clock, so that a clock that is
-    /// set, back or ahead, makes no grace shorter. The time itself passes on a clock that nobody sets.
-    fn follow_clock(&mut self, now: Timestamp) {
-        let Some(record) = &mut self.record else { return };
-        let Some(seen) = record.deletion_seen_at else {
-            self.deletion_began = None;
+    /// Moves every time that something counts from with the wall clock, which was set by so much: what
+    /// was to happen in a minute still happens in a minute.
+    pub(super) fn shift_clock(&mut self, step: SignedDuration) {
+        if self.in_round {
+            // Its round works on copies of them.
+            self.clock_step = self.clock_step.saturating_add(step);
             return;
-        };
-        let (began, at) = *self.deletion_began.get_or_insert_with(|| (Moment::now(), now));
-        let passed = SignedDuration::try_from(began.elapsed()).unwrap_or(SignedDuration::MAX);
-        let step = now.duration_since(at).saturating_sub(passed);
-        if step.unsigned_abs() > CLOCK_TOLERANCE {
-            record.deletion_seen_at = Some(seen.saturating_add(step).unwrap_or(now));
-            self.deletion_began = Some((Moment::now(), now));
         }
+        if let Some(record) = &mut self.record {
+            record.shift_clock(step);
+        }
+        self.facts.shift_clock(step);
     }
 
     /// At which row version, and with which engine version, its desired state was read.
@@ -272,7 +257,6 @@ impl Entry {
             self.due_again = true;
             return None;
         }
-        self.follow_clock(Timestamp::now());
         let input = self.input(self.desired.clone()?, around);
         self.in_round = true;
         Some(input)
@@ -344,7 +328,7 @@ impl Entry {
         let guard = before.and_then(|before| before.deletion_guard);
         let going = self.is_going();
         let record = Record {
-            deletion_seen_at: seen.or(record.deletion_seen_at).filter(|_| going),
+            deletion_seen_at: record.deletion_seen_at.or(seen).filter(|_| going),
             deletion_guard: guard.filter(|_| going),
             ..record
         };
@@ -354,6 +338,10 @@ impl Entry {
         if waiting_on.contains(&Wait::Docker) {
             // It has to settle: the next look is at the thing itself.
             self.facts.container = None;
+        }
+        let step = std::mem::take(&mut self.clock_step);
+        if !step.is_zero() {
+            self.shift_clock(step);
         }
         let news = std::mem::take(&mut self.news);
         let learned = !news.is_empty();
@@ -427,16 +415,22 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_makes_no_grace_shorter() {
-        let began = Timestamp::from_second(1_000_000).unwrap();
         let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
-        let record = Record { deletion_seen_at: Some(began), ..Record::first_seen(Default::default()) };
+        let record = Record {
+            deletion_seen_at: Some(at(0)),
+            next_attempt_at: Some(at(8)),
+            ..Record::first_seen(Default::default())
+        };
         let mut entry = Entry::known(record);
-        // Hardly any time passes here, whatever the wall clock says.
-        for now in [0, 70, -30, 3_600] {
-            entry.follow_clock(at(now));
-            let seen = entry.record.as_ref().and_then(|record| record.deletion_seen_at).unwrap();
-            let age = at(now).duration_since(seen);
-            assert!(age.unsigned_abs() < Duration::from_secs(2), "{now} s: {age:?}");
-        }
+        let seen = |entry: &Entry| entry.record.as_ref().and_then(|record| record.deletion_seen_at);
+        entry.shift_clock(SignedDuration::from_secs(70));
+        assert_eq!(seen(&entry), Some(at(70)));
+        assert_eq!(entry.record.as_ref().and_then(|record| record.next_attempt_at), Some(at(78)));
+        entry.shift_clock(SignedDuration::from_secs(-100));
+        assert_eq!(seen(&entry), Some(at(-30)));
+        // Its round has a copy, which is moved when it comes back.
+        entry.in_round = true;
+        entry.shift_clock(SignedDuration::from_secs(5));
+        assert_eq!((seen(&entry), entry.clock_step), (Some(at(-30)), SignedDuration::from_secs(5)));
     }
 }

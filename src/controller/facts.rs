@@ -1,10 +1,10 @@
 //! What is remembered of the world between the rounds of one game.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::game::container::{Container, ContainerState, ImageSelector, StateDirectory};
 use crate::game::engine::Answer;
-use crate::game::record::{Contents, Life};
+use crate::game::record::{Contents, Life, moved};
 use crate::game::{Backup, BackupId, GameId, ImageRef, NetworkId, RestoreId};
 use crate::reconcile::{EngineView, Failure, Image, ImageUsers, Looked, Reached, RuntimeView, Seen};
 use crate::runtime::Listed;
@@ -37,6 +37,18 @@ pub(super) struct Facts {
     pub(super) failure: Option<Failure>,
     /// Docker has not answered about this game since.
     pub(super) silent: Option<(Timestamp, String)>,
+}
+
+impl Facts {
+    /// Moves the times with the wall clock, which was set by so much.
+    pub(super) fn shift_clock(&mut self, step: SignedDuration) {
+        if let Some((since, _)) = &mut self.silent {
+            *since = moved(*since, step);
+        }
+        if let EngineView::Said { at, .. } = &mut self.engine {
+            *at = moved(*at, step);
+        }
+    }
 }
 
 impl Default for Facts {

@@ -26,11 +26,6 @@ impl Moment {
         let now = clock_gettime(ClockId::Boottime);
         Self(now.tv_sec.saturating_mul(1_000).saturating_add(now.tv_nsec / 1_000_000))
     }
-
-    /// The time since then.
-    pub fn elapsed(self) -> Duration {
-        Duration::from_millis(u64::try_from(Self::now().0.saturating_sub(self.0)).unwrap_or_default())
-    }
 }
 
 impl Leading {

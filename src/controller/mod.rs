@@ -41,9 +41,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::ClockSteps;
 use crate::engine::EngineClient;
 use crate::game::backup::Keep;
 use crate::game::controller::{ControllerStatus, Freeze};
+use crate::game::record::moved;
 use crate::game::{Epoch, GameId};
 use crate::reconcile::Policy;
 use crate::runtime::{Runtime, RuntimeEvent};
@@ -185,6 +187,8 @@ struct Controller {
     brake: watch::Sender<Option<Freeze>>,
     /// Another controller has taken over.
     deposed: bool,
+    /// Notices when the wall clock is set.
+    clock: ClockSteps,
     /// Desired state has been read.
     looked: bool,
     listing: Running,
@@ -297,6 +301,7 @@ pub async fn run(
         doubts: 0,
         brake,
         deposed: false,
+        clock: ClockSteps::default(),
         looked: false,
         listing: Running::No,
         looking: Running::No,
@@ -312,10 +317,13 @@ pub async fn run(
             biased;
             () = shutdown.cancelled() => break,
             trigger = triggers.next() => match trigger {
-                Some(trigger) => controller.handle(trigger),
+                Some(trigger) => {
+                    controller.follow_clock();
+                    controller.handle(trigger);
+                }
                 None => break,
             },
-            () = sleep_until(due) => {}
+            () = sleep_until(due) => controller.follow_clock(),
         }
         if controller.deposed {
             shutdown.cancel();
@@ -380,6 +388,25 @@ impl Controller {
             },
         }
         Metrics::show(&self.context.metrics.queue, self.queue.len());
+    }
+
+    /// Moves what is counted from a time with the wall clock, if that was set; and looks at all games,
+    /// whose slots may have come nearer.
+    fn follow_clock(&mut self) {
+        let Some(step) = self.clock.step() else { return };
+        tracing::warn!(%step, "the wall clock was set");
+        let message = format!(
+            "The wall clock was set by {step:#}. Graces, pauses and deadlines go on as they were; schedules follow the new time."
+        );
+        self.tell_all(true, "ClockSet", &message);
+        if let Some((since, _)) = &mut self.docker_down {
+            *since = moved(*since, step);
+        }
+        let now = Instant::now();
+        for (game, entry) in &mut self.games {
+            entry.shift_clock(step);
+            self.queue.at(*game, now);
+        }
     }
 
     /// Whether rounds may begin: the ground has been looked at, and nothing casts doubt on it.

@@ -1,4 +1,5 @@
-//! The look at Docker: one list for all games, compared with what is remembered.
+//! The relist: a look at desired state, and one at Docker, by one list for all games, compared with what
+//! is remembered.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -16,7 +17,11 @@ use super::work::Everything;
 use super::{ASK_AGAIN, Controller, Running, Trust};
 
 impl Controller {
+    /// Looks at everything, whatever was announced. An announcement may be lost without anybody's
+    /// noticing, so every change of desired state is seen within one relist interval without any.
     pub(super) fn relist(&mut self) {
+        // Whatever Docker does: its list may be long in coming.
+        self.look_at_desired();
         if self.listing.ask() {
             self.context.metrics.relists.inc();
             self.workshop.list(Duration::ZERO, self.docker_known(), self.doubts);

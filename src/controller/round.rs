@@ -305,16 +305,8 @@ async fn take_in(
                 close: output.record.operation.is_some().then_some(Ending::Succeeded),
                 ..Default::default()
             };
-            last.record = output.record.clone();
-            if desired.deletion_policy == crate::game::DeletionPolicy::Delete {
-                // Nothing of it is left: a game made again under this id begins anew.
-                last.record =
-                    Record { timeline: last.record.timeline, ..Record::first_seen(desired.requests) };
-                last.record.observed_generation = desired.generation;
-            }
-            last.record.operation = None;
-            last.record.deletion_seen_at = output.record.deletion_seen_at;
-            last.record.deletion_guard = output.record.deletion_guard;
+            let state_is_gone = desired.deletion_policy == crate::game::DeletionPolicy::Delete;
+            last.record = output.record.clone().ended(desired.requests, desired.generation, state_is_gone);
             last.record.deleted_at = Some(Timestamp::now());
             last.record.phase = crate::game::Phase::Stopped;
             last.record.reason = "Deleted".into();

@@ -1,6 +1,7 @@
 //! What makes the controller look: merged streams, each of which only says where.
 //!
-//! Any of them may be lost, doubled or reordered; the periodic relist makes up for it.
+//! Any of them may be lost, doubled or reordered; the periodic relist makes up for it, and looks at
+//! desired state as well as at Docker.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! What the controller knows and has decided about one game: the row of `runtime_records`.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::backup::Copying;
@@ -11,7 +11,7 @@ use super::player::{Mapping, Standing};
 use super::resources::Resources;
 use super::spec::{Contract, Relaxation, Requests, RunAs};
 use super::status::{Condition, Phase};
-use super::turn::OpenTurn;
+use super::turn::{OpenTurn, TurnState};
 use super::version::EngineVersion;
 
 /// The declared inputs a container was built from; healing uses it, and only a difference here
@@ -336,10 +336,81 @@ impl Record {
         }
     }
 
+    /// Moves every time that a grace, a pause or a deadline counts from with the wall clock, which was
+    /// set by so much. What only tells when something was stays as it was told.
+    pub fn shift_clock(&mut self, step: SignedDuration) {
+        let counted_from = [
+            &mut self.reported_at,
+            &mut self.turn_wait_until,
+            &mut self.start_began_at,
+            &mut self.healthy_since,
+            &mut self.next_attempt_at,
+            &mut self.deletion_seen_at,
+        ];
+        for at in counted_from.into_iter().flatten() {
+            *at = moved(*at, step);
+        }
+        if let Some(delay) = &mut self.patch_delay {
+            delay.next_attempt_at = moved(delay.next_attempt_at, step);
+        }
+        if let Some(OpenTurn { state: TurnState::Dispatched { at, deadline, .. }, .. }) = &mut self.turn {
+            (*at, *deadline) = (moved(*at, step), moved(*deadline, step));
+        }
+    }
+
+    /// The record that a deleted game ends with. A deletion ends everything that is open of its game:
+    /// no turn, no waiting slot and no operation goes on in a later life of it. With its state gone,
+    /// nothing that was known is left but which history it was the end of.
+    pub fn ended(self, requests: Requests, generation: i64, state_is_gone: bool) -> Self {
+        let left = if state_is_gone {
+            Self {
+                timeline: self.timeline,
+                deletion_seen_at: self.deletion_seen_at,
+                deletion_guard: self.deletion_guard,
+                observed_generation: generation,
+                ..Self::first_seen(requests)
+            }
+        } else {
+            self
+        };
+        Self { turn: None, deferred: Vec::new(), operation: None, ..left }
+    }
+
+    /// The game is made again after its deletion: what its row asks for is not outstanding. Where
+    /// nothing of the state is left, it is another history, in which every number comes again: a new
+    /// timeline begins, and no row of the ledger is written over. With its state kept, the history
+    /// goes on.
+    pub fn made_again(&mut self, requests: Requests) {
+        self.deleted_at = None;
+        self.deletion_seen_at = None;
+        self.deletion_guard = None;
+        self.observed_requests = requests;
+        self.turn = None;
+        self.deferred.clear();
+        if self.init_intent_at.is_none() && self.initialized_at.is_none() {
+            self.timeline += 1;
+            self.current_turn = None;
+            self.taken.clear();
+        }
+    }
+
+    /// Whether an open turn of the ledger, of this record's timeline, can be its open turn: the
+    /// former life of a deleted game has none, and none is further ahead than the turn after the
+    /// present one. (One that is not ahead is done; the next look at the engine says so, and it is
+    /// never sent.)
+    pub fn can_go_on_with(&self, turn: &OpenTurn) -> bool {
+        self.deleted_at.is_none() && turn.number <= self.current_turn.unwrap_or_default().saturating_add(1)
+    }
+
     /// The life that the record speaks of.
     pub fn life(&self) -> Option<Life> {
         Some(Life { container: self.container.clone()?, started_at: self.container_started_at.clone()? })
     }
+}
+
+/// The time, moved by so much and kept within what can be written.
+pub fn moved(at: Timestamp, step: SignedDuration) -> Timestamp {
+    at.saturating_add(step).unwrap_or(at)
 }
 
 /// The decision of the guard against mass deletion about one deletion.
@@ -377,6 +448,55 @@ impl DeletionGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::game::turn::TurnCause;
+
+    fn open(number: i64) -> OpenTurn {
+        OpenTurn {
+            number,
+            cause: TurnCause::Schedule,
+            slot: None,
+            attempts: 1,
+            opened_at: Timestamp::UNIX_EPOCH,
+            state: TurnState::Pending,
+        }
+    }
+
+    /// A game at turn 3 of its first history, with turn 4 open.
+    fn at_turn_three() -> Record {
+        let began = Some(Timestamp::UNIX_EPOCH);
+        Record {
+            current_turn: Some(3),
+            turn: Some(open(4)),
+            deferred: vec![Timestamp::UNIX_EPOCH],
+            init_intent_at: began,
+            initialized_at: began,
+            ..Record::first_seen(Requests::default())
+        }
+    }
+
+    #[test]
+    fn a_deletion_leaves_nothing_open_and_without_state_another_history_begins() {
+        for (state_is_gone, timeline, turn) in [(true, 2, None), (false, 1, Some(3))] {
+            let mut record = at_turn_three().ended(Requests::default(), 7, state_is_gone);
+            record.deleted_at = Some(Timestamp::UNIX_EPOCH);
+            assert!(record.turn.is_none() && record.deferred.is_empty() && record.operation.is_none());
+            assert_eq!(record.timeline, 1, "the history that ended");
+            record.made_again(Requests::default());
+            assert_eq!((record.timeline, record.current_turn), (timeline, turn));
+            assert_eq!(record.deleted_at, None);
+        }
+    }
+
+    #[test]
+    fn a_turn_goes_on_only_in_its_own_life_and_within_reach() {
+        let mut record = at_turn_three();
+        assert!(record.can_go_on_with(&open(3)) && record.can_go_on_with(&open(4)));
+        assert!(!record.can_go_on_with(&open(5)));
+        record.current_turn = None;
+        assert!(record.can_go_on_with(&open(1)) && !record.can_go_on_with(&open(4)));
+        record.deleted_at = Some(Timestamp::UNIX_EPOCH);
+        assert!(!record.can_go_on_with(&open(1)));
+    }
 
     #[test]
     fn inputs_that_another_build_wrote_are_read_with_less_and_with_more() {

@@ -75,7 +75,7 @@ pub enum TurnState {
 pub enum TurnEnd {
     /// The engine is at its number.
     Done,
-    /// It was not sent, and is not wanted any more.
+    /// It is not wanted any more.
     Abandoned,
 }
 

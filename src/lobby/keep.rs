@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::outbox::{Pruned, Retention};
@@ -40,7 +39,8 @@ async fn once(
     metrics: &LobbyMetrics,
     prune: bool,
 ) -> Result<(), StoreError> {
-    let now = Timestamp::now();
+    // A clock that was set ahead must not make everything old at once.
+    let now = crate::clock::steady_now();
     if prune {
         let pruned = store.prune_outbox(now, retention).await?;
         metrics.pruned(pruned);

@@ -103,7 +103,8 @@ const EVENTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
 pub(super) async fn forget_the_past(store: Store, keep: History, shutdown: CancellationToken) {
     let mut hours = tokio::time::interval(Duration::from_secs(3_600));
     while shutdown.run_until_cancelled(hours.tick()).await.is_some() {
-        let now = jiff::Timestamp::now();
+        // A clock that was set ahead must not make everything old at once.
+        let now = crate::clock::steady_now();
         let forgotten = async {
             store.prune_events(now - EVENTS_KEPT).await?;
             store.prune_history(now, &keep).await

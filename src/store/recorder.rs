@@ -382,6 +382,9 @@ async fn write_one(
     if let Some((timeline, after)) = recording.rolled_back {
         turns::roll_back(db, recording.game, timeline, after).await?;
     }
+    if recording.deleted.is_some() || recording.rolled_back.is_some() || !recording.ledger.is_empty() {
+        turns::close_others(db, recording).await?;
+    }
     if let (Some(version), Some(failed)) = (&recording.failed_version, &recording.record.failed_patch) {
         version_records::count(db, version, &failed.reason, &failed.message).await?;
     }
@@ -395,6 +398,8 @@ async fn write_one(
         events::count(db, &about, event).await?;
     }
     if let Some(deletion) = recording.deleted {
+        turns::drop_slots(db, recording.game).await?;
+        supersede_all(db, recording.game).await?;
         match deletion {
             Deletion::Requested => {
                 // A row that came back meanwhile was not asked to go.
@@ -501,6 +506,19 @@ async fn close(
         )
         .filter(operation_log::Column::OperationId.eq(DbUuid(id.0)))
         .filter(operation_log::Column::FinishedAt.is_null())
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// Nothing of a deleted game is under way any more.
+async fn supersede_all(db: &impl ConnectionTrait, game: GameId) -> Result<(), DbErr> {
+    use operation_log::Column as C;
+    operation_log::Entity::update_many()
+        .col_expr(C::Status, Expr::value("superseded"))
+        .col_expr(C::FinishedAt, Expr::value(to_db(jiff::Timestamp::now())))
+        .filter(C::GameId.eq(DbUuid(game.0)))
+        .filter(C::Status.is_in(["queued", "running"]))
         .exec(db)
         .await?;
     Ok(())

@@ -42,12 +42,14 @@ impl Store {
                 let operation = row.operation_id.and_then(|id| open.get(&id).cloned());
                 let game = GameId(row.game_id.0);
                 let of = (game, row.timeline);
-                let turn = turns.remove(&of);
+                let record = from_row(row, operation);
+                // Nothing else is ever sent again.
+                let turn = turns.remove(&of).filter(|turn| record.can_go_on_with(turn));
                 let deferred = deferred.remove(&of).unwrap_or_default();
                 let taken = taken.get(&of).copied().into_iter().collect();
                 let players = players.remove(&game).unwrap_or_default();
                 let standings = standings.remove(&game).unwrap_or_default();
-                (game, Record { turn, taken, deferred, players, standings, ..from_row(row, operation) })
+                (game, Record { turn, taken, deferred, players, standings, ..record })
             })
             .collect())
     }

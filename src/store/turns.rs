@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
 use crate::game::record::Life;
@@ -23,6 +24,9 @@ use super::{Store, StoreError};
 const MESSAGE: usize = 4_096;
 const SLOT_MESSAGE: usize = 1_024;
 
+/// What the database calls a turn that is not done.
+const OPEN: [&str; 3] = ["pending", "dispatched", "failed"];
+
 /// What the database calls a slot that waits.
 const DEFERRED: &str = "deferred";
 
@@ -30,7 +34,8 @@ impl Store {
     /// The turns that are not done, by game and timeline.
     pub(super) async fn open_turns(&self) -> Result<HashMap<(GameId, i64), OpenTurn>, StoreError> {
         let rows = turns::Entity::find()
-            .filter(turns::Column::State.is_in(["pending", "dispatched", "failed"]))
+            .filter(turns::Column::State.is_in(OPEN))
+            .order_by_asc(turns::Column::Number)
             .all(&self.db)
             .await?;
         Ok(rows.iter().filter_map(|row| Some(((GameId(row.game_id.0), row.timeline), open(row)?))).collect())
@@ -217,6 +222,40 @@ pub(super) async fn roll_back(
     Ok(())
 }
 
+/// At most one turn of a game is open: the one of its record, which is none once it is deleted. What
+/// the ledger has beside it, of whichever timeline, is closed: nobody goes on with it, and a later
+/// life of the game must not find it.
+pub(super) async fn close_others(db: &impl ConnectionTrait, recording: &Recording) -> Result<(), DbErr> {
+    use turns::Column as C;
+    let record = &recording.record;
+    let own = record.turn.as_ref();
+    let is_other = own.map(|turn| C::Timeline.ne(record.timeline).or(C::Number.ne(turn.number)));
+    turns::Entity::update_many()
+        .col_expr(C::State, Expr::value("abandoned"))
+        .col_expr(C::FinishedAt, Expr::value(to_db(Timestamp::now())))
+        .filter(C::GameId.eq(DbUuid(recording.game.0)))
+        .filter(C::State.is_in(OPEN))
+        .filter(Condition::all().add_option(is_other))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// No slot of a deleted game waits any more.
+pub(super) async fn drop_slots(db: &impl ConnectionTrait, game: GameId) -> Result<(), DbErr> {
+    use turn_slots::Column as C;
+    turn_slots::Entity::update_many()
+        .col_expr(C::Decision, Expr::value("skipped"))
+        .col_expr(C::Reason, Expr::value("Dropped"))
+        .col_expr(C::Message, Expr::value("It waited until the game was deleted."))
+        .col_expr(C::DecidedAt, Expr::value(to_db(Timestamp::now())))
+        .filter(C::GameId.eq(DbUuid(game.0)))
+        .filter(C::Decision.eq(DEFERRED))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
 async fn write_slot(
     db: &impl ConnectionTrait,
     recording: &Recording,
@@ -251,4 +290,94 @@ async fn write_slot(
         .to_owned();
     turn_slots::Entity::insert(row).on_conflict(in_place).exec_without_returning(db).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::game::record::Record;
+    use crate::game::spec::{Deletion, Requests};
+    use crate::store::Place;
+
+    const GAME: GameId = GameId(uuid::Uuid::from_u128(7));
+
+    async fn opened() -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let place: Place = format!("sqlite:{}", directory.path().join("g.db").display()).parse().unwrap();
+        let store = Store::open(&place).await.unwrap();
+        (directory, store)
+    }
+
+    async fn run(store: &Store, statement: &str) {
+        store.db.execute_unprepared(statement).await.unwrap();
+    }
+
+    async fn open_row(store: &Store, timeline: i64, number: i64) {
+        let statement = format!(
+            "INSERT INTO turns (game_id, timeline, number, cause) VALUES ('{GAME}', {timeline}, {number}, 'forced')"
+        );
+        run(store, &statement).await;
+    }
+
+    fn recording(record: Record) -> Recording {
+        Recording::of(GAME, "default".parse().unwrap(), "andromeda".parse().unwrap(), record)
+    }
+
+    async fn states(store: &Store) -> Vec<(i64, i64, String)> {
+        use turns::Column as C;
+        let rows = turns::Entity::find().order_by_asc(C::Timeline).order_by_asc(C::Number);
+        let rows = rows.all(&store.db).await.unwrap();
+        rows.into_iter().map(|row| (row.timeline, row.number, row.state)).collect()
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_deletion_closes_everything_that_is_open_of_its_game() {
+        let (_directory, store) = opened().await;
+        let epoch = store.take_lead("test").await.unwrap();
+        let (recorder, _writer) = store.recorder(epoch);
+        open_row(&store, 1, 4).await;
+        open_row(&store, 2, 2).await;
+        let statement = format!(
+            "INSERT INTO turn_slots (game_id, timeline, slot, decision) VALUES ('{GAME}', 1, '2026-01-01T00:00:00.000+00:00', 'deferred');
+             INSERT INTO operation_log (operation_id, game_id, op, source, status) VALUES ('{GAME}', '{GAME}', 'turn', 'lobby', 'running')"
+        );
+        run(&store, &statement).await;
+        let record = Record::first_seen(Requests::default());
+        recorder.record(recording(record.clone())).await.unwrap();
+        assert!(states(&store).await.iter().all(|(_, _, state)| state == "pending"), "not yet");
+        let deleted = Recording { deleted: Some(Deletion::RowGone), ..recording(record) };
+        recorder.record(deleted).await.unwrap();
+        let abandoned = |timeline, number| (timeline, number, "abandoned".to_owned());
+        assert_eq!(states(&store).await, [abandoned(1, 4), abandoned(2, 2)]);
+        let slots = turn_slots::Entity::find().all(&store.db).await.unwrap();
+        assert_eq!((slots[0].decision.as_str(), slots[0].reason.as_str()), ("skipped", "Dropped"));
+        let operations = crate::store::entity::operation_log::Entity::find().all(&store.db).await.unwrap();
+        assert_eq!(operations[0].status, "superseded");
+        assert!(operations[0].finished_at.is_some());
+    }
+
+    #[tokio::test]
+    async fn an_open_turn_that_cannot_follow_the_present_one_is_not_loaded_and_closed_by_the_next() {
+        let (_directory, store) = opened().await;
+        let epoch = store.take_lead("test").await.unwrap();
+        let (recorder, _writer) = store.recorder(epoch);
+        let mut record = Record::first_seen(Requests::default());
+        recorder.record(recording(record.clone())).await.unwrap();
+        open_row(&store, 1, 4).await;
+        assert_eq!(store.records().await.unwrap()[&GAME].turn, None);
+        let turn = OpenTurn {
+            number: 1,
+            cause: TurnCause::Forced,
+            slot: None,
+            attempts: 0,
+            opened_at: Timestamp::now(),
+            state: TurnState::Pending,
+        };
+        record.turn = Some(turn.clone());
+        let begun = Recording { ledger: vec![LedgerEntry { turn, end: None }], ..recording(record) };
+        recorder.record(begun).await.unwrap();
+        assert_eq!(states(&store).await, [(1, 1, "pending".to_owned()), (1, 4, "abandoned".to_owned())]);
+        let loaded = store.records().await.unwrap()[&GAME].turn.clone();
+        assert_eq!(loaded.map(|turn| turn.number), Some(1));
+    }
 }

@@ -141,7 +141,9 @@ async fn a_forced_turn_is_waited_for_to_its_end() {
                 (TurnCause::Forced, 3, Some(TurnEnd::Done), 1),
             ] {
                 later().await;
-                let mut next = Recording { ledger: vec![turn(number, cause, end)], ..seen(&world).await };
+                let entry = turn(number, cause, end);
+                let mut next = Recording { ledger: vec![entry.clone()], ..seen(&world).await };
+                next.record.turn = entry.end.is_none().then_some(entry.turn);
                 next.record.observed_requests.force_turn = taken;
                 world.written(next).await;
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::programs::programs;
-use crate::world::{DEADLINE, Ran, World, container, docker, inspect};
+use crate::world::{DEADLINE, Ran, World, container, docker, exists, inspect};
 
 fn command(world: &World, program: &std::path::Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
@@ -139,4 +139,30 @@ async fn kubectl_follows_a_real_engine_s_log() {
         );
         assert_eq!(shown, "137");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_deletion_is_said_at_once_and_waits_for_nobody_in_silence() {
+    let limits = ["--deletion-window", "1ms", "--deletion-share", "0", "--deletion-least", "1"];
+    let mut world = World::new().with(&limits);
+    world.start();
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
+    let programs = programs();
+    let mut games = Vec::new();
+    for (n, program) in programs.iter().enumerate() {
+        let name = format!("vega-{n}");
+        games.push(world.running(&name).await);
+        let told = run(&world, program, &["delete", "game", &name, "--wait=false"]);
+        assert!(told.stderr.contains("Warning: DeletionsHeld: "), "{program:?}: {told:?}");
+        assert!(told.stderr.contains("gamekeeper confirm-deletions"), "{program:?}: {told:?}");
+    }
+    let last = world.running("lyra").await;
+    let waited = world.gk(&["delete", "lyra", "--wait", "--timeout", "60s"]);
+    assert_eq!(waited.code, 1, "{waited:?}");
+    assert!(waited.stderr.contains("game/lyra is not deleted: "), "{waited:?}");
+    assert!(waited.stderr.contains("hint: `gamekeeper confirm-deletions`"), "{waited:?}");
+    games.push(last);
+    assert!(games.iter().all(|game| inspect(game, "{{.State.Running}}") == "true"));
+    world.ok(&["confirm-deletions", "--yes"]);
+    world.eventually("all of them go", async || !games.iter().any(|game| exists(game))).await;
 }

@@ -28,3 +28,30 @@ async fn a_relist_with_nothing_to_do_is_one_call_and_writes_nothing() {
     assert!(other.is_empty(), "a relist made more than one call: {other:?}");
     assert_eq!(world.count(writes).await, written, "a relist wrote");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_announced_is_seen_by_the_next_relist() {
+    let mut world = World::new().with(&["--relist-interval", "1s"]);
+    world.start();
+    let seen = world.game("seen", "no-such").await;
+    world.until(&seen, "seen", |status| status.phase == "invalid").await;
+    silence_the_feed(&world).await;
+    let unseen = world.game("unseen", "no-such").await;
+    world.until(&unseen, "seen by a relist", |status| status.phase == "invalid").await;
+}
+
+/// Takes away what announces a change of a game.
+async fn silence_the_feed(world: &World) {
+    if world.database.is_postgres() {
+        let triggers = "SELECT quote_ident(t.tgname), t.tgrelid::regclass::text FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid \
+                        WHERE p.prosrc LIKE '%''_desired''%' AND p.pronamespace = current_schema()::regnamespace";
+        for row in world.rows(triggers).await {
+            let (trigger, table): (String, String) = (row.get(0), row.get(1));
+            world.sql(&format!("DROP TRIGGER {trigger} ON {table}")).await;
+        }
+    } else {
+        world
+            .sql("CREATE TRIGGER silent BEFORE UPDATE ON desired_feed BEGIN SELECT RAISE(IGNORE); END")
+            .await;
+    }
+}

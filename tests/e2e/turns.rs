@@ -218,3 +218,32 @@ async fn a_slot_that_a_forced_turn_took_does_not_fire_under_another_schedule() {
     assert_contiguous(&world, &game);
     assert_eq!(slots_twice(&world, &game).await, 0);
 }
+
+#[tokio::test]
+async fn a_game_made_again_after_its_state_was_deleted_gets_no_turn_of_its_former_life() {
+    let mut world = World::new().with(&["--stop-turn-wait", "1s", "--stop-grace", "1s"]);
+    world.start();
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
+    let game = running_slowly(&world, "twice", 60_000).await;
+    set(&world, &game, "force_turn_generation = 1, deletion_policy = 'delete'").await;
+    until_generating(&world, &game).await;
+    world.ok(&["delete", "game/twice"]);
+    world.ok(&["wait", "game/twice", "--for=delete", "--timeout=60s"]);
+    assert_eq!(ledger(&world, &game).await, ["1 forced abandoned"]);
+    world.kill_keeper();
+    world.start();
+    world.game_with_id(&game, "twice", "1.4.2").await;
+    let is_new = format!(
+        "SELECT count(*) FROM runtime_records WHERE game_id = '{game}' AND status = 'running' AND current_turn = 0 AND timeline = 2"
+    );
+    world.eventually("it runs in a new timeline", async || world.count(&is_new).await == 1).await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!((accepted(&world, &game), turn(&world, &game).await), (0, 0), "nobody asked for a turn");
+    world.ok(&["force-turn", "game/twice", "--wait", "--timeout=60s"]);
+    assert_eq!(done(&world, &game), [1]);
+    let both = format!(
+        "SELECT timeline || ' ' || number || ' ' || state FROM turns WHERE game_id = '{game}' ORDER BY timeline"
+    );
+    let rows: Vec<String> = world.rows(&both).await.iter().map(|row| row.get(0)).collect();
+    assert_eq!(rows, ["1 1 abandoned", "2 1 done"]);
+}

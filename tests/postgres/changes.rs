@@ -6,6 +6,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 
 use crate::cluster::Cluster;
+use crate::cut_socket::CutSocket;
 use crate::database::Database;
 
 /// No news within this time is none: a notification takes a millisecond.
@@ -75,4 +76,53 @@ async fn what_was_told_while_nobody_listened_is_looked_for() {
     }
     cluster.restart();
     next(&mut changes).await;
+}
+
+/// A listener that stops hearing is found out within this time: ten seconds of silence, five for an
+/// answer, one until it connects again.
+const FOUND_OUT: Duration = Duration::from_secs(18);
+
+const ONE_MORE: &str = "INSERT INTO games (game_id, desired_status) VALUES (gen_random_uuid(), 'stopped')";
+
+/// A way to the server that can be silenced, and the database by it and beside it.
+async fn by_a_router(cluster: &Cluster, dir: &std::path::Path) -> (CutSocket, Database, Database) {
+    const NAME: &str = ".s.PGSQL.5432";
+    let way = CutSocket::to(cluster.socket().join(NAME)).await;
+    std::os::unix::fs::symlink(way.path(), dir.join(NAME)).unwrap();
+    let direct = Database::on(&cluster.url());
+    let Database::Postgres { schema, .. } = &direct else { unreachable!() };
+    let url = format!("postgres:///postgres?host={}&user=postgres", dir.display());
+    let routed = Database::Postgres { url, schema: schema.clone() };
+    (way, routed, direct)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_whose_connection_died_without_a_word_is_found_out() {
+    let (cluster, dir) = (Cluster::start(), tempfile::tempdir().unwrap());
+    let (way, routed, direct) = by_a_router(&cluster, dir.path()).await;
+    let mut changes = watched(&routed).await;
+    next(&mut changes).await;
+    quiet(&mut changes).await;
+    way.silence();
+    direct.sql(ONE_MORE).await;
+    quiet(&mut changes).await;
+    tokio::time::timeout(FOUND_OUT, changes.recv()).await.expect("a look").unwrap();
+    while tokio::time::timeout(QUIET, changes.recv()).await.is_ok() {}
+    // And it hears again.
+    direct.sql(ONE_MORE).await;
+    tokio::time::timeout(QUIET, changes.recv()).await.expect("a nudge").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_on_a_connection_that_listens_is_believed() {
+    let cluster = Cluster::start();
+    let database = Database::on(&cluster.url());
+    let mut changes = watched(&database).await;
+    next(&mut changes).await;
+    let first = tokio::time::timeout(Duration::from_secs(13), changes.recv()).await;
+    assert!(first.is_err(), "a nudge for nothing");
+    let asked = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_listening_channels%' AND pid <> pg_backend_pid()";
+    assert_eq!(database.count(asked).await, 1, "it was asked whether it listens");
+    database.sql(ONE_MORE).await;
+    tokio::time::timeout(QUIET, changes.recv()).await.expect("a nudge").unwrap();
 }

@@ -17,6 +17,9 @@ mod writes;
 #[path = "../support/cluster.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod cluster;
+#[path = "../support/cut_socket.rs"]
+#[allow(unreachable_pub, reason = "shared with other tests")]
+mod cut_socket;
 #[path = "../support/database.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod database;

@@ -24,6 +24,8 @@ pub struct CutSocket {
 struct Shared {
     connections: AtomicUsize,
     whole: AtomicBool,
+    /// How often all connections were silenced.
+    silenced: AtomicUsize,
     /// Whether bytes flow.
     flowing: watch::Sender<bool>,
 }
@@ -44,6 +46,7 @@ impl CutSocket {
             shared: Arc::new(Shared {
                 connections: AtomicUsize::new(0),
                 whole: AtomicBool::new(false),
+                silenced: AtomicUsize::new(0),
                 flowing: watch::Sender::new(true),
             }),
         };
@@ -94,6 +97,12 @@ impl CutSocket {
     pub fn hang(&self) {
         self.shared.flowing.send_replace(false);
     }
+
+    /// Every connection that there is stays open, and nothing flows on it ever again, not even its end; a
+    /// new one is as good as any.
+    pub fn silence(&self) {
+        self.shared.silenced.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 async fn accept(listener: UnixListener, upstream: PathBuf, shared: Arc<Shared>) {
@@ -101,24 +110,46 @@ async fn accept(listener: UnixListener, upstream: PathBuf, shared: Arc<Shared>) 
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         shared.connections.fetch_add(1, Ordering::SeqCst);
-        let (upstream, flowing) = (upstream.clone(), shared.flowing.subscribe());
+        let upstream = upstream.clone();
+        let way =
+            Way { flowing: shared.flowing.subscribe(), shared: Arc::clone(&shared), made: silences(&shared) };
         connections.spawn(async move {
             if let Ok(server) = UnixStream::connect(upstream).await {
                 let (client_reads, client_writes) = client.into_split();
                 let (server_reads, server_writes) = server.into_split();
                 tokio::join!(
-                    carry(client_reads, server_writes, flowing.clone()),
-                    carry(server_reads, client_writes, flowing)
+                    carry(client_reads, server_writes, way.clone()),
+                    carry(server_reads, client_writes, way)
                 );
             }
         });
     }
 }
 
-async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut flowing: watch::Receiver<bool>) {
+/// What a connection's bytes pass.
+#[derive(Clone)]
+struct Way {
+    flowing: watch::Receiver<bool>,
+    shared: Arc<Shared>,
+    /// How often all were silenced before this one was made.
+    made: usize,
+}
+
+fn silences(shared: &Shared) -> usize {
+    shared.silenced.load(Ordering::SeqCst)
+}
+
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: Way) {
     let mut buffer = vec![0; 16 << 10];
-    while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        if flowing.wait_for(|flowing| *flowing).await.is_err()
+    loop {
+        let read = from.read(&mut buffer).await;
+        while silences(&way.shared) > way.made {
+            if !matches!(from.read(&mut buffer).await, Ok(1..)) {
+                std::future::pending::<()>().await;
+            }
+        }
+        let Ok(count @ 1..) = read else { break };
+        if way.flowing.wait_for(|flowing| *flowing).await.is_err()
             || to.write_all(&buffer[..count]).await.is_err()
         {
             return;

@@ -159,6 +159,26 @@ impl Hub {
         self.state().get(kind, key).cloned()
     }
 
+    /// The object as soon as `holds` is true of it, or as it is when the time is over; none if it is not
+    /// there then.
+    pub(super) async fn until(
+        &self,
+        kind: Kind,
+        key: &Key,
+        holds: impl Fn(Option<&serde_json::Value>) -> bool,
+        limit: Duration,
+    ) -> Option<serde_json::Value> {
+        let mut changed = self.changed[kind as usize].subscribe();
+        let deadline = tokio::time::Instant::now() + limit;
+        loop {
+            let object = self.held(kind, key).map(|held| held.shown().value());
+            let over = holds(object.as_ref());
+            if over || !matches!(tokio::time::timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
+                return object;
+            }
+        }
+    }
+
     fn publish(&self, kind: Kind, edits: impl IntoIterator<Item = Edit>) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let before = state.head();

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Kind;
+use crate::reconcile::plan::DELETIONS_HELD;
 
 /// An object as it came.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +72,12 @@ impl Object {
     /// Whether its deletion was asked for.
     pub(crate) fn is_going(&self) -> bool {
         self.text("/metadata/deletionTimestamp").is_some()
+    }
+
+    /// The message of a deletion that the guard against mass deletion holds.
+    pub(crate) fn held_deletion(&self) -> Option<&str> {
+        let held = self.text("/status/reason") == Some(DELETIONS_HELD);
+        held.then(|| self.text("/status/message").unwrap_or_default())
     }
 
     /// One of its conditions.

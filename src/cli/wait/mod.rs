@@ -198,6 +198,12 @@ pub(crate) async fn until(
             None if *wanted == Wanted::Deleted => true,
             None => return Err(gone(&awaited.target)),
         };
+        if *wanted == Wanted::Deleted
+            && !met
+            && let Some(why) = now.and_then(Object::held_deletion)
+        {
+            return Ok(Verdict::Missed(held(&awaited.target, why)));
+        }
         let what = if *wanted == Wanted::Deleted { "deleted" } else { "condition met" };
         let state = Awaited { seen: now.cloned(), ..awaited.clone() }.state();
         Ok(if met {
@@ -340,6 +346,12 @@ impl Watching {
 pub(crate) fn gone(target: &Target) -> Failure {
     Failure::new(Exit::NotFound, format!("{target} is not there"))
         .hint("`gamekeeper get games -A` shows what there is; to wait for its end, use --for=delete")
+}
+
+/// A deletion that waits for an operator, whatever time passes.
+fn held(target: &Target, why: &str) -> Failure {
+    Failure::new(Exit::Failed, format!("{target} is not deleted: {}", clean(why)))
+        .hint("`gamekeeper confirm-deletions` lists what is held and asks")
 }
 
 fn timed_out(waiting: &[Awaited], wanted: &str, after: Duration, absence: Option<String>) -> Failure {

@@ -16,6 +16,7 @@ use crate::reconcile::step::{Step, Wait};
 
 use super::Round;
 use super::blocked::{PARTIAL_INIT, STATE_MISSING, TURN_WENT_BACK};
+use super::inputs::{Unmet, first_races};
 use super::turns::Serving;
 
 /// The first looks at a starting engine follow each other quickly, then ever slower: a tenth of
@@ -215,6 +216,10 @@ impl Round<'_> {
         if self.working().is_some() {
             return self.wait(Wait::Work);
         }
+        let races = match first_races(self.desired) {
+            Ok(races) => races,
+            Err(unmet) => return self.holds_init_back(life, container, at, unmet),
+        };
         if self.waits_for_attempt() {
             let told = self.record.conditions.iter().find(|known| known.kind == C::Initialized);
             let why = told.map(|known| known.message.clone()).unwrap_or_default();
@@ -253,10 +258,23 @@ impl Round<'_> {
         // The deadline was for its health, which it has.
         self.record.start_began_at = None;
         self.record.applied = Some(target.clone());
-        let races = self.desired.members.iter().map(|member| member.race_name.clone()).collect();
         let step = Step::InitialiseEngine { life: life.clone(), endpoint, races };
         self.step(step, "it was asked, and has no game");
         self.wait(Wait::Work);
+    }
+
+    /// The spec became invalid, or the last member left, before the engine had its game: nothing is
+    /// sent until that is mended. The engine stays, as it may have its game after all.
+    fn holds_init_back(&mut self, life: &Life, container: &Container, at: Timestamp, unmet: Unmet) {
+        self.no_longer_serving();
+        self.record.start_began_at = None;
+        self.headline(Phase::Invalid, unmet.reason, &unmet.message);
+        self.truths.fails(C::SpecValid, unmet.reason, unmet.message.clone());
+        self.truths.fails(C::Initialized, unmet.reason, unmet.message.clone());
+        self.wait(Wait::Spec);
+        self.end_operation(Ending::Failed { code: unmet.reason.to_owned(), message: unmet.message });
+        let due = after(at, self.policy.probe_interval);
+        self.ask_after(life, container.reachable_at.as_deref(), due, "it may have its game after all");
     }
 
     /// Whether an initialisation that was sent before changed what is in the state directory. What

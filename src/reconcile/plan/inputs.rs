@@ -1,5 +1,6 @@
 //! Which declared inputs an engine is to be built from.
 
+use crate::game::RaceName;
 use crate::game::record::AppliedSpec;
 use crate::game::spec::Desired;
 use crate::game::version::VersionWish;
@@ -67,11 +68,23 @@ pub(super) fn may_begin(desired: &Desired) -> Result<(), Unmet> {
             ),
         });
     }
+    races(desired).map(|_| ())
+}
+
+/// Who plays, for an engine that is about to be given its game: never nobody, and by no spec that
+/// is invalid. An engine may keep for ever what it is told once, so this is the only place that the
+/// races of an initialisation come from.
+pub(super) fn first_races(desired: &Desired) -> Result<Vec<RaceName>, Unmet> {
+    declared(desired)?;
+    races(desired)
+}
+
+fn races(desired: &Desired) -> Result<Vec<RaceName>, Unmet> {
     if desired.members.is_empty() {
         return Err(Unmet {
             reason: "NoActiveMembers",
             message: "The game has no active member: add players before it can start.".into(),
         });
     }
-    Ok(())
+    Ok(desired.members.iter().map(|member| member.race_name.clone()).collect())
 }

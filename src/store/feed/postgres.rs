@@ -1,19 +1,46 @@
 //! PostgreSQL tells: each transaction that changed desired state is one notification, whatever it
 //! touched. What was told while nobody listened is lost, so each connection begins with a look.
+//!
+//! That nothing is told means something only as long as the connection lives and still listens. A
+//! connection may die without a word (an address is moved, a router forgets it), and a pooler may take
+//! the channels away. So silence is never believed for longer than [`SILENCE`]: then the listening
+//! connection itself is asked what it listens to, and has [`ANSWER`] for it. Every watch goes through
+//! [`Watch::changed`], which is the one place that waits.
 
-use sea_orm::sqlx;
-use sea_orm::sqlx::postgres::PgListener;
+use std::io;
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
+use sea_orm::sqlx::{self, Row};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::Store;
 use super::super::place::At;
 use super::{AGAIN, cannot_watch};
 
-/// The connection that listens.
+/// So long without a notification, and the connection is asked whether it still listens.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// The time that a connection has for its answer, and a new one to begin to listen.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// What is told of these names, heard on a connection that is made again whenever it is lost.
 pub(super) struct Watch {
     what: &'static [&'static str],
-    listener: Option<PgListener>,
+    listener: Option<Listener>,
     /// What was heard beside what was handed on.
     heard: Vec<&'static str>,
+}
+
+/// The connection that listens.
+struct Listener {
+    connection: PgListener,
+    channels: Vec<String>,
+    /// When it was last known to listen. Kept here, because a wait may be given up and begun again.
+    known_at: Instant,
+    /// When it was asked whether it does, if it has not answered.
+    asked_at: Option<Instant>,
 }
 
 impl Watch {
@@ -27,19 +54,11 @@ impl Watch {
         if let Some(heard) = self.heard.pop() {
             return Some(heard);
         }
-        let done = match &mut self.listener {
-            Some(listener) => heard(listener, self.what).await,
-            none => listen(store, self.what).await.map(|listener| {
-                none.replace(listener);
-                None
-            }),
-        };
-        match done {
-            Ok(Some(heard)) => {
+        match self.hear(store).await {
+            Ok(heard) => {
                 self.heard = heard;
                 self.heard.pop()
             }
-            Ok(None) => None,
             Err(error) => {
                 cannot_watch(&error);
                 self.listener = None;
@@ -48,34 +67,105 @@ impl Watch {
             }
         }
     }
+
+    /// What is told of, each once; nothing if the connection is a new one.
+    async fn hear(&mut self, store: &Store) -> Result<Vec<&'static str>, sqlx::Error> {
+        if let Some(listener) = &mut self.listener {
+            if let Some(told) = listener.told().await? {
+                let named = self.what.iter().zip(&listener.channels);
+                return Ok(named
+                    .filter(|(_, channel)| told.contains(channel))
+                    .map(|(name, _)| *name)
+                    .collect());
+            }
+            self.listener = None;
+        }
+        self.listener = Some(timeout(ANSWER, listen(store, self.what)).await.unwrap_or_else(no_answer)?);
+        Ok(Vec::new())
+    }
 }
 
-/// What is told of, each once; none if the connection was lost and made again: what came meanwhile
-/// is to be looked for.
-async fn heard(
-    listener: &mut PgListener,
-    what: &'static [&'static str],
-) -> Result<Option<Vec<&'static str>>, sqlx::Error> {
-    let Some(first) = listener.try_recv().await? else { return Ok(None) };
-    let mut channels = vec![first.channel().to_owned()];
-    // What is there already is the same reason to look.
-    while let Some(next) = listener.next_buffered() {
-        channels.push(next.channel().to_owned());
+impl Listener {
+    /// The channels of the next notifications; none if the connection was closed.
+    ///
+    /// # Errors
+    /// It failed, does not answer, or does not listen any more.
+    async fn told(&mut self) -> Result<Option<Vec<String>>, sqlx::Error> {
+        let first = loop {
+            // Given up at any moment it loses nothing: a message is taken whole, and handed on at once.
+            match timeout_at(self.known_at + SILENCE, self.connection.try_recv()).await {
+                Ok(Ok(Some(first))) => break first,
+                // (The driver's own new connection would have no time limit.)
+                Ok(Ok(None)) => return Ok(None),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => self.ask().await?,
+            }
+        };
+        self.known();
+        let mut told = vec![first.channel().to_owned()];
+        // What is there already is the same reason to look.
+        while let Some(next) = self.connection.next_buffered() {
+            told.push(next.channel().to_owned());
+        }
+        Ok(Some(told))
     }
-    let told = |name: &&&str| {
-        channels.iter().any(|channel| channel.strip_suffix(**name).is_some_and(|rest| rest.ends_with('_')))
-    };
-    Ok(Some(what.iter().filter(told).copied().collect()))
+
+    /// Makes sure that it still listens.
+    async fn ask(&mut self) -> Result<(), sqlx::Error> {
+        let asked_at = *self.asked_at.get_or_insert_with(Instant::now);
+        let asked = still_listens(&mut self.connection, &self.channels);
+        timeout_at(asked_at + ANSWER, asked).await.unwrap_or_else(no_answer)?;
+        self.known();
+        Ok(())
+    }
+
+    fn known(&mut self) {
+        (self.known_at, self.asked_at) = (Instant::now(), None);
+    }
+}
+
+fn no_answer<T>(_: Elapsed) -> Result<T, sqlx::Error> {
+    Err(io::Error::from(io::ErrorKind::TimedOut).into())
+}
+
+/// Asks the listening connection itself whether it has all of these channels.
+///
+/// # Errors
+/// It is lost, or it has not.
+async fn still_listens(listener: &mut PgListener, channels: &[String]) -> Result<(), sqlx::Error> {
+    let rows = sqlx::raw_sql("SELECT pg_listening_channels()").fetch_all(listener).await?;
+    let has = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+    match channels.iter().find(|channel| !has.contains(channel)) {
+        None => Ok(()),
+        Some(lost) => {
+            Err(sqlx::Error::Protocol(format!("the connection does not listen to {lost} any more")))
+        }
+    }
 }
 
 /// Listens to what is told of this store's schema: notifications are the whole database's.
-pub(in crate::store) async fn listen(store: &Store, what: &[&str]) -> Result<PgListener, sqlx::Error> {
+async fn listen(store: &Store, what: &[&str]) -> Result<Listener, sqlx::Error> {
+    let options = store.db.pool().get_postgres_connection_pool().connect_options();
+    // A listener that is let go says so to the server first, which takes for ever on a connection
+    // that died without a word. It must not keep a place from anybody meanwhile: its pool is its own.
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .acquire_timeout(ANSWER)
+        .connect_lazy_with((*options).clone());
+    let mut connection = PgListener::connect_with(&pool).await?;
+    connection.eager_reconnect(false);
+    let channels = channels(store, what);
+    connection.listen_all(channels.iter().map(String::as_str)).await?;
+    Ok(Listener { connection, channels, known_at: Instant::now(), asked_at: None })
+}
+
+/// The channels of these names.
+fn channels(store: &Store, what: &[&str]) -> Vec<String> {
     let schema = match &store.place.at {
         At::Postgres { schema, .. } => schema,
         At::Sqlite(_) => super::super::place::DEFAULT_SCHEMA,
     };
-    let mut listener = PgListener::connect_with(store.db.pool().get_postgres_connection_pool()).await?;
-    let channels: Vec<String> = what.iter().map(|what| format!("{schema}_{what}")).collect();
-    listener.listen_all(channels.iter().map(String::as_str)).await?;
-    Ok(listener)
+    what.iter().map(|what| format!("{schema}_{what}")).collect()
 }

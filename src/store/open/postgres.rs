@@ -14,8 +14,9 @@ use super::{OpenError, migrate};
 
 static MIGRATIONS: ::sqlx::migrate::Migrator = ::sqlx::migrate!("migrations/postgres");
 
-/// Enough for the recorder, the API and a burst of both; the listener has one of them for itself.
-const CONNECTIONS: u32 = 12;
+/// Enough for the recorder, the API and a burst of both. Beside them, one is the lease's, and up to three
+/// listen.
+const CONNECTIONS: u32 = 9;
 
 /// A burst waits so long for a connection before it is refused.
 const ACQUIRE: Duration = Duration::from_secs(10);

@@ -1,7 +1,7 @@
 //! What the deliverer asks of the outbox: what is due, and what became of it.
 
-use jiff::Timestamp;
-use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use jiff::{SignedDuration, Timestamp};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use serde_json::Value;
 use uuid::Uuid;
@@ -24,6 +24,9 @@ const ERROR: usize = 1_024;
 
 /// The reason of the event that tells of one that was set aside.
 const SET_ASIDE: &str = "OutboxSetAside";
+
+/// No pause between two attempts is longer: a time further ahead was taken by a wrong clock.
+const MAX_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 /// An event to be delivered.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +64,12 @@ pub struct Failed {
     pub again_at: Option<Timestamp>,
 }
 
+/// Events whose next attempt is due.
+fn is_due(now: Timestamp) -> SimpleExpr {
+    let next = || Expr::col((Entity, Column::NextAttemptAt));
+    next().is_null().or(next().lte(to_db(now))).or(next().gt(to_db(now + MAX_PAUSE)))
+}
+
 impl Store {
     /// Of each game the oldest open event, if it is due: at most so many, those that wait longest
     /// first.
@@ -83,7 +92,7 @@ impl Store {
                 Expr::tuple([Expr::col((Entity, Column::GameId)), Expr::col((Entity, Column::Seq))])
                     .in_subquery(oldest.into_query()),
             )
-            .filter(Column::NextAttemptAt.is_null().or(Column::NextAttemptAt.lte(to_db(now))))
+            .filter(is_due(now))
             .order_by_asc(Expr::expr(waits_since))
             .limit(limit)
             .all(&self.db)
@@ -102,7 +111,8 @@ impl Store {
             .order_by_asc(Column::Seq)
             .one(&self.db)
             .await?;
-        let due = oldest.filter(|row| row.next_attempt_at.is_none_or(|at| from_db(at) <= now));
+        let is_due = |at: Timestamp| at <= now || at > now + MAX_PAUSE;
+        let due = oldest.filter(|row| row.next_attempt_at.is_none_or(|at| is_due(from_db(at))));
         Ok(self.due(due.into_iter().collect()).await?.pop())
     }
 

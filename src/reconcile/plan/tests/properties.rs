@@ -235,6 +235,19 @@ proptest! {
         }
     }
 
+    /// A lenient engine would keep a game without players for ever.
+    #[test]
+    fn no_engine_is_initialised_without_races_or_by_an_invalid_spec(mut world in any_world(), rounds in 0..12usize) {
+        for _ in 0..=rounds {
+            for planned in world.round().steps {
+                if let Step::InitialiseEngine { races, .. } = planned.step {
+                    prop_assert!(!races.is_empty() && world.desired.spec.is_ok());
+                }
+            }
+            world.now += jiff::SignedDuration::from_secs(9);
+        }
+    }
+
     #[test]
     fn desired_stopped_heals_nothing(mut world in any_world()) {
         world.change(|desired| desired.status = DesiredStatus::Stopped);

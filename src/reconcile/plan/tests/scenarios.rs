@@ -6,6 +6,7 @@ use crate::game::container::{ContainerState, Owner, StateDirectory};
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
 use crate::game::{ConditionStatus, ConditionType, ImageId, NetworkId, Phase};
+use crate::reconcile::step::Step;
 
 use super::world::{Engines, Looks, World};
 
@@ -467,4 +468,34 @@ fn a_game_that_no_record_speaks_of_is_never_initialised_over() {
     world.turn = Some(7);
     world.converge();
     assert_eq!((world.record.phase, world.record.current_turn), (Phase::Running, Some(7)));
+}
+
+#[test]
+fn a_second_initialisation_waits_for_a_member_and_goes_on_by_itself() {
+    let mut world = World::new();
+    let sends = |world: &World| {
+        world.plan().steps.iter().any(|planned| matches!(planned.step, Step::InitialiseEngine { .. }))
+    };
+    for _ in 0..20 {
+        if sends(&world) {
+            break;
+        }
+        world.round();
+    }
+    assert!(sends(&world), "{:?}", world.done);
+    // It was sent, and failed.
+    world.record = world.plan().record;
+    let members = world.desired.members.clone();
+    world.change(|desired| desired.members.clear());
+    world.converge();
+    world.later(std::time::Duration::from_secs(301));
+    world.converge();
+    assert_eq!((world.record.phase, world.record.reason.as_str()), (Phase::Invalid, "NoActiveMembers"));
+    assert!(!world.done.iter().any(|step| step.starts_with("initialise")), "{:?}", world.done);
+
+    world.change(|desired| desired.members = members);
+    world.converge();
+    world.later(std::time::Duration::from_secs(301));
+    world.converge();
+    assert_eq!(world.record.phase, Phase::Running, "{}", world.record.reason);
 }

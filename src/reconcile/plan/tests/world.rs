@@ -632,7 +632,8 @@ impl World {
                 self.fetched = false;
             }
             Step::ProbeEngine { life, .. } => self.answer(life),
-            Step::InitialiseEngine { .. } => {
+            Step::InitialiseEngine { races, .. } => {
+                assert!(!races.is_empty(), "initialised with nobody in it");
                 assert!(self.turn.is_none(), "initialised twice");
                 self.turn = Some(0);
                 self.state_directory = StateDirectory::Present;
