@@ -15,7 +15,7 @@ use crate::reconcile::backoff::after;
 use crate::reconcile::deletions::{Count, Fate, Limits};
 use crate::reconcile::ground::{Found, verdict};
 use crate::runtime::{Listed, Runtime};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 use super::Controller;
 use super::entry::Entry;
@@ -73,7 +73,8 @@ impl Workshop {
         // What is bound is looked at once more; what then still is to be bound waits for the next look.
         for _ in 0..2 {
             // The state root first: what is noted there never runs ahead of a database read after it.
-            let found = found(&*self.runtime, docker.map(str::to_owned), unreadable.take()).await;
+            let found =
+                found(&self.store, &*self.runtime, docker.map(str::to_owned), unreadable.take()).await;
             let spec = self.store.controller_spec().await?;
             let instance = self.store.instance().await?;
             let verdict = verdict(&spec, &instance, &found);
@@ -92,7 +93,7 @@ impl Workshop {
                 return Ok(look);
             }
         }
-        let found = found(&*self.runtime, docker.map(str::to_owned), unreadable).await;
+        let found = found(&self.store, &*self.runtime, docker.map(str::to_owned), unreadable).await;
         let (spec, instance) = (self.store.controller_spec().await?, self.store.instance().await?);
         let freezes = verdict(&spec, &instance, &found).freezes;
         Ok(GroundLook { spec, freezes, ground: found.ground })
@@ -100,6 +101,7 @@ impl Workshop {
 }
 
 pub(super) async fn found(
+    store: &Store,
     runtime: &dyn Runtime,
     docker_engine_id: Option<String>,
     unreadable: Option<String>,
@@ -111,6 +113,7 @@ pub(super) async fn found(
         ground: Ground { docker_engine_id, state_root: look.sentinel, high_water: look.high_water },
         unreadable,
         locked_by_another: look.locked_by_another,
+        database_replaced: store.replaced(),
     }
 }
 

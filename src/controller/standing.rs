@@ -37,7 +37,7 @@ pub async fn standing(store: &Store, runtime: &dyn Runtime) -> Result<Standing, 
         Err(error) => (None, Some(chain(&error))),
     };
     // The state root before the database, which then is not behind what was noted of it.
-    let found = found(runtime, docker, None).await;
+    let found = found(store, runtime, docker, None).await;
     let (spec, instance) = (store.controller_spec().await?, store.instance().await?);
     let mut freezes = verdict(&spec, &instance, &found).freezes;
     // Whoever leads is frozen by hand, and still leads.

@@ -100,6 +100,8 @@ pub enum FreezeReason {
     StateRootUnreadable,
     /// The database is older than what happened since: a backup put back.
     DatabaseOlder,
+    /// The embedded database's file was moved, removed or replaced while it was open.
+    DatabaseReplaced,
 }
 
 /// One reason why the controller touches nothing, with the way out.
@@ -116,7 +118,7 @@ pub struct Freeze {
 
 impl FreezeReason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::FrozenByHand,
         Self::OtherDocker,
         Self::StateRootMissing,
@@ -124,6 +126,7 @@ impl FreezeReason {
         Self::StateRootInUse,
         Self::StateRootUnreadable,
         Self::DatabaseOlder,
+        Self::DatabaseReplaced,
     ];
 
     /// Whether this word is one of them.

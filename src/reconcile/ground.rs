@@ -13,6 +13,8 @@ pub struct Found {
     pub unreadable: Option<String>,
     /// Another process works in the state root.
     pub locked_by_another: bool,
+    /// What became of the database's file, if it is no longer the one that is open.
+    pub database_replaced: Option<String>,
 }
 
 /// What follows from it.
@@ -35,6 +37,14 @@ pub fn verdict(spec: &ControllerSpec, instance: &Instance, found: &Found) -> Ver
     let confirmed = |named: bool| asked && named;
 
     // First of all: whoever reads one reason must read this one.
+    if let Some(what) = &found.database_replaced {
+        freezes.push(freeze(
+            Reason::DatabaseReplaced,
+            format!("The database file was replaced under the running process: {what}. What is written is refused, as it would be lost."),
+            "Move the file back with its -wal and -shm, and it goes on by itself; or stop this process, put the right database in its place, and start it again.".into(),
+        ));
+        return Verdict { freezes, bind: None };
+    }
     let kept = found.ground.high_water.filter(|_| found.ground.state_root == Some(own(instance.id)));
     if let Some(kept) = kept.filter(|kept| *kept > instance.high_water) {
         if confirmed(spec.rebind.high_water == Some(kept)) {
@@ -173,6 +183,14 @@ mod tests {
     #[test]
     fn what_is_as_it_was_freezes_nothing() {
         assert_eq!(verdict(&ControllerSpec::default(), &instance(), &found()), Verdict::default());
+    }
+
+    #[test]
+    fn a_database_that_was_replaced_freezes_and_binds_nothing() {
+        let fresh = Instance { docker_engine_id: None, state_root_bound: false, ..instance() };
+        let found = Found { database_replaced: Some("x.db is another file now".into()), ..found() };
+        let verdict = verdict(&ControllerSpec::default(), &fresh, &found);
+        assert_eq!((reasons(&verdict), verdict.bind), (vec![Reason::DatabaseReplaced], None));
     }
 
     #[test]

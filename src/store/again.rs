@@ -15,6 +15,7 @@ use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 
 use super::StoreError;
 use super::desired::WriteError;
+use super::file::is_replaced;
 use super::outbox::OutboxRefusal;
 use super::recorder::RecordError;
 
@@ -96,7 +97,7 @@ where
 
 /// Whether it is the database's state that is at fault, rather than what was to be written.
 pub(super) fn passes(error: &DbErr) -> bool {
-    gave_way(error) || is_lost(error) || matches!(error, DbErr::ConnectionAcquire(_))
+    gave_way(error) || is_lost(error) || is_replaced(error) || matches!(error, DbErr::ConnectionAcquire(_))
 }
 
 /// Whether the database gave the transaction up for another one's sake.

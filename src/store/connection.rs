@@ -4,6 +4,8 @@
 //! and lower-case text on SQLite, where sea-orm's own sixteen bytes could not be read or written by
 //! hand. Every statement passes through here, and its UUIDs are bound as its database has them.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sea_orm::sea_query::Value;
 use sea_orm::{
@@ -12,6 +14,7 @@ use sea_orm::{
 };
 
 use super::again::is_lost;
+use super::file::DatabaseFile;
 
 /// What is said of a commit without an answer.
 const UNANSWERED: &str = "the connection was lost while the change was committed, so it may have been made; look before you repeat it";
@@ -23,15 +26,25 @@ pub(super) fn is_unanswered(error: &DbErr) -> bool {
 
 /// The pool of connections.
 #[derive(Debug, Clone)]
-pub(super) struct Connections(DatabaseConnection);
+pub(super) struct Connections(DatabaseConnection, Option<Arc<DatabaseFile>>);
 
 /// A transaction; dropped, it never was.
 #[derive(Debug)]
-pub(super) struct Transaction(DatabaseTransaction);
+pub(super) struct Transaction(DatabaseTransaction, Option<Arc<DatabaseFile>>);
 
 impl Connections {
     pub(super) fn new(pool: DatabaseConnection) -> Self {
-        Self(pool)
+        Self(pool, None)
+    }
+
+    /// The same, on a file that is to stay the one that was opened.
+    pub(super) fn on(self, file: DatabaseFile) -> Self {
+        Self(self.0, Some(Arc::new(file)))
+    }
+
+    /// The embedded database's file.
+    pub(super) fn file(&self) -> Option<&DatabaseFile> {
+        self.1.as_deref()
     }
 
     /// The pool itself, for what only its dialect can do.
@@ -45,12 +58,18 @@ impl Connections {
 
     /// How every transaction that will write begins: on SQLite a transaction that turns from
     /// reading to writing fails at once if somebody else writes, whatever the busy timeout.
+    ///
+    /// # Errors
+    /// The database failed, or its file was replaced.
     pub(super) async fn begin_writing(&self) -> Result<Transaction, DbErr> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        self.0.begin_with_options(options).await.map(Transaction)
+        if let Some(file) = &self.1 {
+            file.check()?;
+        }
+        Ok(Transaction(self.0.begin_with_options(options).await?, self.1.clone()))
     }
 
     pub(super) async fn close(self) -> Result<(), DbErr> {
@@ -63,12 +82,14 @@ impl Transaction {
     ///
     /// # Errors
     /// It was given up, and nothing was written; or the connection was lost on the way, and whether
-    /// anything was written is not known. The second is never taken for a reason to write again.
+    /// anything was written is not known. The second is never taken for a reason to write again. Or the
+    /// embedded database's file was replaced, and what was written is lost.
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         match self.0.commit().await {
-            Err(error) if is_lost(&error) => Err(DbErr::Custom(format!("{UNANSWERED}: {error}"))),
-            done => done,
+            Err(error) if is_lost(&error) => return Err(DbErr::Custom(format!("{UNANSWERED}: {error}"))),
+            done => done?,
         }
+        self.1.map_or(Ok(()), |file| file.check_committed())
     }
 
     pub(super) async fn rollback(self) -> Result<(), DbErr> {

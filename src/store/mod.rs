@@ -16,6 +16,7 @@ mod entity;
 mod events;
 mod examine;
 mod feed;
+mod file;
 mod followed;
 mod forecast;
 pub mod history;
@@ -84,10 +85,12 @@ pub struct StoreError(#[from] DbErr);
 
 impl StoreError {
     /// What is to be told of a write of which nobody knows whether it was made: the connection was
-    /// lost while it was committed.
+    /// lost while it was committed. And of one that is lost: the embedded database's file was replaced.
     pub fn unanswered(&self) -> Option<String> {
         match &self.0 {
-            DbErr::Custom(said) if connection::is_unanswered(&self.0) => Some(said.clone()),
+            DbErr::Custom(said) if connection::is_unanswered(&self.0) || file::is_replaced(&self.0) => {
+                Some(said.clone())
+            }
             _ => None,
         }
     }
@@ -115,5 +118,11 @@ impl Store {
         let (desired_written, outbox_written) = Default::default();
         let leases = db.clone();
         Self { db, leases, place, epoch: None, desired_written, outbox_written, tells_lobby: false }
+    }
+
+    /// What became of the embedded database's file, if it is no longer the one that is open: what is
+    /// written now would be lost.
+    pub fn replaced(&self) -> Option<String> {
+        self.db.file()?.replaced()
     }
 }

@@ -106,6 +106,26 @@ async fn last_nights_database_put_back_under_running_games_touches_none_of_them(
 }
 
 #[tokio::test]
+async fn a_database_file_that_is_moved_away_takes_no_write_and_no_engine_is_touched() {
+    let world = World::started().await;
+    let game = world.running("andromeda").await;
+    let before = lives(std::slice::from_ref(&game));
+    let file = world.data_dir().join("gamekeeper.db");
+    let away = world.data_dir().join("away.db");
+    std::fs::rename(&file, &away).unwrap();
+    let refused = world.gk(&["stop", "andromeda"]);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    assert!(refused.stderr.contains("the database file was replaced"), "{refused:?}");
+    let frozen = async || world.gk(&["status"]).stdout.contains("DatabaseReplaced");
+    world.eventually("frozen", frozen).await;
+    assert_eq!(lives(std::slice::from_ref(&game)), before);
+
+    std::fs::rename(&away, &file).unwrap();
+    world.eventually("it goes on", async || !world.gk(&["status"]).stdout.contains("DatabaseReplaced")).await;
+    world.ok(&["stop", "andromeda", "--wait", "--timeout", "60s"]);
+}
+
+#[tokio::test]
 async fn a_state_root_that_is_not_mounted_freezes_and_goes_on_when_it_is_again() {
     let mut world = World::new();
     let disk = world.dir.path().join("disk");

@@ -143,7 +143,7 @@ async fn kubectl_follows_a_real_engine_s_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_deletion_is_said_at_once_and_waits_for_nobody_in_silence() {
-    let limits = ["--deletion-window", "1ms", "--deletion-share", "0", "--deletion-least", "1"];
+    let limits = ["--deletion-window", "1ms", "--deletion-share", "1", "--deletion-least", "1"];
     let mut world = World::new().with(&limits);
     world.start();
     world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;

@@ -36,7 +36,8 @@ impl Round<'_> {
             self.no_longer_serving();
             self.record.container = Some(life.container.clone());
             self.record.container_started_at = Some(life.started_at.clone());
-            self.record.start_began_at = Some(self.record.start_began_at.unwrap_or(self.now));
+            // What Docker took to start it is no fault of the engine's.
+            self.record.start_began_at = Some(self.now);
         }
         let said = match &seen.engine {
             EngineView::Said { life: answered, at, answer, failures } if *answered == life => {

@@ -7,6 +7,7 @@ use sea_orm::{ConnectOptions, Database};
 use sqlx::migrate::Migrator;
 
 use super::super::connection::Connections;
+use super::super::file::DatabaseFile;
 use super::super::{Place, Store};
 use super::{OpenError, migrate};
 
@@ -25,6 +26,9 @@ pub(super) async fn open(place: &Place, path: &str) -> Result<Store, OpenError> 
         .sqlx_logging(false)
         .test_before_acquire(false)
         .acquire_timeout(Duration::from_secs(30))
+        // For good: the write-ahead log is the same file for as long as one of them is open.
+        .idle_timeout(None)
+        .max_lifetime(None)
         .map_sqlx_sqlite_opts(|options| {
             options
                 .journal_mode(sea_orm::sqlx::sqlite::SqliteJournalMode::Wal)
@@ -34,7 +38,8 @@ pub(super) async fn open(place: &Place, path: &str) -> Result<Store, OpenError> 
                 .foreign_keys(true)
         });
     let pool = Database::connect(options).await.map_err(|error| OpenError::connect(place, error))?;
-    let store = Store::new(Connections::new(pool), place.clone());
+    let file = DatabaseFile::opened(path.as_ref()).map_err(|error| OpenError::connect(place, error))?;
+    let store = Store::new(Connections::new(pool).on(file), place.clone());
     store.refuse_newer().await?;
     let pool = store.db.pool().get_sqlite_connection_pool();
     let mut connection = pool.acquire().await.map_err(|error| OpenError::connect(place, error))?;

@@ -1,0 +1,128 @@
+//! The file of the embedded database, which somebody may move away or remove while it is open.
+//!
+//! The process then goes on in a file that nobody will ever open again: what it acknowledges is lost.
+//! So the file's identity is compared before each write and after each commit, with every look at the
+//! ground, and before the lead is taken.
+
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use sea_orm::DbErr;
+
+/// What is said of a write to such a file.
+const REPLACED: &str = "the database file was replaced under the running process";
+
+/// Whether a statement was refused because the file is another one.
+pub(super) fn is_replaced(error: &DbErr) -> bool {
+    matches!(error, DbErr::Custom(said) if said.starts_with(REPLACED))
+}
+
+/// A file, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl From<&Metadata> for Identity {
+    fn from(found: &Metadata) -> Self {
+        Self { device: found.dev(), inode: found.ino() }
+    }
+}
+
+/// The file that was opened, and its write-ahead log.
+#[derive(Debug)]
+pub(super) struct DatabaseFile {
+    path: PathBuf,
+    opened: Identity,
+    log: PathBuf,
+    /// Known from the first write on: SQLite keeps the log for as long as a connection is open, and
+    /// ours stay open.
+    log_opened: OnceLock<Identity>,
+}
+
+impl DatabaseFile {
+    /// The file at this path, which a connection of ours has open.
+    pub(super) fn opened(path: &Path) -> io::Result<Self> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let opened = Identity::from(&std::fs::metadata(path)?);
+        Ok(Self { path: path.to_owned(), opened, log: log.into(), log_opened: OnceLock::new() })
+    }
+
+    /// What became of the file, if it is no longer the one that is open.
+    pub(super) fn replaced(&self) -> Option<String> {
+        let log = self.log_opened.get().copied();
+        changed(&self.path, Some(self.opened)).or_else(|| changed(&self.log, log))
+    }
+
+    /// # Errors
+    /// The file is no longer the one that is open.
+    pub(super) fn check(&self) -> Result<(), DbErr> {
+        match self.replaced() {
+            None => Ok(()),
+            Some(what) => Err(DbErr::Custom(format!("{REPLACED}: {what}; nothing is written any more"))),
+        }
+    }
+
+    /// Looks again after a commit, which has reached nobody if the file was replaced before.
+    ///
+    /// # Errors
+    /// It was.
+    pub(super) fn check_committed(&self) -> Result<(), DbErr> {
+        if self.log_opened.get().is_none()
+            && let Ok(found) = std::fs::metadata(&self.log)
+        {
+            let _ = self.log_opened.set(Identity::from(&found));
+        }
+        self.check()
+    }
+}
+
+fn changed(path: &Path, opened: Option<Identity>) -> Option<String> {
+    let opened = opened?;
+    match std::fs::metadata(path) {
+        Ok(found) if Identity::from(&found) == opened => None,
+        Ok(_) => Some(format!("{} is another file now", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Some(format!("{} is not there any more", path.display()))
+        }
+        // Nobody knows, so nothing is acknowledged.
+        Err(error) => Some(format!("{} cannot be examined: {error}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_database_that_was_moved_or_removed_acknowledges_nothing_until_it_is_back() {
+        for part in ["x.db", "x.db-wal"] {
+            let directory = tempfile::tempdir().unwrap();
+            let at = |name: &str| directory.path().join(name);
+            let store =
+                Store::open(&format!("sqlite:{}", at("x.db").display()).parse().unwrap()).await.unwrap();
+            let write = async || store.take_lead("somebody").await.map_err(|error| format!("{:?}", error));
+            write().await.unwrap();
+            assert_eq!(store.replaced(), None, "{part}");
+
+            std::fs::rename(at(part), at("away")).unwrap();
+            let refused = write().await.unwrap_err();
+            assert!(refused.contains(REPLACED), "{part}: {refused}");
+            assert!(store.replaced().is_some_and(|why| why.contains("not there any more")), "{part}");
+            // A copy is not what is open, whatever it holds.
+            std::fs::copy(at("away"), at(part)).unwrap();
+            assert!(store.replaced().is_some_and(|why| why.contains("another file")), "{part}");
+            assert!(write().await.unwrap_err().contains(REPLACED), "{part}");
+
+            std::fs::rename(at("away"), at(part)).unwrap();
+            assert_eq!(store.replaced(), None, "{part}");
+            write().await.unwrap();
+        }
+    }
+}
