@@ -8,7 +8,7 @@ use crate::game::spec::{Deletion, DeletionPolicy, Desired, DesiredStatus};
 use crate::reconcile::observed::{EngineView, Looked, Observation, RuntimeView, Seen, Work};
 use crate::reconcile::plan::{
     DELETIONS_HELD, DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, Plan,
-    STATE_MISSING, TURN_WENT_BACK,
+    STATE_MISSING, STRANGE_CONTAINER, TURN_WENT_BACK,
 };
 
 use super::{Fact, Guard};
@@ -220,6 +220,7 @@ pub(super) fn guard(shown: &Record, observation: &Observation) -> Option<Guard> 
         PINNED_IMAGE_GONE => {
             "Load the old image again; or `gamekeeper unblock` to take the one that has its name now."
         }
+        STRANGE_CONTAINER => "Remove the container that Gamekeeper did not make; it goes on by itself.",
         FOREIGN_CONTAINER => "Rename or remove the container that holds the name; it goes on by itself.",
         DIRECTORY_IN_USE => "Stop and remove the container that has the directory; it goes on by itself.",
         _ => "Mend what the message says; `gamekeeper unblock` has it looked at again at once.",

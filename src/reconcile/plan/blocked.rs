@@ -24,6 +24,8 @@ pub const PINNED_IMAGE_GONE: &str = "PinnedImageGone";
 pub const UNREADABLE_RECORD: &str = "UnreadableRecord";
 /// A container that is not the game's holds its name.
 pub const FOREIGN_CONTAINER: &str = "ForeignContainer";
+/// A container with the game's name and labels that Gamekeeper did not make.
+pub const STRANGE_CONTAINER: &str = "StrangeContainer";
 /// A container that is not the game's holds its state directory.
 pub const DIRECTORY_IN_USE: &str = "DirectoryInUse";
 
@@ -105,6 +107,34 @@ impl Round<'_> {
         } else {
             self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
         }
+    }
+
+    /// A container with the game's labels that was not made here, if that is what is there: its image is
+    /// not the one on record, which every container of ours is made from. Programs that update images
+    /// make such ones, and so does whoever starts an image that was committed from an engine: labels are
+    /// copied with it. (One that was never started is harmless, and replaced as any that does not fit.)
+    pub(super) fn is_strange(&self, seen: &Seen) -> bool {
+        let Some(container) = ours(seen).filter(|container| container.life().is_some()) else { return false };
+        let on_record = self.record.image_id.as_ref().filter(|_| self.record.applied.is_some());
+        on_record.is_some_and(|image| *image != container.image_id)
+            && !self.is_between_versions()
+            && self.record.put_back.is_none()
+    }
+
+    /// It is told and left alone, whatever is desired.
+    pub(super) fn leaves_stranger_alone(&mut self, seen: &Seen) {
+        let Some(container) = ours(seen) else { return };
+        // Whoever answers there is nobody to send a player to.
+        self.no_longer_serving();
+        let version = self.record.applied.as_ref().map(|applied| applied.engine_version.to_string());
+        let message = format!(
+            "Container {} has this game's name and labels, but was not made by Gamekeeper: its image is {}, and the game runs {} from another one. It is left alone, and may have changed the game's state. Stop whatever made it, and remove it: the game's own engine is made again then. To change the version, ask for another one.",
+            container.id.short(),
+            container.image_id,
+            version.unwrap_or_default(),
+        );
+        self.truths.fails(C::ContainerRunning, STRANGE_CONTAINER, message.clone());
+        self.blocked(STRANGE_CONTAINER, &message);
     }
 
     /// The state directory vanished under a living engine. The engine may hold the last copy of the

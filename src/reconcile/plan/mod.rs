@@ -45,8 +45,8 @@ use super::operations::OperationChange;
 use super::policy::Policy;
 use super::step::{Planned, Step, Wait};
 pub use blocked::{
-    DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, TURN_WENT_BACK,
-    UNREADABLE_RECORD,
+    DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, STRANGE_CONTAINER,
+    TURN_WENT_BACK, UNREADABLE_RECORD,
 };
 use inputs::Unmet;
 pub use patch::PATCH_PENDING;
@@ -195,7 +195,9 @@ impl<'a> Round<'a> {
     fn known(&mut self, seen: &Seen) {
         self.take_up_unblock();
         self.refuse_copy();
-        if !self.has_lost_its_state(seen) {
+        if self.is_strange(seen) {
+            self.leaves_stranger_alone(seen);
+        } else if !self.has_lost_its_state(seen) {
             if self.puts_back(seen) {
                 return self.keep_disruption_place();
             }

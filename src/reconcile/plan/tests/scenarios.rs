@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::game::container::{ContainerState, Owner, StateDirectory};
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
-use crate::game::{ConditionStatus, ConditionType, ImageId, NetworkId, Phase};
+use crate::game::{ConditionStatus, ConditionType, ContainerId, ImageId, NetworkId, Phase};
 use crate::reconcile::step::Step;
 
 use super::world::{Engines, Looks, World};
@@ -284,6 +284,31 @@ fn a_foreign_container_of_our_name_is_never_touched() {
     world.converge();
     assert_eq!((world.record.phase, world.record.reason.as_str()), (Phase::Blocked, "ForeignContainer"));
     assert_eq!((&world.record.endpoint, &world.record.endpoints), (&None, &None), "nobody is sent there");
+}
+
+#[test]
+fn a_container_with_our_labels_and_another_image_is_told_and_never_touched() {
+    let mut world = World::running();
+    let own = world.container.clone();
+    let other = world.container.as_mut().unwrap();
+    other.id = ContainerId::new("f00d");
+    other.image_id = ImageId::new("sha256:newer");
+    for (status, deletion) in [
+        (DesiredStatus::Running, None),
+        (DesiredStatus::Stopped, None),
+        (DesiredStatus::Running, Some(Deletion::Requested)),
+    ] {
+        world.change(|d| (d.status, d.deletion) = (status, deletion));
+        world.converge();
+        assert!(world.done.is_empty(), "{:?}", world.done);
+        assert_eq!((world.record.phase, world.record.reason.as_str()), (Phase::Blocked, "StrangeContainer"));
+        assert_eq!(world.record.endpoint, None, "nobody is sent there");
+    }
+    assert!(world.container.is_some());
+    world.container = own;
+    world.change(|d| (d.status, d.deletion) = (DesiredStatus::Running, None));
+    world.converge();
+    assert_eq!(world.record.phase, Phase::Running);
 }
 
 #[test]
