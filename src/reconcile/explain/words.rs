@@ -7,7 +7,7 @@ use crate::game::record::Record;
 use crate::game::spec::{Deletion, DeletionPolicy, Desired, DesiredStatus};
 use crate::reconcile::observed::{EngineView, Looked, Observation, RuntimeView, Seen, Work};
 use crate::reconcile::plan::{
-    DELETIONS_HELD, DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, Plan,
+    DELETIONS_HELD, DIRECTORY_IN_USE, ENGINE_ENDED, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, Plan,
     STATE_MISSING, TURN_WENT_BACK,
 };
 
@@ -43,6 +43,11 @@ pub(super) fn summary(desired: &Desired, shown: &Record, planned: &Plan, settled
     let does = planned.steps.iter().find(|planned| planned.step.mutates());
     match (settled, does) {
         (true, _) if desired.status == DesiredStatus::Stopped => format!("{name} should be stopped, and is."),
+        (true, _) if shown.reason == ENGINE_ENDED => {
+            format!(
+                "{name} is finished, and its engine ended by itself; `gamekeeper restart` brings it up again."
+            )
+        }
         (true, _) if shown.phase == Phase::Finished => {
             format!("{name} is finished; its engine stays up for reports.")
         }

@@ -12,6 +12,7 @@
 
 mod blocked;
 mod copy;
+mod ended;
 mod engine;
 mod inputs;
 mod patch;
@@ -48,6 +49,7 @@ pub use blocked::{
     DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, TURN_WENT_BACK,
     UNREADABLE_RECORD,
 };
+pub use ended::ENGINE_ENDED;
 use inputs::Unmet;
 pub use patch::PATCH_PENDING;
 

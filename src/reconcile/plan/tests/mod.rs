@@ -1,6 +1,7 @@
 //! Plans are tested by their printed form against a model of the world that does what it is told.
 
 mod copies;
+mod ended;
 mod interleavings;
 mod patches;
 mod players;
