@@ -3,6 +3,7 @@
 use crate::game::Phase;
 use crate::game::container::{Container, ContainerState, Owner, StateDirectory};
 use crate::game::engine::Answer;
+use crate::game::manifest::FaultySpec;
 use crate::game::record::Record;
 use crate::game::spec::{Deletion, DeletionPolicy, Desired, DesiredStatus};
 use crate::reconcile::observed::{EngineView, Looked, Observation, RuntimeView, Seen, Work};
@@ -87,7 +88,7 @@ pub(super) fn desired(desired: &Desired) -> Vec<Fact> {
             facts.push(fact("Players", desired.members.len().to_string()));
         }
         Err(_) if desired.deletion.is_some() => {}
-        Err(problems) => {
+        Err(FaultySpec { problems, .. }) => {
             let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
             facts.push(fact("Spec", format!("not valid: {}", listed.join("; "))));
         }

@@ -52,6 +52,7 @@ pub use blocked::{
 pub use ended::ENGINE_ENDED;
 use inputs::Unmet;
 pub use patch::PATCH_PENDING;
+pub use turns::INVALID_SCHEDULE;
 
 /// What to do now, and what to write down before.
 #[derive(Debug, Clone, PartialEq)]

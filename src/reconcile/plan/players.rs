@@ -23,7 +23,7 @@ impl Round<'_> {
 
     /// Who does not play any more is refused from now on, whatever the engine is doing.
     pub(super) fn refuse_removed(&mut self) {
-        if self.desired.spec.is_err() {
+        if !self.desired.knows_members() {
             // Who plays cannot be told from it.
             return;
         }
@@ -51,7 +51,7 @@ impl Round<'_> {
     /// Each member as a player: with the engine's id of the race; where the engine has been asked and
     /// has none, not at all. Who was removed stays, and is refused.
     fn map_members(&mut self, reported: Option<&[EnginePlayer]>) {
-        if self.desired.spec.is_err() {
+        if !self.desired.knows_members() {
             return;
         }
         self.refuse_removed();
@@ -114,7 +114,7 @@ impl Round<'_> {
 
     /// Whether the engine's players are the game's members.
     fn state_players(&mut self, reported: &[EnginePlayer]) {
-        if self.desired.spec.is_err() {
+        if !self.desired.knows_members() {
             return self.truths.unknown(
                 C::PlayersInSync,
                 "SpecInvalid",

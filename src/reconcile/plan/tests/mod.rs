@@ -3,6 +3,7 @@
 mod copies;
 mod ended;
 mod interleavings;
+mod parts;
 mod patches;
 mod players;
 mod properties;
