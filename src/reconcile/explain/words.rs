@@ -9,7 +9,7 @@ use crate::game::spec::{Deletion, DeletionPolicy, Desired, DesiredStatus};
 use crate::reconcile::observed::{EngineView, Looked, Observation, RuntimeView, Seen, Work};
 use crate::reconcile::plan::{
     DELETIONS_HELD, DIRECTORY_IN_USE, ENGINE_ENDED, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, Plan,
-    STATE_MISSING, TURN_WENT_BACK,
+    RECORD_REFUSED, STATE_MISSING, TURN_WENT_BACK,
 };
 
 use super::{Fact, Guard};
@@ -182,6 +182,7 @@ fn engine(seen: &Seen) -> Option<String> {
                     format!("not healthy: {why} ({failures} looks in a row)")
                 }
                 Answer::Unhealthy(why) => format!("not healthy: {why}"),
+                Answer::NotUnderstood(why) => format!("not understood: {why}"),
                 Answer::WrongEngine(why) => format!("the wrong one answers: {why}"),
             })
         }
@@ -225,6 +226,9 @@ pub(super) fn guard(shown: &Record, observation: &Observation) -> Option<Guard> 
         }
         PINNED_IMAGE_GONE => {
             "Load the old image again; or `gamekeeper unblock` to take the one that has its name now."
+        }
+        RECORD_REFUSED => {
+            "It is tried again by itself, with growing pauses. If it stays so, mend what the database names."
         }
         FOREIGN_CONTAINER => "Rename or remove the container that holds the name; it goes on by itself.",
         DIRECTORY_IN_USE => "Stop and remove the container that has the directory; it goes on by itself.",

@@ -46,8 +46,8 @@ use super::operations::OperationChange;
 use super::policy::Policy;
 use super::step::{Planned, Step, Wait};
 pub use blocked::{
-    DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, TURN_WENT_BACK,
-    UNREADABLE_RECORD,
+    DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, RECORD_REFUSED, STATE_MISSING,
+    TURN_WENT_BACK, UNREADABLE_RECORD,
 };
 pub use ended::ENGINE_ENDED;
 use inputs::Unmet;

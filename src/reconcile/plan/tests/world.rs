@@ -697,8 +697,8 @@ impl World {
 
     fn players(&self) -> Vec<EnginePlayer> {
         let player = |member: &Member| EnginePlayer {
-            id: member.user_id.to_string(),
-            race_name: member.race_name.to_string(),
+            id: member.user_id.to_string().parse().unwrap(),
+            race_name: member.race_name.to_string().parse().unwrap(),
             planets: self.planets,
             population: 1,
         };

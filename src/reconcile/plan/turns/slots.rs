@@ -127,7 +127,7 @@ impl Round<'_> {
         }
         self.record.slot_cursor = Some(cursor.unwrap_or(self.now));
         self.record.next_turn_at = next_turn;
-        let number = self.record.current_turn.unwrap_or_default() + 1;
+        let number = self.record.current_turn.unwrap_or_default().saturating_add(1);
         self.tell_of_slots(number, decided, deferred);
         if let Some(why) = unreadable.filter(|_| self.record.finished_at.is_none()) {
             self.late = Some((
