@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "schema/agreement.rs"]
+mod agreement;
 #[path = "support/cluster.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod cluster;
@@ -78,10 +80,16 @@ promises! {
 }
 
 #[tokio::test]
+async fn what_a_manifest_may_say_the_database_takes() {
+    agreement::what_is_valid_can_be_written(&mut Db::sqlite(Pragmas::ALL[0]).await).await;
+}
+
+#[tokio::test]
 async fn postgresql_keeps_the_same_promises() {
     let cluster = Cluster::start();
     every_promise_on(&cluster).await;
     postgres_only::every_promise_on(&cluster).await;
+    agreement::what_is_valid_can_be_written(&mut Db::postgres(&cluster, "agreement").await).await;
     both_dialects_have_the_same_tables_and_columns(&cluster).await;
     random::the_dialects_agree_on_a_long_series_of_writes(&cluster).await;
 }

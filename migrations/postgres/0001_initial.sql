@@ -82,7 +82,7 @@ CREATE TABLE games (
                                    namespace ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
     -- Left out, NULL or empty: the game's id.
     name                       text NOT NULL DEFAULT '' CHECK (name ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
-    -- For people; any text.
+    -- For people; any text. No part of the spec.
     display_name               text NOT NULL DEFAULT '' CHECK (length(display_name) <= 256),
     -- {"season": "7"}: strings to select games by.
     labels                     jsonb NOT NULL DEFAULT '{}' CHECK (
@@ -685,7 +685,7 @@ SELECT 1::bigint AS id,
 -- How a lobby learns whether its row was accepted and came true
 ----------------------------------------------------------------------------------------------------
 
--- settled: the controller has seen this generation and there is nothing left to do for it.
+-- settled: the controller has seen this generation, it can come true, and there is nothing left to do for it.
 -- ready:   the game is as it should be (a stopped game that should be stopped is ready).
 CREATE VIEW game_status AS
 SELECT
@@ -711,6 +711,11 @@ SELECT
                      OR (r.current_engine_version IS NOT NULL AND r.patch IS NULL
                          AND g.target_engine_version !~ '^[0-9]+[.][0-9]+[.][0-9]'))
                 AND (r.status = 'finished' OR g.paused = (r.paused_at IS NOT NULL))
+                -- An engine goes on whatever its spec says; what that says does not come true until it is mended.
+                AND (NOT EXISTS (SELECT 1 FROM jsonb_array_elements(r.conditions) AS c
+                                  WHERE c ->> 'type' = 'SpecValid' AND c ->> 'status' = 'False')
+                     OR EXISTS (SELECT 1 FROM jsonb_array_elements(r.conditions) AS c
+                                 WHERE c ->> 'type' = 'Ready' AND c ->> 'status' = 'True'))
         END
     ) AS settled,
     coalesce(

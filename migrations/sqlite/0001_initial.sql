@@ -90,7 +90,7 @@ CREATE TABLE games (
                                    name IS NULL OR name = ''
                                    OR (length(name) BETWEEN 1 AND 63 AND instr(name, char(0)) = 0 AND name NOT GLOB '*[^a-z0-9-]*'
                                        AND name NOT GLOB '-*' AND name NOT GLOB '*-')),
-    -- For people; any text.
+    -- For people; any text. No part of the spec.
     display_name               TEXT NOT NULL DEFAULT '' CHECK (length(display_name) <= 256 AND instr(display_name, char(0)) = 0),
     -- {"season": "7"}: strings to select games by.
     labels                     TEXT NOT NULL DEFAULT '{}' CHECK (
@@ -717,7 +717,7 @@ INSERT INTO schema_info (id, version, min_binary) VALUES (1, 1, '0.1.0');
 -- How a lobby learns whether its row was accepted and came true
 ----------------------------------------------------------------------------------------------------
 
--- settled: the controller has seen this generation and there is nothing left to do for it.
+-- settled: the controller has seen this generation, it can come true, and there is nothing left to do for it.
 -- ready:   the game is as it should be (a stopped game that should be stopped is ready).
 CREATE VIEW game_status AS
 SELECT
@@ -743,6 +743,11 @@ SELECT
                      OR (r.current_engine_version IS NOT NULL AND r.patch IS NULL
                          AND g.target_engine_version NOT GLOB '[0-9]*.[0-9]*.[0-9]*'))
                 AND (r.status = 'finished' OR g.paused = (r.paused_at IS NOT NULL))
+                -- An engine goes on whatever its spec says; what that says does not come true until it is mended.
+                AND (NOT EXISTS (SELECT 1 FROM json_each(r.conditions) AS c
+                                  WHERE json_extract(c.value, '$.type') = 'SpecValid' AND json_extract(c.value, '$.status') = 'False')
+                     OR EXISTS (SELECT 1 FROM json_each(r.conditions) AS c
+                                 WHERE json_extract(c.value, '$.type') = 'Ready' AND json_extract(c.value, '$.status') = 'True'))
         END
     ) AS settled,
     coalesce(

@@ -120,7 +120,7 @@ impl Controller {
         for (step, background) in ended.begin {
             self.begin(game, step, background);
         }
-        if !ended.retry && !ended.at_once {
+        if ended.retry.is_none() && !ended.at_once {
             // A hiccup, or a look on the way, is no reason to let go of a long download.
             self.pulls.let_go(game, ended.waits_for_pull.as_ref());
         }
@@ -154,8 +154,8 @@ impl Controller {
             // A timer's reach ends long before time does; the relist looks anyway.
             self.queue.at(game, now + wait.clamp(SOONEST, Duration::from_secs(86_400)));
         }
-        if ended.retry {
-            self.queue.at(game, now + RETRY);
+        if let Some(pause) = ended.retry {
+            self.queue.at(game, now + pause);
         }
         if ended.newly_silent && self.docker_down.is_none() {
             self.doubt_docker();

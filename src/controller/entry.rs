@@ -39,6 +39,8 @@ pub(super) struct Entry {
     /// It is part of the gauge of games by phase.
     pub(super) counted: bool,
     waits_for_person: bool,
+    /// How often in a row the database refused what there was to record.
+    refused: u32,
     /// By how much the wall clock was set during the present round.
     clock_step: SignedDuration,
     /// Copies that somebody may have to go back to.
@@ -67,7 +69,7 @@ pub(super) struct Ended {
     pub(super) uses_disruption_place: bool,
     pub(super) failed_version: Option<EngineVersion>,
     pub(super) at_once: bool,
-    pub(super) retry: bool,
+    pub(super) retry: Option<std::time::Duration>,
     pub(super) newly_silent: bool,
     pub(super) deleted: bool,
     pub(super) deposed: bool,
@@ -93,6 +95,7 @@ impl Entry {
             news: Vec::new(),
             gone: false,
             counted: false,
+            refused: 0,
             waits_for_person: false,
             clock_step: SignedDuration::ZERO,
             named: SharedNamed::default(),
@@ -293,6 +296,7 @@ impl Entry {
                 .as_ref()
                 .and_then(|entry| failures.halt(&entry.version, desired.version_resumed)),
             deletion_held: held.then(|| guards.why_held.clone()),
+            refused: self.refused,
             freeze: guards.freeze().cloned(),
             facts: self.facts.clone(),
             desired,
@@ -319,8 +323,10 @@ impl Entry {
             silent,
             deleted,
             not_recorded,
+            refused,
         } = output;
         self.in_round = false;
+        self.refused = refused;
         // A deletion may have been asked for since this round began, which knows nothing of it.
         let before = self.record.take();
         let seen = before.as_ref().and_then(|before| before.deletion_seen_at);
@@ -371,7 +377,7 @@ impl Entry {
             uses_disruption_place,
             failed_version,
             at_once: again && !retry,
-            retry,
+            retry: retry.then(|| super::refused::pause(refused)),
             newly_silent: silent
                 && self
                     .silent_since()

@@ -112,7 +112,10 @@ impl Facts {
                     if there { Looked::NotYet } else { Looked::At(StateDirectory::Absent) };
             }
             News::Said(life, at, answer) => {
-                let failed = matches!(answer, Answer::Unhealthy(_) | Answer::WrongEngine(_));
+                let failed = match &answer {
+                    Answer::Has(_) | Answer::NotInitialised => false,
+                    Answer::Unhealthy(_) | Answer::NotUnderstood(_) | Answer::WrongEngine(_) => true,
+                };
                 let before = match &self.engine {
                     EngineView::Said { life: known, failures, .. } if *known == life => *failures,
                     EngineView::Said { .. } | EngineView::NotAsked => 0,

@@ -17,6 +17,7 @@ mod metrics;
 mod pulls;
 mod queue;
 mod recording;
+mod refused;
 mod relist;
 mod round;
 mod slots;

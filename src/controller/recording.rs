@@ -80,11 +80,16 @@ pub(super) async fn write_down(
         counts: freeze.is_none(),
         ..Recording::of(desired.id, desired.namespace.clone(), desired.name.clone(), record.clone())
     };
+    tell(desired, was, &mut recording, freeze);
+    context.recorder.record(recording).await?;
+    Ok(record)
+}
+
+/// Has the lobby told of it, too.
+pub(super) fn tell(desired: &Desired, was: &Record, recording: &mut Recording, freeze: Option<FreezeReason>) {
     // An older copy of the database would tell the lobby of the past, under numbers that it knows.
     if freeze != Some(FreezeReason::DatabaseOlder) {
         let now = Timestamp::now();
-        recording.lobby = telling::told(desired, was, &recording).iter().map(|event| event.at(now)).collect();
+        recording.lobby = telling::told(desired, was, recording).iter().map(|event| event.at(now)).collect();
     }
-    context.recorder.record(recording).await?;
-    Ok(record)
 }

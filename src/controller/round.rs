@@ -15,7 +15,7 @@ use crate::game::record::Record;
 use crate::game::spec::Desired;
 use crate::game::{EngineVersion, Epoch};
 use crate::reconcile::apply::{self, Background, Effect, Subject};
-use crate::reconcile::plan::Plan;
+use crate::reconcile::plan::{Plan, RECORD_REFUSED};
 use crate::reconcile::{FailureClass, Observation, Policy, Step, Wait, Work, plan};
 use crate::runtime::{Runtime, RuntimeError};
 use crate::store::Recorder;
@@ -25,6 +25,7 @@ use super::facts::Facts;
 use super::leading::Leading;
 use super::metrics::Metrics;
 use super::recording::write_down;
+use super::refused;
 
 /// How many of the last log lines are kept of a life that ended.
 const LOG_LINES: usize = 20;
@@ -64,6 +65,8 @@ pub(super) struct Input {
     pub(super) freeze: Option<Freeze>,
     /// Why its deletion waits, if it does.
     pub(super) deletion_held: Option<String>,
+    /// How often in a row the database refused what there was to record.
+    pub(super) refused: u32,
 }
 
 impl Input {
@@ -104,11 +107,14 @@ pub(super) struct Output {
     pub(super) deleted: bool,
     /// Why nothing could be recorded, and so nothing was done.
     pub(super) not_recorded: Option<RecordError>,
+    /// How often in a row the database refused what there was to record.
+    pub(super) refused: u32,
 }
 
 impl Output {
     fn new(input: Input) -> Self {
         Self {
+            refused: input.refused,
             record: input.record,
             facts: input.facts,
             begin: Vec::new(),
@@ -150,10 +156,17 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
             output.progressed = true;
             return output;
         }
+        Err(error) if error.is_refusal() => {
+            refused::refused(context, &desired, &mut output, error, freeze).await;
+            return output;
+        }
         Err(error) => {
             output.not_recorded = Some(error);
             return output;
         }
+    }
+    if output.record.reason != RECORD_REFUSED {
+        output.refused = 0;
     }
     output.facts.failure = None;
     output.waiting_on.clone_from(&planned.waiting_on);

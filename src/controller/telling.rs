@@ -6,14 +6,18 @@ use crate::game::player::{Health, Report};
 use crate::game::record::Record;
 use crate::game::spec::{Deletion, Desired};
 use crate::game::turn::DecidedSlot;
-use crate::game::{Condition, ConditionStatus, ConditionType, Phase};
+use crate::game::{Condition, ConditionStatus, ConditionType, OperationId, Phase};
 use crate::lobby::LobbyEvent;
 use crate::lobby::event::{
     Deleted, EngineHealth, OperationFinished, Player, PlayerStats, PlayersChanged, RollbackCause, RolledBack,
     SlotSkipped, Snapshot, SpecInvalid, StartFailed, StatusChanged,
 };
-use crate::reconcile::plan::TURN_WENT_BACK;
+use crate::reconcile::plan::{ENGINE_ENDED, TURN_WENT_BACK};
 use crate::store::Recording;
+
+mod attempts;
+#[cfg(test)]
+mod tests;
 
 /// What there is to tell, in the order in which it is told: what happened first, what came of it last.
 pub(super) fn told(desired: &Desired, was: &Record, recording: &Recording) -> Vec<LobbyEvent> {
@@ -22,7 +26,7 @@ pub(super) fn told(desired: &Desired, was: &Record, recording: &Recording) -> Ve
     told.extend(rolled_back(was, now));
     told.extend(players_changed(was, now));
     told.extend(recording.slots.iter().filter_map(|slot| slot_skipped(slot, now)));
-    told.extend(recording.report.as_ref().and_then(|report| snapshot(report, now)));
+    told.extend(recording.report.as_ref().and_then(|report| snapshot(report, was, now)));
     told.extend(operations_finished(was, recording));
     told.extend(start_failed(was, recording));
     told.extend(spec_invalid(was, now));
@@ -86,8 +90,8 @@ fn slot_skipped(slot: &DecidedSlot, now: &Record) -> Option<LobbyEvent> {
     })
 }
 
-fn snapshot(report: &Report, now: &Record) -> Option<LobbyEvent> {
-    let turn = now.current_turn.filter(|_| report.news)?;
+fn snapshot(report: &Report, was: &Record, now: &Record) -> Option<LobbyEvent> {
+    let turn = now.current_turn.filter(|_| report.news && !attempts::only_came_up(was, now))?;
     let players = now.standings.iter().map(|standing| PlayerStats {
         user_id: standing.user_id,
         planets: standing.planets,
@@ -107,39 +111,70 @@ fn snapshot(report: &Report, now: &Record) -> Option<LobbyEvent> {
     }))
 }
 
-fn operations_finished(was: &Record, recording: &Recording) -> Vec<LobbyEvent> {
+/// An operation that ends by this record.
+struct Ended<'a> {
+    id: OperationId,
+    kind: OperationKind,
+    generation: i64,
+    asked: (&'a String, &'a String),
+    ending: &'a Ending,
+}
+
+fn ended<'a>(was: &'a Record, recording: &'a Recording) -> Vec<Ended<'a>> {
     let closed = recording.close.iter().filter_map(|(id, ending)| {
         let open = was.operation.as_ref().filter(|open| open.id == *id)?;
         let asked = (&open.requested_by, &open.request_id);
-        Some(OperationFinished::of(*id, open.kind, open.generation, asked, ending))
+        Some(Ended { id: *id, kind: open.kind, generation: open.generation, asked, ending })
     });
     let at_once = recording.at_once.iter().map(|(id, new, ending)| {
         let asked = (&new.requested_by, &new.request_id);
-        OperationFinished::of(*id, new.kind, new.generation, asked, ending)
+        Ended { id: *id, kind: new.kind, generation: new.generation, asked, ending }
     });
-    closed.chain(at_once).map(LobbyEvent::OperationFinished).collect()
+    closed.chain(at_once).collect()
+}
+
+/// What ended, but for what is told otherwise: a failed start is one event, and so is a heal, which
+/// nobody asked for and the status tells of.
+fn operations_finished(was: &Record, recording: &Recording) -> Vec<LobbyEvent> {
+    let quiet = attempts::is_quiet(was, &recording.record);
+    let ended = ended(was, recording).into_iter().filter(|ended| {
+        let failed = matches!(ended.ending, Ending::Failed { .. });
+        ended.kind != OperationKind::Heal && !is_failed_start(ended, &recording.record) && !(quiet && failed)
+    });
+    ended
+        .map(|Ended { id, kind, generation, asked, ending }| {
+            LobbyEvent::OperationFinished(OperationFinished::of(id, kind, generation, asked, ending))
+        })
+        .collect()
 }
 
 /// An attempt at a healthy engine that came to nothing. (One that the spec forbids is told as that.)
+fn is_failed_start(ended: &Ended<'_>, now: &Record) -> bool {
+    use OperationKind::{Adopt, Heal, Restart, Start};
+    let starts = matches!(ended.kind, Start | Heal | Restart | Adopt);
+    let failed = matches!(ended.ending, Ending::Failed { code, .. } if code != ENGINE_ENDED);
+    starts && failed && now.phase != Phase::Invalid
+}
+
+/// What one attempt came to: one event, whatever became of it. One that is needed no more is no failure.
 fn start_failed(was: &Record, recording: &Recording) -> Option<LobbyEvent> {
     let now = &recording.record;
-    let closed =
-        recording.close.iter().filter_map(|(_, ending)| Some((was.operation.as_ref()?.kind, ending)));
-    let at_once = recording.at_once.iter().map(|(_, new, ending)| (new.kind, ending));
-    let failed = closed.chain(at_once).find_map(|(kind, ending)| match (kind, ending) {
-        (
-            OperationKind::Start | OperationKind::Heal | OperationKind::Restart | OperationKind::Adopt,
-            Ending::Failed { code, message },
-        ) => Some((code, message)),
-        _ => None,
-    });
-    let (reason, message) = failed.filter(|_| now.phase != Phase::Invalid)?;
+    if attempts::is_quiet(was, now) {
+        return None;
+    }
+    let failed = ended(was, recording).into_iter().find(|ended| is_failed_start(ended, now))?;
+    let Ending::Failed { code, message } = failed.ending else { return None };
     Some(LobbyEvent::StartFailed(StartFailed {
-        reason: reason.clone(),
+        reason: code.clone(),
         message: message.clone(),
         observed_generation: now.observed_generation,
+        status: now.phase,
         failures: now.failures,
         next_attempt_at: now.next_attempt_at,
+        operation_id: failed.id,
+        operation: failed.kind.as_row().to_owned(),
+        requested_by: failed.asked.0.clone(),
+        request_id: failed.asked.1.clone(),
     }))
 }
 
@@ -169,36 +204,29 @@ fn wrong_before(was: &Record, wrong_now: &Condition) -> bool {
     })
 }
 
-/// The status is another one: another phase, another engine, or another reason for what lasts.
+/// The status is another one: another phase, another engine, or another reason for what lasts. That a
+/// further attempt of a row of failed ones begins is no news.
 fn status_changed(was: &Record, now: &Record) -> Option<LobbyEvent> {
-    let passes = |phase: Phase| match phase {
-        Phase::Starting | Phase::Stopping | Phase::Patching => true,
-        Phase::Pending
-        | Phase::Running
-        | Phase::Stopped
-        | Phase::Finished
-        | Phase::EngineUnreachable
-        | Phase::CrashLoop
-        | Phase::Invalid
-        | Phase::Blocked
-        | Phase::Unknown => false,
-    };
+    let passes = |phase: Phase| matches!(phase, Phase::Starting | Phase::Stopping | Phase::Patching);
     let serves = matches!(now.phase, Phase::Running | Phase::Finished);
     let seen_before = was.observed_generation > 0 || was.phase != Phase::Pending;
     let changed = was.phase != now.phase
         || (serves && (was.endpoint != now.endpoint || version(was) != version(now)))
         || (was.reason != now.reason && !passes(now.phase));
-    (changed || !seen_before).then(|| {
-        LobbyEvent::StatusChanged(StatusChanged {
-            status: now.phase,
-            previous_status: seen_before.then_some(was.phase),
-            reason: now.reason.clone(),
-            message: now.message.clone(),
-            observed_generation: now.observed_generation,
-            engine_version: version(now),
-            engine_endpoint: now.endpoint.clone(),
-        })
-    })
+    let recovered = attempts::has_recovered(was, now);
+    if attempts::is_told_already(was, now) || !(changed || recovered || !seen_before) {
+        return None;
+    }
+    let previous = if recovered { Phase::CrashLoop } else { was.phase };
+    Some(LobbyEvent::StatusChanged(StatusChanged {
+        status: now.phase,
+        previous_status: seen_before.then_some(previous),
+        reason: now.reason.clone(),
+        message: now.message.clone(),
+        observed_generation: now.observed_generation,
+        engine_version: version(now),
+        engine_endpoint: now.endpoint.clone(),
+    }))
 }
 
 /// The version that the engine is; none without an engine.

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::game::engine::{Answer, EnginePlayer, EngineState};
+use crate::game::engine::{Answer, EnginePlayer, EngineState, HIGHEST_COUNT, HIGHEST_TURN, MOST_PLAYERS};
 use crate::game::spec::Contract;
-use crate::game::{GameId, RaceName};
+use crate::game::{GameId, RaceName, Text};
 
 use super::Target;
 
@@ -67,7 +67,7 @@ pub(super) fn status(target: &Target, status: StatusCode, body: &[u8]) -> Answer
     let state: State = match serde_json::from_slice(body) {
         Ok(state) => state,
         Err(error) => {
-            return Answer::Unhealthy(format!(
+            return Answer::NotUnderstood(format!(
                 "its status is not what the contract says: {}",
                 shorten(error.to_string().as_bytes())
             ));
@@ -85,22 +85,48 @@ pub(super) fn status(target: &Target, status: StatusCode, body: &[u8]) -> Answer
         }
         Contract::GamekeeperV1 | Contract::PlainV0 => {}
     }
-    if state.turn < 0 {
-        return Answer::Unhealthy(format!("its status says turn {}", state.turn));
+    match within_bounds(state, game_id) {
+        Ok(state) => Answer::Has(state),
+        Err(why) => Answer::NotUnderstood(format!("its status cannot be right: {why}")),
     }
-    let players = state.players.into_iter().map(|player| EnginePlayer {
-        id: player.id,
-        race_name: player.race_name,
-        planets: player.planets,
-        population: player.population,
-    });
-    Answer::Has(EngineState {
+}
+
+/// What the engine says, if all of it may be so. Whatever is kept or shown of it later has passed here.
+fn within_bounds(state: State, game_id: Option<GameId>) -> Result<EngineState, String> {
+    if !(0..=HIGHEST_TURN).contains(&state.turn) {
+        return Err(format!("turn {} is not within 0 and {HIGHEST_TURN}", state.turn));
+    }
+    if state.players.len() > MOST_PLAYERS {
+        return Err(format!("{} players are more than {MOST_PLAYERS}", state.players.len()));
+    }
+    let players = state.players.iter().enumerate();
+    let players =
+        players.map(|(at, player)| this_player(player).map_err(|why| format!("players[{at}]: {why}")));
+    Ok(EngineState {
         game_id,
         turn: state.turn,
         generating: state.generating,
         finished: state.finished,
-        players: players.collect(),
+        players: players.collect::<Result<_, _>>()?,
     })
+}
+
+fn this_player(player: &Player) -> Result<EnginePlayer, String> {
+    let count = |what: &str, count: i64| match count {
+        // Less than nothing is nothing, as ever.
+        ..=HIGHEST_COUNT => Ok(count),
+        _ => Err(format!("{what} {count} is more than {HIGHEST_COUNT}")),
+    };
+    Ok(EnginePlayer {
+        id: bounded("id", &player.id)?,
+        race_name: bounded("raceName", &player.race_name)?,
+        planets: count("planets", player.planets)?,
+        population: count("population", player.population)?,
+    })
+}
+
+fn bounded<const MAX: usize>(what: &str, text: &str) -> Result<Text<MAX>, String> {
+    text.parse::<Text<MAX>>().map_err(|why| format!("its {what} {why}"))
 }
 
 pub(super) fn shorten(body: &[u8]) -> String {
@@ -133,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_are_ignored_and_nonsense_is_unhealthy() {
+    fn unknown_fields_are_ignored_and_nonsense_is_not_believed() {
         let v1 = target(Contract::GamekeeperV1);
         let state = br#"{"gameId":"6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f10","turn":3,"mood":"good","players":[{"id":"x","raceName":"T"}]}"#;
         let Answer::Has(state) = status(&v1, StatusCode::OK, state) else { panic!("not understood") };
@@ -141,8 +167,52 @@ mod tests {
         for (code, body) in [(200, &b"[]"[..]), (200, b"{\"turn\":-1}"), (500, b"oops"), (302, b"")] {
             let code = StatusCode::from_u16(code).unwrap();
             let answer = status(&v1, code, body);
-            assert!(matches!(answer, Answer::Unhealthy(_) | Answer::WrongEngine(_)), "{code} {answer:?}");
+            let believed = matches!(answer, Answer::Has(_) | Answer::NotInitialised);
+            assert!(!believed, "{code} {answer:?}");
         }
         assert_eq!(status(&v1, StatusCode::CONFLICT, b""), Answer::NotInitialised);
+    }
+
+    #[test]
+    fn what_is_beyond_all_bounds_is_not_understood_and_says_what() {
+        let state = |turn: &str, player: &str, players: usize| {
+            let players = vec![player; players].join(",");
+            format!(
+                r#"{{"gameId":"6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f10","turn":{turn},"players":[{players}]}}"#
+            )
+        };
+        let player = |id: &str, race: &str, planets: &str| {
+            format!(r#"{{"id":"{id}","raceName":"{race}","planets":{planets},"population":1}}"#)
+        };
+        let good = player("x", "T", "1");
+        let beyond = [
+            (state("9223372036854775807", &good, 1), "turn 9223372036854775807"),
+            (state("2147483648", &good, 1), "turn 2147483648"),
+            (state("-1", &good, 1), "turn -1"),
+            (state("99999999999999999999", &good, 1), "not what the contract says"),
+            (state("1.5", &good, 1), "not what the contract says"),
+            (
+                state("1", &player("x", "a\\u0000b", "1"), 1),
+                "players[0]: its raceName has the control character U+0000",
+            ),
+            (
+                state("1", &player("\\u0000", "T", "1"), 1),
+                "players[0]: its id has the control character U+0000",
+            ),
+            (state("1", &player("x", "\\u001b[2J", "1"), 1), "its raceName has the control character U+001B"),
+            (state("1", &player("x", &"y".repeat(65), "1"), 2), "its raceName has more than 64 characters"),
+            (state("1", &player(&"y".repeat(129), "T", "1"), 1), "its id has more than 128 characters"),
+            (state("1", &player("x", "T", "9007199254740992"), 1), "planets 9007199254740992"),
+            (state("1", &good, 10_001), "10001 players"),
+        ];
+        for (body, why) in beyond {
+            let answer = status(&target(Contract::GamekeeperV1), StatusCode::OK, body.as_bytes());
+            let Answer::NotUnderstood(said) = answer else { panic!("{why}: {answer:?}") };
+            assert!(said.contains(why) && said.len() < 400, "{said}");
+        }
+        for body in [state("2147483647", &good, 10_000), state("0", &player("", "", "-1"), 1)] {
+            let answer = status(&target(Contract::GamekeeperV1), StatusCode::OK, body.as_bytes());
+            assert!(matches!(answer, Answer::Has(_)), "{answer:?}");
+        }
     }
 }

@@ -202,7 +202,8 @@ fn is_copy_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-/// The name under which a user plays: 1 to 64 characters, none of them a control character.
+/// The name under which a user plays: 1 to 64 characters, none of them a control character, and not
+/// only spaces.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct RaceName(String);
@@ -225,11 +226,12 @@ impl FromStr for RaceName {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let length = text.chars().count();
-        if (1..=64).contains(&length) && !text.chars().any(char::is_control) {
+        let is_blank = text.trim_matches(' ').is_empty();
+        if (1..=64).contains(&length) && !is_blank && !text.chars().any(char::is_control) {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidId(format!(
-                "`{}` is not a valid race name: use 1 to 64 characters, no control characters",
+                "`{}` is not a valid race name: use 1 to 64 characters, not only spaces, no control characters",
                 shorten(text)
             )))
         }

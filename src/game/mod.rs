@@ -18,6 +18,7 @@ pub mod record;
 pub mod resources;
 pub mod spec;
 pub mod status;
+pub mod text;
 pub mod turn;
 pub mod version;
 pub mod wall_time;
@@ -31,4 +32,5 @@ pub use id::{
 pub use resources::Resources;
 pub use spec::{DeletionPolicy, Desired, DesiredStatus, GameSpec, Member, Source, VersionEntry};
 pub use status::{Condition, ConditionStatus, ConditionType, Phase};
+pub use text::Text;
 pub use version::EngineVersion;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::id::{BackupId, GameId, ImageRef, Name, Namespace, RaceName, UserId};
-use super::manifest::SpecProblem;
+use super::manifest::FaultySpec;
 use super::resources::Resources;
 use super::version::{EngineVersion, VersionWish};
 
@@ -62,6 +62,19 @@ pub struct TurnSpec {
     pub not_before: Option<Timestamp>,
     /// How a forced turn relates to the next slot.
     pub force_mode: ForceMode,
+}
+
+impl TurnSpec {
+    /// Turns only when they are asked for.
+    pub fn by_hand() -> Self {
+        Self {
+            schedule: None,
+            time_zone: "UTC".to_owned(),
+            missed: MissedTurns::default(),
+            not_before: None,
+            force_mode: ForceMode::default(),
+        }
+    }
 }
 
 /// Requests: one more asks for one.
@@ -241,8 +254,8 @@ pub struct Desired {
     pub membership_revision: i64,
     /// Active members, in the order of their race names.
     pub members: Vec<Member>,
-    /// The rest of the spec, or what is wrong with it.
-    pub spec: Result<GameSpec, Vec<SpecProblem>>,
+    /// The rest of the spec; or what is wrong with it, and what could be read of it all the same.
+    pub spec: Result<GameSpec, FaultySpec>,
     /// The row of the version asked for, if there is one.
     pub version: Option<VersionEntry>,
     /// Counts the times a person said that patches to that version go on.
@@ -255,4 +268,19 @@ pub struct Desired {
     pub request_id: String,
     /// For selectors.
     pub labels: BTreeMap<String, String>,
+}
+
+impl Desired {
+    /// When turns happen; none if that cannot be read. A mistake elsewhere in the spec is none of theirs.
+    pub fn turns(&self) -> Option<&TurnSpec> {
+        match &self.spec {
+            Ok(spec) => Some(&spec.turns),
+            Err(faulty) => faulty.turns.as_ref(),
+        }
+    }
+
+    /// Who plays can be read.
+    pub fn knows_members(&self) -> bool {
+        self.spec.as_ref().err().is_none_or(|faulty| faulty.knows_members)
+    }
 }

@@ -37,9 +37,9 @@ impl FromStr for EngineVersion {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let wrong =
             |why: &str| InvalidId(format!("`{}` is not an engine version: {why}", text.escape_debug()));
-        // The longest text worth parsing; semver itself sets no limit.
-        if text.len() > 128 {
-            return Err(InvalidId("an engine version has at most 128 characters".into()));
+        // Semver itself sets no limit.
+        if text.len() > LONGEST {
+            return Err(InvalidId(format!("an engine version has at most {LONGEST} characters")));
         }
         let version = Version::parse(text)
             .map_err(|error| wrong(&format!("{error} (write three numbers, as in \"1.4.2\")")))?;
@@ -71,8 +71,8 @@ impl Serialize for EngineVersion {
     }
 }
 
-/// The longest wish, in bytes: what the database takes as `target_engine_version`.
-const LONGEST_WISH: usize = 64;
+/// The longest version, and the longest wish for one, in bytes: what the database takes.
+const LONGEST: usize = 64;
 
 /// Which version a game should have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl FromStr for VersionWish {
         let is_open = text.starts_with(['~', '^', '>', '<', '='])
             || numbers.into_iter().any(|n| matches!(n, "x" | "*"));
         // A bare `1.4` may be a number that lost its quotes: it has to be said what it means.
-        if exactly.is_ok() || !is_open || text.len() > LONGEST_WISH {
+        if exactly.is_ok() || !is_open || text.len() > LONGEST {
             return exactly.map(Self::Exactly);
         }
         VersionReq::parse(text).map(Self::Newest).map_err(|error| {

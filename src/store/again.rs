@@ -100,6 +100,23 @@ pub(super) fn passes(error: &DbErr) -> bool {
     gave_way(error) || is_lost(error) || is_replaced(error) || matches!(error, DbErr::ConnectionAcquire(_))
 }
 
+/// Whether the database refuses what was to be written, and would refuse it again.
+pub(super) fn refuses(error: &DbErr) -> bool {
+    if let Some(state) = state(error) {
+        // What the data is, what holds for it, how large it may be, and what a trigger raises.
+        return ["22", "23", "54", "P0"].iter().any(|class| state.starts_with(class));
+    }
+    match sqlx_error(error) {
+        Some(SqlxError::Database(error)) => {
+            let code = error.code().and_then(|code| code.parse::<u32>().ok());
+            // SQLite: too big, constraint, mismatch; in the lowest byte of its codes.
+            code.is_some_and(|code| matches!(code & 0xff, 18..=20))
+        }
+        Some(SqlxError::Encode(_)) => true,
+        _ => matches!(error, DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. }),
+    }
+}
+
 /// Whether the database gave the transaction up for another one's sake.
 fn gave_way(error: &DbErr) -> bool {
     state(error).is_some_and(|state| ["40001", "40P01"].contains(&state.as_str()))

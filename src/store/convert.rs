@@ -131,13 +131,8 @@ pub(super) fn desired(
     let namespace: Namespace = row.namespace.parse().ok()?;
     let players: Vec<(String, &str)> =
         active(members).map(|member| (member.user_id.to_string(), member.race_name.as_str())).collect();
-    let valid = columns(row).validate(players.iter().map(|(user, race)| (user.as_str(), *race)));
-    let (spec, members) = match valid {
-        // A default in the place of what could not be read is no mistake of its own.
-        _ if !unreadable.is_empty() => (Err(unreadable.clone()), Vec::new()),
-        Ok(valid) => (Ok(valid.game), valid.members.unwrap_or_default()),
-        Err(problems) => (Err(problems), Vec::new()),
-    };
+    let players = players.iter().map(|(user, race)| (user.as_str(), *race));
+    let (spec, members) = columns(row).read(players, unreadable);
     Some(Desired {
         id,
         namespace,

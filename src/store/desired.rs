@@ -409,7 +409,7 @@ fn apply(
         backup_generation,
     } = &manifest.spec;
     let turns = turns.clone().unwrap_or_default();
-    let TurnsManifest { schedule, time_zone, missed, not_before, force_mode } = turns;
+    let TurnsManifest { schedule, time_zone, missed, not_before: _, force_mode } = turns;
 
     macro_rules! set {
         ($column:ident, $value:expr) => {
@@ -438,7 +438,8 @@ fn apply(
     set!(turn_schedule, schedule.unwrap_or_default());
     set!(time_zone, time_zone.filter(|zone| !zone.trim().is_empty()).unwrap_or_else(|| "UTC".to_owned()));
     set!(missed_turns, missed.as_row().to_owned());
-    set!(turn_not_before, not_before.filter(|time| !time.trim().is_empty()).map(WrittenTime));
+    // As it was understood: what is a time to us may be written as the database would not take it.
+    set!(turn_not_before, valid.spec.game.turns.not_before.map(|time| WrittenTime(time.to_string())));
     set!(force_mode, force_mode.as_row().to_owned());
     set!(resources, resources_to_db(resources.as_ref()));
     set!(deletion_policy, deletion_policy.as_row().to_owned());

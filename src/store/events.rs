@@ -92,7 +92,7 @@ pub(super) async fn count(
         name: Set(about.name.to_owned()),
         uid: Set(about.uid.to_owned()),
         r#type: Set(if event.warning { "warning" } else { "normal" }.to_owned()),
-        reason: Set(event.reason.clone()),
+        reason: Set(cut(&event.reason, 128)),
         message: Set(cut(&event.message, SHORT_MESSAGE)),
         count: Set(1),
         first_at: Set(now),

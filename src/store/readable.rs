@@ -156,8 +156,9 @@ fn salvaged_game(row: &QueryResult, unreadable: &mut Vec<SpecProblem>) -> Result
         managed_fields: row.try_get("", "managed_fields").unwrap_or_else(|_| serde_json::json!({})),
         desired_status: of.column("desired_status", String::new()),
         stop_now: of.column("stop_now", false),
-        paused: of.column("paused", false),
-        backup_before_turn: of.column("backup_before_turn", false),
+        // No turn begins for what cannot be read.
+        paused: of.column("paused", true),
+        backup_before_turn: of.column("backup_before_turn", true),
         target_engine_version: of.column("target_engine_version", String::new()),
         allow_incompatible_version: of.column("allow_incompatible_version", None),
         turn_schedule: of.column("turn_schedule", String::new()),

@@ -21,7 +21,7 @@ use crate::game::spec::Deletion;
 use crate::game::turn::{DecidedSlot, LedgerEntry};
 use crate::game::{EngineVersion, Epoch, GameId, Name, Namespace, OperationId};
 
-use super::again::{MayPass, again, passes};
+use super::again::{MayPass, again, passes, refuses};
 use super::connection::is_unanswered;
 use super::convert::to_db;
 use super::entity::{game_tombstones, games, instance, operation_log, runtime_records};
@@ -53,6 +53,16 @@ pub enum RecordError {
     /// The recorder has ended: the controller is shutting down.
     #[error("the controller is shutting down")]
     Closed,
+}
+
+impl RecordError {
+    /// Whether the database refuses what there is to record, so that asking again changes nothing.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Database(error) => refuses(error),
+            Self::Deposed | Self::SlotTaken(_) | Self::Closed => false,
+        }
+    }
 }
 
 /// What one round wants on record before it acts.
@@ -528,6 +538,6 @@ fn words(ending: &Ending) -> (&'static str, Option<String>, Option<String>) {
     match ending {
         Ending::Succeeded => ("succeeded", None, None),
         Ending::Superseded => ("superseded", None, None),
-        Ending::Failed { code, message } => ("failed", Some(code.clone()), Some(cut(message, MESSAGE))),
+        Ending::Failed { code, message } => ("failed", Some(cut(code, 128)), Some(cut(message, MESSAGE))),
     }
 }

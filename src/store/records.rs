@@ -18,6 +18,7 @@ use super::entity::{operation_log, runtime_records};
 use super::{Store, StoreError};
 
 /// The longest texts that the schema takes; longer ones are cut, not refused.
+const REASON: usize = 128;
 const MESSAGE: usize = 4_096;
 const LOG_LINES: usize = 65_536;
 
@@ -82,13 +83,33 @@ fn small(count: i64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// Cuts at a character's border.
+/// Text as both databases take it, cut at a character's border: PostgreSQL has no U+0000, which
+/// logs and messages of others may have.
 pub(super) fn cut(text: &str, longest: usize) -> String {
-    if text.len() <= longest {
-        return text.to_owned();
-    }
-    let end = (0..=longest).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    // As long as what it stands for in no encoding, so it is put in before the cut.
+    let text = without_nul(text);
+    let end = (0..=longest.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     text[..end].to_owned()
+}
+
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// The JSON of something, as both databases take it.
+pub(super) fn stored(value: &impl serde::Serialize) -> serde_json::Value {
+    let mut json = serde_json::json!(value);
+    make_storable(&mut json);
+    json
+}
+
+fn make_storable(json: &mut serde_json::Value) {
+    match json {
+        serde_json::Value::String(text) if text.contains('\0') => *text = without_nul(text),
+        serde_json::Value::Array(all) => all.iter_mut().for_each(make_storable),
+        serde_json::Value::Object(all) => all.values_mut().for_each(make_storable),
+        _ => {}
+    }
 }
 
 pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOperation>) -> Record {
@@ -264,27 +285,27 @@ pub(super) fn to_row(
         namespace: Set(namespace.to_owned()),
         name: Set(name.to_owned()),
         status: Set(phase.as_row().to_owned()),
-        reason: Set(reason.clone()),
+        reason: Set(cut(reason, REASON)),
         message: Set(cut(message, MESSAGE)),
-        conditions: Set(serde_json::json!(conditions)),
+        conditions: Set(stored(conditions)),
         observed_generation: Set(*observed_generation),
         current_container_id: id(container),
         current_container_started_at: Set(container_started_at.clone()),
         current_image_ref: Set(applied.as_ref().map(|applied| applied.image.to_string())),
         current_image_id: Set(image_id.as_ref().map(ToString::to_string)),
         current_engine_version: Set(applied.as_ref().map(|applied| applied.engine_version.to_string())),
-        applied_spec: Set(applied.as_ref().map(|applied| serde_json::json!(applied))),
+        applied_spec: Set(applied.as_ref().map(stored)),
         engine_endpoint: Set(endpoint.clone()),
-        endpoints: Set(endpoints.as_ref().map(|endpoints| serde_json::json!(endpoints))),
+        endpoints: Set(endpoints.as_ref().map(stored)),
         state_path: Set(state_path.clone()),
         docker_network: Set(network.clone()),
         engine_health: Set(engine_health.clone().unwrap_or_else(|| "unknown".to_owned())),
         current_turn: Set(*current_turn),
-        patch: Set(patch.as_ref().map(|patch| serde_json::json!(patch))),
-        patch_delay: Set(patch_delay.as_ref().map(|delay| serde_json::json!(delay))),
-        failed_patch: Set(failed_patch.as_ref().map(|failed| serde_json::json!(failed))),
-        put_back: Set(put_back.as_ref().map(|put_back| serde_json::json!(put_back))),
-        copying: Set(copying.as_ref().map(|copying| serde_json::json!(copying))),
+        patch: Set(patch.as_ref().map(stored)),
+        patch_delay: Set(patch_delay.as_ref().map(stored)),
+        failed_patch: Set(failed_patch.as_ref().map(stored)),
+        put_back: Set(put_back.as_ref().map(stored)),
+        copying: Set(copying.as_ref().map(stored)),
         timeline: Set(*timeline),
         reported_at: time(reported_at),
         slot_cursor: time(slot_cursor),
@@ -300,8 +321,8 @@ pub(super) fn to_row(
         finished_at: time(finished_at),
         last_observed_at: Set(Some(now)),
         operation_id: Set(operation.as_ref().map(|operation| DbUuid(operation.id.0))),
-        blocked_by: Set(blocked_by.clone()),
-        waiting_on: Set(serde_json::json!(waiting_on)),
+        blocked_by: Set(blocked_by.as_ref().map(|reason| cut(reason, REASON))),
+        waiting_on: Set(stored(waiting_on)),
         deletion_seen_at: time(deletion_seen_at),
         deletion_guard: Set(deletion_guard.map(|guard| guard.as_row().to_owned())),
         start_began_at: time(start_began_at),
@@ -313,7 +334,7 @@ pub(super) fn to_row(
         last_exit_code: Set(last_exit.as_ref().and_then(|exit| exit.code)),
         last_exit_oom: Set(last_exit.as_ref().map(|exit| exit.out_of_memory)),
         last_exit_at: Set(last_exit.as_ref().map(|exit| to_db(exit.at))),
-        last_exit_reason: Set(last_exit.as_ref().map(|exit| exit.reason.clone())),
+        last_exit_reason: Set(last_exit.as_ref().map(|exit| cut(&exit.reason, MESSAGE))),
         last_exit_container_id: Set(exit_life.map(|life| life.container.to_string())),
         last_exit_started_at: Set(exit_life.map(|life| life.started_at.clone())),
         last_log_lines: Set(last_log_lines.as_ref().map(|lines| cut(lines, LOG_LINES))),
@@ -347,6 +368,15 @@ mod tests {
         );
         sea_orm::ConnectionTrait::execute_unprepared(&store.db, &statement).await.unwrap();
         (directory, store, game)
+    }
+
+    #[test]
+    fn what_no_database_takes_is_in_no_text_and_no_json() {
+        assert_eq!(cut("a\0b", 16), "a\u{fffd}b");
+        assert_eq!(cut("a\0b", 3), "a");
+        assert_eq!(cut("äöü", 3), "ä");
+        let json = stored(&serde_json::json!({ "why": ["x\0", { "of": "\0" }], "n": 1 }));
+        assert_eq!(json, serde_json::json!({ "why": ["x\u{fffd}", { "of": "\u{fffd}" }], "n": 1 }));
     }
 
     #[tokio::test]

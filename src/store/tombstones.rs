@@ -76,7 +76,7 @@ fn buried(row: &game_tombstones::Model) -> Option<Desired> {
         restore_backup: None,
         membership_revision: row.membership_revision,
         members: Vec::new(),
-        spec: Err(vec![SpecProblem::new("metadata.name", "the game's row is gone")]),
+        spec: Err(vec![SpecProblem::new("metadata.name", "the game's row is gone")].into()),
         version: None,
         version_resumed: 0,
         source: Source::Lobby,

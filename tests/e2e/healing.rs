@@ -38,6 +38,39 @@ async fn a_container_stopped_by_hand_is_started_again() {
 }
 
 #[tokio::test]
+async fn a_finished_games_engine_that_ends_stays_down_until_a_restart_is_asked_for() {
+    let mut world = World::new().with(&["--lobby-mode", "pull"]);
+    world.start();
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
+    let game = world.running("over").await;
+    world.misbehave(&game, &json!({ "finishAtTurn": 1 }));
+    let set =
+        async |what: &str| world.sql(&format!("UPDATE games SET {what} WHERE game_id = '{game}'")).await;
+    set("force_turn_generation = 1").await;
+    world.until(&game, "finished", |s| s.phase == "finished").await;
+    let told = format!("SELECT count(*) FROM lobby_outbox WHERE game_id = '{game}'");
+    let before = world.count(&told).await;
+    docker(&["stop", "-t", "5", &container(&game)]);
+    let ended = format!(
+        "SELECT count(*) FROM game_status WHERE game_id = '{game}' AND status = 'finished' AND reason = 'EngineEnded' AND settled AND ready"
+    );
+    world.eventually("it is left down", async || world.count(&ended).await == 1).await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let status = world.status(&game).await;
+    assert_eq!((status.phase.as_str(), status.restarts, status.last_exit_code), ("finished", 0, Some(0)));
+    assert_eq!(inspect(&game, "{{.State.Status}}"), "exited");
+    assert_eq!(world.count(&told).await, before + 1, "one event");
+    let explained = world.ok(&["explain", "over"]);
+    assert!(explained.contains("ended by itself"), "{explained}");
+    set("restart_generation = 1").await;
+    let serves = format!(
+        "SELECT count(*) FROM game_status WHERE game_id = '{game}' AND reason = 'Finished' AND engine_endpoint IS NOT NULL"
+    );
+    world.eventually("it is up for reports", async || world.count(&serves).await == 1).await;
+    assert_eq!(world.inits(&game), 1);
+}
+
+#[tokio::test]
 async fn an_engine_that_stops_answering_becomes_unreachable_and_is_restarted() {
     let mut world = World::new().with(&["--restart-after", "6"]);
     world.start();

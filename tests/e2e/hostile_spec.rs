@@ -58,6 +58,72 @@ async fn there_and_back_is_where_it_began() {
 }
 
 #[tokio::test]
+async fn an_invalid_column_holds_up_what_depends_on_it_and_nothing_else() {
+    let world = World::started().await;
+    let game = world.running("spoilt").await;
+    let life = inspect(&game, LIFE);
+    let set =
+        async |what: &str| world.sql(&format!("UPDATE games SET {what} WHERE game_id = '{game}'")).await;
+    let turn = format!("SELECT coalesce(max(current_turn), 0) FROM runtime_records WHERE game_id = '{game}'");
+    let status = async |what: &str| {
+        world.count(&format!("SELECT count(*) FROM game_status WHERE game_id = '{game}' AND {what}")).await
+            == 1
+    };
+    let mut forced = 0;
+    let mut goes_on = async |what: &str| {
+        let before = world.count(&turn).await;
+        world
+            .eventually(&format!("{what}: turns go on"), async || world.count(&turn).await >= before + 2)
+            .await;
+        forced += 1;
+        set(&format!("force_turn_generation = {forced}")).await;
+        let granted = format!("observed_force_turn_generation = {forced}");
+        let granted = format!("SELECT count(*) FROM runtime_records WHERE game_id = '{game}' AND {granted}");
+        world
+            .eventually(&format!("{what}: a turn is forced"), async || world.count(&granted).await == 1)
+            .await;
+    };
+    set("turn_schedule = '* * * * * *'").await;
+    goes_on("whole").await;
+    for name in ["'two' || char(10) || 'lines'", "substr(replace(hex(zeroblob(200)), '0', 'x'), 1, 254)"] {
+        set(&format!("display_name = {name}")).await;
+        goes_on(name).await;
+        assert!(status("ready AND settled").await, "how it is called is no spec");
+    }
+    let lots = r#"resources = '{"cpu": "lots"}'"#;
+    set(lots).await;
+    world.until(&game, "told", |s| s.reason == "InvalidSpec" && s.message.contains("resources.cpu")).await;
+    goes_on(lots).await;
+    assert!(status("NOT ready AND NOT settled AND status = 'running'").await);
+    set("resources = '{}'").await;
+    world.eventually("mended", async || status("ready AND settled").await).await;
+
+    set("time_zone = 'Mars/Olympus'").await;
+    world.until(&game, "told", |s| s.reason == "InvalidSpec" && s.message.contains("timeZone")).await;
+    let held = format!(
+        "SELECT count(*) FROM runtime_records, json_each(conditions) AS c WHERE game_id = '{game}'
+            AND json_extract(c.value, '$.type') = 'TurnsOnTime' AND json_extract(c.value, '$.reason') = 'InvalidSchedule'"
+    );
+    world.eventually("TurnsOnTime says so", async || world.count(&held).await == 1).await;
+    let waits = format!(
+        "SELECT count(*) FROM turn_slots WHERE game_id = '{game}' AND decision = 'deferred' AND reason = 'InvalidSchedule'"
+    );
+    world.eventually("slots wait", async || world.count(&waits).await >= 1).await;
+    assert!(status("NOT settled AND next_turn_at IS NULL").await);
+    let explained = world.ok(&["explain", "spoilt"]);
+    assert!(explained.contains("InvalidSchedule") && explained.contains("timeZone"), "{explained}");
+    let before = world.count(&turn).await;
+    set("force_turn_generation = 99").await;
+    world
+        .eventually("a forced turn needs no schedule", async || world.count(&turn).await == before + 1)
+        .await;
+    set("time_zone = 'UTC'").await;
+    world.eventually("mended", async || world.count(&turn).await >= before + 4).await;
+    world.eventually("settled", async || status("ready AND settled").await).await;
+    assert_eq!(inspect(&game, LIFE), life);
+}
+
+#[tokio::test]
 async fn a_row_replaced_by_hand_keeps_its_counters_and_its_engine() {
     let world = World::started().await;
     let game = world.running("replaced").await;

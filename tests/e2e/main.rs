@@ -4,6 +4,7 @@
 mod abuse;
 mod adoption;
 mod backups;
+mod beyond_bounds;
 mod blocked;
 mod counting;
 mod crowd;

@@ -1,7 +1,7 @@
 //! Deliveries as others understand them: Standard Webhooks, CloudEvents and JSON Schema in Python.
 
 use gamekeeper::game::operation::{Ending, OperationKind};
-use gamekeeper::game::{DeletionPolicy, OperationId, UserId};
+use gamekeeper::game::{DeletionPolicy, OperationId, Phase, UserId};
 use gamekeeper::lobby::LobbyEvent;
 use gamekeeper::lobby::event::{
     Deleted, EngineHealth, OperationFinished, Player, PlayerStats, PlayersChanged, RollbackCause, RolledBack,
@@ -54,15 +54,25 @@ fn all() -> Vec<LobbyEvent> {
             reason: "ImagePull".into(),
             message: String::new(),
             observed_generation: 1,
+            status: Phase::CrashLoop,
             failures: 2,
             next_attempt_at: Some(now),
+            operation_id: OperationId(user.0),
+            operation: "start".into(),
+            requested_by: "ann".into(),
+            request_id: "create-1".into(),
         }),
         LobbyEvent::StartFailed(StartFailed {
             reason: "ImagePull".into(),
             message: String::new(),
             observed_generation: 1,
+            status: Phase::CrashLoop,
             failures: 2,
             next_attempt_at: None,
+            operation_id: OperationId(user.0),
+            operation: "start".into(),
+            requested_by: "ann".into(),
+            request_id: "create-1".into(),
         }),
         LobbyEvent::SpecInvalid(SpecInvalid {
             reason: "UnknownVersion".into(),

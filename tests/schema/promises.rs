@@ -663,6 +663,12 @@ pub(crate) async fn game_status_says_whether_a_row_came_true(db: &mut Db) {
     db.expect(status, "running|1|0|Running").await;
     db.run("UPDATE runtime_records SET conditions = '[{\"type\": \"SpecValid\", \"status\": \"False\"}, {\"type\": \"Ready\", \"status\": \"True\"}]'").await;
     db.expect(status, "running|1|1|Running").await;
+    let faulty = r#"[{"type": "SpecValid", "status": "False"}, {"type": "Ready", "status": "False"}]"#;
+    db.run(&format!("UPDATE runtime_records SET conditions = '{faulty}'")).await;
+    db.expect(status, "running|0|0|Running").await;
+    db.run(&format!("UPDATE runtime_records SET conditions = '{}'", faulty.replace("False\"}]", "True\"}]")))
+        .await;
+    db.expect(status, "running|1|1|Running").await;
     db.run("UPDATE games SET restart_generation = 1").await;
     db.expect(status, "running|0|1|Running").await;
     db.run("UPDATE runtime_records SET observed_generation = 2").await;

@@ -8,11 +8,17 @@ use super::problem::{SpecProblem, shorten};
 const MAX_ANNOTATIONS: usize = 256 << 10;
 /// More labels than anybody needs.
 const MAX_LABELS: usize = 256;
+/// What the database takes of all labels together, written as JSON, in bytes.
+const MAX_LABELS_STORED: usize = 16 << 10;
 
 /// Checks keys and values of `metadata.labels`.
 pub(crate) fn check_labels(labels: &BTreeMap<String, String>, problems: &mut Vec<SpecProblem>) {
     if labels.len() > MAX_LABELS {
         problems.push(SpecProblem::new("metadata.labels", format!("has more than {MAX_LABELS} labels")));
+        return;
+    }
+    if stored(labels) > MAX_LABELS_STORED {
+        problems.push(SpecProblem::new("metadata.labels", "has more than 16 KiB together"));
         return;
     }
     for (key, value) in labels {
@@ -28,14 +34,24 @@ pub(crate) fn check_labels(labels: &BTreeMap<String, String>, problems: &mut Vec
 
 /// Checks the keys of `metadata.annotations`, and how much there is.
 pub(crate) fn check_annotations(annotations: &BTreeMap<String, String>, problems: &mut Vec<SpecProblem>) {
-    let total: usize = annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if total > MAX_ANNOTATIONS {
+    if stored(annotations) > MAX_ANNOTATIONS {
         problems.push(SpecProblem::new("metadata.annotations", "has more than 256 KiB together"));
         return;
+    }
+    for key in annotations.iter().filter(|(_, value)| value.contains('\0')).map(|(key, _)| key) {
+        let message = "has a U+0000, which no database of ours takes";
+        problems.push(SpecProblem::new(at("metadata.annotations", key), message));
     }
     for key in annotations.keys() {
         check_key("metadata.annotations", key, problems);
     }
+}
+
+/// How long they are as the database writes them, in bytes: `{"key": "value", …}`.
+fn stored(texts: &BTreeMap<String, String>) -> usize {
+    let json = |text: &str| serde_json::to_string(text).map_or(usize::MAX, |json| json.len());
+    let entry = |(key, value): (&String, &String)| json(key).saturating_add(json(value)).saturating_add(4);
+    texts.iter().map(entry).fold(2, usize::saturating_add)
 }
 
 const WORD: &str =

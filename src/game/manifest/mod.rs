@@ -10,6 +10,7 @@ pub mod file;
 mod image;
 mod labels;
 mod locate;
+mod parts;
 pub mod problem;
 pub mod schedule;
 pub mod schema;
@@ -30,6 +31,7 @@ pub use file::{
     read_yaml, read_yaml_leniently, refuse_duplicates,
 };
 pub use image::parse_image;
+pub use parts::FaultySpec;
 pub use problem::SpecProblem;
 pub use schedule::parse_schedule;
 pub use schema::{KINDS, json_schema};

@@ -12,7 +12,7 @@ use super::wire::{
     API_VERSION, ENGINE_VERSION_KIND, EngineVersionManifest, GAME_KIND, GameManifest, GameSpecManifest,
     Manifest, ObjectMeta, PlayerManifest, ResourcesManifest, TurnsManifest,
 };
-use crate::game::id::{Name, Namespace};
+use crate::game::id::{BackupId, Name, Namespace};
 use crate::game::resources::{Resources, parse_cpu, parse_memory, parse_pids};
 use crate::game::spec::{DeletionPolicy, DesiredStatus, GameSpec, Member, TurnSpec, VersionEntry};
 use crate::game::version::{EngineVersion, VersionWish};
@@ -247,8 +247,10 @@ fn valid_spec(spec: &GameSpecManifest, problems: &mut Vec<SpecProblem>) -> Optio
         restore_backup_id,
         backup_generation,
     } = spec;
-    check_text("spec.displayName", display_name.as_deref(), 253, problems);
-    check_text("spec.restoreBackupId", restore_backup_id.as_deref(), 128, problems);
+    check_display_name(display_name.as_deref(), problems);
+    if let Some(id) = not_empty(restore_backup_id.as_deref()) {
+        take(id.parse::<BackupId>(), "spec.restoreBackupId", problems);
+    }
     let engine_version = not_empty(engine_version.as_deref())
         .and_then(|text| take(text.parse::<VersionWish>(), "spec.engineVersion", problems));
     let allowed =
@@ -290,7 +292,10 @@ fn valid_version(field: &str, text: Option<&str>, problems: &mut Vec<SpecProblem
     not_empty(text).and_then(|text| take(text.parse(), field, problems))
 }
 
-fn valid_turns(turns: Option<&TurnsManifest>, problems: &mut Vec<SpecProblem>) -> Option<TurnSpec> {
+pub(super) fn valid_turns(
+    turns: Option<&TurnsManifest>,
+    problems: &mut Vec<SpecProblem>,
+) -> Option<TurnSpec> {
     let none = TurnsManifest::default();
     let TurnsManifest { schedule, time_zone, missed, not_before, force_mode } = turns.unwrap_or(&none);
     let schedule = not_empty(schedule.as_deref());
@@ -322,14 +327,18 @@ fn parse_zone(text: &str) -> Result<String, String> {
         })
 }
 
+/// 0001-01-01T00:00:00Z.
+const FIRST_SECOND: i64 = -62_135_596_800;
+
 fn parse_time(text: &str) -> Result<Timestamp, String> {
-    let parsed = if text.len() <= 64 { text.parse().ok() } else { None };
-    parsed.ok_or_else(|| {
+    let parsed = if text.len() <= 64 { text.parse::<Timestamp>().ok() } else { None };
+    // Before it, a year is not written with four digits; the database takes no other.
+    parsed.filter(|time| time.as_second() >= FIRST_SECOND).ok_or_else(|| {
         format!("`{}` is not a time; write RFC 3339, as in 2026-12-01T18:00:00Z", shorten(text))
     })
 }
 
-fn valid_members(players: &[PlayerManifest], problems: &mut Vec<SpecProblem>) -> Vec<Member> {
+pub(super) fn valid_members(players: &[PlayerManifest], problems: &mut Vec<SpecProblem>) -> Vec<Member> {
     let mut users = HashMap::new();
     let mut races = HashMap::new();
     let mut members = Vec::with_capacity(players.len());
@@ -373,13 +382,15 @@ fn valid_resources(resources: Option<&ResourcesManifest>, problems: &mut Vec<Spe
     }
 }
 
-fn check_text(field: &str, text: Option<&str>, longest: usize, problems: &mut Vec<SpecProblem>) {
+/// The longest name for people, in characters: what the database takes.
+const LONGEST_DISPLAY_NAME: usize = 256;
+
+/// What people call it is any text that the database takes; nothing depends on it.
+fn check_display_name(text: Option<&str>, problems: &mut Vec<SpecProblem>) {
     let text = text.unwrap_or_default();
-    if text.chars().count() > longest || text.chars().any(char::is_control) {
-        problems.push(SpecProblem::new(
-            field,
-            format!("use at most {longest} characters, no control characters"),
-        ));
+    if text.chars().count() > LONGEST_DISPLAY_NAME || text.contains('\0') {
+        let message = format!("use at most {LONGEST_DISPLAY_NAME} characters, none of them U+0000");
+        problems.push(SpecProblem::new("spec.displayName", message));
     }
 }
 

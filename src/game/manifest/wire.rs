@@ -132,7 +132,7 @@ pub struct GameSpecManifest {
     pub backup_before_turn: bool,
     /// What people call the game.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = 256))]
     pub display_name: Option<String>,
     /// The engine version that should serve the game: one that is registered (`"1.4.2"`), or what it
     /// has to fulfil (`"~1.4"`, `"1.4.x"`, `">=1.4.2, <1.6"`). Of a requirement, the newest enabled

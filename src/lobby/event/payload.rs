@@ -86,12 +86,24 @@ pub struct StartFailed {
     pub message: String,
     /// The generation of the spec that this is about.
     pub observed_generation: i64,
+    /// The game's status after it.
+    pub status: Phase,
     /// How many starts failed in a row.
     pub failures: u32,
     /// When it is tried again; absent if that needs a change or a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub next_attempt_at: Option<Timestamp>,
+    /// The operation that came to nothing by it (`operation_log.operation_id`). No
+    /// `operation-finished` is told of it.
+    #[schemars(with = "String", extend("format" = "uuid"))]
+    pub operation_id: OperationId,
+    /// What that did: `start`, `heal`, `restart`, `adopt`.
+    pub operation: String,
+    /// The user behind it; empty if nobody asked.
+    pub requested_by: String,
+    /// The request behind it; empty if nobody asked.
+    pub request_id: String,
 }
 
 /// The spec cannot be met.

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::game::Phase;
 use crate::game::record::Record;
-use crate::game::spec::{Desired, DesiredStatus, GameSpec, MissedTurns, TurnSpec};
+use crate::game::spec::{Desired, DesiredStatus, MissedTurns, TurnSpec};
 use crate::game::turn::{OpenTurn, TurnState};
 use crate::reconcile::observed::Observation;
+use crate::reconcile::plan::INVALID_SCHEDULE;
 use crate::reconcile::schedule::Slots;
 
 use super::Guard;
@@ -34,24 +35,28 @@ pub struct TurnOutlook {
     pub obstacles: Vec<Guard>,
 }
 
-/// The outlook; none of a game whose spec nobody can read, or that goes.
+/// The outlook; none of a game that goes.
 pub(super) fn outlook(
     desired: &Desired,
     shown: &Record,
     observation: &Observation,
     guard: Option<Guard>,
 ) -> Option<TurnOutlook> {
-    let spec = desired.spec.as_ref().ok().filter(|_| desired.deletion.is_none())?;
+    if desired.deletion.is_some() {
+        return None;
+    }
+    let by_hand = TurnSpec::by_hand();
+    let turns = desired.turns().unwrap_or(&by_hand);
     let open = shown.turn.as_ref();
     let last = open.map(|turn| turn.number).max(shown.current_turn);
     let over = shown.finished_at.is_some();
     Some(TurnOutlook {
-        schedule: spec.turns.schedule.clone(),
-        time_zone: spec.turns.time_zone.clone(),
-        next_slot: if over { None } else { next_slot(&spec.turns, desired, shown, observation.now) },
+        schedule: turns.schedule.clone(),
+        time_zone: turns.time_zone.clone(),
+        next_slot: if over { None } else { next_slot(turns, desired, shown, observation.now) },
         next_turn: last.filter(|_| !over).map(|last| last + 1),
         requested: desired.requests.force_turn > shown.observed_requests.force_turn,
-        obstacles: guard.into_iter().chain(obstacles(desired, spec, shown, observation.now)).collect(),
+        obstacles: guard.into_iter().chain(obstacles(desired, turns, shown, observation.now)).collect(),
     })
 }
 
@@ -77,7 +82,7 @@ fn next_slot(spec: &TurnSpec, desired: &Desired, shown: &Record, now: Timestamp)
 }
 
 /// Whatever stops a turn, the most lasting first.
-fn obstacles(desired: &Desired, spec: &GameSpec, shown: &Record, now: Timestamp) -> Vec<Guard> {
+fn obstacles(desired: &Desired, turns: &TurnSpec, shown: &Record, now: Timestamp) -> Vec<Guard> {
     let mut found = Vec::new();
     let mut add = |reason: &str, message: String, way_out: &str| {
         found.push(Guard { reason: reason.to_owned(), message, way_out: way_out.to_owned() });
@@ -91,7 +96,7 @@ fn obstacles(desired: &Desired, spec: &GameSpec, shown: &Record, now: Timestamp)
             add("Stopped", "A stopped game has no turns.".into(), "`gamekeeper start` has it run.");
         }
         DesiredStatus::Running if !matches!(shown.phase, Phase::Running | Phase::Blocked) => {
-            let then = match (&spec.turns.schedule, spec.turns.missed) {
+            let then = match (&turns.schedule, turns.missed) {
                 (None, _) => "A turn that is asked for waits until it runs.",
                 (Some(_), MissedTurns::Once) => "What is missed until it runs becomes one turn.",
                 (Some(_), MissedTurns::Skip) => "What is missed until it runs is skipped.",
@@ -109,10 +114,15 @@ fn obstacles(desired: &Desired, spec: &GameSpec, shown: &Record, now: Timestamp)
         };
         add("Paused", since, "`gamekeeper resume` lets turns happen again.");
     }
+    let held = shown.conditions.iter().find(|known| known.reason == INVALID_SCHEDULE);
+    if let Some(held) = held.filter(|_| desired.turns().is_none_or(|turns| Slots::of(turns).is_err())) {
+        let way_out = "Correct turn_schedule, time_zone and the columns beside them; `gamekeeper force-turn` needs none.";
+        add(INVALID_SCHEDULE, held.message.clone(), way_out);
+    }
     if let Some(turn) = &shown.turn {
         add("TurnOpen", open(turn), "It ends by itself, or is given up at its deadline.");
     }
-    if let Some(not_before) = spec.turns.not_before.filter(|not_before| *not_before > now) {
+    if let Some(not_before) = turns.not_before.filter(|not_before| *not_before > now) {
         let message = format!("No slot fires before {not_before:.0}; those until then become one turn.");
         add("NotBefore", message, "`gamekeeper defer --clear` takes that back.");
     }

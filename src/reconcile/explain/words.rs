@@ -3,12 +3,13 @@
 use crate::game::Phase;
 use crate::game::container::{Container, ContainerState, Owner, StateDirectory};
 use crate::game::engine::Answer;
+use crate::game::manifest::FaultySpec;
 use crate::game::record::Record;
 use crate::game::spec::{Deletion, DeletionPolicy, Desired, DesiredStatus};
 use crate::reconcile::observed::{EngineView, Looked, Observation, RuntimeView, Seen, Work};
 use crate::reconcile::plan::{
-    DELETIONS_HELD, DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, Plan,
-    STATE_MISSING, STRANGE_CONTAINER, TURN_WENT_BACK,
+    DELETIONS_HELD, DIRECTORY_IN_USE, ENGINE_ENDED, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, Plan,
+    RECORD_REFUSED, STATE_MISSING, STRANGE_CONTAINER, TURN_WENT_BACK,
 };
 
 use super::{Fact, Guard};
@@ -43,6 +44,11 @@ pub(super) fn summary(desired: &Desired, shown: &Record, planned: &Plan, settled
     let does = planned.steps.iter().find(|planned| planned.step.mutates());
     match (settled, does) {
         (true, _) if desired.status == DesiredStatus::Stopped => format!("{name} should be stopped, and is."),
+        (true, _) if shown.reason == ENGINE_ENDED => {
+            format!(
+                "{name} is finished, and its engine ended by itself; `gamekeeper restart` brings it up again."
+            )
+        }
         (true, _) if shown.phase == Phase::Finished => {
             format!("{name} is finished; its engine stays up for reports.")
         }
@@ -82,7 +88,7 @@ pub(super) fn desired(desired: &Desired) -> Vec<Fact> {
             facts.push(fact("Players", desired.members.len().to_string()));
         }
         Err(_) if desired.deletion.is_some() => {}
-        Err(problems) => {
+        Err(FaultySpec { problems, .. }) => {
             let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
             facts.push(fact("Spec", format!("not valid: {}", listed.join("; "))));
         }
@@ -176,6 +182,7 @@ fn engine(seen: &Seen) -> Option<String> {
                     format!("not healthy: {why} ({failures} looks in a row)")
                 }
                 Answer::Unhealthy(why) => format!("not healthy: {why}"),
+                Answer::NotUnderstood(why) => format!("not understood: {why}"),
                 Answer::WrongEngine(why) => format!("the wrong one answers: {why}"),
             })
         }
@@ -221,6 +228,9 @@ pub(super) fn guard(shown: &Record, observation: &Observation) -> Option<Guard> 
             "Load the old image again; or `gamekeeper unblock` to take the one that has its name now."
         }
         STRANGE_CONTAINER => "Remove the container that Gamekeeper did not make; it goes on by itself.",
+        RECORD_REFUSED => {
+            "It is tried again by itself, with growing pauses. If it stays so, mend what the database names."
+        }
         FOREIGN_CONTAINER => "Rename or remove the container that holds the name; it goes on by itself.",
         DIRECTORY_IN_USE => "Stop and remove the container that has the directory; it goes on by itself.",
         _ => "Mend what the message says; `gamekeeper unblock` has it looked at again at once.",

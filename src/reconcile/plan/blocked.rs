@@ -22,6 +22,8 @@ pub const TURN_WENT_BACK: &str = "TurnWentBack";
 pub const PINNED_IMAGE_GONE: &str = "PinnedImageGone";
 /// What is on record about the game cannot be read.
 pub const UNREADABLE_RECORD: &str = "UnreadableRecord";
+/// The database refuses what there is to record about the game.
+pub const RECORD_REFUSED: &str = "RecordRefused";
 /// A container that is not the game's holds its name.
 pub const FOREIGN_CONTAINER: &str = "ForeignContainer";
 /// A container with the game's name and labels that Gamekeeper did not make.

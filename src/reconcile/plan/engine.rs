@@ -23,6 +23,47 @@ use super::turns::Serving;
 /// the time it has taken so far, within these bounds.
 const STARTING_PROBE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
+/// The engine answers, and nothing that it says can be believed.
+const NOT_UNDERSTOOD: &str = "EngineNotUnderstood";
+
+/// What is wrong with an engine whose process lives, and the words for it.
+struct Illness<'a> {
+    /// The reason of the condition.
+    condition: &'static str,
+    /// The reason of the status.
+    reason: &'static str,
+    /// The reason of the end of its process, once it gets no more chances.
+    given_up: &'static str,
+    /// What it does.
+    what: &'static str,
+    /// In detail.
+    why: &'a str,
+}
+
+impl<'a> Illness<'a> {
+    /// It does not answer as an engine that is well.
+    fn silent(why: &'a str) -> Self {
+        Self {
+            condition: "Unhealthy",
+            reason: "EngineUnreachable",
+            given_up: "Unreachable",
+            what: "it does not answer",
+            why,
+        }
+    }
+
+    /// It answers, and what it says cannot be so.
+    fn not_understood(why: &'a str) -> Self {
+        Self {
+            condition: "NotUnderstood",
+            reason: NOT_UNDERSTOOD,
+            given_up: "NotUnderstood",
+            what: "it is not understood",
+            why,
+        }
+    }
+}
+
 impl Round<'_> {
     /// A live container: everything depends on what the engine in it says.
     pub(super) fn engine(&mut self, seen: &Seen, container: &Container, life: Life, target: &AppliedSpec) {
@@ -51,11 +92,11 @@ impl Round<'_> {
             None => self.ask(&life, container, "nobody has asked it yet"),
             Some((at, Answer::Has(state), _)) => self.serving(&life, container, at, state),
             Some((at, Answer::NotInitialised, _)) => self.initialise(seen, &life, container, at, target),
-            Some((at, Answer::Unhealthy(why), failures)) => {
-                self.unhealthy(&life, container, at, why, failures)
+            Some((at, Answer::Unhealthy(why) | Answer::WrongEngine(why), failures)) => {
+                self.unhealthy(&life, container, at, &Illness::silent(why), failures)
             }
-            Some((at, Answer::WrongEngine(why), failures)) => {
-                self.unhealthy(&life, container, at, why, failures)
+            Some((at, Answer::NotUnderstood(why), failures)) => {
+                self.unhealthy(&life, container, at, &Illness::not_understood(why), failures)
             }
         }
     }
@@ -78,13 +119,24 @@ impl Round<'_> {
                 self.step(Step::ProbeEngine { life: life.clone(), endpoint: endpoint.clone() }, cause);
             }
             // It has no address: nobody will ever reach it.
-            (None, None) => self.unhealthy(life, container, self.now, "the container has no address", 0),
+            (None, None) => {
+                let illness = Illness::silent("the container has no address");
+                self.unhealthy(life, container, self.now, &illness, 0);
+            }
         }
     }
 
     /// Not healthy: before its first health the start's deadline counts, after it the failed looks.
-    fn unhealthy(&mut self, life: &Life, container: &Container, at: Timestamp, why: &str, failures: u32) {
-        self.truths.fails(C::EngineHealthy, "Unhealthy", why);
+    fn unhealthy(
+        &mut self,
+        life: &Life,
+        container: &Container,
+        at: Timestamp,
+        illness: &Illness<'_>,
+        failures: u32,
+    ) {
+        let Illness { condition, reason, given_up, what, why } = *illness;
+        self.truths.fails(C::EngineHealthy, condition, why);
         if let Some(began) = self.record.start_began_at {
             let deadline = after(began, self.policy.start_deadline);
             if self.now >= deadline {
@@ -96,6 +148,10 @@ impl Round<'_> {
             }
             let waited = Duration::try_from(self.now.duration_since(began)).unwrap_or_default();
             let pause = (waited / 10).clamp(STARTING_PROBE.0, STARTING_PROBE.1);
+            if reason == NOT_UNDERSTOOD {
+                let message = format!("The engine's container runs, but {what}: {why}");
+                self.headline(Phase::Starting, reason, &message);
+            }
             self.look_again(deadline);
             return self.ask_after(
                 life,
@@ -118,11 +174,11 @@ impl Round<'_> {
         self.keep_illness(at, life, why);
         if failures >= self.policy.restart_after || container.reachable_at.is_none() {
             let message = format!("The engine's process lives, but {failures} looks in a row failed: {why}");
-            return self.give_up(life, "Unreachable", &message);
+            return self.give_up(life, given_up, &message);
         }
         if failures >= self.policy.unreachable_after {
-            let message = format!("The engine's process lives, but it does not answer: {why}");
-            self.headline(Phase::EngineUnreachable, "EngineUnreachable", &message);
+            let message = format!("The engine's process lives, but {what}: {why}");
+            self.headline(Phase::EngineUnreachable, reason, &message);
             self.record.endpoint = None;
             self.record.endpoints = None;
             self.record.healthy_since = None;

@@ -1,6 +1,7 @@
 //! Which declared inputs an engine is to be built from.
 
 use crate::game::RaceName;
+use crate::game::manifest::FaultySpec;
 use crate::game::record::AppliedSpec;
 use crate::game::spec::Desired;
 use crate::game::version::VersionWish;
@@ -19,7 +20,7 @@ pub(super) fn declared(desired: &Desired) -> Result<AppliedSpec, Unmet> {
     let unmet = |reason, message| Err(Unmet { reason, message });
     let spec = match &desired.spec {
         Ok(spec) => spec,
-        Err(problems) => {
+        Err(FaultySpec { problems, .. }) => {
             let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
             let unreadable = problems.iter().any(|problem| problem.unreadable);
             let reason = if unreadable { "UnreadableRow" } else { "InvalidSpec" };

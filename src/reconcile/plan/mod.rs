@@ -12,6 +12,7 @@
 
 mod blocked;
 mod copy;
+mod ended;
 mod engine;
 mod inputs;
 mod patch;
@@ -45,11 +46,13 @@ use super::operations::OperationChange;
 use super::policy::Policy;
 use super::step::{Planned, Step, Wait};
 pub use blocked::{
-    DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, STRANGE_CONTAINER,
-    TURN_WENT_BACK, UNREADABLE_RECORD,
+    DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, RECORD_REFUSED, STATE_MISSING,
+    STRANGE_CONTAINER, TURN_WENT_BACK, UNREADABLE_RECORD,
 };
+pub use ended::ENGINE_ENDED;
 use inputs::Unmet;
 pub use patch::PATCH_PENDING;
+pub use turns::INVALID_SCHEDULE;
 
 /// What to do now, and what to write down before.
 #[derive(Debug, Clone, PartialEq)]

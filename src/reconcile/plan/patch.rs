@@ -206,6 +206,7 @@ impl Round<'_> {
         self.record.restart_from = Some(container.id.clone());
         self.unmet = None;
         self.forget_failures();
+        self.wakes();
         self.supersede_with(OperationKind::Patch, &cause);
     }
 

@@ -23,7 +23,7 @@ impl Round<'_> {
 
     /// Who does not play any more is refused from now on, whatever the engine is doing.
     pub(super) fn refuse_removed(&mut self) {
-        if self.desired.spec.is_err() {
+        if !self.desired.knows_members() {
             // Who plays cannot be told from it.
             return;
         }
@@ -51,20 +51,21 @@ impl Round<'_> {
     /// Each member as a player: with the engine's id of the race; where the engine has been asked and
     /// has none, not at all. Who was removed stays, and is refused.
     fn map_members(&mut self, reported: Option<&[EnginePlayer]>) {
-        if self.desired.spec.is_err() {
+        if !self.desired.knows_members() {
             return;
         }
         self.refuse_removed();
         let known = std::mem::take(&mut self.record.players);
         let mut players: Vec<Mapping> = known.iter().filter(|player| !player.active).cloned().collect();
         for member in &self.desired.members {
-            let of_race = reported
-                .and_then(|all| all.iter().find(|player| player.race_name == member.race_name.as_str()));
+            let of_race = reported.and_then(|all| {
+                all.iter().find(|player| player.race_name.as_str() == member.race_name.as_str())
+            });
             if reported.is_some() && of_race.is_none() {
                 continue;
             }
             let kept = known.iter().find(|player| player.active && plays(member, player));
-            let own = of_race.and_then(|player| uuid::Uuid::try_parse(&player.id).ok());
+            let own = of_race.and_then(|player| uuid::Uuid::try_parse(player.id.as_str()).ok());
             let engine_id = own
                 .or(kept.map(|player| player.engine_id))
                 .unwrap_or_else(|| derived_id(self.desired.id, member.user_id));
@@ -83,7 +84,8 @@ impl Round<'_> {
     fn take_in_standings(&mut self, state: &EngineState) {
         let timeline = self.record.timeline;
         for player in self.record.players.iter().filter(|player| player.active) {
-            let Some(said) = state.players.iter().find(|said| said.race_name == player.race_name.as_str())
+            let Some(said) =
+                state.players.iter().find(|said| said.race_name.as_str() == player.race_name.as_str())
             else {
                 continue;
             };
@@ -114,7 +116,7 @@ impl Round<'_> {
 
     /// Whether the engine's players are the game's members.
     fn state_players(&mut self, reported: &[EnginePlayer]) {
-        if self.desired.spec.is_err() {
+        if !self.desired.knows_members() {
             return self.truths.unknown(
                 C::PlayersInSync,
                 "SpecInvalid",
@@ -124,11 +126,15 @@ impl Round<'_> {
         let members = &self.desired.members;
         let lacks = members
             .iter()
-            .filter(|member| !reported.iter().any(|player| player.race_name == member.race_name.as_str()))
+            .filter(|member| {
+                !reported.iter().any(|player| player.race_name.as_str() == member.race_name.as_str())
+            })
             .map(|member| member.race_name.as_str());
         let idle = reported
             .iter()
-            .filter(|player| !members.iter().any(|member| player.race_name == member.race_name.as_str()))
+            .filter(|player| {
+                !members.iter().any(|member| player.race_name.as_str() == member.race_name.as_str())
+            })
             .map(|player| player.race_name.as_str());
         let mut differences = Vec::new();
         differences.extend(list("the engine has no player for", lacks));
@@ -147,9 +153,11 @@ impl Round<'_> {
         let said = |record: &crate::game::record::Record| {
             (record.current_turn, record.finished_at.is_some(), record.engine_health.clone())
         };
+        let moved = self.record.standings != self.was.standings;
+        // How very many do may move with each look; that is told now and then.
         let news = said(&self.record) != said(self.was)
-            || self.record.standings != self.was.standings
-            || self.record.reported_at.is_none();
+            || self.record.reported_at.is_none()
+            || (moved && (state.players.len() <= FEW || self.report_is_due(at)));
         self.report(at, life, Health::Healthy, Some(state), None, news);
     }
 
@@ -157,6 +165,12 @@ impl Round<'_> {
     pub(super) fn keep_illness(&mut self, at: Timestamp, life: &Life, why: &str) {
         let news = self.was.engine_health.as_deref() == Some(Health::Healthy.as_row());
         self.report(at, life, Health::Unhealthy, None, Some(why), news);
+    }
+
+    fn report_is_due(&self, at: Timestamp) -> bool {
+        let last = self.record.reported_at;
+        // A time in the future is from before a clock jumped back.
+        last.is_none_or(|last| last > self.now || at >= after(last, self.policy.report_interval))
     }
 
     fn report(
@@ -168,10 +182,7 @@ impl Round<'_> {
         error: Option<&str>,
         news: bool,
     ) {
-        let last = self.record.reported_at;
-        // A time in the future is from before a clock jumped back.
-        let due = last.is_none_or(|last| last > self.now || at >= after(last, self.policy.report_interval));
-        if !news && !due {
+        if !news && !self.report_is_due(at) {
             return;
         }
         self.record.reported_at = Some(at);
@@ -185,6 +196,9 @@ impl Round<'_> {
         });
     }
 }
+
+/// So many players are reported as they move.
+const FEW: usize = 200;
 
 fn plays(member: &Member, player: &Mapping) -> bool {
     member.user_id == player.user_id && member.race_name == player.race_name

@@ -211,12 +211,14 @@ impl Round<'_> {
         if self.desired.requests.restart > self.record.observed_requests.restart {
             self.record.observed_requests.restart = self.desired.requests.restart;
             self.forget_failures();
+            self.wakes();
             if self.was.applied.is_some() {
                 self.supersede_with(OperationKind::Restart, "a restart was asked for");
             }
             self.record.restart_from = container;
         } else if let Some(input) = drift.filter(|_| self.record.restart_from.is_none()) {
             self.forget_failures();
+            self.wakes();
             self.supersede_with(OperationKind::Restart, &format!("its declared inputs changed: {input}"));
             self.record.restart_from = container;
         }

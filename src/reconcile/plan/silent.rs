@@ -68,6 +68,7 @@ impl Round<'_> {
                     Answer::Has(_)
                     | Answer::NotInitialised
                     | Answer::Unhealthy(_)
+                    | Answer::NotUnderstood(_)
                     | Answer::WrongEngine(_) => (after(*at, self.policy.failing_probe_interval), None),
                 }
             }

@@ -22,6 +22,12 @@ impl Round<'_> {
     pub(super) fn nothing_there(&mut self, seen: &Seen, target: &AppliedSpec) {
         let Some(vacancy) = seen.vacancy() else { return };
         self.truths.fails(C::ContainerRunning, "NoContainer", "No container of this game is there.");
+        if self.has_ended() {
+            // Who removed it removed what nobody needs.
+            self.record.container = None;
+            self.record.container_started_at = None;
+            return self.rests();
+        }
         if let Some(lost) = self.record.container.take() {
             let life = self
                 .record
@@ -173,8 +179,17 @@ impl Round<'_> {
         code: i64,
         out_of_memory: bool,
     ) {
-        let known = self.record.last_exit.as_ref().and_then(|exit| exit.life.as_ref());
-        if known != Some(&life) {
+        let is_known = self.record.last_exit.as_ref().and_then(|exit| exit.life.as_ref()) == Some(&life);
+        if !is_known && self.ends_well(code, out_of_memory) {
+            self.record.container = Some(container.id.clone());
+            self.record.container_started_at = Some(life.started_at.clone());
+            self.note_end(seen, life);
+            return self.rests();
+        }
+        if is_known && self.has_ended() {
+            return self.rests();
+        }
+        if !is_known {
             // 137 without Docker's flag: killed by a signal that memory pressure sends too.
             let probably = if out_of_memory {
                 ", out of memory"

@@ -211,6 +211,7 @@ impl Round<'_> {
     /// There is no engine any more: what was true of it is not.
     fn gone(&mut self) {
         self.no_longer_serving();
+        self.wakes();
         self.record.container = None;
         self.record.container_started_at = None;
         self.record.restart_from = None;

@@ -22,6 +22,7 @@ use crate::reconcile::step::{Step, Wait};
 use crate::reconcile::turns::Situation;
 
 use super::{Round, ours};
+pub use slots::INVALID_SCHEDULE;
 
 /// How soon an engine is asked again that generates a turn nobody waits for here.
 const GENERATING_PROBE: std::time::Duration = std::time::Duration::from_millis(500);

@@ -97,7 +97,7 @@ pub async fn append(
         timeline: Set(timeline),
         r#type: Set(kind.to_owned()),
         occurred_at: Set(to_db(occurred_at)),
-        payload: Set(Value::Object(told)),
+        payload: Set(super::records::stored(&told)),
         ..Default::default()
     };
     lobby_outbox::Entity::insert(row).exec_without_returning(db).await?;

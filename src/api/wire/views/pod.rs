@@ -136,6 +136,8 @@ fn phase(status: Option<&Status>) -> &'static str {
         Phase::CrashLoop if status.container_id.is_some() => "Running",
         // Its process has ended, and is not going to be started again by itself.
         Phase::Blocked if status.container_id.is_some() && status.last_exit.is_some() => "Failed",
+        // The game is over, and its engine ended by itself.
+        Phase::Finished if status.last_exit.is_some() => "Succeeded",
         Phase::Pending
         | Phase::Starting
         | Phase::Running
@@ -214,7 +216,7 @@ fn state(status: &Status) -> ContainerState {
         let running = Some(RunningState { started_at: started_at(status) });
         return ContainerState { running, ..ContainerState::default() };
     }
-    if status.phase == Phase::Blocked && status.container_id.is_some() {
+    if matches!(status.phase, Phase::Blocked | Phase::Finished) && status.container_id.is_some() {
         let terminated = status.last_exit.as_ref().map(terminated);
         if terminated.is_some() {
             return ContainerState { terminated, ..ContainerState::default() };

@@ -1,7 +1,9 @@
 //! Plans are tested by their printed form against a model of the world that does what it is told.
 
 mod copies;
+mod ended;
 mod interleavings;
+mod parts;
 mod patches;
 mod players;
 mod properties;

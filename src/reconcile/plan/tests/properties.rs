@@ -372,7 +372,7 @@ proptest! {
         let ready = record.conditions.iter().find(|known| known.kind == ConditionType::Ready);
         let ready = ready.expect("it is always stated").status;
         let settled = matches!(record.phase, Phase::Running | Phase::Stopped | Phase::Finished);
-        let usual = ["Running", "Stopped", "Finished"].contains(&record.reason.as_str());
+        let usual = ["Running", "Stopped", "Finished", "EngineEnded"].contains(&record.reason.as_str());
         prop_assert!(ready != ConditionStatus::Unknown);
         let where_it_should_be = settled && usual;
         prop_assert!(ready == ConditionStatus::False || where_it_should_be, "{:?} {}", record.phase, record.reason);

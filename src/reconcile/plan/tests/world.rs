@@ -108,6 +108,8 @@ pub(crate) struct World {
     pub(crate) ledger: BTreeMap<i64, Option<Timestamp>>,
     /// What was told of slots, in this order.
     pub(crate) slots: Vec<DecidedSlot>,
+    /// The engine says that the game is over.
+    pub(crate) is_over: bool,
     /// Who answers at the address is another game's engine.
     pub(crate) says_it_is_another_game: bool,
     /// What the engine does with a turn.
@@ -254,6 +256,7 @@ impl World {
             reached_since: None,
             ledger: BTreeMap::new(),
             slots: Vec::new(),
+            is_over: false,
             says_it_is_another_game: false,
             turns: Turns::AtOnce,
             newer: Newer::Good,
@@ -694,8 +697,8 @@ impl World {
 
     fn players(&self) -> Vec<EnginePlayer> {
         let player = |member: &Member| EnginePlayer {
-            id: member.user_id.to_string(),
-            race_name: member.race_name.to_string(),
+            id: member.user_id.to_string().parse().unwrap(),
+            race_name: member.race_name.to_string().parse().unwrap(),
             planets: self.planets,
             population: 1,
         };
@@ -748,7 +751,7 @@ impl World {
                 game_id: Some(GAME),
                 turn,
                 generating: self.turns == Turns::Never && self.record.turn.is_some(),
-                finished: false,
+                finished: self.is_over,
                 players: self.players(),
             }),
         };

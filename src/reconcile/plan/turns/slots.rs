@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 
 use crate::game::Phase;
-use crate::game::spec::DesiredStatus;
+use crate::game::manifest::FaultySpec;
+use crate::game::spec::{DesiredStatus, TurnSpec};
 use crate::game::turn::{DecidedSlot, OpenTurn, TurnCause, TurnState};
 use crate::reconcile::turns::{
     Beginning, Cause, Decision, Fate, Look, Off, Request, Situation, SlotFate, decide, reason,
@@ -18,7 +19,7 @@ impl Round<'_> {
     pub(super) fn situation<'s>(&self, resumes: bool, otherwise: Situation<'s>) -> Situation<'s> {
         if self.record.slot_cursor.is_none() {
             Situation::Begins(Beginning::Initialised)
-        } else if self.record.scheduled_by != self.scheduled_by() {
+        } else if self.desired.turns().is_some() && self.record.scheduled_by != self.scheduled_by() {
             Situation::Begins(Beginning::ScheduleChanged)
         } else if self.record.finished_at.is_some() {
             Situation::Off(Off::Finished)
@@ -48,8 +49,33 @@ impl Round<'_> {
     }
 
     fn scheduled_by(&self) -> Option<String> {
-        let turns = &self.desired.spec.as_ref().ok()?.turns;
+        let turns = self.desired.turns()?;
         Some(format!("{} {}", turns.schedule.as_deref().unwrap_or_default(), turns.time_zone))
+    }
+
+    /// What is wrong with the schedule, which cannot be read.
+    fn wrong_schedule(&self) -> String {
+        let faulty = self.desired.spec.as_ref().err();
+        let problems = faulty.into_iter().flat_map(FaultySpec::turn_problems);
+        problems.map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    /// What the schedule that cannot be read calls for: what falls due by the one before waits, and a
+    /// forced turn needs none.
+    fn decide_by_the_schedule_before(&self, look: &Look<'_>) -> Option<Decision> {
+        let ready = look.situation == Situation::Ready;
+        let held = Situation::Held { reason: INVALID_SCHEDULE, message: "The schedule could not be read." };
+        let situation = if ready { held } else { look.situation };
+        let mut decision =
+            decide(&schedule_before(self.record.scheduled_by.as_deref()), &Look { situation, ..*look })
+                .or_else(|_| decide(&TurnSpec::by_hand(), look))
+                .ok()?;
+        if ready && look.forced {
+            let forced = decide(&TurnSpec::by_hand(), look).ok()?;
+            (decision.open, decision.request) = (forced.open, forced.request);
+        }
+        decision.next_turn = None;
+        Some(decision)
     }
 
     /// Slots pass while the engine cannot be asked for a turn: they wait, and why is told. While
@@ -73,14 +99,22 @@ impl Round<'_> {
     /// What becomes of the slots that passed, and whether a turn begins.
     pub(super) fn look_at_slots(&mut self, situation: Situation<'_>, engine: Option<Serving<'_>>) {
         self.slots_seen = true;
-        let Ok(spec) = &self.desired.spec else { return };
         let forced = self.desired.requests.force_turn > self.record.observed_requests.force_turn;
         let cursor = self.record.slot_cursor;
         let ahead = self.record.taken.iter().copied().filter(|slot| Some(*slot) > cursor);
         let taken: Vec<Timestamp> = ahead.collect();
         let look = Look { now: self.now, cursor, situation, forced, taken: &taken };
-        let Ok(Decision { open, decided, deferred, request, cursor, reset_from: _, next_turn, look_at }) =
-            decide(&spec.turns, &look)
+        let decided = match self.desired.turns() {
+            // A zone that the host does not know any more.
+            Some(turns) => decide(turns, &look).map_err(|error| error.to_string()),
+            None => Err(self.wrong_schedule()),
+        };
+        let (decision, unreadable) = match decided {
+            Ok(decision) => (Some(decision), None),
+            Err(why) => (self.decide_by_the_schedule_before(&look), Some(why)),
+        };
+        let Some(Decision { open, decided, deferred, request, cursor, reset_from: _, next_turn, look_at }) =
+            decision
         else {
             return;
         };
@@ -88,11 +122,21 @@ impl Round<'_> {
             // Not later than now, or a clock that went back would have it begin again and again.
             self.record.stopped_at = self.record.stopped_at.map(|at| at.min(self.now));
         }
-        self.record.scheduled_by = self.scheduled_by();
+        if unreadable.is_none() {
+            self.record.scheduled_by = self.scheduled_by();
+        }
         self.record.slot_cursor = Some(cursor.unwrap_or(self.now));
         self.record.next_turn_at = next_turn;
-        let number = self.record.current_turn.unwrap_or_default() + 1;
+        let number = self.record.current_turn.unwrap_or_default().saturating_add(1);
         self.tell_of_slots(number, decided, deferred);
+        if let Some(why) = unreadable.filter(|_| self.record.finished_at.is_none()) {
+            self.late = Some((
+                INVALID_SCHEDULE.to_owned(),
+                format!(
+                    "No turn comes by the schedule, which cannot be read: {why}. Correct it. What falls due by the one before waits, and a turn that is asked for is made."
+                ),
+            ));
+        }
         if let Some(at) = look_at {
             self.look_again(at);
         }
@@ -148,6 +192,20 @@ impl Round<'_> {
             reason: row.reason,
             message: row.message,
         }));
+    }
+}
+
+/// No turn comes by the schedule, because that cannot be read.
+pub const INVALID_SCHEDULE: &str = "InvalidSchedule";
+
+/// The schedule that held before, as it is on record: cron and zone.
+fn schedule_before(on_record: Option<&str>) -> TurnSpec {
+    let by_hand = TurnSpec::by_hand();
+    match on_record.and_then(|text| text.rsplit_once(' ')) {
+        Some((cron, zone)) if !cron.is_empty() => {
+            TurnSpec { schedule: Some(cron.to_owned()), time_zone: zone.to_owned(), ..by_hand }
+        }
+        _ => by_hand,
     }
 }
 

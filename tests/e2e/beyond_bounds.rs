@@ -1,0 +1,80 @@
+//! What cannot be so, and what the database does not take: it is told, it holds up nobody else, and
+//! the truth is on record as soon as it is told again.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::world::{Status, World, container, docker};
+
+/// The engine's own state, as it is written down.
+fn state_file(world: &World, game: &str) -> std::path::PathBuf {
+    world.state_root().join(game).join(game).join("state.json")
+}
+
+#[tokio::test]
+async fn an_engine_that_says_what_cannot_be_is_not_believed_and_heals_with_the_truth() {
+    let world = World::started().await;
+    let (game, other) = (world.running("boaster").await, world.running("honest").await);
+    let file = state_file(&world, &game);
+    let truth = fs::read(&file).unwrap();
+    let lies: [(fn(&mut Value), &str); 2] = [
+        (|state| state["turn"] = json!(i64::MAX), "turn 9223372036854775807"),
+        (|state| state["players"][0]["raceName"] = json!("Ter\0rans"), "U+0000"),
+    ];
+    for (number, (lie, why)) in (1..).zip(lies) {
+        let mut state: Value = serde_json::from_slice(&truth).unwrap();
+        lie(&mut state);
+        fs::write(&file, state.to_string()).unwrap();
+        docker(&["kill", &container(&game)]);
+        let told = |s: &Status| s.reason == "EngineNotUnderstood" && s.message.contains(why);
+        let status = world.until(&game, "told", told).await;
+        assert!(status.endpoint.is_none() && status.phase != "running", "{status:?}");
+        let explained = world.ok(&["explain", "boaster"]);
+        assert!(explained.contains("not understood"), "{explained}");
+        // Nobody else notices.
+        world
+            .sql(&format!("UPDATE games SET force_turn_generation = {number} WHERE game_id = '{other}'"))
+            .await;
+        let turn = format!(
+            "SELECT count(*) FROM runtime_records WHERE game_id = '{other}' AND current_turn = {number}"
+        );
+        world.eventually("the other's turn", async || world.count(&turn).await == 1).await;
+        fs::write(&file, &truth).unwrap();
+        docker(&["kill", &container(&game)]);
+        world.until(&game, "running again", |s| s.phase == "running" && s.endpoint.is_some()).await;
+    }
+    assert_eq!(world.inits(&game), 1);
+}
+
+#[tokio::test]
+async fn a_record_that_the_database_refuses_says_so_and_holds_up_nobody() {
+    let world = World::started().await;
+    let (game, other) = (world.running("refused").await, world.running("other").await);
+    world
+        .sql(&format!(
+            "CREATE TRIGGER refuses BEFORE UPDATE ON runtime_records
+             WHEN NEW.game_id = '{game}' AND NEW.current_turn = 1
+             BEGIN SELECT RAISE(ABORT, 'no turn 1 here'); END"
+        ))
+        .await;
+    world.sql("UPDATE games SET force_turn_generation = 1").await;
+    let told = |s: &Status| s.reason == "RecordRefused" && s.message.contains("no turn 1 here");
+    let status = world.until(&game, "told", told).await;
+    assert_eq!(status.phase, "blocked");
+    let ready = format!("SELECT count(*) FROM game_status WHERE game_id = '{game}' AND (ready OR settled)");
+    assert_eq!(world.count(&ready).await, 0);
+    let turn = format!("SELECT count(*) FROM runtime_records WHERE game_id = '{other}' AND current_turn = 1");
+    world.eventually("the other's turn", async || world.count(&turn).await == 1).await;
+    let explained = world.ok(&["explain", "refused"]);
+    assert!(explained.contains("RecordRefused"), "{explained}");
+
+    world.sql("DROP TRIGGER refuses").await;
+    let healed = format!(
+        "SELECT count(*) FROM game_status WHERE game_id = '{game}' AND current_turn = 1 AND ready AND settled"
+    );
+    world.eventually("its own truth is on record", async || world.count(&healed).await == 1).await;
+    let generated = world.journal(&game);
+    let turns = generated.iter().filter(|line| line["event"] == "turn-done").count();
+    assert!(turns <= 1, "{generated:?}");
+}
