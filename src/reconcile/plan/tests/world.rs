@@ -16,7 +16,7 @@ use crate::game::spec::{
     Contract, DeletionPolicy, Desired, DesiredStatus, ForceMode, GameSpec, Member, MissedTurns, Requests,
     RunAs, Source, TurnSpec, VersionEntry,
 };
-use crate::game::turn::{DecidedSlot, TurnState};
+use crate::game::turn::{CalledOff, DecidedSlot, TurnEnd, TurnState};
 use crate::game::{
     Backup, BackupId, BackupReason, ContainerId, GameId, ImageId, ImageRef, NetworkId, NewBackup,
     OperationId, Resources, RestoreId, UserId,
@@ -52,6 +52,8 @@ pub(crate) enum Turns {
     Never,
     /// It loses it, and is idle.
     Lost,
+    /// Its process ends over it.
+    Kill,
 }
 
 /// How engines of another version behave.
@@ -106,6 +108,8 @@ pub(crate) struct World {
     pub(crate) reached_since: Option<Timestamp>,
     /// The ledger: each turn's slot.
     pub(crate) ledger: BTreeMap<i64, Option<Timestamp>>,
+    /// Why turns were called off, in this order.
+    pub(crate) called_off: Vec<CalledOff>,
     /// What was told of slots, in this order.
     pub(crate) slots: Vec<DecidedSlot>,
     /// Who answers at the address is another game's engine.
@@ -253,6 +257,7 @@ impl World {
             docker_answers: true,
             reached_since: None,
             ledger: BTreeMap::new(),
+            called_off: Vec::new(),
             slots: Vec::new(),
             says_it_is_another_game: false,
             turns: Turns::AtOnce,
@@ -371,6 +376,10 @@ impl World {
             }
         }
         self.ledger.extend(planned.ledger.iter().map(|entry| (entry.turn.number, entry.turn.slot)));
+        self.called_off.extend(planned.ledger.iter().filter_map(|entry| match &entry.end {
+            Some(TurnEnd::Abandoned(called_off)) => Some(called_off.clone()),
+            Some(TurnEnd::Done) | None => None,
+        }));
         self.slots.extend(planned.slots.iter().cloned());
         let mut record = planned.record.clone();
         if let Some(open) = &planned.operation.open {
@@ -657,7 +666,8 @@ impl World {
                     self.done
                 );
                 assert_eq!(self.turn, Some(*from), "a turn that does not follow");
-                if self.is_newer() && self.newer == Newer::DiesOnItsFirstTurn {
+                let newer_dies = self.is_newer() && self.newer == Newer::DiesOnItsFirstTurn;
+                if newer_dies || self.turns == Turns::Kill {
                     self.kill(70);
                 } else if self.turns == Turns::AtOnce {
                     self.turn = Some(from + 1);
@@ -727,6 +737,17 @@ impl World {
         self.backed_up = Some(copy);
     }
 
+    /// The open turn was sent to this process.
+    fn is_sent_to(&self, life: &Life) -> bool {
+        let turn = self.record.turn.as_ref();
+        turn.is_some_and(|turn| match &turn.state {
+            TurnState::Dispatched { life: sent_to, .. } | TurnState::Failed { life: sent_to, .. } => {
+                sent_to == life
+            }
+            TurnState::Pending => false,
+        })
+    }
+
     /// What runs is not the version that this world began with.
     fn is_newer(&self) -> bool {
         let applied = self.container.as_ref().and_then(|container| container.applied.as_ref());
@@ -747,7 +768,7 @@ impl World {
             (Engines::Healthy, Some(turn)) => Answer::Has(EngineState {
                 game_id: Some(GAME),
                 turn,
-                generating: self.turns == Turns::Never && self.record.turn.is_some(),
+                generating: self.turns == Turns::Never && self.is_sent_to(life),
                 finished: false,
                 players: self.players(),
             }),

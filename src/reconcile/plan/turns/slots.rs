@@ -62,7 +62,8 @@ impl Round<'_> {
         if !docker && (self.starts_from_a_stop() || self.record.finished_at.is_some()) {
             return;
         }
-        let resumes = docker && self.pause_or_resume(false);
+        let sent = self.record.turn.as_ref().is_some_and(super::is_sent);
+        let resumes = docker && self.pause_or_resume(sent);
         let generates = self.record.phase == Phase::Running
             && self.record.life().is_some_and(|life| self.is_busy_with_a_turn(&life));
         let otherwise = if generates { Situation::TurnOpen } else { why_held(self.record.phase) };
