@@ -278,3 +278,27 @@ async fn a_pause_comes_though_each_attempt_at_the_turn_kills_the_engine() {
     world.ok(&["force-turn", "deadly", "--wait", "--timeout", "60s"]);
     assert_eq!(done(&world, &game), [1]);
 }
+
+#[tokio::test]
+async fn a_forced_turn_that_is_extra_is_not_kept_waiting_by_a_busy_schedule() {
+    let world = World::started().await;
+    let game = running_slowly(&world, "busy", 1_500).await;
+    set(&world, &game, "turn_schedule = '*/2 * * * * *', force_mode = 'extra'").await;
+    until_turn(&world, &game, 1).await;
+    until_generating(&world, &game).await;
+    let told = world.ok(&["force-turn", "busy", "--wait", "--timeout", "20s"]);
+    assert!(told.contains(" done in "), "{told}");
+    let forced = ledger(&world, &game).await.iter().filter(|row| row.contains("forced done")).count();
+    assert_eq!(forced, 1);
+    assert_contiguous(&world, &game);
+}
+
+#[tokio::test]
+async fn a_stopped_game_with_a_request_to_change_its_version_is_settled() {
+    let world = World::started().await;
+    let game = world.running("rests").await;
+    world.ok(&["stop", "rests", "--wait", "--timeout", "60s"]);
+    set(&world, &game, "patch_generation = 1").await;
+    let settled = format!("SELECT settled FROM game_status WHERE game_id = '{game}'");
+    world.eventually("settled", async || world.count(&settled).await == 1).await;
+}

@@ -68,10 +68,17 @@ impl Round<'_> {
         if let Some(turn) = self.record.turn.clone() {
             self.go_on_with(turn, engine);
         }
-        let in_flight = ended || engine.state.generating || self.record.turn.is_some();
-        let otherwise = if in_flight { Situation::TurnOpen } else { Situation::Ready };
+        let in_flight = engine.state.generating || self.record.turn.is_some();
+        let busy = copying || self.working().is_some();
+        let otherwise = match (in_flight, ended) {
+            (true, _) => Situation::TurnOpen,
+            // What waits for a turn's end, a change of version, goes before a turn that does.
+            (false, true) if busy || self.waits_for_turn_end => Situation::TurnOpen,
+            (false, true) => Situation::TurnEnded,
+            (false, false) => Situation::Ready,
+        };
         let situation = self.situation(resumes, otherwise);
-        if situation == Situation::Ready && (copying || self.working().is_some()) {
+        if situation == Situation::Ready && busy {
             // An engine gets one call at a time, and none while its state is copied. The end of this
             // one brings the look.
             self.slots_seen = true;
@@ -79,6 +86,15 @@ impl Round<'_> {
         }
         self.look_at_slots(situation, Some(engine));
         self.state_turns();
+        let waits = self.waits_for_turn_end || self.is_forced() || !self.record.deferred.is_empty();
+        if ended && waits && self.record.turn.is_none() && !busy && !self.desired.paused {
+            self.look_again(self.now);
+        }
+    }
+
+    /// A turn is asked for that has not begun.
+    pub(super) fn is_forced(&self) -> bool {
+        self.desired.requests.force_turn > self.record.observed_requests.force_turn
     }
 
     /// The engine is at the turn that was open, or past it.
@@ -318,13 +334,6 @@ impl Round<'_> {
         let new = self.new_operation(OperationKind::ForceNextTurn, "it was asked for");
         let ending = Ending::Failed { code: "Refused".into(), message: why.to_owned() };
         self.plan.operation.at_once.push((new, ending));
-    }
-
-    /// A turn asked for while the game is stopped is not kept for later.
-    pub(super) fn refuse_forced_if_down(&mut self) {
-        if self.desired.requests.force_turn > self.record.observed_requests.force_turn {
-            self.refuse_forced("No turn can be forced: the game is stopped.");
-        }
     }
 
     /// Whether the turns are on time: a turn that failed or takes too long is told first, then a

@@ -6,6 +6,7 @@ mod interleavings;
 mod patches;
 mod players;
 mod properties;
+mod requests;
 mod scenarios;
 mod turns;
 pub(crate) mod world;

@@ -100,6 +100,8 @@ pub(crate) struct World {
     /// The engine's game, kept in the state directory.
     pub(crate) turn: Option<i64>,
     pub(crate) docker_answers: bool,
+    /// The engine says that the game is over.
+    pub(crate) finished: bool,
     /// How many planets each player has.
     pub(crate) planets: i64,
     /// Its engine was given its game before these members came.
@@ -252,6 +254,7 @@ impl World {
             state_directory: StateDirectory::Absent,
             engines: Engines::Healthy,
             turn: None,
+            finished: false,
             planets: 1,
             silent_about_new_members: false,
             docker_answers: true,
@@ -769,7 +772,7 @@ impl World {
                 game_id: Some(GAME),
                 turn,
                 generating: self.turns == Turns::Never && self.is_sent_to(life),
-                finished: false,
+                finished: self.finished,
                 players: self.players(),
             }),
         };

@@ -75,7 +75,7 @@ impl Round<'_> {
     pub(super) fn look_at_slots(&mut self, situation: Situation<'_>, engine: Option<Serving<'_>>) {
         self.slots_seen = true;
         let Ok(spec) = &self.desired.spec else { return };
-        let forced = self.desired.requests.force_turn > self.record.observed_requests.force_turn;
+        let forced = self.is_forced();
         let cursor = self.record.slot_cursor;
         let ahead = self.record.taken.iter().copied().filter(|slot| Some(*slot) > cursor);
         let taken: Vec<Timestamp> = ahead.collect();
