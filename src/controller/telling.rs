@@ -5,7 +5,7 @@ use crate::game::patch::PutBackCause;
 use crate::game::player::{Health, Report};
 use crate::game::record::Record;
 use crate::game::spec::{Deletion, Desired};
-use crate::game::turn::DecidedSlot;
+use crate::game::turn::{CalledOff, DecidedSlot, LedgerEntry, TurnEnd};
 use crate::game::{Condition, ConditionStatus, ConditionType, OperationId, Phase};
 use crate::lobby::LobbyEvent;
 use crate::lobby::event::{
@@ -25,6 +25,7 @@ pub(super) fn told(desired: &Desired, was: &Record, recording: &Recording) -> Ve
     let mut told = Vec::new();
     told.extend(rolled_back(was, now));
     told.extend(players_changed(was, now));
+    told.extend(recording.ledger.iter().filter_map(|entry| slot_called_off(entry, now)));
     told.extend(recording.slots.iter().filter_map(|slot| slot_skipped(slot, now)));
     told.extend(recording.report.as_ref().and_then(|report| snapshot(report, was, now)));
     told.extend(operations_finished(was, recording));
@@ -88,6 +89,17 @@ fn slot_skipped(slot: &DecidedSlot, now: &Record) -> Option<LobbyEvent> {
             next_turn_at: now.next_turn_at,
         })
     })
+}
+
+/// The slot of a turn that was called off has no turn after all.
+fn slot_called_off(entry: &LedgerEntry, now: &Record) -> Option<LobbyEvent> {
+    let Some(TurnEnd::Abandoned(CalledOff { message, .. })) = &entry.end else { return None };
+    Some(LobbyEvent::SlotSkipped(SlotSkipped {
+        slot: entry.turn.slot?,
+        reason: CalledOff::SLOT_REASON.to_owned(),
+        message: message.clone(),
+        next_turn_at: now.next_turn_at,
+    }))
 }
 
 fn snapshot(report: &Report, was: &Record, now: &Record) -> Option<LobbyEvent> {

@@ -110,6 +110,22 @@ impl Requests {
     }
 }
 
+impl Requests {
+    /// Each of them as far as these, at least.
+    #[must_use]
+    pub fn at_least(self, least: Self) -> Self {
+        let Self { restart, force_turn, patch, restore, backup, unblock } = self;
+        Self {
+            restart: restart.max(least.restart),
+            force_turn: force_turn.max(least.force_turn),
+            patch: patch.max(least.patch),
+            restore: restore.max(least.restore),
+            backup: backup.max(least.backup),
+            unblock: unblock.max(least.unblock),
+        }
+    }
+}
+
 /// The specification of a game, validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GameSpec {

@@ -71,12 +71,36 @@ pub enum TurnState {
 }
 
 /// How a turn ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TurnEnd {
     /// The engine is at its number.
     Done,
-    /// It is not wanted any more.
-    Abandoned,
+    /// It was not sent, or is known not to have been generated, and is not wanted any more.
+    Abandoned(CalledOff),
+}
+
+/// Why a turn was called off: what its row of the ledger says, and whoever waits for it reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CalledOff {
+    /// One CamelCase word.
+    pub code: &'static str,
+    /// A sentence.
+    pub message: String,
+}
+
+impl CalledOff {
+    /// The game was paused.
+    pub const PAUSED: &str = "Paused";
+    /// The game was stopped.
+    pub const STOPPED: &str = "Stopped";
+    /// The game was deleted.
+    pub const DELETED: &str = "Deleted";
+    /// An older state was put back.
+    pub const PUT_BACK: &str = "PutBack";
+    /// Another turn took its place.
+    pub const SUPERSEDED: &str = "Superseded";
+    /// Why the slots were skipped that the turn was to stand for.
+    pub const SLOT_REASON: &str = "TurnCalledOff";
 }
 
 /// A row of the ledger as it is to be.

@@ -18,6 +18,7 @@
 //! |---|---|---|
 //! | [`Ready`](Situation::Ready) | the newest fires | begins |
 //! | [`TurnOpen`](Situation::TurnOpen) | skipped if on time; if missed, one turn after the open one, or skipped | waits |
+//! | [`TurnEnded`](Situation::TurnEnded) | as above | begins, before the next slot: it has waited for a turn |
 //! | [`Held`](Situation::Held) | wait to be missed: one turn at the recovery, or skipped once they are late | waits |
 //! | [`Paused`](Situation::Paused) | skipped | waits |
 //! | [`Off`](Situation::Off) | nothing is told; at the start they are skipped | refused, or waits for the initialisation |
@@ -94,9 +95,12 @@ pub struct Look<'a> {
 pub enum Situation<'a> {
     /// It may: running, initialised, not paused, not finished, no turn open.
     Ready,
-    /// A turn is open. Still so in the round that learns that it ended, before that is written down:
-    /// what was due until then was due during the turn.
+    /// A turn is open.
     TurnOpen,
+    /// A turn ended, as this round learns, and another may begin. What was due until now was due during
+    /// the turn; a forced turn that waited for its end begins before any slot, or a schedule that has a
+    /// slot at each end of a turn would keep it waiting for ever.
+    TurnEnded,
     /// Not now, but without anybody's doing: the engine is down, unhealthy, being replaced.
     Held {
         /// One CamelCase word.
@@ -152,7 +156,7 @@ pub fn decide(spec: &TurnSpec, look: &Look<'_>) -> Result<Decision, ScheduleErro
 /// Without a schedule there are only forced turns.
 fn by_hand(look: &Look<'_>) -> Decision {
     let mut decision = Decision::unchanged(look);
-    if matches!(look.situation, Situation::Ready) && look.forced {
+    if matches!(look.situation, Situation::Ready | Situation::TurnEnded) && look.forced {
         decision.force(None);
     }
     decision

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use crate::game::record::Life;
-use crate::game::turn::{DecidedSlot, LedgerEntry, OpenTurn, TurnCause, TurnEnd, TurnState};
+use crate::game::turn::{CalledOff, DecidedSlot, LedgerEntry, OpenTurn, TurnCause, TurnEnd, TurnState};
 use crate::game::{ContainerId, GameId};
 
 use super::convert::{from_db, to_db};
@@ -26,6 +26,12 @@ const SLOT_MESSAGE: usize = 1_024;
 
 /// What the database calls a turn that is not done.
 const OPEN: [&str; 3] = ["pending", "dispatched", "failed"];
+
+/// What the database calls a turn that was called off.
+const ABANDONED: &str = "abandoned";
+
+/// What the database calls a turn that is not part of the game's history any more.
+const ROLLED_BACK: &str = "rolled_back";
 
 /// What the database calls a slot that waits.
 const DEFERRED: &str = "deferred";
@@ -142,12 +148,14 @@ async fn write_turn(
 ) -> Result<(), DbErr> {
     let LedgerEntry { turn, end } = entry;
     let OpenTurn { number, cause, slot, attempts, opened_at, state } = turn;
-    let (mut word, life, sent, error) = match state {
+    let (mut word, life, sent, mut error) = match state {
         TurnState::Pending => ("pending", None, None, None),
         TurnState::Dispatched { life, at, deadline } => {
             ("dispatched", Some(life), Some((*at, *deadline)), None)
         }
-        TurnState::Failed { life, code, message } => ("failed", Some(life), None, Some((code, message))),
+        TurnState::Failed { life, code, message } => {
+            ("failed", Some(life), None, Some((code.as_str(), message.as_str())))
+        }
     };
     // A slot of the schedule nobody asked for.
     let (requested_by, request_id) = match cause {
@@ -156,7 +164,10 @@ async fn write_turn(
     };
     match end {
         Some(TurnEnd::Done) => word = "done",
-        Some(TurnEnd::Abandoned) => word = "abandoned",
+        Some(TurnEnd::Abandoned(CalledOff { code, message })) => {
+            word = ABANDONED;
+            error = Some((code, message));
+        }
         None => {}
     }
     let row = turns::ActiveModel {
@@ -175,7 +186,7 @@ async fn write_turn(
         opened_at: Set(to_db(*opened_at)),
         dispatched_at: Set(sent.map(|(at, _)| to_db(at))),
         deadline_at: Set(sent.map(|(_, deadline)| to_db(deadline))),
-        finished_at: Set(end.map(|_| to_db(Timestamp::now()))),
+        finished_at: Set(end.as_ref().map(|_| to_db(Timestamp::now()))),
         error_code: Set(error.map(|(code, _)| cut(code, 128))),
         error_message: Set(error.map(|(_, message)| cut(message, MESSAGE))),
     };
@@ -201,6 +212,32 @@ async fn write_turn(
     }
     let in_place = OnConflict::columns([C::GameId, C::Timeline, C::Number]).update_columns(moved).to_owned();
     turns::Entity::insert(row).on_conflict(in_place).exec_without_returning(db).await?;
+    if let Some(TurnEnd::Abandoned(CalledOff { message, .. })) = end {
+        call_off_slots(db, recording.game, recording.record.timeline, *number, message).await?;
+    }
+    Ok(())
+}
+
+/// No turn came of the slots that this one was to stand for.
+async fn call_off_slots(
+    db: &impl ConnectionTrait,
+    game: GameId,
+    timeline: i64,
+    number: i64,
+    message: &str,
+) -> Result<(), DbErr> {
+    use turn_slots::Column as C;
+    turn_slots::Entity::update_many()
+        .col_expr(C::Decision, Expr::value("skipped"))
+        .col_expr(C::Reason, Expr::value(CalledOff::SLOT_REASON))
+        .col_expr(C::Message, Expr::value(cut(message, SLOT_MESSAGE)))
+        .col_expr(C::TurnNumber, Expr::value(None::<i64>))
+        .col_expr(C::DecidedAt, Expr::value(to_db(Timestamp::now())))
+        .filter(C::GameId.eq(DbUuid(game.0)))
+        .filter(C::Timeline.eq(timeline))
+        .filter(C::TurnNumber.eq(number))
+        .exec(db)
+        .await?;
     Ok(())
 }
 
@@ -212,11 +249,13 @@ pub(super) async fn roll_back(
     after: i64,
 ) -> Result<(), DbErr> {
     use turns::Column as C;
+    let later = Condition::all().add(C::Timeline.eq(timeline)).add(C::Number.gt(after));
+    let (code, message) = (CalledOff::PUT_BACK, "An older state was put back before it was done.");
+    close_open(db, game, later.clone(), (ROLLED_BACK, code, message)).await?;
     turns::Entity::update_many()
-        .col_expr(C::State, sea_orm::sea_query::Expr::value("rolled_back"))
+        .col_expr(C::State, Expr::value(ROLLED_BACK))
         .filter(C::GameId.eq(DbUuid(game.0)))
-        .filter(C::Timeline.eq(timeline))
-        .filter(C::Number.gt(after))
+        .filter(later)
         .exec(db)
         .await?;
     Ok(())
@@ -230,14 +269,48 @@ pub(super) async fn close_others(db: &impl ConnectionTrait, recording: &Recordin
     let record = &recording.record;
     let own = record.turn.as_ref();
     let is_other = own.map(|turn| C::Timeline.ne(record.timeline).or(C::Number.ne(turn.number)));
-    turns::Entity::update_many()
-        .col_expr(C::State, Expr::value("abandoned"))
-        .col_expr(C::FinishedAt, Expr::value(to_db(Timestamp::now())))
-        .filter(C::GameId.eq(DbUuid(recording.game.0)))
+    let (code, message) = if recording.deleted.is_some() {
+        (CalledOff::DELETED, "The game was deleted before it was done.")
+    } else if recording.rolled_back.is_some() {
+        (CalledOff::PUT_BACK, "An older state was put back before it was done.")
+    } else {
+        (CalledOff::SUPERSEDED, "Another turn of the game took its place.")
+    };
+    let others = Condition::all().add_option(is_other);
+    close_open(db, recording.game, others, (ABANDONED, code, message)).await
+}
+
+/// Closes those turns of a game that are open, in this state. Each row says why, with a word and a
+/// sentence, and so do the slots that it was to stand for.
+async fn close_open(
+    db: &impl ConnectionTrait,
+    game: GameId,
+    which: Condition,
+    (state, code, message): (&str, &str, &str),
+) -> Result<(), DbErr> {
+    use turns::Column as C;
+    let open: Vec<(i64, i64)> = turns::Entity::find()
+        .select_only()
+        .columns([C::Timeline, C::Number])
+        .filter(C::GameId.eq(DbUuid(game.0)))
         .filter(C::State.is_in(OPEN))
-        .filter(Condition::all().add_option(is_other))
-        .exec(db)
+        .filter(which)
+        .into_tuple()
+        .all(db)
         .await?;
+    for (timeline, number) in open {
+        turns::Entity::update_many()
+            .col_expr(C::State, Expr::value(state))
+            .col_expr(C::ErrorCode, Expr::value(code))
+            .col_expr(C::ErrorMessage, Expr::value(message))
+            .col_expr(C::FinishedAt, Expr::value(to_db(Timestamp::now())))
+            .filter(C::GameId.eq(DbUuid(game.0)))
+            .filter(C::Timeline.eq(timeline))
+            .filter(C::Number.eq(number))
+            .exec(db)
+            .await?;
+        call_off_slots(db, game, timeline, number, message).await?;
+    }
     Ok(())
 }
 
@@ -323,11 +396,31 @@ mod tests {
         Recording::of(GAME, "default".parse().unwrap(), "andromeda".parse().unwrap(), record)
     }
 
-    async fn states(store: &Store) -> Vec<(i64, i64, String)> {
+    async fn rows(store: &Store) -> Vec<turns::Model> {
         use turns::Column as C;
         let rows = turns::Entity::find().order_by_asc(C::Timeline).order_by_asc(C::Number);
-        let rows = rows.all(&store.db).await.unwrap();
-        rows.into_iter().map(|row| (row.timeline, row.number, row.state)).collect()
+        rows.all(&store.db).await.unwrap()
+    }
+
+    async fn states(store: &Store) -> Vec<(i64, i64, String)> {
+        rows(store).await.into_iter().map(|row| (row.timeline, row.number, row.state)).collect()
+    }
+
+    /// What became of each slot: `fired 4` with the turn's number, `skipped TurnCalledOff`.
+    async fn slots(store: &Store) -> Vec<String> {
+        let rows = turn_slots::Entity::find().order_by_asc(turn_slots::Column::Slot).all(&store.db).await;
+        let shown = |row: turn_slots::Model| match row.turn_number {
+            Some(number) => format!("{} {number}", row.decision),
+            None => format!("{} {}", row.decision, row.reason),
+        };
+        rows.unwrap().into_iter().map(shown).collect()
+    }
+
+    async fn slot_row(store: &Store, hour: u32, decision: &str, number: i64) {
+        let statement = format!(
+            "INSERT INTO turn_slots (game_id, timeline, slot, decision, turn_number) VALUES ('{GAME}', 1, '2026-01-01T{hour:02}:00:00.000+00:00', '{decision}', {number})"
+        );
+        run(store, &statement).await;
     }
 
     #[tokio::test]
@@ -349,11 +442,68 @@ mod tests {
         recorder.record(deleted).await.unwrap();
         let abandoned = |timeline, number| (timeline, number, "abandoned".to_owned());
         assert_eq!(states(&store).await, [abandoned(1, 4), abandoned(2, 2)]);
+        for row in rows(&store).await {
+            assert_eq!(row.error_code.as_deref(), Some(CalledOff::DELETED));
+            assert_eq!(row.error_message.as_deref(), Some("The game was deleted before it was done."));
+            assert!(row.finished_at.is_some());
+        }
         let slots = turn_slots::Entity::find().all(&store.db).await.unwrap();
         assert_eq!((slots[0].decision.as_str(), slots[0].reason.as_str()), ("skipped", "Dropped"));
         let operations = crate::store::entity::operation_log::Entity::find().all(&store.db).await.unwrap();
         assert_eq!(operations[0].status, "superseded");
         assert!(operations[0].finished_at.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_slot_fired_only_if_its_turn_was_not_called_off() {
+        let (_directory, store) = opened().await;
+        let epoch = store.take_lead("test").await.unwrap();
+        let (recorder, _writer) = store.recorder(epoch);
+        for (hour, decision, number) in [(1, "fired", 3), (2, "coalesced", 4), (3, "fired", 4)] {
+            slot_row(&store, hour, decision, number).await;
+        }
+        let turn = OpenTurn {
+            number: 4,
+            cause: TurnCause::Schedule,
+            slot: Some("2026-01-01T03:00:00Z".parse().unwrap()),
+            attempts: 1,
+            opened_at: Timestamp::now(),
+            state: TurnState::Pending,
+        };
+        let called_off = CalledOff { code: CalledOff::PAUSED, message: "The game was paused.".into() };
+        let entry = LedgerEntry { turn: turn.clone(), end: Some(TurnEnd::Abandoned(called_off)) };
+        let record = Record::first_seen(Requests::default());
+        let recorded = Recording { ledger: vec![entry], ..recording(record.clone()) };
+        recorder.record(recorded).await.unwrap();
+        let skipped = "skipped TurnCalledOff";
+        assert_eq!(slots(&store).await, ["fired 3", skipped, skipped]);
+        let row = rows(&store).await.remove(0);
+        assert_eq!((row.state.as_str(), row.error_code.as_deref()), (ABANDONED, Some("Paused")));
+        assert_eq!(row.error_message.as_deref(), Some("The game was paused."));
+        // The number comes again: its row begins anew, and its slots stay skipped.
+        let again = OpenTurn { slot: None, cause: TurnCause::Forced, ..turn };
+        let begun = LedgerEntry { turn: again.clone(), end: None };
+        let record = Record { turn: Some(again), ..record };
+        recorder.record(Recording { ledger: vec![begun], ..recording(record) }).await.unwrap();
+        let row = rows(&store).await.remove(0);
+        assert_eq!((row.state.as_str(), row.error_code), ("pending", None));
+        assert_eq!(slots(&store).await, ["fired 3", skipped, skipped]);
+    }
+
+    #[tokio::test]
+    async fn what_an_older_state_takes_back_says_so_if_it_was_not_done() {
+        let (_directory, store) = opened().await;
+        let epoch = store.take_lead("test").await.unwrap();
+        let (recorder, _writer) = store.recorder(epoch);
+        open_row(&store, 1, 3).await;
+        open_row(&store, 1, 4).await;
+        run(&store, "UPDATE turns SET state = 'done' WHERE number = 3").await;
+        let record = Record { timeline: 2, ..Record::first_seen(Requests::default()) };
+        let back = Recording { rolled_back: Some((1, 2)), ..recording(record) };
+        recorder.record(back).await.unwrap();
+        let told: Vec<_> = rows(&store).await.into_iter().map(|row| (row.state, row.error_code)).collect();
+        let rolled_back = |code: Option<&str>| ("rolled_back".to_owned(), code.map(str::to_owned));
+        assert_eq!(told, [rolled_back(None), rolled_back(Some(CalledOff::PUT_BACK))]);
     }
 
     #[tokio::test]
@@ -377,6 +527,7 @@ mod tests {
         let begun = Recording { ledger: vec![LedgerEntry { turn, end: None }], ..recording(record) };
         recorder.record(begun).await.unwrap();
         assert_eq!(states(&store).await, [(1, 1, "pending".to_owned()), (1, 4, "abandoned".to_owned())]);
+        assert_eq!(rows(&store).await[1].error_code.as_deref(), Some(CalledOff::SUPERSEDED));
         let loaded = store.records().await.unwrap()[&GAME].turn.clone();
         assert_eq!(loaded.map(|turn| turn.number), Some(1));
     }

@@ -1,5 +1,7 @@
 //! Turns by schedule and by request, on a real engine: each number once, without gaps.
 
+use std::process::Stdio;
+
 use serde_json::json;
 
 use crate::ledger::{
@@ -225,11 +227,19 @@ async fn a_game_made_again_after_its_state_was_deleted_gets_no_turn_of_its_forme
     world.start();
     world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
     let game = running_slowly(&world, "twice", 60_000).await;
-    set(&world, &game, "force_turn_generation = 1, deletion_policy = 'delete'").await;
+    set(&world, &game, "deletion_policy = 'delete'").await;
+    let mut forces = world.command(&["force-turn", "game/twice", "--wait", "--timeout=60s"]);
+    let forces = forces.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until_generating(&world, &game).await;
     world.ok(&["delete", "game/twice"]);
     world.ok(&["wait", "game/twice", "--for=delete", "--timeout=60s"]);
     assert_eq!(ledger(&world, &game).await, ["1 forced abandoned"]);
+    let told = forces.wait_with_output().unwrap();
+    let why = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(
+        told.status.code() == Some(1) && why.contains("The game was deleted before it was done"),
+        "{why}"
+    );
     world.kill_keeper();
     world.start();
     world.game_with_id(&game, "twice", "1.4.2").await;
@@ -246,4 +256,49 @@ async fn a_game_made_again_after_its_state_was_deleted_gets_no_turn_of_its_forme
     );
     let rows: Vec<String> = world.rows(&both).await.iter().map(|row| row.get(0)).collect();
     assert_eq!(rows, ["1 1 abandoned", "2 1 done"]);
+}
+
+#[tokio::test]
+async fn a_pause_comes_though_each_attempt_at_the_turn_kills_the_engine() {
+    let world = World::started().await;
+    let game = running_badly(&world, "deadly", &json!({ "crashOnTurn": 1 })).await;
+    set(&world, &game, "force_turn_generation = 1").await;
+    world.until(&game, "healed, and killed again", |status| status.restarts >= 2).await;
+    world.ok(&["pause", "deadly", "--wait", "--timeout", "60s"]);
+    assert_eq!(ledger(&world, &game).await, ["1 forced abandoned"]);
+    let why = format!("SELECT count(*) FROM turns WHERE game_id = '{game}' AND error_code = 'Paused'");
+    assert_eq!(world.count(&why).await, 1);
+    let sent = accepted(&world, &game);
+    world.ok(&["stop", "deadly", "--wait", "--timeout", "60s"]);
+    world.ok(&["start", "deadly", "--wait", "--timeout", "60s"]);
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(accepted(&world, &game), sent, "sent again during the pause");
+    world.misbehave(&game, &json!({}));
+    world.ok(&["resume", "deadly", "--wait", "--timeout", "60s"]);
+    world.ok(&["force-turn", "deadly", "--wait", "--timeout", "60s"]);
+    assert_eq!(done(&world, &game), [1]);
+}
+
+#[tokio::test]
+async fn a_forced_turn_that_is_extra_is_not_kept_waiting_by_a_busy_schedule() {
+    let world = World::started().await;
+    let game = running_slowly(&world, "busy", 1_500).await;
+    set(&world, &game, "turn_schedule = '*/2 * * * * *', force_mode = 'extra'").await;
+    until_turn(&world, &game, 1).await;
+    until_generating(&world, &game).await;
+    let told = world.ok(&["force-turn", "busy", "--wait", "--timeout", "20s"]);
+    assert!(told.contains(" done in "), "{told}");
+    let forced = ledger(&world, &game).await.iter().filter(|row| row.contains("forced done")).count();
+    assert_eq!(forced, 1);
+    assert_contiguous(&world, &game);
+}
+
+#[tokio::test]
+async fn a_stopped_game_with_a_request_to_change_its_version_is_settled() {
+    let world = World::started().await;
+    let game = world.running("rests").await;
+    world.ok(&["stop", "rests", "--wait", "--timeout", "60s"]);
+    set(&world, &game, "patch_generation = 1").await;
+    let settled = format!("SELECT settled FROM game_status WHERE game_id = '{game}'");
+    world.eventually("settled", async || world.count(&settled).await == 1).await;
 }

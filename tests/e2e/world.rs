@@ -193,9 +193,14 @@ impl World {
 
     /// Runs the command line.
     pub(crate) fn gk(&self, arguments: &[&str]) -> Ran {
+        ran(self.command(arguments))
+    }
+
+    /// The command line, not run yet.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gamekeeper"));
         command.args(arguments).env("GAMEKEEPER_DATA_DIR", self.data_dir()).stdin(Stdio::null());
-        ran(command)
+        command
     }
 
     /// Runs the command line, which must succeed.

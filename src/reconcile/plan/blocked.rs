@@ -105,7 +105,8 @@ impl Round<'_> {
         self.headline(Phase::Blocked, reason, message);
         self.record.blocked_by = Some(reason.to_owned());
         if known {
-            self.plan.operation = OperationChange::default();
+            let at_once = std::mem::take(&mut self.plan.operation.at_once);
+            self.plan.operation = OperationChange { at_once, ..OperationChange::default() };
         } else {
             self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
         }

@@ -43,7 +43,7 @@ impl Round<'_> {
         }
         let (code, message) = if self.desired.deletion.is_some() {
             ("Deleting", "No copy is taken: the game is being deleted.")
-        } else if !self.has_state() {
+        } else if !self.has_state() || self.record.initialized_at.is_none() {
             ("NoState", "No copy is taken: the game has no state yet.")
         } else if !is_asked {
             // Its row was made anew, and asks for nothing.
@@ -187,7 +187,7 @@ impl Round<'_> {
     }
 
     /// The request is done with, one way or the other: it, or every one that was made until now.
-    fn end_demand(&mut self, request: Option<i64>, ending: Ending) {
+    pub(super) fn end_demand(&mut self, request: Option<i64>, ending: Ending) {
         self.record.copying.take_if(|copying| copying.reason == BackupReason::Demand);
         let asked = self.desired.requests.backup;
         let observed = &mut self.record.observed_requests.backup;

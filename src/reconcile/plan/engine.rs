@@ -394,7 +394,7 @@ impl Round<'_> {
         }
         self.forget_old_failures(healthy_since);
         let Some(endpoint) = container.reachable_at.as_deref() else { return };
-        self.turns(Serving { life, endpoint, state, replaceable: true });
+        self.turns(Serving { life, endpoint, state, at, replaceable: true });
         self.ends_probation(state);
         if self.plan.steps.is_empty() {
             // One call at a time: what is asked beside a turn may be answered after it, with the old number.

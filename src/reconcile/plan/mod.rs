@@ -18,6 +18,7 @@ mod inputs;
 mod patch;
 mod players;
 mod put_back;
+mod requests;
 mod running;
 mod silent;
 mod starting;
@@ -138,6 +139,8 @@ struct Round<'a> {
     slots_seen: bool,
     /// Why the next turn is late, if it is: reason and message.
     late: Option<(String, String)>,
+    /// Something else than a turn begins as soon as the open one has ended.
+    waits_for_turn_end: bool,
     plan: Parts,
 }
 
@@ -190,6 +193,7 @@ impl<'a> Round<'a> {
             wish: None,
             slots_seen: false,
             late: None,
+            waits_for_turn_end: false,
             plan: Parts::default(),
         }
     }
@@ -211,6 +215,7 @@ impl<'a> Round<'a> {
                 (None, DesiredStatus::Running) => self.run(seen),
             }
         }
+        self.refuse_requests();
         self.hold_turns(true);
     }
 

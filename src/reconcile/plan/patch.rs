@@ -40,16 +40,18 @@ impl Round<'_> {
     /// until it is.
     pub(super) fn another_version(&mut self, applied: &AppliedSpec, declared: AppliedSpec) {
         if self.desired.requests.patch > self.record.observed_requests.patch {
-            // Whoever asks again wants it tried again. The request is used up when it begins, or is refused.
+            // Whoever asks again wants it tried again. The request is used up when it begins, is refused, or
+            // is delayed, which is on record then.
             self.record.failed_patch = None;
             self.record.patch_delay = None;
         }
         if let Some(unmet) = self.refusal(applied, &declared) {
-            self.record.observed_requests.patch = self.desired.requests.patch;
+            self.end_patch_request();
             return self.goes_on_by_old_spec(unmet);
         }
         self.truths.holds(C::SpecValid, "Valid", "The spec can be met.");
         if let Some(unmet) = self.obstacle(&declared) {
+            self.put_off_patch(unmet.reason, &unmet.message);
             self.unmet = Some(unmet);
             return;
         }
@@ -65,7 +67,7 @@ impl Round<'_> {
     pub(super) fn same_version(&mut self) {
         self.record.failed_patch = None;
         self.record.patch_delay = None;
-        self.record.observed_requests.patch = self.desired.requests.patch;
+        self.end_patch_request();
     }
 
     /// A requirement is resolved when the game starts, and again only when somebody asks.
@@ -143,6 +145,7 @@ impl Round<'_> {
             return self.wait(Wait::Work);
         }
         if self.is_in_flight(seen) || (serves && self.record.turn.is_some()) {
+            self.waits_for_turn_end = true;
             return self.pending("it waits for the turn that is being generated");
         }
         self.leave(container, to, image);
@@ -173,7 +176,7 @@ impl Round<'_> {
             named(new),
             named(old)
         );
-        self.record.observed_requests.patch = self.desired.requests.patch;
+        self.end_patch_request();
         self.unmet = Some(Unmet { reason: "PatchUserDiffers", message });
         false
     }
@@ -198,7 +201,7 @@ impl Round<'_> {
             committed_at: None,
             stage: PatchStage::Leaving,
         });
-        self.record.observed_requests.patch = self.desired.requests.patch;
+        self.end_patch_request();
         self.record.applied = Some(to);
         self.record.image_id = Some(image);
         self.record.patch_delay = None;
@@ -291,6 +294,8 @@ impl Round<'_> {
             reason: reason.to_owned(),
             message: message.to_owned(),
         });
+        // It is tried again by itself from here on.
+        self.end_patch_request();
         true
     }
 

@@ -150,10 +150,12 @@ impl Round<'_> {
             }
             // Its record was lost: what was begun once is not begun again.
             (None, declared) if self.has_state() => {
+                self.end_patch_request();
                 self.truths.holds(C::SpecValid, "Valid", "The spec can be met.");
                 declared
             }
             (None, declared) => {
+                self.end_patch_request();
                 let declared = declared.and_then(|inputs| may_begin(self.desired).map(|()| inputs))?;
                 self.truths.holds(C::SpecValid, "Valid", "The spec can be met.");
                 Ok(declared)
@@ -162,6 +164,7 @@ impl Round<'_> {
     }
 
     pub(super) fn goes_on_by_old_spec(&mut self, unmet: Unmet) {
+        self.end_patch_request();
         self.truths.fails(C::SpecValid, unmet.reason, unmet.message.clone());
         self.unmet = Some(unmet);
     }

@@ -63,7 +63,7 @@ impl Round<'_> {
             EngineView::Said { life: answered, at, answer, .. } if answered == life && *at >= since => {
                 match answer {
                     Answer::Has(state) if state.game_id == Some(self.desired.id) => {
-                        (after(*at, self.policy.probe_interval), Some(state))
+                        (after(*at, self.policy.probe_interval), Some((state, *at)))
                     }
                     Answer::Has(_)
                     | Answer::NotInitialised
@@ -79,12 +79,13 @@ impl Round<'_> {
             }
         };
         let known = self.record.current_turn;
-        if let Some(state) = state.filter(|state| known.is_none_or(|known| state.turn >= known)) {
+        let state = state.filter(|(state, _)| known.is_none_or(|known| state.turn >= known));
+        if let Some((state, at)) = state {
             self.record.current_turn = Some(state.turn);
             if state.finished {
                 self.record.finished_at = Some(self.record.finished_at.unwrap_or(self.now));
             }
-            self.turns(Serving { life, endpoint, state, replaceable: false });
+            self.turns(Serving { life, endpoint, state, at, replaceable: false });
         }
         if self.plan.steps.is_empty() {
             self.ask_after(life, Some(endpoint), due, "Docker is silent, but the engine may answer");

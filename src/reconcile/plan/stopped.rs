@@ -19,8 +19,7 @@ const SETTLING: Duration = Duration::from_millis(500);
 impl Round<'_> {
     /// Desired stopped: no engine, the state stays.
     pub(super) fn stop(&mut self, seen: &Seen) {
-        self.consume_requests();
-        self.refuse_forced_if_down();
+        self.take_requests_of_the_stopped();
         self.state_spec_validity();
         self.leaves_patch();
         if self.goes_back(seen) {
@@ -227,10 +226,5 @@ impl Round<'_> {
         self.record.endpoints = None;
         self.record.healthy_since = None;
         self.record.engine_health = None;
-    }
-
-    /// A restart of what does not run asks for nothing.
-    fn consume_requests(&mut self) {
-        self.record.observed_requests.restart = self.desired.requests.restart;
     }
 }

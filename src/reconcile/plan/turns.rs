@@ -14,7 +14,7 @@ use crate::game::engine::{Answer, EngineState};
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::record::Life;
 use crate::game::spec::{Contract, DesiredStatus};
-use crate::game::turn::{LedgerEntry, OpenTurn, TurnCause, TurnEnd, TurnState};
+use crate::game::turn::{CalledOff, LedgerEntry, OpenTurn, TurnCause, TurnEnd, TurnState};
 use crate::game::{ConditionType as C, Phase};
 use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{EngineView, Seen, Work};
@@ -42,6 +42,8 @@ pub(super) struct Serving<'a> {
     pub(super) endpoint: &'a str,
     /// What it said.
     pub(super) state: &'a EngineState,
+    /// When.
+    pub(super) at: Timestamp,
     /// Its process can be replaced: Docker answers.
     pub(super) replaceable: bool,
 }
@@ -50,7 +52,15 @@ impl Round<'_> {
     /// The engine has its game and says at which turn it is.
     pub(super) fn turns(&mut self, engine: Serving<'_>) {
         let ended = self.settle(engine.state);
-        let resumes = self.pause_or_resume(engine.state.generating);
+        if self.desired.paused
+            && let Some(turn) = self.record.turn.clone()
+            && self.fails_its_first_turn(&turn, engine.life)
+        {
+            return self.goes_back_now();
+        }
+        let rests = self.desired.paused && self.rests(engine);
+        let sent = self.record.turn.as_ref().is_some_and(is_sent);
+        let resumes = self.pause_or_resume(engine.state.generating || (sent && !rests));
         // A copy that was asked for is taken between two turns.
         let is_idle = self.record.turn.is_none() && !engine.state.generating;
         let takes = is_idle && engine.replaceable && self.copies_on_demand();
@@ -59,10 +69,17 @@ impl Round<'_> {
         if let Some(turn) = self.record.turn.clone() {
             self.go_on_with(turn, engine);
         }
-        let in_flight = ended || engine.state.generating || self.record.turn.is_some();
-        let otherwise = if in_flight { Situation::TurnOpen } else { Situation::Ready };
+        let in_flight = engine.state.generating || self.record.turn.is_some();
+        let busy = copying || self.working().is_some();
+        let otherwise = match (in_flight, ended) {
+            (true, _) => Situation::TurnOpen,
+            // What waits for a turn's end, a change of version, goes before a turn that does.
+            (false, true) if busy || self.waits_for_turn_end => Situation::TurnOpen,
+            (false, true) => Situation::TurnEnded,
+            (false, false) => Situation::Ready,
+        };
         let situation = self.situation(resumes, otherwise);
-        if situation == Situation::Ready && (copying || self.working().is_some()) {
+        if situation == Situation::Ready && busy {
             // An engine gets one call at a time, and none while its state is copied. The end of this
             // one brings the look.
             self.slots_seen = true;
@@ -70,6 +87,15 @@ impl Round<'_> {
         }
         self.look_at_slots(situation, Some(engine));
         self.state_turns();
+        let waits = self.waits_for_turn_end || self.is_forced() || !self.record.deferred.is_empty();
+        if ended && waits && self.record.turn.is_none() && !busy && !self.desired.paused {
+            self.look_again(self.now);
+        }
+    }
+
+    /// A turn is asked for that has not begun.
+    pub(super) fn is_forced(&self) -> bool {
+        self.desired.requests.force_turn > self.record.observed_requests.force_turn
     }
 
     /// The engine is at the turn that was open, or past it.
@@ -82,14 +108,44 @@ impl Round<'_> {
         true
     }
 
-    /// The pause is acknowledged once no turn is in flight, and from then on none is sent. True if
+    /// While the game is paused: whether the turn that was sent is at rest, which the engine says. It is
+    /// not sent again then, and the pause need not wait for it. Where no request for it can be on its
+    /// way any more it is called off: its process is gone, or its deadline is over. Until then it may
+    /// still turn out to be done.
+    fn rests(&mut self, engine: Serving<'_>) -> bool {
+        let Some(turn) = self.record.turn.as_ref().filter(|_| !engine.state.generating) else { return false };
+        let (life, over, rests) = match &turn.state {
+            TurnState::Pending => return false,
+            TurnState::Failed { life, .. } => (life, false, false),
+            TurnState::Dispatched { life, at, deadline } => {
+                let due = after(*at, self.policy.failing_probe_interval);
+                let rests = engine.at >= *at && self.now >= due && self.working().is_none();
+                (life, engine.at >= *deadline, rests)
+            }
+        };
+        if life != engine.life {
+            self.call_off(
+                CalledOff::PAUSED,
+                "It was sent, the engine's process ended, and the next one says that it was not generated. It is not sent again: the game is paused.",
+            );
+            return true;
+        }
+        if rests && over {
+            self.call_off(
+                CalledOff::PAUSED,
+                "It was sent and not generated within its deadline, and the engine is idle. It is not sent again: the game is paused.",
+            );
+        }
+        rests
+    }
+
+    /// The pause is acknowledged once no turn may be at work, and from then on none is sent. True if
     /// the game goes on from here.
-    fn pause_or_resume(&mut self, generating: bool) -> bool {
-        let in_flight = self.record.turn.as_ref().is_some_and(is_sent) || generating;
+    fn pause_or_resume(&mut self, at_work: bool) -> bool {
         let resumes = self.record.paused_at.is_some() && !self.desired.paused;
         match (self.desired.paused, self.record.paused_at) {
-            (true, None) if !in_flight => {
-                self.abandon("the game is paused");
+            (true, None) if !at_work => {
+                self.abandon(CalledOff::PAUSED, "the game was paused");
                 self.record.paused_at = Some(self.now);
                 self.begin_and_end(OperationKind::Pause, "it should be paused");
             }
@@ -109,15 +165,26 @@ impl Round<'_> {
     }
 
     /// A turn that was not sent is not wanted any more.
-    pub(super) fn abandon(&mut self, why: &str) {
-        let Some(turn) = self.record.turn.take_if(|turn| !is_sent(turn)) else { return };
-        self.plan.ledger.push(LedgerEntry { turn, end: Some(TurnEnd::Abandoned) });
+    pub(super) fn abandon(&mut self, code: &'static str, why: &str) {
+        if self.record.turn.as_ref().is_some_and(|turn| !is_sent(turn)) {
+            self.call_off(code, &format!("It was not sent: {why}."));
+        }
+    }
+
+    /// The open turn is not wanted any more, and is known not to have been generated. A slot ahead that
+    /// it had taken is free again.
+    fn call_off(&mut self, code: &'static str, message: &str) {
+        let Some(turn) = self.record.turn.take() else { return };
+        if let Some(slot) = turn.slot.filter(|slot| *slot > self.now) {
+            self.record.taken.retain(|taken| *taken != slot);
+            self.record.slot_cursor =
+                self.record.slot_cursor.map(|at| if at == slot { self.now } else { at });
+        }
+        let called_off = CalledOff { code, message: message.to_owned() };
+        self.plan.ledger.push(LedgerEntry { turn, end: Some(TurnEnd::Abandoned(called_off)) });
         self.call_off_turn_copy();
         if self.has_turn_operation() {
-            self.end_operation(Ending::Failed {
-                code: "Abandoned".into(),
-                message: format!("Not sent: {why}."),
-            });
+            self.end_operation(Ending::Failed { code: "Abandoned".into(), message: message.to_owned() });
         }
     }
 
@@ -170,6 +237,10 @@ impl Round<'_> {
                 let due = after(sent, self.policy.failing_probe_interval);
                 if self.now < due {
                     return self.look_again(due);
+                }
+                if self.desired.paused {
+                    // It is not sent again; at its deadline it is called off.
+                    return;
                 }
                 self.send(turn, engine, AGAIN);
             }
@@ -236,8 +307,11 @@ impl Round<'_> {
         self.record.turn = Some(turn);
     }
 
-    /// On record as sent, then sent.
+    /// On record as sent, then sent. Nothing else sends a turn, so no turn is sent once a pause is wanted.
     fn send(&mut self, mut turn: OpenTurn, engine: Serving<'_>, why: &str) {
+        if self.desired.paused {
+            return self.wait(Wait::Engine);
+        }
         if self.working().is_some() {
             // It stays open, and is sent once that has ended.
             return self.wait(Wait::Work);
@@ -261,13 +335,6 @@ impl Round<'_> {
         let new = self.new_operation(OperationKind::ForceNextTurn, "it was asked for");
         let ending = Ending::Failed { code: "Refused".into(), message: why.to_owned() };
         self.plan.operation.at_once.push((new, ending));
-    }
-
-    /// A turn asked for while the game is stopped is not kept for later.
-    pub(super) fn refuse_forced_if_down(&mut self) {
-        if self.desired.requests.force_turn > self.record.observed_requests.force_turn {
-            self.refuse_forced("No turn can be forced: the game is stopped.");
-        }
     }
 
     /// Whether the turns are on time: a turn that failed or takes too long is told first, then a
@@ -306,7 +373,10 @@ impl Round<'_> {
                 self.settle(&state);
             }
         }
-        self.abandon("the game is being stopped");
+        match self.desired.deletion {
+            Some(_) => self.abandon(CalledOff::DELETED, "the game was deleted"),
+            None => self.abandon(CalledOff::STOPPED, "the game was stopped"),
+        }
         let down = self.desired.status == DesiredStatus::Stopped && self.desired.stop_now;
         if !self.is_in_flight(seen) || down {
             self.record.turn_wait_until = None;

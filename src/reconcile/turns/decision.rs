@@ -160,6 +160,7 @@ fn request(look: &Look<'_>) -> Request {
         }
         Situation::Ready
         | Situation::TurnOpen
+        | Situation::TurnEnded
         | Situation::Held { .. }
         | Situation::Paused
         | Situation::Off(Off::NotInitialised)

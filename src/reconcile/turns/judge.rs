@@ -61,6 +61,10 @@ impl<'a> Judge<'a> {
                 Some(not_before) => self.defer_until(not_before),
                 None => self.turn_open(),
             },
+            Situation::TurnEnded => match self.held_back_until() {
+                Some(not_before) => self.ready_but_early(not_before),
+                None => self.turn_ended(),
+            },
             Situation::Held { reason, message } => match self.held_back_until() {
                 Some(not_before) => self.defer_until(not_before),
                 None => self.held(reason, message),
@@ -154,6 +158,15 @@ impl<'a> Judge<'a> {
         });
         self.decision.decided = rows;
         self.settle();
+    }
+
+    fn turn_ended(&mut self) {
+        self.turn_open();
+        // Where slots wait for this turn's end, the next look has a turn for them, and in `advance` it is
+        // the forced one.
+        if self.decision.deferred.is_empty() || self.spec.force_mode == ForceMode::Extra {
+            self.force();
+        }
     }
 
     fn held(&mut self, reason: &str, message: &str) {

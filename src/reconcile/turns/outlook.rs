@@ -46,7 +46,11 @@ impl Judge<'_> {
                 Situation::Off(_) => None,
                 // Whatever begins, the next look finds another situation.
                 Situation::Begins(_) => Some(now),
-                Situation::Ready | Situation::TurnOpen | Situation::Held { .. } | Situation::Paused => next,
+                Situation::Ready
+                | Situation::TurnOpen
+                | Situation::TurnEnded
+                | Situation::Held { .. }
+                | Situation::Paused => next,
             };
         };
         if let Some(not_before) = self.held_back_until() {

@@ -306,7 +306,10 @@ fn a_pause_or_a_stop_while_the_copy_is_taken_calls_the_turn_off() {
             false => desired.paused = true,
         });
         let planned = world.round();
-        assert!(planned.ledger.iter().any(|entry| entry.end == Some(TurnEnd::Abandoned)), "{stops}");
+        assert!(
+            planned.ledger.iter().any(|entry| matches!(entry.end, Some(TurnEnd::Abandoned(_)))),
+            "{stops}"
+        );
         assert!(stops || world.record.paused_at.is_some());
         world.works_slowly = false;
         world.end_work();

@@ -12,7 +12,7 @@ const DAY: u32 = 24;
 /// A game that is over, and whose engine has ended.
 fn ended() -> World {
     let mut world = World::running();
-    world.is_over = true;
+    world.finished = true;
     world.later(Duration::from_secs(60));
     assert_eq!(world.record.phase, Phase::Finished);
     world.kill(0);
@@ -83,14 +83,14 @@ fn whoever_asks_for_an_engine_of_a_finished_game_gets_one() {
 fn a_finished_games_engine_that_ends_otherwise_is_healed() {
     for code in [1, 137] {
         let mut world = World::running();
-        world.is_over = true;
+        world.finished = true;
         world.later(Duration::from_secs(60));
         world.kill(code);
         world.converge();
         assert_eq!((world.record.reason.as_str(), world.record.restart_count), ("Finished", 1), "{code}");
     }
     let mut world = World::running();
-    world.is_over = true;
+    world.finished = true;
     world.later(Duration::from_secs(60));
     world.container = None;
     world.looks = Looks::none();

@@ -1,5 +1,6 @@
 //! Plans are tested by their printed form against a model of the world that does what it is told.
 
+mod called_off;
 mod copies;
 mod ended;
 mod interleavings;
@@ -7,6 +8,7 @@ mod parts;
 mod patches;
 mod players;
 mod properties;
+mod requests;
 mod scenarios;
 mod turns;
 pub(crate) mod world;

@@ -118,7 +118,7 @@ fn a_forced_turn_needs_no_schedule() {
     assert_eq!(world.ledger.get(&1), Some(&None), "it takes no slot");
     assert_eq!(condition(&world, ConditionType::TurnsOnTime).1, INVALID_SCHEDULE);
     // What is over has no turns, and that is said.
-    world.is_over = true;
+    world.finished = true;
     world.later(Duration::from_secs(60));
     world.change(|d| d.requests.force_turn = 2);
     let mut refused = Vec::new();

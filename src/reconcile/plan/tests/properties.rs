@@ -44,7 +44,7 @@ fn container_state() -> impl Strategy<Value = ContainerState> {
 
 prop_compose! {
     /// A world that has been through anything: what is on record need not match what is there.
-    fn any_world()(
+    pub(super) fn any_world()(
         record_from_running in any::<bool>(),
         state in proptest::option::of(container_state()),
         foreign in prop::bool::weighted(0.1),

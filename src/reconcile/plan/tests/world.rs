@@ -16,7 +16,7 @@ use crate::game::spec::{
     Contract, DeletionPolicy, Desired, DesiredStatus, ForceMode, GameSpec, Member, MissedTurns, Requests,
     RunAs, Source, TurnSpec, VersionEntry,
 };
-use crate::game::turn::{DecidedSlot, TurnState};
+use crate::game::turn::{CalledOff, DecidedSlot, TurnEnd, TurnState};
 use crate::game::{
     Backup, BackupId, BackupReason, ContainerId, GameId, ImageId, ImageRef, NetworkId, NewBackup,
     OperationId, Resources, RestoreId, UserId,
@@ -52,6 +52,8 @@ pub(crate) enum Turns {
     Never,
     /// It loses it, and is idle.
     Lost,
+    /// Its process ends over it.
+    Kill,
 }
 
 /// How engines of another version behave.
@@ -98,6 +100,8 @@ pub(crate) struct World {
     /// The engine's game, kept in the state directory.
     pub(crate) turn: Option<i64>,
     pub(crate) docker_answers: bool,
+    /// The engine says that the game is over.
+    pub(crate) finished: bool,
     /// How many planets each player has.
     pub(crate) planets: i64,
     /// Its engine was given its game before these members came.
@@ -106,10 +110,10 @@ pub(crate) struct World {
     pub(crate) reached_since: Option<Timestamp>,
     /// The ledger: each turn's slot.
     pub(crate) ledger: BTreeMap<i64, Option<Timestamp>>,
+    /// Why turns were called off, in this order.
+    pub(crate) called_off: Vec<CalledOff>,
     /// What was told of slots, in this order.
     pub(crate) slots: Vec<DecidedSlot>,
-    /// The engine says that the game is over.
-    pub(crate) is_over: bool,
     /// Who answers at the address is another game's engine.
     pub(crate) says_it_is_another_game: bool,
     /// What the engine does with a turn.
@@ -250,13 +254,14 @@ impl World {
             state_directory: StateDirectory::Absent,
             engines: Engines::Healthy,
             turn: None,
+            finished: false,
             planets: 1,
             silent_about_new_members: false,
             docker_answers: true,
             reached_since: None,
             ledger: BTreeMap::new(),
+            called_off: Vec::new(),
             slots: Vec::new(),
-            is_over: false,
             says_it_is_another_game: false,
             turns: Turns::AtOnce,
             newer: Newer::Good,
@@ -374,6 +379,10 @@ impl World {
             }
         }
         self.ledger.extend(planned.ledger.iter().map(|entry| (entry.turn.number, entry.turn.slot)));
+        self.called_off.extend(planned.ledger.iter().filter_map(|entry| match &entry.end {
+            Some(TurnEnd::Abandoned(called_off)) => Some(called_off.clone()),
+            Some(TurnEnd::Done) | None => None,
+        }));
         self.slots.extend(planned.slots.iter().cloned());
         let mut record = planned.record.clone();
         if let Some(open) = &planned.operation.open {
@@ -660,7 +669,8 @@ impl World {
                     self.done
                 );
                 assert_eq!(self.turn, Some(*from), "a turn that does not follow");
-                if self.is_newer() && self.newer == Newer::DiesOnItsFirstTurn {
+                let newer_dies = self.is_newer() && self.newer == Newer::DiesOnItsFirstTurn;
+                if newer_dies || self.turns == Turns::Kill {
                     self.kill(70);
                 } else if self.turns == Turns::AtOnce {
                     self.turn = Some(from + 1);
@@ -730,6 +740,17 @@ impl World {
         self.backed_up = Some(copy);
     }
 
+    /// The open turn was sent to this process.
+    fn is_sent_to(&self, life: &Life) -> bool {
+        let turn = self.record.turn.as_ref();
+        turn.is_some_and(|turn| match &turn.state {
+            TurnState::Dispatched { life: sent_to, .. } | TurnState::Failed { life: sent_to, .. } => {
+                sent_to == life
+            }
+            TurnState::Pending => false,
+        })
+    }
+
     /// What runs is not the version that this world began with.
     fn is_newer(&self) -> bool {
         let applied = self.container.as_ref().and_then(|container| container.applied.as_ref());
@@ -750,8 +771,8 @@ impl World {
             (Engines::Healthy, Some(turn)) => Answer::Has(EngineState {
                 game_id: Some(GAME),
                 turn,
-                generating: self.turns == Turns::Never && self.record.turn.is_some(),
-                finished: self.is_over,
+                generating: self.turns == Turns::Never && self.is_sent_to(life),
+                finished: self.finished,
                 players: self.players(),
             }),
         };

@@ -88,7 +88,8 @@ impl Round<'_> {
         if !docker && (self.starts_from_a_stop() || self.record.finished_at.is_some()) {
             return;
         }
-        let resumes = docker && self.pause_or_resume(false);
+        let sent = self.record.turn.as_ref().is_some_and(super::is_sent);
+        let resumes = docker && self.pause_or_resume(sent);
         let generates = self.record.phase == Phase::Running
             && self.record.life().is_some_and(|life| self.is_busy_with_a_turn(&life));
         let otherwise = if generates { Situation::TurnOpen } else { why_held(self.record.phase) };
@@ -99,7 +100,7 @@ impl Round<'_> {
     /// What becomes of the slots that passed, and whether a turn begins.
     pub(super) fn look_at_slots(&mut self, situation: Situation<'_>, engine: Option<Serving<'_>>) {
         self.slots_seen = true;
-        let forced = self.desired.requests.force_turn > self.record.observed_requests.force_turn;
+        let forced = self.is_forced();
         let cursor = self.record.slot_cursor;
         let ahead = self.record.taken.iter().copied().filter(|slot| Some(*slot) > cursor);
         let taken: Vec<Timestamp> = ahead.collect();

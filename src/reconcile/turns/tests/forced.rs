@@ -5,7 +5,7 @@ use crate::game::spec::{ForceMode, MissedTurns};
 use crate::reconcile::schedule::tests::at;
 use crate::reconcile::turns::Off;
 
-use Situation::{Begins, Paused, Ready, TurnOpen};
+use Situation::{Begins, Paused, Ready, TurnEnded, TurnOpen};
 
 fn forced(schedule: &str, mode: ForceMode) -> Game {
     let mut game = Game::new(schedule, "2026-06-01T12:00:00Z");
@@ -86,6 +86,44 @@ fn a_slot_that_is_due_goes_before_a_forced_turn_that_is_extra() {
         ("turn of 01 18:00; 01 18:00 fired OnTime".into(), Request::Kept)
     );
     assert_eq!(shown(&game.later(3).look(Ready)), "forced turn");
+}
+
+#[test]
+fn a_forced_turn_that_waited_for_a_turn_comes_before_the_next_slot() {
+    for (mode, began) in [
+        (ForceMode::Extra, "forced turn; 01 12:00:04 skipped TurnInProgress"),
+        (
+            ForceMode::Advance,
+            "forced turn for 01 12:00:06; 01 12:00:04 skipped TurnInProgress; 01 12:00:06 consumed ForcedTurn",
+        ),
+    ] {
+        let mut game = forced("*/2 * * * * *", mode);
+        game.forced = false;
+        assert_eq!(
+            shown(&game.look_at("2026-06-01T12:00:02Z", Ready)),
+            "turn of 01 12:00:02; 01 12:00:02 fired OnTime"
+        );
+        game.forced = true;
+        assert_eq!(game.look_at("2026-06-01T12:00:02.5Z", TurnOpen).request, Request::Kept);
+        let ended = game.look_at("2026-06-01T12:00:04.5Z", TurnEnded);
+        assert_eq!((shown(&ended), ended.request), (began.to_owned(), Request::Granted));
+        // It is the schedule's turn again.
+        let next = game.look_at("2026-06-01T12:00:08Z", TurnEnded);
+        assert_eq!((next.open, next.request), (None, Request::None));
+        assert!(game.look_at("2026-06-01T12:00:10Z", Ready).open.is_some());
+    }
+}
+
+#[test]
+fn slots_that_wait_for_the_end_of_a_turn_are_what_a_forced_turn_takes() {
+    let mut game = forced("0 * * * *", ForceMode::Advance);
+    // Nobody looked for hours: a turn of before that is still open.
+    let ended = game.look_at("2026-06-01T15:30:00Z", TurnEnded);
+    assert_eq!((ended.open.is_none(), ended.request, ended.deferred.len()), (true, Request::Kept, 3));
+    assert_eq!(
+        shown(&game.look(Ready)),
+        "forced turn for 01 15:00; 01 13:00 coalesced Missed; 01 14:00 coalesced Missed; 01 15:00 consumed ForcedTurn"
+    );
 }
 
 #[test]

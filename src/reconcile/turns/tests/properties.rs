@@ -43,6 +43,7 @@ fn situation() -> impl Strategy<Value = Situation<'static>> {
     prop_oneof![
         8 => Just(Situation::Ready),
         3 => Just(Situation::TurnOpen),
+        3 => Just(Situation::TurnEnded),
         2 => Just(DOWN),
         1 => Just(Situation::Paused),
         1 => Just(Situation::Off(Off::Stopped)),
@@ -113,7 +114,9 @@ impl Truth {
         }
 
         if let Some(open) = &decision.open {
-            prop_assert_eq!(situation, Situation::Ready);
+            let after_a_turn =
+                situation == Situation::TurnEnded && matches!(open.cause, Cause::Forced { .. });
+            prop_assert!(situation == Situation::Ready || after_a_turn, "{situation:?}: {open:?}");
             if let Some(slot) = open.cause.slot() {
                 prop_assert!(self.has(slot), "invented: {open:?}");
                 prop_assert!(self.turns.insert(slot), "a second turn: {open:?}");
