@@ -153,7 +153,7 @@ fn salvaged_game(row: &QueryResult, unreadable: &mut Vec<SpecProblem>) -> Result
         display_name: of.column("display_name", String::new()),
         labels: of.column("labels", serde_json::json!({})),
         annotations: of.column("annotations", serde_json::json!({})),
-        managed_fields: row.try_get("", "managed_fields").unwrap_or_else(|_| serde_json::json!({})),
+        managed_revision: of.column("managed_revision", 0),
         desired_status: of.column("desired_status", String::new()),
         stop_now: of.column("stop_now", false),
         paused: of.column("paused", false),
