@@ -6,8 +6,9 @@
 --     lobby's database, so that one transaction can write the lobby's own rows and these.
 --   * You write three tables: engine_versions, games, memberships. Everything else is the
 --     controller's, or is kept by triggers; read it, do not write it. The triggers run with the rights of the
---     schema's owner: a lobby's role needs USAGE on the schema, SELECT, INSERT, UPDATE and DELETE on those three
---     tables, SELECT on the others.
+--     schema's owner: a lobby's role needs USAGE on the schema, SELECT, INSERT and UPDATE on those three tables,
+--     DELETE on memberships, SELECT on the others (manifests/postgres/roles.sql).
+--   * A transaction is one change of a game: generation moves once, whatever it writes.
 --   * `SELECT * FROM game_status` tells whether a row was accepted and came true.
 --   * Any way of writing will do: INSERT, UPDATE, ON CONFLICT DO UPDATE, COPY, DELETE, by hand or in bulk
 --     (TRUNCATE is refused). The columns marked "by trigger" are put right whatever was written to them.
@@ -150,7 +151,7 @@ CREATE TABLE games (
     requested_by               text NOT NULL DEFAULT '' CHECK (length(requested_by) <= 256),
     request_id                 text NOT NULL DEFAULT '' CHECK (length(request_id) <= 128),
     source                     text NOT NULL DEFAULT 'lobby' CHECK (source IN ('lobby', 'operator', 'manifest')),
-    -- By the API: counts the writes of game_managers. Writing it by hand means nothing.
+    -- By trigger: game_managers.revision.
     managed_revision           bigint NOT NULL DEFAULT 0,
     -- By trigger: counts changes of the spec, from 1; goes on where it was if the game is deleted and made again.
     generation                 bigint NOT NULL DEFAULT 1,
@@ -189,6 +190,8 @@ CREATE UNIQUE INDEX memberships_one_active_race ON memberships (game_id, race_na
 -- game; beside the game's row, for it grows with the number of members, and that row is written often.
 CREATE TABLE game_managers (
     game_id        uuid NOT NULL PRIMARY KEY,
+    -- Moves with every change of who wrote what.
+    revision       bigint NOT NULL DEFAULT 0,
     managed_fields jsonb NOT NULL DEFAULT '{}' CHECK (
                        jsonb_typeof(managed_fields) = 'object' AND octet_length(managed_fields::text) <= 4194304)
 );
@@ -854,6 +857,39 @@ CREATE FUNCTION changed_columns(before jsonb, after jsonb) RETURNS jsonb LANGUAG
      WHERE coalesce(before -> a.key, 'null') IS DISTINCT FROM a.value
 $$;
 
+-- Labels and annotations are held to what the API takes: Kubernetes' keys and label values, so many labels. A value that
+-- is no text at all is taken: the controller tells of it, and nobody wipes it. (How many bytes there may be is a CHECK.)
+CREATE FUNCTION check_metadata(owner text, labels jsonb, annotations jsonb) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT AS $$
+DECLARE
+    word constant text := '[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?';
+    part constant text := '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
+    said constant text := '1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning and ending with a letter or digit';
+    wrong text;
+BEGIN
+    -- What is no object is refused by its CHECK.
+    IF jsonb_typeof(labels) <> 'object' OR jsonb_typeof(annotations) <> 'object' THEN
+        RETURN;
+    END IF;
+    SELECT e.field INTO wrong
+      FROM (SELECT 'labels' AS field, k FROM jsonb_object_keys(labels) AS k
+            UNION ALL SELECT 'annotations', k FROM jsonb_object_keys(annotations) AS k) AS e
+     WHERE e.k !~ ('^(' || part || '([.]' || part || ')*/)?' || word || '$')
+        OR strpos(e.k, '/') > 254
+     LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION '%: %: a key is %; a domain and / may stand before it', owner, wrong, said
+            USING ERRCODE = 'check_violation', COLUMN = wrong;
+    END IF;
+    IF EXISTS (SELECT 1 FROM jsonb_each(labels) AS e
+                WHERE jsonb_typeof(e.value) = 'string' AND (e.value #>> '{}') <> '' AND (e.value #>> '{}') !~ ('^' || word || '$')) THEN
+        RAISE EXCEPTION '%: labels: a value is empty, or %', owner, said USING ERRCODE = 'check_violation', COLUMN = 'labels';
+    END IF;
+    IF (SELECT count(*) FROM jsonb_object_keys(labels)) > 256 THEN
+        RAISE EXCEPTION '%: labels: at most 256', owner USING ERRCODE = 'check_violation', COLUMN = 'labels';
+    END IF;
+END $$;
+
 -- The change that this transaction has made of a game so far, all null if none. What else it changes of the game
 -- belongs to it: a transaction moves a game's generation once, and leaves one row. (The time is compared too, for
 -- a database that was restored elsewhere counts its transactions anew.)
@@ -891,6 +927,10 @@ DECLARE
     spec_moved boolean;
     under_way game_changes;
 BEGIN
+    IF TG_OP = 'INSERT' OR (NEW.labels, NEW.annotations) IS DISTINCT FROM (OLD.labels, OLD.annotations) THEN
+        PERFORM check_metadata('games', NEW.labels, NEW.annotations);
+    END IF;
+    NEW.managed_revision := coalesce((SELECT m.revision FROM game_managers AS m WHERE m.game_id = NEW.game_id), 0);
     IF TG_OP = 'INSERT' THEN
         NEW.name := coalesce(nullif(NEW.name, ''), NEW.game_id::text);
         -- A game made again goes on counting where its tombstone stands.
@@ -993,6 +1033,17 @@ END $$;
 
 CREATE TRIGGER games_after_write
 AFTER INSERT OR UPDATE ON games FOR EACH ROW EXECUTE FUNCTION games_after_write();
+
+CREATE FUNCTION game_managers_after_write() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    -- games_before_write takes it from there.
+    UPDATE games SET managed_revision = NEW.revision WHERE game_id = NEW.game_id AND managed_revision <> NEW.revision;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER game_managers_after_write
+AFTER INSERT OR UPDATE ON game_managers FOR EACH ROW EXECUTE FUNCTION game_managers_after_write();
 
 CREATE FUNCTION games_after_delete() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -1134,6 +1185,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     spec_moved boolean;
 BEGIN
+    IF TG_OP = 'INSERT' OR (NEW.labels, NEW.annotations) IS DISTINCT FROM (OLD.labels, OLD.annotations) THEN
+        PERFORM check_metadata('engine_versions', NEW.labels, NEW.annotations);
+    END IF;
     IF TG_OP = 'INSERT' THEN
         SELECT coalesce(max(t.generation), 0) + 1, coalesce(max(t.row_version), 0) + 1
           INTO NEW.generation, NEW.row_version

@@ -162,7 +162,7 @@ CREATE TABLE games (
     requested_by               TEXT NOT NULL DEFAULT '' CHECK (length(requested_by) <= 256 AND instr(requested_by, char(0)) = 0),
     request_id                 TEXT NOT NULL DEFAULT '' CHECK (length(request_id) <= 128 AND instr(request_id, char(0)) = 0),
     source                     TEXT NOT NULL DEFAULT 'lobby' CHECK (source IN ('lobby', 'operator', 'manifest')),
-    -- By the API: counts the writes of game_managers. Writing it by hand means nothing.
+    -- By trigger: game_managers.revision.
     managed_revision           INTEGER NOT NULL DEFAULT 0,
     -- By trigger: counts changes of the spec, from 1; goes on where it was if the game is deleted and made again.
     generation                 INTEGER NOT NULL DEFAULT 1,
@@ -208,6 +208,8 @@ CREATE UNIQUE INDEX memberships_one_active_race ON memberships (game_id, race_na
 -- game; beside the game's row, for it grows with the number of members, and that row is written often.
 CREATE TABLE game_managers (
     game_id        TEXT NOT NULL PRIMARY KEY,
+    -- Moves with every change of who wrote what.
+    revision       INTEGER NOT NULL DEFAULT 0,
     managed_fields TEXT NOT NULL DEFAULT '{}' CHECK (
                        length(managed_fields) <= 4194304 AND json_valid(managed_fields) AND json_type(managed_fields) = 'object')
 ) STRICT;
@@ -871,9 +873,11 @@ CREATE TABLE write_batches (
 ) STRICT;
 
 CREATE TABLE membership_writes (
-    write_id INTEGER PRIMARY KEY,
-    game_id  TEXT NOT NULL,
-    member   TEXT NOT NULL
+    write_id  INTEGER PRIMARY KEY,
+    game_id   TEXT NOT NULL,
+    change_id INTEGER NOT NULL DEFAULT 0,
+    -- One, as in game_changes.
+    members   TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE engine_version_shadow (
@@ -931,10 +935,11 @@ SELECT
     ) AS spec,
     json_object(
         'display_name', g.display_name, 'labels', json(g.labels), 'annotations', json(g.annotations),
-        'managed_fields', g.managed_revision,
+        'managed_fields', coalesce(m.revision, 0),
         'deletion_requested_at', strftime('%Y-%m-%dT%H:%M:%f+00:00', g.deletion_requested_at)
     ) AS meta
-FROM games AS g;
+FROM games AS g
+LEFT JOIN game_managers AS m ON m.game_id = g.game_id;
 
 CREATE VIEW engine_version_documents AS
 SELECT
@@ -944,6 +949,71 @@ SELECT
     json_object('labels', json(labels), 'annotations', json(annotations),
         'managed_fields', json_extract(managed_fields, '$.revision')) AS meta
 FROM engine_versions;
+
+-- Labels and annotations are held to what the API takes: Kubernetes' keys and label values, so many labels, so many
+-- bytes of annotations. A value that is no text at all is taken: the controller tells of it, and nobody wipes it. So
+-- is half a surrogate, which is no text to anybody else. A row inserted here is checked.
+CREATE VIEW metadata_written AS SELECT labels, annotations FROM games WHERE 0;
+
+CREATE TRIGGER metadata_checked
+INSTEAD OF INSERT ON metadata_written
+BEGIN
+    SELECT RAISE(ABORT, 'labels: at most 256, and no NUL')
+     WHERE (SELECT count(*) FROM json_each(NEW.labels)) > 256 OR length(CAST(NEW.labels AS BLOB)) > 16384
+        OR instr(replace(NEW.labels, '\\', ''), '\u0000') > 0;
+    SELECT RAISE(ABORT, 'annotations: at most 256 KiB together, and no NUL')
+     WHERE length(CAST(NEW.annotations AS BLOB)) > 262144 OR instr(replace(NEW.annotations, '\\', ''), '\u0000') > 0;
+    SELECT CASE e.field
+           WHEN 'labels' THEN RAISE(ABORT, 'labels: a key is 1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning and ending with a letter or digit; a domain and / may stand before it')
+           ELSE RAISE(ABORT, 'annotations: a key is 1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning and ending with a letter or digit; a domain and / may stand before it')
+           END
+      FROM (SELECT 'labels' AS field, key, substr(key, instr(key, '/') + 1) AS name,
+                   CASE WHEN instr(key, '/') > 0 THEN substr(key, 1, instr(key, '/') - 1) END AS prefix
+              FROM json_each(NEW.labels)
+            UNION ALL
+            SELECT 'annotations', key, substr(key, instr(key, '/') + 1),
+                   CASE WHEN instr(key, '/') > 0 THEN substr(key, 1, instr(key, '/') - 1) END
+              FROM json_each(NEW.annotations)) AS e
+     WHERE NOT (length(e.name) BETWEEN 1 AND 63 AND e.name NOT GLOB '*[^A-Za-z0-9._-]*'
+                AND e.name GLOB '[A-Za-z0-9]*' AND e.name GLOB '*[A-Za-z0-9]')
+        OR NOT coalesce(length(e.prefix) BETWEEN 1 AND 253 AND e.prefix NOT GLOB '*[^a-z0-9.-]*'
+                        AND e.prefix GLOB '[a-z0-9]*' AND e.prefix GLOB '*[a-z0-9]'
+                        AND e.prefix NOT GLOB '*..*' AND e.prefix NOT GLOB '*.-*' AND e.prefix NOT GLOB '*-.*'
+                        -- No part of it longer than 63.
+                        AND e.prefix NOT GLOB '*' || replace(printf('%064d', 0), '0', '[^.]') || '*', 1);
+    SELECT RAISE(ABORT, 'labels: a value is empty, or 1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning and ending with a letter or digit')
+      FROM json_each(NEW.labels) AS e
+     WHERE e.type = 'text' AND e.value <> ''
+       AND NOT (length(e.value) <= 63 AND e.value NOT GLOB '*[^A-Za-z0-9._-]*'
+                AND e.value GLOB '[A-Za-z0-9]*' AND e.value GLOB '*[A-Za-z0-9]')
+       AND NOT (hex(e.value) GLOB '*ED[AB]*' AND e.value GLOB '*' || char(65533) || '*');
+END;
+
+CREATE TRIGGER games_metadata_inserted
+AFTER INSERT ON games
+BEGIN
+    INSERT INTO metadata_written (labels, annotations) VALUES (NEW.labels, NEW.annotations);
+END;
+
+CREATE TRIGGER games_metadata_updated
+AFTER UPDATE OF labels, annotations ON games
+WHEN NEW.labels IS NOT OLD.labels OR NEW.annotations IS NOT OLD.annotations
+BEGIN
+    INSERT INTO metadata_written (labels, annotations) VALUES (NEW.labels, NEW.annotations);
+END;
+
+CREATE TRIGGER engine_versions_metadata_inserted
+AFTER INSERT ON engine_versions
+BEGIN
+    INSERT INTO metadata_written (labels, annotations) VALUES (NEW.labels, NEW.annotations);
+END;
+
+CREATE TRIGGER engine_versions_metadata_updated
+AFTER UPDATE OF labels, annotations ON engine_versions
+WHEN NEW.labels IS NOT OLD.labels OR NEW.annotations IS NOT OLD.annotations
+BEGIN
+    INSERT INTO metadata_written (labels, annotations) VALUES (NEW.labels, NEW.annotations);
+END;
 
 -- games
 
@@ -1060,8 +1130,7 @@ CREATE TRIGGER games_after_update
 AFTER UPDATE OF namespace, name, display_name, labels, annotations, desired_status, stop_now, paused,
     target_engine_version, allow_incompatible_version, turn_schedule, time_zone, missed_turns, turn_not_before, force_mode,
     restart_generation, force_turn_generation, patch_generation, unblock_generation, restore_generation, restore_backup_id,
-    backup_generation, backup_before_turn, resources, deletion_policy, requested_by, request_id, source, managed_revision,
-    deletion_requested_at ON games
+    backup_generation, backup_before_turn, resources, deletion_policy, requested_by, request_id, source, deletion_requested_at ON games
 WHEN NOT EXISTS (SELECT 1 FROM write_batches WHERE game_id = NEW.game_id)
  AND EXISTS (
     SELECT 1 FROM game_shadow AS s JOIN game_documents AS d ON d.game_id = s.game_id
@@ -1069,6 +1138,7 @@ WHEN NOT EXISTS (SELECT 1 FROM write_batches WHERE game_id = NEW.game_id)
        AND (s.spec IS NOT d.spec OR s.meta IS NOT d.meta OR s.counted_members IS NOT s.membership_revision
             OR s.generation IS NOT NEW.generation OR s.row_version IS NOT NEW.row_version
             OR s.membership_revision IS NOT NEW.membership_revision
+            OR NEW.managed_revision IS NOT coalesce((SELECT revision FROM game_managers WHERE game_id = NEW.game_id), 0)
             OR s.created_at IS NOT NEW.created_at OR s.updated_at IS NOT NEW.updated_at))
 BEGIN
     -- The first time a deletion was asked for is the one that counts.
@@ -1106,7 +1176,7 @@ BEGIN
                      WHERE s.spec = '{}' OR s.counted_members IS NOT s.membership_revision
                     UNION ALL
                     SELECT CASE count(*) WHEN 1 THEN 'member' ELSE 'members' END,
-                           CASE count(*) WHEN 1 THEN max(w.member) ELSE json_group_array(json(w.member)) END
+                           CASE count(*) WHEN 1 THEN max(w.members) ELSE json_group_array(json(w.members)) END
                       FROM membership_writes AS w WHERE w.game_id = NEW.game_id
                      GROUP BY w.game_id) AS c)
       FROM game_shadow AS s JOIN game_documents AS d ON d.game_id = s.game_id
@@ -1125,26 +1195,42 @@ BEGIN
 
     UPDATE games
        SET generation = s.generation, row_version = s.row_version, membership_revision = s.membership_revision,
+           managed_revision = coalesce((SELECT revision FROM game_managers WHERE game_id = NEW.game_id), 0),
            created_at = s.created_at, updated_at = s.updated_at
       FROM game_shadow AS s
      WHERE games.game_id = NEW.game_id AND s.game_id = NEW.game_id;
 END;
 
 CREATE TRIGGER games_counters_put_right
-AFTER UPDATE OF generation, row_version, membership_revision, created_at, updated_at ON games
+AFTER UPDATE OF generation, row_version, membership_revision, managed_revision, created_at, updated_at ON games
 WHEN NOT EXISTS (SELECT 1 FROM write_batches WHERE game_id = NEW.game_id)
  AND EXISTS (
     SELECT 1 FROM game_shadow AS s
      WHERE s.game_id = NEW.game_id
        AND (s.generation IS NOT NEW.generation OR s.row_version IS NOT NEW.row_version
             OR s.membership_revision IS NOT NEW.membership_revision
+            OR NEW.managed_revision IS NOT coalesce((SELECT revision FROM game_managers WHERE game_id = NEW.game_id), 0)
             OR s.created_at IS NOT NEW.created_at OR s.updated_at IS NOT NEW.updated_at))
 BEGIN
     UPDATE games
        SET generation = s.generation, row_version = s.row_version, membership_revision = s.membership_revision,
+           managed_revision = coalesce((SELECT revision FROM game_managers WHERE game_id = NEW.game_id), 0),
            created_at = s.created_at, updated_at = s.updated_at
       FROM game_shadow AS s
      WHERE games.game_id = NEW.game_id AND s.game_id = NEW.game_id;
+END;
+
+-- Who wrote what has changed: games_after_update counts it.
+CREATE TRIGGER game_managers_after_insert
+AFTER INSERT ON game_managers
+BEGIN
+    UPDATE games SET requested_by = requested_by WHERE game_id = NEW.game_id;
+END;
+
+CREATE TRIGGER game_managers_after_update
+AFTER UPDATE ON game_managers
+BEGIN
+    UPDATE games SET requested_by = requested_by WHERE game_id = NEW.game_id;
 END;
 
 -- Everything that was written of the game in this batch is one change.
@@ -1189,7 +1275,7 @@ CREATE TRIGGER member_changed_in_a_batch
 INSTEAD OF INSERT ON member_changed
 WHEN EXISTS (SELECT 1 FROM write_batches WHERE game_id = NEW.game_id)
 BEGIN
-    INSERT INTO membership_writes (game_id, member)
+    INSERT INTO membership_writes (game_id, members)
     VALUES (NEW.game_id, json_object('user_id', NEW.user_id,
         'race_name', json_object('from', NEW.race_before, 'to', NEW.race_after),
         'status', json_object('from', NEW.status_before, 'to', NEW.status_after)));

@@ -8,7 +8,7 @@ use super::again::again;
 use super::db_uuid::DbUuid;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, SqlErr,
+    IntoActiveModel,
 };
 use uuid::Uuid;
 
@@ -18,9 +18,10 @@ use crate::game::record::Record;
 use crate::game::spec::{Desired, DesiredStatus, Source};
 use crate::game::{GameId, Name, Namespace};
 
-use super::convert::{desired, game_meta, raw_spec, resources_to_db, to_db};
+use super::convert::{desired, game_meta, raw_spec, resources_to_db, texts_to_db, to_db};
 use super::entity::{games, runtime_records};
 use super::readable::{self, GameRow};
+use super::refusal::{Refusal, RefusedValue, refusal};
 use super::registry::Registry;
 use super::written_time::WrittenTime;
 use super::{Store, StoreError, managers, members, records};
@@ -111,9 +112,12 @@ pub enum WriteError {
     /// A precondition does not hold.
     #[error(transparent)]
     Conflict(#[from] Conflict),
-    /// The database's own rules refuse it.
+    /// It is refused, and why; a field may stand before it, as in `spec.image: …`.
     #[error("{0}")]
     Refused(String),
+    /// The database's own rules refuse a value.
+    #[error("the database does not take it ({0})")]
+    Value(RefusedValue),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -121,19 +125,10 @@ pub enum WriteError {
 
 impl From<DbErr> for WriteError {
     fn from(error: DbErr) -> Self {
-        if let Some(SqlErr::UniqueConstraintViolation(_)) = error.sql_err() {
-            return Self::AlreadyExists;
-        }
-        let text = error.to_string();
-        if text.contains("another game has this namespace and name") {
-            return Self::AlreadyExists;
-        }
-        // Triggers and checks say what is wrong in the database's own words.
-        let refusal = ["CHECK constraint failed", "immutable", "cannot decrease", "cannot be taken back"];
-        if refusal.iter().any(|word| text.contains(word)) {
-            Self::Refused(text)
-        } else {
-            Self::Store(error.into())
+        match refusal(&error) {
+            Some(Refusal::Taken) => Self::AlreadyExists,
+            Some(Refusal::Value(value)) => Self::Value(value),
+            None => Self::Store(error.into()),
         }
     }
 }
@@ -317,8 +312,7 @@ pub(super) async fn insert(
     let mut row = games::ActiveModel { game_id: Set(id), ..Default::default() };
     row.namespace = Set(valid.namespace.to_string());
     row.name = Set(Some(valid.name.to_string()));
-    apply(&mut row, None, manifest, valid);
-    row.managed_revision = Set(managed.revision);
+    apply(&mut row, None, None, manifest, valid);
     sign(&mut row, author);
     members::begin_batch(db, id).await?;
     row.insert(db).await?;
@@ -339,17 +333,16 @@ pub(super) async fn update(
     author: &Author,
 ) -> Result<bool, WriteError> {
     let found = to_write(db, valid.namespace.as_str(), valid.name.as_str()).await?;
-    let GameRow { game: row, members, unreadable } = found.ok_or(WriteError::NotFound)?;
+    let GameRow { game: row, members, unreadable, .. } = found.ok_or(WriteError::NotFound)?;
     check(&row, preconditions)?;
     let id = row.game_id;
     let mut change = row.clone().into_active_model();
     // What cannot be read is not what the manifest says, whatever stands in its place here.
-    apply(&mut change, Some(&row).filter(|_| unreadable.is_empty()), manifest, valid);
+    apply(&mut change, Some(&row), Some(&row).filter(|_| unreadable.is_empty()), manifest, valid);
     let wanted = valid.spec.members.as_ref().filter(|wanted| members::differs(&members, wanted));
     if !change.is_changed() && wanted.is_none() && row.managed_revision == managed.revision {
         return Ok(false);
     }
-    change.managed_revision = Set(managed.revision);
     sign(&mut change, author);
     members::begin_batch(db, id).await?;
     change.update(db).await?;
@@ -395,9 +388,11 @@ fn sign(row: &mut games::ActiveModel, author: &Author) {
     row.source = Set(author.source.as_row().to_owned());
 }
 
-/// Sets the columns that differ from what is there, and no other.
+/// Sets the columns that differ from what is there, and no other; all of them where that could not be
+/// read, and there is no `old` one.
 fn apply(
     row: &mut games::ActiveModel,
+    there: Option<&games::Model>,
     old: Option<&games::Model>,
     manifest: &GameManifest,
     valid: &ValidGame,
@@ -440,9 +435,8 @@ fn apply(
             }
         };
     }
-    let json = |map: &std::collections::BTreeMap<String, String>| serde_json::json!(map);
-    set!(labels, json(&valid.meta.labels));
-    set!(annotations, json(&valid.meta.annotations));
+    set!(labels, texts_to_db(&valid.meta.labels, there.map(|there| &there.labels)));
+    set!(annotations, texts_to_db(&valid.meta.annotations, there.map(|there| &there.annotations)));
     set!(display_name, display_name.clone().unwrap_or_default());
     set!(desired_status, desired_status.as_row().to_owned());
     set!(paused, *paused);

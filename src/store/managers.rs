@@ -40,11 +40,15 @@ pub(super) async fn of_game(db: &impl ConnectionTrait, row: &GameRow) -> Result<
     Ok(found.get(&row.game.game_id).map(Managed::from_column).unwrap_or_default())
 }
 
-/// Keeps them; `games.managed_revision` is the writer's to set.
+/// Keeps them. A trigger makes a change of the game of it, which therefore is there already.
 pub(super) async fn keep(db: &impl ConnectionTrait, game: DbUuid, managed: &Managed) -> Result<(), DbErr> {
-    let row = game_managers::ActiveModel { game_id: Set(game), managed_fields: Set(managed.to_column()) };
+    let row = game_managers::ActiveModel {
+        game_id: Set(game),
+        revision: Set(managed.revision),
+        managed_fields: Set(managed.to_column()),
+    };
     let in_place = OnConflict::column(game_managers::Column::GameId)
-        .update_column(game_managers::Column::ManagedFields)
+        .update_columns([game_managers::Column::Revision, game_managers::Column::ManagedFields])
         .to_owned();
     game_managers::Entity::insert(row).on_conflict(in_place).exec_without_returning(db).await?;
     Ok(())

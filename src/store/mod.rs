@@ -36,6 +36,7 @@ mod players;
 mod readable;
 pub mod recorder;
 mod records;
+mod refusal;
 mod registry;
 mod reports;
 mod seats;
@@ -66,6 +67,7 @@ pub use operations::{
 pub use outbox::NewLobbyEvent;
 pub use place::{DEFAULT_SCHEMA, Migrations, Place, PlaceError};
 pub use recorder::{Recorder, Recording};
+pub use refusal::{RefusedValue, Why};
 pub use seats::{Player, PlayerStats, Seat, SeatRefusal};
 pub use served::Feeds;
 pub use versions::StoredVersion;
@@ -90,6 +92,20 @@ impl StoreError {
     pub fn unanswered(&self) -> Option<String> {
         match &self.0 {
             DbErr::Custom(said) if connection::is_unanswered(&self.0) => Some(said.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody else's transaction is why a write did not come about. Nothing was written, and it
+    /// may be tried again.
+    pub fn is_contended(&self) -> bool {
+        again::is_contended(&self.0)
+    }
+
+    /// The value that the database's own rules refuse, if that is why.
+    pub fn refused_value(&self) -> Option<RefusedValue> {
+        match refusal::refusal(&self.0) {
+            Some(refusal::Refusal::Value(value)) => Some(value),
             _ => None,
         }
     }

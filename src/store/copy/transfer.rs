@@ -19,8 +19,8 @@ use super::CopyError;
 /// So many rows travel at a time.
 const AT_ONCE: usize = 500;
 
-/// These are each database's own: what its migrations have put there, and what is under way.
-const OWN: [&str; 3] = ["schema_info", "_sqlx_migrations", "membership_writes"];
+/// These are each database's own.
+const OWN: [&str; 2] = ["schema_info", "_sqlx_migrations"];
 
 /// How many rows of a table were read, and how many are there now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

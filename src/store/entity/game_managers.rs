@@ -8,6 +8,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub game_id: DbUuid,
+    pub revision: i64,
     pub managed_fields: Json,
 }
 
