@@ -8,9 +8,9 @@
 -- until they have a way to: ALTER ROLE gamekeeper_lobby PASSWORD '…', a line of pg_hba.conf, or
 -- GRANT gamekeeper_lobby TO your_lobby.
 --
--- gamekeeper_lobby   writes desired state (never what the triggers keep), reads what became of it, and
---                    acknowledges events (acked_at). A game ends by deletion_requested_at, a membership by
---                    its status: it deletes no row.
+-- gamekeeper_lobby   writes desired state (what the triggers keep they put right, whatever is written to it), reads
+--                    what became of it, and acknowledges events (acked_at). A game ends by deletion_requested_at:
+--                    of rows it deletes memberships alone.
 -- gamekeeper_viewer  reads everything but who may ask the API (access_tokens).
 --
 -- Gamekeeper itself is the schema's owner. It needs CONNECT to the database, and CREATE in it for the first start.
@@ -35,27 +35,12 @@ GRANT USAGE ON SCHEMA :"schema" TO gamekeeper_lobby, gamekeeper_viewer;
 
 SET LOCAL search_path TO :"schema";
 
-GRANT INSERT (version, image_ref, enabled, port, contract, run_as, relaxations, resources, labels, annotations,
-              resume_generation, requested_by, request_id),
-      UPDATE (enabled, port, contract, run_as, relaxations, resources, labels, annotations,
-              resume_generation, requested_by, request_id)
-   ON engine_versions TO gamekeeper_lobby;
-
-GRANT INSERT (game_id, namespace, name, display_name, labels, annotations, desired_status, stop_now, paused,
-              target_engine_version, allow_incompatible_version, turn_schedule, time_zone, missed_turns,
-              turn_not_before, force_mode, restart_generation, force_turn_generation, patch_generation,
-              unblock_generation, restore_generation, restore_backup_id, backup_generation, backup_before_turn,
-              resources, deletion_policy,
-              requested_by, request_id, source, deletion_requested_at),
-      UPDATE (display_name, labels, annotations, desired_status, stop_now, paused,
-              target_engine_version, allow_incompatible_version, turn_schedule, time_zone, missed_turns,
-              turn_not_before, force_mode, restart_generation, force_turn_generation, patch_generation,
-              unblock_generation, restore_generation, restore_backup_id, backup_generation, backup_before_turn,
-              resources, deletion_policy,
-              requested_by, request_id, source, deletion_requested_at)
-   ON games TO gamekeeper_lobby;
-
-GRANT INSERT (game_id, user_id, race_name, status), UPDATE (race_name, status) ON memberships TO gamekeeper_lobby;
+-- Whole tables, because programs that write rows name all of their columns, be it as DEFAULT or with the value
+-- that they read. What is not theirs the triggers put right (generation, row_version, membership_revision, the
+-- times) or refuse to change (names, images, requests that would go down). No game's row can be deleted: a game
+-- ends by deletion_requested_at.
+GRANT INSERT, UPDATE ON engine_versions, games TO gamekeeper_lobby;
+GRANT INSERT, UPDATE, DELETE ON memberships TO gamekeeper_lobby;
 
 GRANT UPDATE (acked_at) ON lobby_outbox TO gamekeeper_lobby;
 

@@ -6,8 +6,9 @@
 --     lobby's database, so that one transaction can write the lobby's own rows and these.
 --   * You write three tables: engine_versions, games, memberships. Everything else is the
 --     controller's, or is kept by triggers; read it, do not write it. The triggers run with the rights of the
---     schema's owner: a lobby's role needs USAGE on the schema, SELECT, INSERT, UPDATE and DELETE on those three
---     tables, SELECT on the others.
+--     schema's owner: a lobby's role needs USAGE on the schema, SELECT, INSERT and UPDATE on those three tables,
+--     DELETE on memberships, SELECT on the others (manifests/postgres/roles.sql).
+--   * A transaction is one change of a game: generation moves once, whatever it writes.
 --   * `SELECT * FROM game_status` tells whether a row was accepted and came true.
 --   * Any way of writing will do: INSERT, UPDATE, ON CONFLICT DO UPDATE, COPY, DELETE, by hand or in bulk
 --     (TRUNCATE is refused). The columns marked "by trigger" are put right whatever was written to them.
@@ -150,10 +151,8 @@ CREATE TABLE games (
     requested_by               text NOT NULL DEFAULT '' CHECK (length(requested_by) <= 256),
     request_id                 text NOT NULL DEFAULT '' CHECK (length(request_id) <= 128),
     source                     text NOT NULL DEFAULT 'lobby' CHECK (source IN ('lobby', 'operator', 'manifest')),
-    -- Who wrote which field by the API, and what the object was then; by the API, writing it by hand means nothing.
-    managed_fields             jsonb NOT NULL DEFAULT '{}' CHECK (
-                                   jsonb_typeof(managed_fields) = 'object'
-                                   AND octet_length(managed_fields::text) <= 2097152),
+    -- By trigger: game_managers.revision.
+    managed_revision           bigint NOT NULL DEFAULT 0,
     -- By trigger: counts changes of the spec, from 1; goes on where it was if the game is deleted and made again.
     generation                 bigint NOT NULL DEFAULT 1,
     -- By trigger: counts all changes.
@@ -187,11 +186,21 @@ CREATE TABLE memberships (
 
 CREATE UNIQUE INDEX memberships_one_active_race ON memberships (game_id, race_name) WHERE status = 'active';
 
+-- Who wrote which field of a game by the API, and what the object was then. Written by the API, and gone with the
+-- game; beside the game's row, for it grows with the number of members, and that row is written often.
+CREATE TABLE game_managers (
+    game_id        uuid NOT NULL PRIMARY KEY,
+    -- Moves with every change of who wrote what.
+    revision       bigint NOT NULL DEFAULT 0,
+    managed_fields jsonb NOT NULL DEFAULT '{}' CHECK (
+                       jsonb_typeof(managed_fields) = 'object' AND octet_length(managed_fields::text) <= 4194304)
+);
+
 ----------------------------------------------------------------------------------------------------
 -- Written by triggers as desired state changes
 ----------------------------------------------------------------------------------------------------
 
--- One row per real change of a game: which columns went from what to what, and who asked.
+-- One row per transaction that really changed a game: which columns went from what to what, and who asked.
 CREATE TABLE game_changes (
     change_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     game_id      uuid NOT NULL,
@@ -203,12 +212,28 @@ CREATE TABLE game_changes (
     requested_by text NOT NULL DEFAULT '',
     request_id   text NOT NULL DEFAULT '',
     source       text NOT NULL DEFAULT 'lobby',
-    -- {"paused": {"from": false, "to": true}}; a membership's change also has "member": {"user_id", "race_name", "status"}.
-    changes      jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(changes) = 'object')
+    -- {"paused": {"from": false, "to": true}}; where memberships changed also "member": {"user_id", "race_name", "status"},
+    -- or "members", a list of such.
+    changes      jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(changes) = 'object'),
+    -- The transaction that made the change, as PostgreSQL counts them: what else it changes of the game is part
+    -- of the same change.
+    xact         bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint
 );
 
 CREATE INDEX game_changes_by_game ON game_changes (game_id, change_id);
 CREATE INDEX game_changes_by_age ON game_changes (changed_at);
+
+-- The memberships that a transaction has changed so far, one row per statement and game. They become part of its
+-- row in game_changes when it commits, so that a game with many members is written once and not once per member.
+-- Empty but for transactions under way. Neither for reading nor for writing by anybody else.
+CREATE TABLE membership_writes (
+    write_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    game_id   uuid NOT NULL,
+    change_id bigint NOT NULL,
+    members   jsonb NOT NULL
+);
+
+CREATE INDEX membership_writes_by_change ON membership_writes (change_id);
 
 -- What is left of a deleted row, so that the controller knows what to tear down and how, and so that a game
 -- made again under the same id goes on counting. Keep the last one of each game.
@@ -821,7 +846,7 @@ $$;
 CREATE FUNCTION game_meta(g games) RETURNS jsonb LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
     SELECT jsonb_build_object(
         'display_name', g.display_name, 'labels', g.labels, 'annotations', g.annotations,
-        'managed_fields', g.managed_fields -> 'revision',
+        'managed_fields', g.managed_revision,
         'deletion_requested_at', g.deletion_requested_at AT TIME ZONE 'UTC')
 $$;
 
@@ -837,13 +862,80 @@ CREATE FUNCTION changed_columns(before jsonb, after jsonb) RETURNS jsonb LANGUAG
      WHERE coalesce(before -> a.key, 'null') IS DISTINCT FROM a.value
 $$;
 
+-- Labels and annotations are held to what the API takes: Kubernetes' keys and label values, so many labels. A value that
+-- is no text at all is taken: the controller tells of it, and nobody wipes it. (How many bytes there may be is a CHECK.)
+CREATE FUNCTION check_metadata(owner text, labels jsonb, annotations jsonb) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT AS $$
+DECLARE
+    word constant text := '[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?';
+    part constant text := '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
+    said constant text := '1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning and ending with a letter or digit';
+    wrong text;
+BEGIN
+    -- What is no object is refused by its CHECK.
+    IF jsonb_typeof(labels) <> 'object' OR jsonb_typeof(annotations) <> 'object' THEN
+        RETURN;
+    END IF;
+    SELECT e.field INTO wrong
+      FROM (SELECT 'labels' AS field, k FROM jsonb_object_keys(labels) AS k
+            UNION ALL SELECT 'annotations', k FROM jsonb_object_keys(annotations) AS k) AS e
+     WHERE e.k !~ ('^(' || part || '([.]' || part || ')*/)?' || word || '$')
+        OR strpos(e.k, '/') > 254
+     LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION '%: %: a key is %; a domain and / may stand before it', owner, wrong, said
+            USING ERRCODE = 'check_violation', COLUMN = wrong;
+    END IF;
+    IF EXISTS (SELECT 1 FROM jsonb_each(labels) AS e
+                WHERE jsonb_typeof(e.value) = 'string' AND (e.value #>> '{}') <> '' AND (e.value #>> '{}') !~ ('^' || word || '$')) THEN
+        RAISE EXCEPTION '%: labels: a value is empty, or %', owner, said USING ERRCODE = 'check_violation', COLUMN = 'labels';
+    END IF;
+    IF (SELECT count(*) FROM jsonb_object_keys(labels)) > 256 THEN
+        RAISE EXCEPTION '%: labels: at most 256', owner USING ERRCODE = 'check_violation', COLUMN = 'labels';
+    END IF;
+END $$;
+
+-- The change that this transaction has made of a game so far, all null if none. What else it changes of the game
+-- belongs to it: a transaction moves a game's generation once, and leaves one row. (The time is compared too, for
+-- a database that was restored elsewhere counts its transactions anew.)
+CREATE FUNCTION change_under_way(game uuid) RETURNS game_changes
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    last game_changes;
+    none game_changes;
+BEGIN
+    SELECT * INTO last FROM game_changes AS c WHERE c.game_id = game ORDER BY c.change_id DESC LIMIT 1;
+    IF last.xact = pg_current_xact_id()::text::bigint AND last.changed_at = now() AND last.change <> 'deleted' THEN
+        RETURN last;
+    END IF;
+    RETURN none;
+END $$;
+
+-- Whether a change has moved its game's generation.
+CREATE FUNCTION moved_generation(c game_changes, meta jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
+    SELECT coalesce(c.change = 'created' OR EXISTS (SELECT 1 FROM jsonb_object_keys(c.changes) AS k WHERE NOT meta ? k), false)
+$$;
+
+-- Two changes of the same transaction as one: from what the first found to what the second left.
+CREATE FUNCTION changed_since(first jsonb, second jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
+    SELECT first || coalesce(jsonb_object_agg(s.key, CASE WHEN first ? s.key
+                                THEN jsonb_build_object('from', first -> s.key -> 'from', 'to', s.value -> 'to')
+                                ELSE s.value END), '{}')
+      FROM jsonb_each(second) AS s
+$$;
+
 -- games
 
 CREATE FUNCTION games_before_write() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     spec_moved boolean;
+    under_way game_changes;
 BEGIN
+    IF TG_OP = 'INSERT' OR (NEW.labels, NEW.annotations) IS DISTINCT FROM (OLD.labels, OLD.annotations) THEN
+        PERFORM check_metadata('games', NEW.labels, NEW.annotations);
+    END IF;
+    NEW.managed_revision := coalesce((SELECT m.revision FROM game_managers AS m WHERE m.game_id = NEW.game_id), 0);
     IF TG_OP = 'INSERT' THEN
         NEW.name := coalesce(nullif(NEW.name, ''), NEW.game_id::text);
         -- A game made again goes on counting where its tombstone stands.
@@ -890,20 +982,18 @@ BEGIN
     -- The first time a deletion was asked for is the one that counts.
     NEW.deletion_requested_at := coalesce(OLD.deletion_requested_at, NEW.deletion_requested_at);
     NEW.created_at := OLD.created_at;
-    -- Only the memberships' trigger moves this, and says so in gamekeeper.member.
-    IF coalesce(current_setting('gamekeeper.member', true), '') = '' THEN
-        NEW.membership_revision := OLD.membership_revision;
-    ELSE
-        NEW.membership_revision := OLD.membership_revision + 1;
-    END IF;
+    -- Only the memberships' triggers move this, and say so in gamekeeper.members.
+    NEW.membership_revision := OLD.membership_revision
+        + (coalesce(current_setting('gamekeeper.members', true), '') <> '')::int;
 
     NEW.generation := OLD.generation;
     NEW.row_version := OLD.row_version;
     NEW.updated_at := OLD.updated_at;
     spec_moved := game_spec(NEW) IS DISTINCT FROM game_spec(OLD);
     IF spec_moved OR game_meta(NEW) IS DISTINCT FROM game_meta(OLD) THEN
-        NEW.generation := OLD.generation + spec_moved::int;
-        NEW.row_version := OLD.row_version + 1;
+        under_way := change_under_way(OLD.game_id);
+        NEW.generation := OLD.generation + (spec_moved AND NOT moved_generation(under_way, game_meta(NEW)))::int;
+        NEW.row_version := OLD.row_version + (under_way.change_id IS NULL)::int;
         NEW.updated_at := clock_timestamp();
     END IF;
     RETURN NEW;
@@ -917,28 +1007,48 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     before jsonb := '{}';
     columns jsonb;
+    under_way game_changes;
 BEGIN
     IF TG_OP = 'INSERT' THEN
         -- Made again after a deletion: the tombstone has nothing to say any more.
         UPDATE game_tombstones SET handled_at = clock_timestamp() WHERE game_id = NEW.game_id AND handled_at IS NULL;
-    ELSIF NEW.row_version = OLD.row_version THEN
-        RETURN NULL;
     ELSE
         before := game_spec(OLD) || game_meta(OLD);
     END IF;
 
     columns := changed_columns(before, game_spec(NEW) || game_meta(NEW));
-    IF columns ? 'membership_revision' AND coalesce(current_setting('gamekeeper.member', true), '') <> '' THEN
-        columns := columns || jsonb_build_object('member', current_setting('gamekeeper.member')::jsonb);
+    IF columns = '{}' THEN
+        RETURN NULL;
     END IF;
-    INSERT INTO game_changes (game_id, change, generation, row_version, requested_by, request_id, source, changes)
-    VALUES (NEW.game_id, CASE TG_OP WHEN 'INSERT' THEN 'created' ELSE 'changed' END,
-            NEW.generation, NEW.row_version, NEW.requested_by, NEW.request_id, NEW.source, columns);
+    IF TG_OP = 'UPDATE' THEN
+        under_way := change_under_way(NEW.game_id);
+    END IF;
+    IF under_way.change_id IS NULL THEN
+        INSERT INTO game_changes (game_id, change, generation, row_version, requested_by, request_id, source, changes)
+        VALUES (NEW.game_id, CASE TG_OP WHEN 'INSERT' THEN 'created' ELSE 'changed' END,
+                NEW.generation, NEW.row_version, NEW.requested_by, NEW.request_id, NEW.source, columns);
+    ELSE
+        UPDATE game_changes
+           SET generation = NEW.generation, row_version = NEW.row_version, requested_by = NEW.requested_by,
+               request_id = NEW.request_id, source = NEW.source, changes = changed_since(under_way.changes, columns)
+         WHERE change_id = under_way.change_id;
+    END IF;
     RETURN NULL;
 END $$;
 
 CREATE TRIGGER games_after_write
 AFTER INSERT OR UPDATE ON games FOR EACH ROW EXECUTE FUNCTION games_after_write();
+
+CREATE FUNCTION game_managers_after_write() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    -- games_before_write takes it from there.
+    UPDATE games SET managed_revision = NEW.revision WHERE game_id = NEW.game_id AND managed_revision <> NEW.revision;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER game_managers_after_write
+AFTER INSERT OR UPDATE ON game_managers FOR EACH ROW EXECUTE FUNCTION game_managers_after_write();
 
 CREATE FUNCTION games_after_delete() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -953,6 +1063,7 @@ BEGIN
     INSERT INTO game_changes (game_id, change, generation, row_version, requested_by, request_id, source)
     VALUES (OLD.game_id, 'deleted', OLD.generation, OLD.row_version, OLD.requested_by, OLD.request_id, OLD.source);
     DELETE FROM memberships WHERE game_id = OLD.game_id;
+    DELETE FROM game_managers WHERE game_id = OLD.game_id;
     RETURN NULL;
 END $$;
 
@@ -976,35 +1087,101 @@ END $$;
 CREATE TRIGGER memberships_before_update
 BEFORE UPDATE ON memberships FOR EACH ROW EXECUTE FUNCTION memberships_before_update();
 
-CREATE FUNCTION memberships_after_write() RETURNS trigger
+-- What a statement has changed of the memberships of one game, as a list of {"user_id", "race_name", "status"}. The
+-- game's row is written by the first one of a transaction alone: that counts for all.
+CREATE FUNCTION members_changed(game uuid, changed_members jsonb, needs_game boolean) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-    of_game uuid;
-    of_user uuid;
+    under_way game_changes := change_under_way(game);
 BEGIN
-    IF TG_OP = 'DELETE' THEN
-        of_game := OLD.game_id; of_user := OLD.user_id;
-    ELSE
-        of_game := NEW.game_id; of_user := NEW.user_id;
-        IF TG_OP = 'UPDATE' AND (NEW.race_name, NEW.status) IS NOT DISTINCT FROM (OLD.race_name, OLD.status) THEN
-            RETURN NULL;
+    IF under_way.change_id IS NULL
+        OR NOT (under_way.changes ?| ARRAY['member', 'members']
+                OR EXISTS (SELECT 1 FROM membership_writes AS w WHERE w.change_id = under_way.change_id)) THEN
+        PERFORM set_config('gamekeeper.members', 'changed', true);
+        -- Waits for whoever is deleting the game, and then finds it gone.
+        UPDATE games SET membership_revision = membership_revision + 1 WHERE game_id = game;
+        PERFORM set_config('gamekeeper.members', '', true);
+        under_way := change_under_way(game);
+        IF under_way.change_id IS NULL THEN
+            IF needs_game THEN
+                RAISE EXCEPTION 'memberships: there is no such game' USING ERRCODE = 'foreign_key_violation';
+            END IF;
+            RETURN;
         END IF;
     END IF;
-    -- NEW and OLD read as null where there is none.
-    PERFORM set_config('gamekeeper.member', jsonb_build_object('user_id', of_user,
-        'race_name', jsonb_build_object('from', OLD.race_name, 'to', NEW.race_name),
-        'status', jsonb_build_object('from', OLD.status, 'to', NEW.status))::text, true);
-    -- Waits for whoever is deleting the game, and then finds it gone.
-    UPDATE games SET membership_revision = membership_revision + 1 WHERE game_id = of_game;
-    IF NOT FOUND AND TG_OP <> 'DELETE' THEN
-        RAISE EXCEPTION 'memberships: there is no such game' USING ERRCODE = 'foreign_key_violation';
-    END IF;
-    PERFORM set_config('gamekeeper.member', '', true);
+    INSERT INTO membership_writes (game_id, change_id, members) VALUES (game, under_way.change_id, changed_members);
+END $$;
+
+-- One for each statement, whatever the number of its rows. Games in their order, so that two writers of several do
+-- not wait for each other.
+
+CREATE FUNCTION memberships_inserted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM members_changed(by_game.game_id, by_game.members, true) FROM (
+        SELECT w.game_id, jsonb_agg(jsonb_build_object('user_id', w.user_id,
+                   'race_name', jsonb_build_object('from', NULL, 'to', w.race_name),
+                   'status', jsonb_build_object('from', NULL, 'to', w.status)) ORDER BY w.user_id) AS members
+          FROM written AS w GROUP BY w.game_id ORDER BY w.game_id) AS by_game;
     RETURN NULL;
 END $$;
 
-CREATE TRIGGER memberships_after_write
-AFTER INSERT OR UPDATE OR DELETE ON memberships FOR EACH ROW EXECUTE FUNCTION memberships_after_write();
+CREATE FUNCTION memberships_updated() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM members_changed(by_game.game_id, by_game.members, true) FROM (
+        SELECT w.game_id, jsonb_agg(jsonb_build_object('user_id', w.user_id,
+                   'race_name', jsonb_build_object('from', r.race_name, 'to', w.race_name),
+                   'status', jsonb_build_object('from', r.status, 'to', w.status)) ORDER BY w.user_id) AS members
+          FROM written AS w JOIN replaced AS r USING (game_id, user_id)
+         WHERE (w.race_name, w.status) IS DISTINCT FROM (r.race_name, r.status)
+         GROUP BY w.game_id ORDER BY w.game_id) AS by_game;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION memberships_deleted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM members_changed(by_game.game_id, by_game.members, false) FROM (
+        SELECT r.game_id, jsonb_agg(jsonb_build_object('user_id', r.user_id,
+                   'race_name', jsonb_build_object('from', r.race_name, 'to', NULL),
+                   'status', jsonb_build_object('from', r.status, 'to', NULL)) ORDER BY r.user_id) AS members
+          FROM replaced AS r GROUP BY r.game_id ORDER BY r.game_id) AS by_game;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER memberships_inserted AFTER INSERT ON memberships
+REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION memberships_inserted();
+CREATE TRIGGER memberships_updated AFTER UPDATE ON memberships
+REFERENCING OLD TABLE AS replaced NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION memberships_updated();
+CREATE TRIGGER memberships_deleted AFTER DELETE ON memberships
+REFERENCING OLD TABLE AS replaced FOR EACH STATEMENT EXECUTE FUNCTION memberships_deleted();
+
+-- At the transaction's end: the first row of a change takes all others along.
+CREATE FUNCTION membership_writes_end() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM membership_writes WHERE write_id = NEW.write_id) THEN
+        RETURN NULL;
+    END IF;
+    WITH gone AS (
+        DELETE FROM membership_writes WHERE change_id = NEW.change_id RETURNING write_id, members
+    ), listed AS (
+        SELECT CASE WHEN c.changes ? 'member' THEN jsonb_build_array(c.changes -> 'member')
+                    ELSE coalesce(c.changes -> 'members', '[]') END
+               || (SELECT jsonb_agg(m.member ORDER BY g.write_id, m.place)
+                     FROM gone AS g, jsonb_array_elements(g.members) WITH ORDINALITY AS m(member, place)) AS members
+          FROM game_changes AS c WHERE c.change_id = NEW.change_id
+    )
+    UPDATE game_changes AS c
+       SET changes = c.changes - 'member' - 'members' || CASE jsonb_array_length(l.members)
+               WHEN 1 THEN jsonb_build_object('member', l.members -> 0) ELSE jsonb_build_object('members', l.members) END
+      FROM listed AS l WHERE c.change_id = NEW.change_id;
+    RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER membership_writes_end AFTER INSERT ON membership_writes
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION membership_writes_end();
 
 -- engine_versions
 
@@ -1013,6 +1190,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     spec_moved boolean;
 BEGIN
+    IF TG_OP = 'INSERT' OR (NEW.labels, NEW.annotations) IS DISTINCT FROM (OLD.labels, OLD.annotations) THEN
+        PERFORM check_metadata('engine_versions', NEW.labels, NEW.annotations);
+    END IF;
     IF TG_OP = 'INSERT' THEN
         SELECT coalesce(max(t.generation), 0) + 1, coalesce(max(t.row_version), 0) + 1
           INTO NEW.generation, NEW.row_version

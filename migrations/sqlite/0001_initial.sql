@@ -162,9 +162,8 @@ CREATE TABLE games (
     requested_by               TEXT NOT NULL DEFAULT '' CHECK (length(requested_by) <= 256 AND instr(requested_by, char(0)) = 0),
     request_id                 TEXT NOT NULL DEFAULT '' CHECK (length(request_id) <= 128 AND instr(request_id, char(0)) = 0),
     source                     TEXT NOT NULL DEFAULT 'lobby' CHECK (source IN ('lobby', 'operator', 'manifest')),
-    -- Who wrote which field by the API, and what the object was then; by the API, writing it by hand means nothing.
-    managed_fields             TEXT NOT NULL DEFAULT '{}' CHECK (
-                                   length(managed_fields) <= 2097152 AND json_valid(managed_fields) AND json_type(managed_fields) = 'object'),
+    -- By trigger: game_managers.revision.
+    managed_revision           INTEGER NOT NULL DEFAULT 0,
     -- By trigger: counts changes of the spec, from 1; goes on where it was if the game is deleted and made again.
     generation                 INTEGER NOT NULL DEFAULT 1,
     -- By trigger: counts all changes.
@@ -205,11 +204,23 @@ CREATE TABLE memberships (
 
 CREATE UNIQUE INDEX memberships_one_active_race ON memberships (game_id, race_name) WHERE status = 'active';
 
+-- Who wrote which field of a game by the API, and what the object was then. Written by the API, and gone with the
+-- game; beside the game's row, for it grows with the number of members, and that row is written often.
+CREATE TABLE game_managers (
+    game_id        TEXT NOT NULL PRIMARY KEY,
+    -- Moves with every change of who wrote what.
+    revision       INTEGER NOT NULL DEFAULT 0,
+    managed_fields TEXT NOT NULL DEFAULT '{}' CHECK (
+                       length(managed_fields) <= 4194304 AND json_valid(managed_fields) AND json_type(managed_fields) = 'object')
+) STRICT;
+
 ----------------------------------------------------------------------------------------------------
 -- Written by triggers as desired state changes
 ----------------------------------------------------------------------------------------------------
 
--- One row per real change of a game: which columns went from what to what, and who asked.
+-- One row per real change of a game: which columns went from what to what, and who asked. (On PostgreSQL one per
+-- transaction. SQLite's triggers know of no transaction: here each statement that changes a game counts, and each
+-- row of memberships that changes, but for what the API writes; see write_batches.)
 CREATE TABLE game_changes (
     change_id    INTEGER PRIMARY KEY AUTOINCREMENT,
     game_id      TEXT NOT NULL CHECK (length(game_id) = 36),
@@ -221,8 +232,11 @@ CREATE TABLE game_changes (
     requested_by TEXT NOT NULL DEFAULT '',
     request_id   TEXT NOT NULL DEFAULT '',
     source       TEXT NOT NULL DEFAULT 'lobby',
-    -- {"paused": {"from": false, "to": true}}; a membership's change also has "member": {"user_id", "race_name", "status"}.
-    changes      TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(changes) AND json_type(changes) = 'object')
+    -- {"paused": {"from": false, "to": true}}; where memberships changed also "member": {"user_id", "race_name", "status"},
+    -- or "members", a list of such.
+    changes      TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(changes) AND json_type(changes) = 'object'),
+    -- PostgreSQL's number of the transaction; SQLite has none.
+    xact         INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE INDEX game_changes_by_game ON game_changes (game_id, change_id);
@@ -829,12 +843,16 @@ END;
 --   *_shadow       the last accepted state of each row. An AFTER trigger compares the row with it, counts
 --                  what really changed and puts the row right. It finds nothing to do when it is fired by
 --                  its own update, so it ends whether recursive_triggers is on or off.
+--   write_batches  the games that one transaction writes several rows of, the API's: a game's row and many members.
+--                  Nothing is counted while a game is in here; when it is taken out, everything counts as one change.
+--                  It is put in and taken out in the same transaction.
+--   membership_writes  the members of such a game that were written so far.
 --   replace_notes  what a BEFORE INSERT saw: there is a row of that key already. If the AFTER INSERT comes,
 --                  that row was replaced, and what its DELETE triggers did (if they ran) is taken back. An
 --                  INSERT that turns into IGNORE or DO UPDATE has no AFTER INSERT; its note is never believed,
 --                  for the next BEFORE INSERT of the same key begins by writing it anew.
 --
--- Neither is for reading or writing by anybody else.
+-- None is for reading or writing by anybody else.
 
 CREATE TABLE game_shadow (
     game_id               TEXT NOT NULL PRIMARY KEY,
@@ -851,8 +869,20 @@ CREATE TABLE game_shadow (
     -- As in game_documents; '{}': nothing accepted yet.
     spec                  TEXT NOT NULL,
     meta                  TEXT NOT NULL,
-    -- The change of a membership that games_after_update is about to count.
-    last_member           TEXT
+    -- The membership_revision that `generation` has counted.
+    counted_members       INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE write_batches (
+    game_id TEXT NOT NULL PRIMARY KEY
+) STRICT;
+
+CREATE TABLE membership_writes (
+    write_id  INTEGER PRIMARY KEY,
+    game_id   TEXT NOT NULL,
+    change_id INTEGER NOT NULL DEFAULT 0,
+    -- One, as in game_changes.
+    members   TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE engine_version_shadow (
@@ -886,6 +916,7 @@ CREATE TABLE replace_notes (
     spec                TEXT,
     shadow_updated_at   TEXT,
     change_id           INTEGER,
+    write_id            INTEGER,
     feed_seq            INTEGER,
     PRIMARY KEY (subject, key)
 ) STRICT;
@@ -905,16 +936,15 @@ SELECT
         'patch_generation', g.patch_generation, 'restore_generation', g.restore_generation,
         'unblock_generation', g.unblock_generation, 'backup_generation', g.backup_generation,
         'backup_before_turn', CASE g.backup_before_turn WHEN 1 THEN json('true') WHEN 0 THEN json('false') ELSE g.backup_before_turn END,
-        'restore_backup_id', g.restore_backup_id, 'membership_revision', s.membership_revision,
-        'resources', json(g.resources), 'deletion_policy', g.deletion_policy
+        'restore_backup_id', g.restore_backup_id, 'resources', json(g.resources), 'deletion_policy', g.deletion_policy
     ) AS spec,
     json_object(
         'display_name', g.display_name, 'labels', json(g.labels), 'annotations', json(g.annotations),
-        'managed_fields', json_extract(g.managed_fields, '$.revision'),
+        'managed_fields', coalesce(m.revision, 0),
         'deletion_requested_at', strftime('%Y-%m-%dT%H:%M:%f+00:00', g.deletion_requested_at)
     ) AS meta
 FROM games AS g
-JOIN game_shadow AS s ON s.game_id = g.game_id;
+LEFT JOIN game_managers AS m ON m.game_id = g.game_id;
 
 CREATE VIEW engine_version_documents AS
 SELECT
@@ -924,6 +954,71 @@ SELECT
     json_object('labels', json(labels), 'annotations', json(annotations),
         'managed_fields', json_extract(managed_fields, '$.revision')) AS meta
 FROM engine_versions;
+
+-- Labels and annotations are held to what the API takes: Kubernetes' keys and label values, so many labels, so many
+-- bytes of annotations. A value that is no text at all is taken: the controller tells of it, and nobody wipes it. So
+-- is half a surrogate, which is no text to anybody else. A row inserted here is checked.
+CREATE VIEW metadata_written AS SELECT labels, annotations FROM games WHERE 0;
+
+CREATE TRIGGER metadata_checked
+INSTEAD OF INSERT ON metadata_written
+BEGIN
+    SELECT RAISE(ABORT, 'labels: at most 256, and no NUL')
+     WHERE (SELECT count(*) FROM json_each(NEW.labels)) > 256 OR length(CAST(NEW.labels AS BLOB)) > 16384
+        OR instr(replace(NEW.labels, '\\', ''), '\u0000') > 0;
+    SELECT RAISE(ABORT, 'annotations: at most 256 KiB together, and no NUL')
+     WHERE length(CAST(NEW.annotations AS BLOB)) > 262144 OR instr(replace(NEW.annotations, '\\', ''), '\u0000') > 0;
+    SELECT CASE e.field
+           WHEN 'labels' THEN RAISE(ABORT, 'labels: a key is 1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning and ending with a letter or digit; a domain and / may stand before it')
+           ELSE RAISE(ABORT, 'annotations: a key is 1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning and ending with a letter or digit; a domain and / may stand before it')
+           END
+      FROM (SELECT 'labels' AS field, key, substr(key, instr(key, '/') + 1) AS name,
+                   CASE WHEN instr(key, '/') > 0 THEN substr(key, 1, instr(key, '/') - 1) END AS prefix
+              FROM json_each(NEW.labels)
+            UNION ALL
+            SELECT 'annotations', key, substr(key, instr(key, '/') + 1),
+                   CASE WHEN instr(key, '/') > 0 THEN substr(key, 1, instr(key, '/') - 1) END
+              FROM json_each(NEW.annotations)) AS e
+     WHERE NOT (length(e.name) BETWEEN 1 AND 63 AND e.name NOT GLOB '*[^A-Za-z0-9._-]*'
+                AND e.name GLOB '[A-Za-z0-9]*' AND e.name GLOB '*[A-Za-z0-9]')
+        OR NOT coalesce(length(e.prefix) BETWEEN 1 AND 253 AND e.prefix NOT GLOB '*[^a-z0-9.-]*'
+                        AND e.prefix GLOB '[a-z0-9]*' AND e.prefix GLOB '*[a-z0-9]'
+                        AND e.prefix NOT GLOB '*..*' AND e.prefix NOT GLOB '*.-*' AND e.prefix NOT GLOB '*-.*'
+                        -- No part of it longer than 63.
+                        AND e.prefix NOT GLOB '*' || replace(printf('%064d', 0), '0', '[^.]') || '*', 1);
+    SELECT RAISE(ABORT, 'labels: a value is empty, or 1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning and ending with a letter or digit')
+      FROM json_each(NEW.labels) AS e
+     WHERE e.type = 'text' AND e.value <> ''
+       AND NOT (length(e.value) <= 63 AND e.value NOT GLOB '*[^A-Za-z0-9._-]*'
+                AND e.value GLOB '[A-Za-z0-9]*' AND e.value GLOB '*[A-Za-z0-9]')
+       AND NOT (hex(e.value) GLOB '*ED[AB]*' AND e.value GLOB '*' || char(65533) || '*');
+END;
+
+CREATE TRIGGER games_metadata_inserted
+AFTER INSERT ON games
+BEGIN
+    INSERT INTO metadata_written (labels, annotations) VALUES (NEW.labels, NEW.annotations);
+END;
+
+CREATE TRIGGER games_metadata_updated
+AFTER UPDATE OF labels, annotations ON games
+WHEN NEW.labels IS NOT OLD.labels OR NEW.annotations IS NOT OLD.annotations
+BEGIN
+    INSERT INTO metadata_written (labels, annotations) VALUES (NEW.labels, NEW.annotations);
+END;
+
+CREATE TRIGGER engine_versions_metadata_inserted
+AFTER INSERT ON engine_versions
+BEGIN
+    INSERT INTO metadata_written (labels, annotations) VALUES (NEW.labels, NEW.annotations);
+END;
+
+CREATE TRIGGER engine_versions_metadata_updated
+AFTER UPDATE OF labels, annotations ON engine_versions
+WHEN NEW.labels IS NOT OLD.labels OR NEW.annotations IS NOT OLD.annotations
+BEGIN
+    INSERT INTO metadata_written (labels, annotations) VALUES (NEW.labels, NEW.annotations);
+END;
 
 -- games
 
@@ -1034,14 +1129,21 @@ BEGIN
      WHERE NEW.deletion_requested_at IS NULL AND OLD.deletion_requested_at IS NOT NULL;
 END;
 
+-- A real change counts, and what triggers own is put right. (Not fired by a write of the counters alone, which
+-- games_counters_put_right puts right: a change of a membership writes those, and a game may have thousands.)
 CREATE TRIGGER games_after_update
-AFTER UPDATE ON games
-WHEN EXISTS (
+AFTER UPDATE OF namespace, name, display_name, labels, annotations, desired_status, stop_now, paused,
+    target_engine_version, allow_incompatible_version, turn_schedule, time_zone, missed_turns, turn_not_before, force_mode,
+    restart_generation, force_turn_generation, patch_generation, unblock_generation, restore_generation, restore_backup_id,
+    backup_generation, backup_before_turn, resources, deletion_policy, requested_by, request_id, source, deletion_requested_at ON games
+WHEN NOT EXISTS (SELECT 1 FROM write_batches WHERE game_id = NEW.game_id)
+ AND EXISTS (
     SELECT 1 FROM game_shadow AS s JOIN game_documents AS d ON d.game_id = s.game_id
      WHERE s.game_id = NEW.game_id
-       AND (s.spec IS NOT d.spec OR s.meta IS NOT d.meta
+       AND (s.spec IS NOT d.spec OR s.meta IS NOT d.meta OR s.counted_members IS NOT s.membership_revision
             OR s.generation IS NOT NEW.generation OR s.row_version IS NOT NEW.row_version
             OR s.membership_revision IS NOT NEW.membership_revision
+            OR NEW.managed_revision IS NOT coalesce((SELECT revision FROM game_managers WHERE game_id = NEW.game_id), 0)
             OR s.created_at IS NOT NEW.created_at OR s.updated_at IS NOT NEW.updated_at))
 BEGIN
     -- The first time a deletion was asked for is the one that counts.
@@ -1052,11 +1154,13 @@ BEGIN
 
     UPDATE desired_feed SET seq = seq + 1
      WHERE EXISTS (SELECT 1 FROM game_shadow AS s JOIN game_documents AS d ON d.game_id = s.game_id
-                    WHERE s.game_id = NEW.game_id AND (s.spec IS NOT d.spec OR s.meta IS NOT d.meta));
+                    WHERE s.game_id = NEW.game_id
+                      AND (s.spec IS NOT d.spec OR s.meta IS NOT d.meta OR s.counted_members IS NOT s.membership_revision));
 
     INSERT INTO game_changes (game_id, change, generation, row_version, requested_by, request_id, source, changes)
     SELECT NEW.game_id, CASE WHEN s.spec = '{}' THEN 'created' ELSE 'changed' END,
-           s.generation + (s.spec IS NOT d.spec), s.row_version + 1, NEW.requested_by, NEW.request_id, NEW.source,
+           s.generation + (s.spec IS NOT d.spec OR s.counted_members IS NOT s.membership_revision), s.row_version + 1,
+           NEW.requested_by, NEW.request_id, NEW.source,
            -- json_extract alone would make numbers of truth values.
            (SELECT json_group_object(c.column_name, json(c.change))
               FROM (SELECT k.key AS column_name,
@@ -1072,24 +1176,76 @@ BEGIN
                       FROM json_each(d.meta) AS k
                      WHERE json_extract(s.meta, k.fullkey) IS NOT json_extract(d.meta, k.fullkey)
                     UNION ALL
-                    SELECT 'member', s.last_member WHERE s.last_member IS NOT NULL) AS c)
+                    SELECT 'membership_revision',
+                           json_object('from', CASE WHEN s.spec <> '{}' THEN s.counted_members END, 'to', s.membership_revision)
+                     WHERE s.spec = '{}' OR s.counted_members IS NOT s.membership_revision
+                    UNION ALL
+                    SELECT CASE count(*) WHEN 1 THEN 'member' ELSE 'members' END,
+                           CASE count(*) WHEN 1 THEN max(w.members) ELSE json_group_array(json(w.members)) END
+                      FROM membership_writes AS w WHERE w.game_id = NEW.game_id
+                     GROUP BY w.game_id) AS c)
       FROM game_shadow AS s JOIN game_documents AS d ON d.game_id = s.game_id
-     WHERE s.game_id = NEW.game_id AND (s.spec IS NOT d.spec OR s.meta IS NOT d.meta);
+     WHERE s.game_id = NEW.game_id
+       AND (s.spec IS NOT d.spec OR s.meta IS NOT d.meta OR s.counted_members IS NOT s.membership_revision);
 
     UPDATE game_shadow
-       SET generation = generation + (game_shadow.spec IS NOT d.spec), row_version = row_version + 1,
+       SET generation = generation + (game_shadow.spec IS NOT d.spec OR counted_members IS NOT membership_revision),
+           row_version = row_version + 1, counted_members = membership_revision,
            updated_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'),
            deletion_requested_at = coalesce(game_shadow.deletion_requested_at, NEW.deletion_requested_at),
-           spec = d.spec, meta = d.meta, last_member = NULL
+           spec = d.spec, meta = d.meta
       FROM game_documents AS d
      WHERE d.game_id = game_shadow.game_id AND game_shadow.game_id = NEW.game_id
-       AND (game_shadow.spec IS NOT d.spec OR game_shadow.meta IS NOT d.meta);
+       AND (game_shadow.spec IS NOT d.spec OR game_shadow.meta IS NOT d.meta OR counted_members IS NOT membership_revision);
 
     UPDATE games
        SET generation = s.generation, row_version = s.row_version, membership_revision = s.membership_revision,
+           managed_revision = coalesce((SELECT revision FROM game_managers WHERE game_id = NEW.game_id), 0),
            created_at = s.created_at, updated_at = s.updated_at
       FROM game_shadow AS s
      WHERE games.game_id = NEW.game_id AND s.game_id = NEW.game_id;
+END;
+
+CREATE TRIGGER games_counters_put_right
+AFTER UPDATE OF generation, row_version, membership_revision, managed_revision, created_at, updated_at ON games
+WHEN NOT EXISTS (SELECT 1 FROM write_batches WHERE game_id = NEW.game_id)
+ AND EXISTS (
+    SELECT 1 FROM game_shadow AS s
+     WHERE s.game_id = NEW.game_id
+       AND (s.generation IS NOT NEW.generation OR s.row_version IS NOT NEW.row_version
+            OR s.membership_revision IS NOT NEW.membership_revision
+            OR NEW.managed_revision IS NOT coalesce((SELECT revision FROM game_managers WHERE game_id = NEW.game_id), 0)
+            OR s.created_at IS NOT NEW.created_at OR s.updated_at IS NOT NEW.updated_at))
+BEGIN
+    UPDATE games
+       SET generation = s.generation, row_version = s.row_version, membership_revision = s.membership_revision,
+           managed_revision = coalesce((SELECT revision FROM game_managers WHERE game_id = NEW.game_id), 0),
+           created_at = s.created_at, updated_at = s.updated_at
+      FROM game_shadow AS s
+     WHERE games.game_id = NEW.game_id AND s.game_id = NEW.game_id;
+END;
+
+-- Who wrote what has changed: games_after_update counts it.
+CREATE TRIGGER game_managers_after_insert
+AFTER INSERT ON game_managers
+BEGIN
+    UPDATE games SET requested_by = requested_by WHERE game_id = NEW.game_id;
+END;
+
+CREATE TRIGGER game_managers_after_update
+AFTER UPDATE ON game_managers
+BEGIN
+    UPDATE games SET requested_by = requested_by WHERE game_id = NEW.game_id;
+END;
+
+-- Everything that was written of the game in this batch is one change.
+CREATE TRIGGER write_batches_after_delete
+AFTER DELETE ON write_batches
+BEGIN
+    UPDATE game_shadow SET membership_revision = membership_revision + 1
+     WHERE game_id = OLD.game_id AND present AND EXISTS (SELECT 1 FROM membership_writes WHERE game_id = OLD.game_id);
+    UPDATE games SET requested_by = requested_by WHERE game_id = OLD.game_id;
+    DELETE FROM membership_writes WHERE game_id = OLD.game_id;
 END;
 
 CREATE TRIGGER games_after_delete
@@ -1106,12 +1262,55 @@ BEGIN
     INSERT INTO game_changes (game_id, change, generation, row_version, requested_by, request_id, source)
     VALUES (OLD.game_id, 'deleted', OLD.generation, OLD.row_version, OLD.requested_by, OLD.request_id, OLD.source);
     DELETE FROM memberships WHERE game_id = OLD.game_id;
+    DELETE FROM game_managers WHERE game_id = OLD.game_id;
     DELETE FROM replace_notes WHERE subject = 'member' AND key GLOB OLD.game_id || '/*';
     UPDATE game_shadow SET present = 0 WHERE game_id = OLD.game_id;
     UPDATE desired_feed SET seq = seq + 1;
 END;
 
 -- memberships
+
+-- What a change of a member brings about, for the three triggers below: a row inserted here. Cheap on purpose: it
+-- reads and writes nothing whose size grows with the number of members, but for the game's own row.
+CREATE VIEW member_changed AS
+SELECT game_id, user_id, race_name AS race_before, race_name AS race_after, status AS status_before, status AS status_after
+  FROM memberships WHERE 0;
+
+CREATE TRIGGER member_changed_in_a_batch
+INSTEAD OF INSERT ON member_changed
+WHEN EXISTS (SELECT 1 FROM write_batches WHERE game_id = NEW.game_id)
+BEGIN
+    INSERT INTO membership_writes (game_id, members)
+    VALUES (NEW.game_id, json_object('user_id', NEW.user_id,
+        'race_name', json_object('from', NEW.race_before, 'to', NEW.race_after),
+        'status', json_object('from', NEW.status_before, 'to', NEW.status_after)));
+END;
+
+CREATE TRIGGER member_changed_alone
+INSTEAD OF INSERT ON member_changed
+WHEN NOT EXISTS (SELECT 1 FROM write_batches WHERE game_id = NEW.game_id)
+ AND EXISTS (SELECT 1 FROM game_shadow WHERE game_id = NEW.game_id AND present)
+BEGIN
+    UPDATE game_shadow
+       SET membership_revision = membership_revision + 1, counted_members = membership_revision + 1,
+           generation = generation + 1, row_version = row_version + 1, updated_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')
+     WHERE game_id = NEW.game_id;
+    UPDATE desired_feed SET seq = seq + 1;
+    INSERT INTO game_changes (game_id, change, generation, row_version, requested_by, request_id, source, changes)
+    SELECT NEW.game_id, 'changed', s.generation, s.row_version, g.requested_by, g.request_id, g.source,
+           json_object(
+               'membership_revision', json_object('from', s.membership_revision - 1, 'to', s.membership_revision),
+               'member', json_object('user_id', NEW.user_id,
+                   'race_name', json_object('from', NEW.race_before, 'to', NEW.race_after),
+                   'status', json_object('from', NEW.status_before, 'to', NEW.status_after)))
+      FROM game_shadow AS s JOIN games AS g ON g.game_id = s.game_id
+     WHERE s.game_id = NEW.game_id;
+    UPDATE games
+       SET generation = s.generation, row_version = s.row_version, membership_revision = s.membership_revision,
+           updated_at = s.updated_at
+      FROM game_shadow AS s
+     WHERE games.game_id = NEW.game_id AND s.game_id = NEW.game_id;
+END;
 
 CREATE TRIGGER memberships_before_insert
 BEFORE INSERT ON memberships
@@ -1121,11 +1320,12 @@ BEGIN
     DELETE FROM replace_notes WHERE subject = 'member' AND key = NEW.game_id || '/' || NEW.user_id;
     -- With what there was, and what had been counted so far.
     INSERT INTO replace_notes (subject, key, existed, taken_by, race_name, status, created_at, updated_at,
-                               generation, row_version, membership_revision, spec, shadow_updated_at, change_id, feed_seq)
+                               generation, row_version, membership_revision, shadow_updated_at, change_id, write_id, feed_seq)
     SELECT 'member', NEW.game_id || '/' || NEW.user_id, m.user_id IS NOT NULL, o.user_id,
            m.race_name, m.status, m.created_at, m.updated_at,
-           s.generation, s.row_version, s.membership_revision, s.spec, s.updated_at,
-           (SELECT coalesce(max(change_id), 0) FROM game_changes), (SELECT seq FROM desired_feed)
+           s.generation, s.row_version, s.membership_revision, s.updated_at,
+           (SELECT coalesce(max(change_id), 0) FROM game_changes),
+           (SELECT coalesce(max(write_id), 0) FROM membership_writes), (SELECT seq FROM desired_feed)
       FROM game_shadow AS s
       LEFT JOIN memberships AS m ON m.game_id = s.game_id AND m.user_id = NEW.user_id
       LEFT JOIN memberships AS o ON o.game_id = s.game_id AND o.race_name = NEW.race_name AND o.status = 'active'
@@ -1144,11 +1344,14 @@ BEGIN
     DELETE FROM game_changes
      WHERE game_id = NEW.game_id
        AND change_id > (SELECT change_id FROM replace_notes WHERE subject = 'member' AND key = NEW.game_id || '/' || NEW.user_id);
+    DELETE FROM membership_writes
+     WHERE game_id = NEW.game_id
+       AND write_id > (SELECT write_id FROM replace_notes WHERE subject = 'member' AND key = NEW.game_id || '/' || NEW.user_id);
     UPDATE desired_feed SET seq = n.feed_seq
       FROM replace_notes AS n WHERE n.subject = 'member' AND n.key = NEW.game_id || '/' || NEW.user_id;
     UPDATE game_shadow
        SET generation = n.generation, row_version = n.row_version, membership_revision = n.membership_revision,
-           spec = n.spec, updated_at = n.shadow_updated_at, last_member = NULL
+           counted_members = n.membership_revision, updated_at = n.shadow_updated_at
       FROM replace_notes AS n
      WHERE n.subject = 'member' AND n.key = NEW.game_id || '/' || NEW.user_id
        AND game_shadow.game_id = NEW.game_id AND game_shadow.present;
@@ -1156,25 +1359,23 @@ BEGIN
       FROM replace_notes AS n
      WHERE n.subject = 'member' AND n.key = NEW.game_id || '/' || NEW.user_id
        AND memberships.game_id = NEW.game_id AND memberships.user_id = NEW.user_id;
-
-    UPDATE game_shadow
-       SET membership_revision = game_shadow.membership_revision + 1,
-           last_member = json_object('user_id', NEW.user_id,
-               'race_name', json_object('from', n.race_name, 'to', NEW.race_name),
-               'status', json_object('from', n.status, 'to', NEW.status))
-      FROM (SELECT 1) LEFT JOIN replace_notes AS n ON n.subject = 'member' AND n.key = NEW.game_id || '/' || NEW.user_id
-     WHERE game_shadow.game_id = NEW.game_id AND game_shadow.present
-       AND (n.race_name IS NOT NEW.race_name OR n.status IS NOT NEW.status);
     UPDATE memberships SET updated_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')
      WHERE game_id = NEW.game_id AND user_id = NEW.user_id
        AND EXISTS (SELECT 1 FROM replace_notes
                     WHERE subject = 'member' AND key = NEW.game_id || '/' || NEW.user_id
                       AND (race_name IS NOT NEW.race_name OR status IS NOT NEW.status));
-    DELETE FROM replace_notes WHERE subject = 'member' AND key = NEW.game_id || '/' || NEW.user_id;
 
-    -- Makes games_after_update count the change, if any, and put the game's row right.
-    UPDATE games SET membership_revision = (SELECT membership_revision FROM game_shadow WHERE game_id = NEW.game_id)
-     WHERE game_id = NEW.game_id AND EXISTS (SELECT 1 FROM game_shadow WHERE game_id = NEW.game_id AND present);
+    INSERT INTO member_changed (game_id, user_id, race_before, race_after, status_before, status_after)
+    SELECT NEW.game_id, NEW.user_id, n.race_name, NEW.race_name, n.status, NEW.status
+      FROM (SELECT 1) LEFT JOIN replace_notes AS n ON n.subject = 'member' AND n.key = NEW.game_id || '/' || NEW.user_id
+     WHERE n.race_name IS NOT NEW.race_name OR n.status IS NOT NEW.status;
+    -- What a DELETE trigger wrote to the game's row, if it ran, is put right.
+    UPDATE games
+       SET generation = s.generation, row_version = s.row_version, membership_revision = s.membership_revision,
+           updated_at = s.updated_at
+      FROM game_shadow AS s JOIN replace_notes AS n ON n.subject = 'member' AND n.key = NEW.game_id || '/' || NEW.user_id
+     WHERE games.game_id = NEW.game_id AND s.game_id = NEW.game_id AND s.present;
+    DELETE FROM replace_notes WHERE subject = 'member' AND key = NEW.game_id || '/' || NEW.user_id;
 END;
 
 CREATE TRIGGER memberships_before_update
@@ -1195,28 +1396,16 @@ WHEN NEW.race_name IS NOT OLD.race_name OR NEW.status IS NOT OLD.status
 BEGIN
     UPDATE memberships SET updated_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')
      WHERE game_id = NEW.game_id AND user_id = NEW.user_id;
-    UPDATE game_shadow
-       SET membership_revision = membership_revision + 1,
-           last_member = json_object('user_id', NEW.user_id,
-               'race_name', json_object('from', OLD.race_name, 'to', NEW.race_name),
-               'status', json_object('from', OLD.status, 'to', NEW.status))
-     WHERE game_id = NEW.game_id;
-    UPDATE games SET membership_revision = (SELECT membership_revision FROM game_shadow WHERE game_id = NEW.game_id)
-     WHERE game_id = NEW.game_id;
+    INSERT INTO member_changed (game_id, user_id, race_before, race_after, status_before, status_after)
+    VALUES (NEW.game_id, NEW.user_id, OLD.race_name, NEW.race_name, OLD.status, NEW.status);
 END;
 
 CREATE TRIGGER memberships_after_delete
 AFTER DELETE ON memberships
 WHEN EXISTS (SELECT 1 FROM games WHERE game_id = OLD.game_id)
 BEGIN
-    UPDATE game_shadow
-       SET membership_revision = membership_revision + 1,
-           last_member = json_object('user_id', OLD.user_id,
-               'race_name', json_object('from', OLD.race_name, 'to', NULL),
-               'status', json_object('from', OLD.status, 'to', NULL))
-     WHERE game_id = OLD.game_id;
-    UPDATE games SET membership_revision = (SELECT membership_revision FROM game_shadow WHERE game_id = OLD.game_id)
-     WHERE game_id = OLD.game_id;
+    INSERT INTO member_changed (game_id, user_id, race_before, race_after, status_before, status_after)
+    VALUES (OLD.game_id, OLD.user_id, OLD.race_name, NULL, OLD.status, NULL);
 END;
 
 -- engine_versions

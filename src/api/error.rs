@@ -96,6 +96,14 @@ pub enum ApiError {
         /// Everything that is wrong.
         problems: Vec<SpecProblem>,
     },
+    /// Another transaction is why a write did not come about, and nothing was written.
+    #[error(
+        "the database gave this write up for another one's sake, and nothing of it was written; try again"
+    )]
+    Contended,
+    /// A value that the database does not take, of an object whose kind has no fields to name.
+    #[error("{0}")]
+    Unstorable(SpecProblem),
     /// The body is in a format that is not read here.
     #[error("{0}")]
     UnsupportedMediaType(String),
@@ -158,8 +166,10 @@ impl ApiError {
                 (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed")
             }
             Self::AlreadyExists { .. } => (StatusCode::CONFLICT, "AlreadyExists"),
-            Self::Conflict { .. } | Self::FieldConflicts { .. } => (StatusCode::CONFLICT, "Conflict"),
-            Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid"),
+            Self::Conflict { .. } | Self::FieldConflicts { .. } | Self::Contended => {
+                (StatusCode::CONFLICT, "Conflict")
+            }
+            Self::Invalid { .. } | Self::Unstorable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid"),
             Self::UnsupportedMediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "Timeout"),
@@ -196,7 +206,10 @@ impl ApiError {
                 causes: conflicts.iter().map(field_conflict).collect(),
                 ..Details::default()
             }),
-            Self::TooMany(_) => Some(Details { retry_after_seconds: Some(1), ..Details::default() }),
+            Self::TooMany(_) | Self::Contended => {
+                Some(Details { retry_after_seconds: Some(1), ..Details::default() })
+            }
+            Self::Unstorable(problem) => Some(Details { causes: vec![cause(problem)], ..Details::default() }),
             Self::BadRequest(_)
             | Self::Unauthorized
             | Self::Forbidden(_)
@@ -228,7 +241,10 @@ impl ApiError {
             WriteError::AlreadyExists => Self::AlreadyExists { resource, name },
             WriteError::Conflict(conflict) => Self::Conflict { resource, name, why: conflict.to_string() },
             WriteError::Refused(why) => {
-                Self::Invalid { resource, name, problems: vec![super::refusal::problem(&why)] }
+                Self::Invalid { resource, name, problems: vec![super::refusal::said(&why)] }
+            }
+            WriteError::Value(value) => {
+                Self::Invalid { resource, name, problems: vec![super::refusal::problem(&value)] }
             }
             WriteError::Store(error) => error.into(),
         }
@@ -295,9 +311,13 @@ fn cause(problem: &SpecProblem) -> Cause {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        match error.unanswered() {
-            Some(why) => Self::Unavailable(why),
-            None => Self::Internal(error.into()),
+        if error.is_contended() {
+            return Self::Contended;
+        }
+        match (error.unanswered(), error.refused_value()) {
+            (Some(why), _) => Self::Unavailable(why),
+            (None, Some(value)) => Self::Unstorable(super::refusal::problem(&value)),
+            (None, None) => Self::Internal(error.into()),
         }
     }
 }
@@ -316,7 +336,7 @@ impl IntoResponse for ApiError {
                     HeaderValue::from_static("Bearer realm=\"gamekeeper\""),
                 );
             }
-            Self::TooMany(_) => {
+            Self::TooMany(_) | Self::Contended => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

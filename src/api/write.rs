@@ -5,8 +5,9 @@ use serde_json::Value;
 use super::error::ApiError;
 use super::request::{Validation, stated};
 use super::wire::Resource;
+use crate::game::manifest::problem::shorten;
 use crate::game::manifest::{
-    EngineVersionManifest, GameManifest, Manifest, ObjectMeta, UnknownFields, from_json,
+    EngineVersionManifest, GameManifest, Manifest, ObjectMeta, SpecProblem, UnknownFields, from_json,
 };
 
 /// How often a patch without precondition is made again after somebody else's write came first.
@@ -23,7 +24,7 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
-    pub(super) fn invalid(&self, name: &str, problems: Vec<crate::game::manifest::SpecProblem>) -> ApiError {
+    pub(super) fn invalid(&self, name: &str, problems: Vec<SpecProblem>) -> ApiError {
         let name = self.name.unwrap_or(name).chars().take(128).collect();
         ApiError::Invalid { resource: self.resource, name, problems }
     }
@@ -78,11 +79,7 @@ impl Target<'_> {
     }
 
     /// Whatever fails validation.
-    pub(super) fn validated<T>(
-        &self,
-        name: &str,
-        valid: Result<T, Vec<crate::game::manifest::SpecProblem>>,
-    ) -> Result<T, ApiError> {
+    pub(super) fn validated<T>(&self, name: &str, valid: Result<T, Vec<SpecProblem>>) -> Result<T, ApiError> {
         valid.map_err(|problems| self.invalid(name, problems))
     }
 
@@ -93,6 +90,11 @@ impl Target<'_> {
         warnings: &mut Vec<String>,
     ) -> Result<Manifest, ApiError> {
         let name = name_of(&body);
+        let mut unstorable = Vec::new();
+        find_nuls(&body, "", &mut unstorable);
+        if !unstorable.is_empty() {
+            return Err(self.invalid(&name, unstorable));
+        }
         if let Some(object) = body.as_object_mut() {
             // Only the controller writes it.
             object.shift_remove("status");
@@ -111,7 +113,7 @@ impl Target<'_> {
 
     fn wrong_kind(&self, name: &str, kind: &str) -> ApiError {
         let message = format!("`{kind}` is not what this path holds; send a {}", self.resource.kind);
-        self.invalid(name, vec![crate::game::manifest::SpecProblem::new("kind", message)])
+        self.invalid(name, vec![SpecProblem::new("kind", message)])
     }
 
     /// Holds the body's name and namespace against the path's.
@@ -137,6 +139,36 @@ impl Target<'_> {
                 Ok(())
             }
         }
+    }
+}
+
+/// Every text with a NUL in it, which PostgreSQL has no place for: refused on both databases, and before
+/// either is asked, so that its field can be named.
+fn find_nuls(value: &Value, path: &str, found: &mut Vec<SpecProblem>) {
+    let told =
+        |path: &str| SpecProblem::new(path, "has a NUL (U+0000), which cannot be stored; leave it out");
+    match value {
+        Value::String(text) if text.contains('\0') => found.push(told(path)),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                find_nuls(item, &format!("{path}[{index}]"), found);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let below = match path {
+                    "" => shorten(name),
+                    "metadata.labels" | "metadata.annotations" => format!("{path}[{}]", shorten(name)),
+                    path => format!("{path}.{}", shorten(name)),
+                };
+                if name.contains('\0') {
+                    found.push(told(&below));
+                } else {
+                    find_nuls(value, &below, found);
+                }
+            }
+        }
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -52,7 +52,9 @@ impl MayPass for WriteError {
     fn of_database(&self) -> Option<&DbErr> {
         match self {
             Self::Store(error) => error.of_database(),
-            Self::NotFound | Self::AlreadyExists | Self::Conflict(_) | Self::Refused(_) => None,
+            Self::NotFound | Self::AlreadyExists | Self::Conflict(_) | Self::Refused(_) | Self::Value(_) => {
+                None
+            }
         }
     }
 }
@@ -122,6 +124,22 @@ fn gave_way(error: &DbErr) -> bool {
     state(error).is_some_and(|state| ["40001", "40P01"].contains(&state.as_str()))
 }
 
+/// Whether somebody else's transaction is why this one was given up: after all attempts, or after it
+/// has waited for as long as a write waits. Nothing of it was written, and it may be tried again.
+pub(super) fn is_contended(error: &DbErr) -> bool {
+    const BUSY: u32 = 5;
+    const LOCKED: u32 = 6;
+    match state(error) {
+        Some(state) => ["40001", "40P01", "55P03"].contains(&state.as_str()),
+        None => sqlite_code(error).is_some_and(|code| [BUSY, LOCKED].contains(&(code & 0xff))),
+    }
+}
+
+/// SQLite's extended code.
+fn sqlite_code(error: &DbErr) -> Option<u32> {
+    sqlx_error(error)?.as_database_error()?.code()?.parse().ok()
+}
+
 /// Whether the connection was lost, or the server is going down or coming up.
 pub(super) fn is_lost(error: &DbErr) -> bool {
     if let Some(state) = state(error) {
@@ -141,7 +159,7 @@ fn state(error: &DbErr) -> Option<String> {
     Some(code.into_owned()).filter(|code| code.len() == 5)
 }
 
-fn sqlx_error(error: &DbErr) -> Option<&SqlxError> {
+pub(super) fn sqlx_error(error: &DbErr) -> Option<&SqlxError> {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(error))
         | DbErr::Exec(RuntimeErr::SqlxError(error))

@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use jiff::Timestamp;
 use sea_orm::JsonValue;
 
+use crate::game::manifest::problem::{SpecProblem, shorten};
 use crate::game::manifest::{
-    EngineVersionManifest, GameColumns, GameSpecManifest, ObjectMeta, PlayerManifest, ResourcesManifest,
-    VersionColumns,
+    EngineVersionManifest, FaultySpec, GameColumns, GameSpecManifest, ObjectMeta, PlayerManifest,
+    ResourcesManifest, VersionColumns,
 };
 use crate::game::spec::{Deletion, DeletionPolicy, Desired, DesiredStatus, Requests, Source, VersionEntry};
 use crate::game::{GameId, Name, Namespace};
@@ -30,6 +31,29 @@ pub(super) fn from_db(time: DateTime<Utc>) -> Timestamp {
 fn strings(json: &JsonValue) -> BTreeMap<String, String> {
     let entries = json.as_object().into_iter().flatten();
     entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+/// Labels or annotations as the column has them. What is there and is no text is nobody's to write by a
+/// manifest, where it cannot be seen: it stays, unless the manifest has that key.
+pub(super) fn texts_to_db(texts: &BTreeMap<String, String>, there: Option<&JsonValue>) -> JsonValue {
+    let mut column: serde_json::Map<String, JsonValue> = serde_json::Map::new();
+    let odd =
+        there.and_then(JsonValue::as_object).into_iter().flatten().filter(|(_, value)| !value.is_string());
+    column.extend(odd.map(|(key, value)| (key.clone(), value.clone())));
+    column.extend(texts.iter().map(|(key, text)| (key.clone(), text.clone().into())));
+    column.into()
+}
+
+/// What of labels or annotations is no text, each with its field.
+pub(super) fn no_texts(field: &str, column: &JsonValue) -> Vec<SpecProblem> {
+    let problem = |(key, value): (&String, &JsonValue)| {
+        let told = format!(
+            "`{}` is no text, so nobody sees or selects by it; write it in quotes, or take it away",
+            shorten(&value.to_string())
+        );
+        SpecProblem::new(format!("{field}[{}]", shorten(key)), told)
+    };
+    column.as_object().into_iter().flatten().filter(|(_, value)| !value.is_string()).map(problem).collect()
 }
 
 /// A row's `{"cpu": "500m", "pids": "128"}` as a manifest has it, where `pids` is a number.
@@ -122,7 +146,7 @@ pub(super) fn raw_spec(row: &games::Model, members: &[memberships::Model]) -> Ga
 
 /// A game's row, read once into types. `status` is for a row that has no word for it.
 pub(super) fn desired(
-    GameRow { game: row, members, unreadable }: &GameRow,
+    GameRow { game: row, members, unreadable, odd }: &GameRow,
     meant: Option<&Registered>,
     status: DesiredStatus,
 ) -> Option<Desired> {
@@ -133,6 +157,11 @@ pub(super) fn desired(
         active(members).map(|member| (member.user_id.to_string(), member.race_name.as_str())).collect();
     let players = players.iter().map(|(user, race)| (user.as_str(), *race));
     let (spec, members) = columns(row).read(players, unreadable);
+    let spec = spec.and_then(|game| match odd.is_empty() {
+        true => Ok(game),
+        // It is told. What the game's turns and players are does not depend on it.
+        false => Err(FaultySpec { problems: odd.clone(), turns: Some(game.turns), knows_members: true }),
+    });
     Some(Desired {
         id,
         namespace,
@@ -197,4 +226,54 @@ pub(super) fn raw_version(row: &engine_versions::Model) -> EngineVersionManifest
 /// An engine version's row, validated; nonsense is no version.
 pub(super) fn version(row: &engine_versions::Model) -> Option<VersionEntry> {
     version_columns(row).validate().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::StdRng;
+    use rand::{Rng as _, SeedableRng as _};
+    use sea_orm::{ConnectionTrait, DbBackend, Statement};
+
+    use super::*;
+    use crate::game::manifest::{GameManifest, validate_game};
+    use crate::store::Store;
+
+    fn text(random: &mut StdRng, of: &[&str], most: usize) -> String {
+        (0..random.random_range(0..=most)).map(|_| of[random.random_range(0..of.len())]).collect()
+    }
+
+    /// What validation takes the schema takes, and nothing else.
+    #[tokio::test]
+    async fn labels_are_the_same_to_the_database_and_to_the_api() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("x.db").display());
+        let store = Store::open(&url.parse().unwrap()).await.unwrap();
+        let id = "6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f10";
+        let insert = format!("INSERT INTO games (game_id, desired_status) VALUES ('{id}', 'stopped')");
+        store.db.execute_unprepared(&insert).await.unwrap();
+        let long = "x".repeat(31);
+        let keys = ["a", "Z", "0", "-", ".", "_", "/", " ", "ü", &long];
+        let mut random = StdRng::seed_from_u64(7);
+        let (mut taken, mut refused) = (0, 0);
+        for _ in 0..3_000 {
+            let few = random.random_range(1..6);
+            let (key, value) = (text(&mut random, &keys, few), text(&mut random, &keys, 3));
+            for (field, column) in [("labels", "labels"), ("annotations", "annotations")] {
+                let entries = serde_json::json!({ &key: &value });
+                let manifest = serde_json::json!({
+                    "apiVersion": "gamekeeper.dev/v1", "kind": "Game",
+                    "metadata": { "name": "x", field: &entries }, "spec": { "desiredStatus": "Stopped" },
+                });
+                let manifest: GameManifest = serde_json::from_value(manifest).unwrap();
+                let valid = validate_game(&manifest).is_ok();
+                let update = format!("UPDATE games SET {column} = ?");
+                let update =
+                    Statement::from_sql_and_values(DbBackend::Sqlite, update, [entries.to_string().into()]);
+                let stored = store.db.execute_raw(update).await.is_ok();
+                assert_eq!(valid, stored, "{field}: {entries}");
+                *(if valid { &mut taken } else { &mut refused }) += 1;
+            }
+        }
+        assert!(taken > 500 && refused > 500, "{taken} {refused}");
+    }
 }

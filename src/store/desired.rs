@@ -6,25 +6,25 @@ use std::collections::{HashMap, HashSet};
 
 use super::again::again;
 use super::db_uuid::DbUuid;
-use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, SqlErr,
+    IntoActiveModel,
 };
 use uuid::Uuid;
 
 use crate::game::manifest::{GameManifest, GameSpecManifest, TurnsManifest, ValidGame};
 use crate::game::ownership::{Managed, ownable};
 use crate::game::record::Record;
-use crate::game::spec::{Desired, DesiredStatus, Member, Source};
+use crate::game::spec::{Desired, DesiredStatus, Source};
 use crate::game::{GameId, Name, Namespace};
 
-use super::convert::{desired, game_meta, raw_spec, resources_to_db, to_db};
-use super::entity::{games, memberships, runtime_records};
+use super::convert::{desired, game_meta, raw_spec, resources_to_db, texts_to_db, to_db};
+use super::entity::{games, runtime_records};
 use super::readable::{self, GameRow};
+use super::refusal::{Refusal, RefusedValue, refusal};
 use super::registry::Registry;
 use super::written_time::WrittenTime;
-use super::{Store, StoreError, records};
+use super::{Store, StoreError, managers, members, records};
 
 /// What keeps a deleted game's row until its engine is gone.
 pub const FINALIZER: &str = "gamekeeper.dev/engine";
@@ -112,9 +112,12 @@ pub enum WriteError {
     /// A precondition does not hold.
     #[error(transparent)]
     Conflict(#[from] Conflict),
-    /// The database's own rules refuse it.
+    /// It is refused, and why; a field may stand before it, as in `spec.image: …`.
     #[error("{0}")]
     Refused(String),
+    /// The database's own rules refuse a value.
+    #[error("the database does not take it ({0})")]
+    Value(RefusedValue),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -122,19 +125,10 @@ pub enum WriteError {
 
 impl From<DbErr> for WriteError {
     fn from(error: DbErr) -> Self {
-        if let Some(SqlErr::UniqueConstraintViolation(_)) = error.sql_err() {
-            return Self::AlreadyExists;
-        }
-        let text = error.to_string();
-        if text.contains("another game has this namespace and name") {
-            return Self::AlreadyExists;
-        }
-        // Triggers and checks say what is wrong in the database's own words.
-        let refusal = ["CHECK constraint failed", "immutable", "cannot decrease", "cannot be taken back"];
-        if refusal.iter().any(|word| text.contains(word)) {
-            Self::Refused(text)
-        } else {
-            Self::Store(error.into())
+        match refusal(&error) {
+            Some(Refusal::Taken) => Self::AlreadyExists,
+            Some(Refusal::Value(value)) => Self::Value(value),
+            None => Self::Store(error.into()),
         }
     }
 }
@@ -191,7 +185,12 @@ impl Store {
             Condition::all().add_option(namespace.map(|namespace| games::Column::Namespace.eq(namespace)));
         let rows = readable::games(&self.db, which).await?;
         let mut records = self.records().await?;
-        Ok(rows.iter().map(|row| stored(row, records.remove(&GameId(row.game.game_id.0)))).collect())
+        let managers = managers::of_games(&self.db, &rows).await?;
+        let stored = |row: &GameRow| {
+            let record = records.remove(&GameId(row.game.game_id.0));
+            stored(row, managers.get(&row.game.game_id), record)
+        };
+        Ok(rows.iter().map(stored).collect())
     }
 
     /// One game.
@@ -205,7 +204,8 @@ impl Store {
             }
             None => None,
         };
-        Ok(Some(stored(&row, record)))
+        let managers = managers::of_games(&self.db, std::slice::from_ref(&row)).await?;
+        Ok(Some(stored(&row, managers.values().next(), record)))
     }
 
     /// Makes a game, whose fields belong to these managers.
@@ -282,9 +282,13 @@ impl Store {
     }
 }
 
-pub(super) fn stored(GameRow { game, members, .. }: &GameRow, record: Option<Record>) -> StoredGame {
+pub(super) fn stored(
+    GameRow { game, members, .. }: &GameRow,
+    managers: Option<&serde_json::Value>,
+    record: Option<Record>,
+) -> StoredGame {
     let mut manifest = GameManifest::new(game_meta(game), raw_spec(game, members));
-    let managed = managed(&game.managed_fields, &manifest.kind, &manifest);
+    let managed = managed(managers.unwrap_or(&serde_json::Value::Null), &manifest.kind, &manifest);
     manifest.metadata.managed_fields = managed.entries();
     StoredGame { id: GameId(game.game_id.0), manifest, managed, record }
 }
@@ -308,14 +312,15 @@ pub(super) async fn insert(
     let mut row = games::ActiveModel { game_id: Set(id), ..Default::default() };
     row.namespace = Set(valid.namespace.to_string());
     row.name = Set(Some(valid.name.to_string()));
-    apply(&mut row, None, manifest, valid);
-    row.managed_fields = Set(managed.to_column());
+    apply(&mut row, None, None, manifest, valid);
     sign(&mut row, author);
+    members::begin_batch(db, id).await?;
     row.insert(db).await?;
+    managers::keep(db, id, managed).await?;
     if let Some(members) = &valid.spec.members {
-        write_members(db, id, &[], members).await?;
+        members::write(db, id, &[], members).await?;
     }
-    Ok(())
+    members::end_batch(db, id).await
 }
 
 /// Makes a game's row what the manifest says. False if it is that already; then nothing is written.
@@ -328,22 +333,24 @@ pub(super) async fn update(
     author: &Author,
 ) -> Result<bool, WriteError> {
     let found = to_write(db, valid.namespace.as_str(), valid.name.as_str()).await?;
-    let GameRow { game: row, members, unreadable } = found.ok_or(WriteError::NotFound)?;
+    let GameRow { game: row, members, unreadable, .. } = found.ok_or(WriteError::NotFound)?;
     check(&row, preconditions)?;
+    let id = row.game_id;
     let mut change = row.clone().into_active_model();
     // What cannot be read is not what the manifest says, whatever stands in its place here.
-    apply(&mut change, Some(&row).filter(|_| unreadable.is_empty()), manifest, valid);
-    let wanted = valid.spec.members.as_ref().filter(|wanted| differs(&members, wanted));
-    let others = Managed::from_column(&row.managed_fields).revision != managed.revision;
-    if !change.is_changed() && wanted.is_none() && !others {
+    apply(&mut change, Some(&row), Some(&row).filter(|_| unreadable.is_empty()), manifest, valid);
+    let wanted = valid.spec.members.as_ref().filter(|wanted| members::differs(&members, wanted));
+    if !change.is_changed() && wanted.is_none() && row.managed_revision == managed.revision {
         return Ok(false);
     }
-    change.managed_fields = Set(managed.to_column());
     sign(&mut change, author);
+    members::begin_batch(db, id).await?;
     change.update(db).await?;
+    managers::keep(db, id, managed).await?;
     if let Some(wanted) = wanted {
-        write_members(db, row.game_id, &members, wanted).await?;
+        members::write(db, id, &members, wanted).await?;
     }
+    members::end_batch(db, id).await?;
     Ok(true)
 }
 
@@ -381,9 +388,11 @@ fn sign(row: &mut games::ActiveModel, author: &Author) {
     row.source = Set(author.source.as_row().to_owned());
 }
 
-/// Sets the columns that differ from what is there, and no other.
+/// Sets the columns that differ from what is there, and no other; all of them where that could not be
+/// read, and there is no `old` one.
 fn apply(
     row: &mut games::ActiveModel,
+    there: Option<&games::Model>,
     old: Option<&games::Model>,
     manifest: &GameManifest,
     valid: &ValidGame,
@@ -426,9 +435,8 @@ fn apply(
             }
         };
     }
-    let json = |map: &std::collections::BTreeMap<String, String>| serde_json::json!(map);
-    set!(labels, json(&valid.meta.labels));
-    set!(annotations, json(&valid.meta.annotations));
+    set!(labels, texts_to_db(&valid.meta.labels, there.map(|there| &there.labels)));
+    set!(annotations, texts_to_db(&valid.meta.annotations, there.map(|there| &there.annotations)));
     set!(display_name, display_name.clone().unwrap_or_default());
     set!(desired_status, desired_status.as_row().to_owned());
     set!(paused, *paused);
@@ -453,51 +461,4 @@ fn apply(
     if restore_backup_id.is_some() {
         set!(restore_backup_id, restore_backup_id.clone());
     }
-}
-
-fn differs(have: &[memberships::Model], want: &[Member]) -> bool {
-    let mut have: Vec<(Uuid, &str)> =
-        have.iter().filter(|m| m.status == "active").map(|m| (m.user_id.0, m.race_name.as_str())).collect();
-    let mut want: Vec<(Uuid, &str)> = want.iter().map(|m| (m.user_id.0, m.race_name.as_str())).collect();
-    have.sort_unstable();
-    want.sort_unstable();
-    have != want
-}
-
-async fn write_members(
-    db: &impl ConnectionTrait,
-    game: DbUuid,
-    have: &[memberships::Model],
-    want: &[Member],
-) -> Result<(), DbErr> {
-    let stays = |old: &memberships::Model| {
-        want.iter().any(|new| new.user_id.0 == old.user_id.0 && new.race_name.as_str() == old.race_name)
-    };
-    // First out, then in: two players may have changed races.
-    for old in have.iter().filter(|old| old.status == "active" && !stays(old)) {
-        let mut removed = old.clone().into_active_model();
-        removed.status = Set("removed".to_owned());
-        removed.update(db).await?;
-    }
-    for new in want {
-        let known = have.iter().any(|old| {
-            old.status == "active"
-                && old.user_id.0 == new.user_id.0
-                && old.race_name == new.race_name.as_str()
-        });
-        if known {
-            continue;
-        }
-        let row = memberships::ActiveModel {
-            game_id: Set(game),
-            user_id: Set(DbUuid(new.user_id.0)),
-            race_name: Set(new.race_name.to_string()),
-            status: Set("active".to_owned()),
-        };
-        let in_place = OnConflict::columns([memberships::Column::GameId, memberships::Column::UserId])
-            .update_columns([memberships::Column::RaceName, memberships::Column::Status])
-            .to_owned();
-        memberships::Entity::insert(row).on_conflict(in_place).exec_without_returning(db).await?;
-    }
-    Ok(())
 }

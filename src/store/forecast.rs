@@ -14,7 +14,7 @@ use super::db_uuid::DbUuid;
 use super::desired::{Author, Preconditions, WriteError, by_name, insert, update};
 use super::entity::{games, runtime_records};
 use super::registry::Registry;
-use super::{Store, StoreError};
+use super::{Store, StoreError, managers};
 
 impl Store {
     /// The desired state that the controller would read if this manifest were written now: in place
@@ -36,7 +36,7 @@ impl Store {
             let transaction = self.db.begin_writing().await?;
             match by_name(&transaction, namespace, name).await? {
                 Some(found) => {
-                    let managed = Managed::from_column(&found.game.managed_fields);
+                    let managed = managers::of_game(&transaction, &found).await?;
                     update(&transaction, manifest, valid, preconditions, &managed, author).await.map(drop)?
                 }
                 None => insert(&transaction, manifest, valid, &Managed::default(), author).await?,

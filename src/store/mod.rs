@@ -24,7 +24,9 @@ mod lease;
 mod ledger;
 mod lock;
 mod lookup;
+mod managers;
 mod mark;
+mod members;
 mod moment;
 mod open;
 mod operations;
@@ -35,6 +37,7 @@ mod players;
 mod readable;
 pub mod recorder;
 mod records;
+mod refusal;
 mod registry;
 mod reports;
 mod seats;
@@ -65,6 +68,7 @@ pub use operations::{
 pub use outbox::NewLobbyEvent;
 pub use place::{DEFAULT_SCHEMA, Migrations, Place, PlaceError};
 pub use recorder::{Recorder, Recording};
+pub use refusal::{RefusedValue, Why};
 pub use seats::{Player, PlayerStats, Seat, SeatRefusal};
 pub use served::Feeds;
 pub use versions::StoredVersion;
@@ -91,6 +95,20 @@ impl StoreError {
             DbErr::Custom(said) if connection::is_unanswered(&self.0) || file::is_replaced(&self.0) => {
                 Some(said.clone())
             }
+            _ => None,
+        }
+    }
+
+    /// Whether somebody else's transaction is why a write did not come about. Nothing was written, and it
+    /// may be tried again.
+    pub fn is_contended(&self) -> bool {
+        again::is_contended(&self.0)
+    }
+
+    /// The value that the database's own rules refuse, if that is why.
+    pub fn refused_value(&self) -> Option<RefusedValue> {
+        match refusal::refusal(&self.0) {
+            Some(refusal::Refusal::Value(value)) => Some(value),
             _ => None,
         }
     }

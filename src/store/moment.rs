@@ -21,6 +21,9 @@ const AFTER: u64 = 2;
 const NEAR: SignedDuration = SignedDuration::from_mins(10);
 const EVENTS: u64 = 20;
 
+/// So many members of a change are listed; it may have changed thousands.
+const MAX_MEMBERS: usize = 20;
+
 /// So many later changes are undone to find what should have been then.
 const UNDONE: u64 = 1_000;
 
@@ -158,7 +161,7 @@ impl Store {
             requested_by: row.requested_by,
             request_id: row.request_id,
             source: row.source,
-            changes: row.changes,
+            changes: shortened(row.changes),
         };
         Ok(rows.into_iter().map(change).collect())
     }
@@ -263,6 +266,18 @@ impl SpecThen {
     }
 }
 
+/// The columns of a change, without what would fill the answer: of many members the first are listed,
+/// and how many more there are.
+fn shortened(mut changes: JsonValue) -> JsonValue {
+    let Some(members) = changes.get_mut("members").and_then(JsonValue::as_array_mut) else { return changes };
+    let more = members.len().saturating_sub(MAX_MEMBERS);
+    members.truncate(MAX_MEMBERS);
+    if more > 0 {
+        changes["more_members"] = more.into();
+    }
+    changes
+}
+
 /// Newest first and oldest first, put together oldest first.
 fn around<T>(before: Vec<T>, after: Vec<T>) -> Vec<T> {
     before.into_iter().rev().chain(after).collect()
@@ -273,6 +288,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn of_a_change_of_many_members_the_first_are_listed() {
+        let few = json!({ "members": [1, 2], "paused": { "from": false, "to": true } });
+        assert_eq!(shortened(few.clone()), few);
+        let many = shortened(json!({ "members": (0..5_000).collect::<Vec<_>>() }));
+        assert_eq!(many["members"].as_array().unwrap().len(), MAX_MEMBERS);
+        assert_eq!(many["more_members"], 4_980);
+    }
 
     #[test]
     fn a_change_is_undone() {

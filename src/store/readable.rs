@@ -12,6 +12,7 @@ use sea_orm::{
     QueryResult, QuerySelect, QueryTrait, RuntimeErr, Select, TryGetable,
 };
 
+use super::convert::no_texts;
 use super::db_uuid::DbUuid;
 use super::entity::{engine_versions, games, memberships};
 use crate::game::manifest::SpecProblem;
@@ -28,6 +29,8 @@ pub(super) struct GameRow {
     pub(super) members: Vec<memberships::Model>,
     /// The columns that could not be read, and have a default in their place.
     pub(super) unreadable: Vec<SpecProblem>,
+    /// Labels and annotations that are no text.
+    pub(super) odd: Vec<SpecProblem>,
 }
 
 /// An engine version's row.
@@ -59,7 +62,9 @@ async fn read_games(db: &impl ConnectionTrait, query: Select<games::Entity>) -> 
         let mut unreadable = Vec::new();
         let Some(mut game) = read(&row, || salvaged_game(&row, &mut unreadable))? else { continue };
         check_identity(&mut game, &mut unreadable);
-        rows.push(GameRow { game, members: Vec::new(), unreadable });
+        let mut odd = no_texts("metadata.labels", &game.labels);
+        odd.extend(no_texts("metadata.annotations", &game.annotations));
+        rows.push(GameRow { game, members: Vec::new(), unreadable, odd });
     }
     let at: HashMap<DbUuid, usize> =
         rows.iter().enumerate().map(|(at, row)| (row.game.game_id, at)).collect();
@@ -153,7 +158,7 @@ fn salvaged_game(row: &QueryResult, unreadable: &mut Vec<SpecProblem>) -> Result
         display_name: of.column("display_name", String::new()),
         labels: of.column("labels", serde_json::json!({})),
         annotations: of.column("annotations", serde_json::json!({})),
-        managed_fields: row.try_get("", "managed_fields").unwrap_or_else(|_| serde_json::json!({})),
+        managed_revision: of.column("managed_revision", 0),
         desired_status: of.column("desired_status", String::new()),
         stop_now: of.column("stop_now", false),
         // No turn begins for what cannot be read.

@@ -16,7 +16,7 @@ use super::entity::{events, games, operation_log, runtime_records};
 use super::open::missing;
 use super::operations::to_object_event;
 use super::records::{from_row, to_open};
-use super::{ObjectEvent, Store, StoreError, StoredGame, readable};
+use super::{ObjectEvent, Store, StoreError, StoredGame, managers, readable};
 
 /// How far the two feeds have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,11 @@ impl Store {
                     (row.game_id, from_row(row, operation))
                 })
                 .collect();
-            found.extend(rows.iter().map(|row| stored(row, records.remove(&row.game.game_id))));
+            let managers = managers::of_games(&self.db, &rows).await?;
+            found.extend(rows.iter().map(|row| {
+                let id = row.game.game_id;
+                stored(row, managers.get(&id), records.remove(&id))
+            }));
         }
         Ok(found)
     }

@@ -11,7 +11,7 @@ use crate::game::manifest::{EngineVersionManifest, ValidEngineVersion};
 use crate::game::ownership::Managed;
 
 use super::again::again;
-use super::convert::{raw_version, resources_to_db};
+use super::convert::{raw_version, resources_to_db, texts_to_db};
 use super::desired::{Author, Conflict, Preconditions, WriteError, Written, managed};
 use super::entity::{engine_versions, games};
 use super::readable::VersionRow;
@@ -77,7 +77,7 @@ impl Store {
             image_ref: Set(valid.entry.image.to_string()),
             ..Default::default()
         };
-        apply(&mut row, None, manifest, valid);
+        apply(&mut row, None, None, manifest, valid);
         row.managed_fields = Set(managed.to_column());
         sign(&mut row, author);
         again(|| async {
@@ -113,7 +113,7 @@ impl Store {
             }
             let mut change = row.clone().into_active_model();
             // What cannot be read is not what the manifest says, whatever stands in its place here.
-            apply(&mut change, Some(&row).filter(|_| unreadable.is_empty()), manifest, valid);
+            apply(&mut change, Some(&row), Some(&row).filter(|_| unreadable.is_empty()), manifest, valid);
             let others = Managed::from_column(&row.managed_fields).revision != managed.revision;
             if !change.is_changed() && !others {
                 transaction.rollback().await?;
@@ -193,6 +193,7 @@ fn sign(row: &mut engine_versions::ActiveModel, author: &Author) {
 
 fn apply(
     row: &mut engine_versions::ActiveModel,
+    there: Option<&engine_versions::Model>,
     old: Option<&engine_versions::Model>,
     manifest: &EngineVersionManifest,
     valid: &ValidEngineVersion,
@@ -215,6 +216,6 @@ fn apply(
     if let Some(resumed) = valid.resume {
         set!(resume_generation, resumed);
     }
-    set!(labels, serde_json::json!(valid.meta.labels));
-    set!(annotations, serde_json::json!(valid.meta.annotations));
+    set!(labels, texts_to_db(&valid.meta.labels, there.map(|there| &there.labels)));
+    set!(annotations, texts_to_db(&valid.meta.annotations, there.map(|there| &there.annotations)));
 }

@@ -14,6 +14,7 @@ mod history;
 mod kstatus;
 mod kubectl;
 mod logs;
+mod many_players;
 mod measured;
 mod orphans;
 mod outbox;

@@ -167,3 +167,110 @@ async fn paths_and_methods_that_are_not_there_are_a_status_too() {
     world.get(&format!("{GAMES}?limit=1&limit=2")).await.refused(400, "BadRequest");
     world.end().await;
 }
+
+/// What only the database knows to be wrong is told as what validation finds, on both databases alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_refuses_is_told_with_its_field() {
+    let world = World::new().await;
+    let path = format!("{GAMES}/andromeda");
+    world.post(GAMES, &game("andromeda")).await.ok(201);
+    let change = json!({ "spec": { "displayName": "x" } });
+    if matches!(world.database, crate::database::Database::Sqlite(_)) {
+        for (says, code, reason, field) in [
+            ("games: display_name cannot decrease", 422, "Invalid", "spec.displayName"),
+            ("games: labels: no NUL", 422, "Invalid", "metadata.labels"),
+            ("games: another game has this namespace and name", 409, "AlreadyExists", ""),
+        ] {
+            world
+                .sql(&format!(
+                    "CREATE TRIGGER refuses BEFORE UPDATE ON games BEGIN SELECT RAISE(ABORT, '{says}'); END"
+                ))
+                .await;
+            let status = world.patch(&path, &change).await.refused(code, reason);
+            assert!(field.is_empty() || fields(&status) == [field], "{status:#}");
+            world.sql("DROP TRIGGER refuses").await;
+        }
+    } else {
+        for (state, code, reason) in [
+            ("23514", 422, "Invalid"),
+            ("23502", 422, "Invalid"),
+            ("23503", 422, "Invalid"),
+            ("22P05", 422, "Invalid"),
+            ("22021", 422, "Invalid"),
+            ("22001", 422, "Invalid"),
+            ("22003", 422, "Invalid"),
+            ("23505", 409, "AlreadyExists"),
+            ("40001", 409, "Conflict"),
+            ("40P01", 409, "Conflict"),
+        ] {
+            world
+                .sql(&format!(
+                    "CREATE FUNCTION refuses() RETURNS trigger LANGUAGE plpgsql AS $$
+                     BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}', COLUMN = 'display_name'; END $$;
+                     CREATE TRIGGER refuses BEFORE UPDATE ON games FOR EACH ROW EXECUTE FUNCTION refuses()"
+                ))
+                .await;
+            let status = world.patch(&path, &change).await.refused(code, reason);
+            if code == 422 {
+                assert_eq!(fields(&status), ["spec.displayName"], "{state}: {status:#}");
+            }
+            world.sql("DROP TRIGGER refuses ON games; DROP FUNCTION refuses()").await;
+        }
+    }
+    world.patch(&path, &change).await.ok(200);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nul_anywhere_in_an_object_is_refused_with_its_field() {
+    let world = World::new().await;
+    let path = format!("{GAMES}/andromeda");
+    world.post(GAMES, &game("andromeda")).await.ok(201);
+    for (wrong, field) in [
+        (json!({ "metadata": { "annotations": { "a": "b\0c" } } }), "metadata.annotations[a]"),
+        (json!({ "metadata": { "labels": { "a": "\0" } } }), "metadata.labels[a]"),
+        (json!({ "spec": { "displayName": "\0" } }), "spec.displayName"),
+        (
+            json!({ "metadata": { "managedFields": [{ "manager": "a\0", "operation": "Update", "apiVersion": "gamekeeper.dev/v1", "fieldsType": "FieldsV1", "fieldsV1": {} }] } }),
+            "metadata.managedFields[0].manager",
+        ),
+    ] {
+        let status = world.patch(&path, &wrong).await.refused(422, "Invalid");
+        assert_eq!(fields(&status), [field], "{status:#}");
+    }
+    world.end().await;
+}
+
+/// What SQL wrote and no manifest can say stays until somebody says otherwise, and is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_that_is_no_text_is_kept_and_told() {
+    let world = World::new().await;
+    let path = format!("{GAMES}/andromeda");
+    let made = world.post(GAMES, &game("andromeda")).await.ok(201);
+    let id: gamekeeper::game::GameId = made["metadata"]["uid"].as_str().unwrap().parse().unwrap();
+    world
+        .sql(r#"UPDATE games SET labels = '{"season": 7, "team": "a"}', annotations = '{"note": [1]}'"#)
+        .await;
+    world.patch(&path, &json!({ "metadata": { "labels": { "team": "b" } } })).await.ok(200);
+    let replaced = world.get(&path).await.ok(200);
+    world.put(&path, &replaced).await.ok(200);
+    let there = world.database.rows("SELECT labels, annotations FROM games").await;
+    let (labels, annotations): (String, String) = (there[0].get(0), there[0].get(1));
+    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    assert_eq!(read(&labels), json!({ "season": 7, "team": "b" }));
+    assert_eq!(read(&annotations), json!({ "note": [1] }));
+    let (desired, _) = world.store.desired(&[id]).await.unwrap().pop().unwrap();
+    let told = format!("{:?}", desired.spec);
+    assert!(
+        told.contains("metadata.labels[season]") && told.contains("metadata.annotations[note]"),
+        "{told}"
+    );
+    // Who writes that key writes it.
+    world
+        .patch(&path, &json!({ "metadata": { "labels": { "season": "8" }, "annotations": { "note": "x" } } }))
+        .await
+        .ok(200);
+    let (desired, _) = world.store.desired(&[id]).await.unwrap().pop().unwrap();
+    assert!(desired.spec.is_ok(), "{:?}", desired.spec);
+    world.end().await;
+}

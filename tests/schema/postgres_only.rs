@@ -16,6 +16,69 @@ pub(crate) async fn every_promise_on(cluster: &Cluster) {
     an_endless_time_is_refused(&mut Db::postgres(cluster, "endless").await).await;
     a_lobby_needs_rights_on_three_tables_and_no_search_path(cluster).await;
     a_membership_never_outlives_a_game_deleted_meanwhile(cluster).await;
+    a_transaction_is_one_change_of_a_game(&mut Db::postgres(cluster, "one_change").await).await;
+}
+
+/// Whatever it writes, in which order; and what is taken back by a savepoint was never part of it.
+async fn a_transaction_is_one_change_of_a_game(db: &mut Db) {
+    let counts =
+        "SELECT generation, row_version, membership_revision, (SELECT count(*) FROM game_changes) FROM games";
+    let member = |user: &str, race: &str| {
+        format!("INSERT INTO memberships (game_id, user_id, race_name) VALUES ('{GAME}', '{user}', '{race}')")
+    };
+    let last = "SELECT change, coalesce(jsonb_array_length(changes -> 'members'), 0), changes - 'members' - 'member' - 'membership_revision'
+                  FROM game_changes ORDER BY change_id DESC LIMIT 1";
+    db.run("BEGIN").await;
+    a_game(db).await;
+    db.run(&member(ALICE, "Terrans")).await;
+    db.run(&member(BOB, "Zerg")).await;
+    db.run("UPDATE games SET paused = true").await;
+    db.run("COMMIT").await;
+    db.expect(counts, "1|1|1|1").await;
+    db.expect("SELECT change, jsonb_array_length(changes -> 'members'), changes -> 'paused' ->> 'to', changes -> 'paused' ->> 'from' FROM game_changes", "created|2|true|-").await;
+
+    db.run("BEGIN").await;
+    db.run("UPDATE games SET display_name = 'x'").await;
+    db.run("UPDATE memberships SET status = 'removed'").await;
+    db.run("UPDATE games SET paused = false, requested_by = 'ann'").await;
+    db.run("UPDATE games SET display_name = 'y'").await;
+    db.run("COMMIT").await;
+    db.expect(counts, "2|2|2|2").await;
+    db.expect(
+        last,
+        r#"changed|2|{"paused": {"to": false, "from": true}, "display_name": {"to": "y", "from": ""}}"#,
+    )
+    .await;
+    db.expect("SELECT requested_by FROM game_changes ORDER BY change_id DESC LIMIT 1", "ann").await;
+
+    db.run("BEGIN").await;
+    db.run("SAVEPOINT a").await;
+    db.run("UPDATE games SET paused = true").await;
+    db.run("UPDATE memberships SET status = 'active'").await;
+    db.run("ROLLBACK TO a").await;
+    db.run("UPDATE games SET stop_now = true").await;
+    db.run("SET CONSTRAINTS ALL IMMEDIATE").await;
+    db.run(&format!("UPDATE memberships SET status = 'active' WHERE user_id = '{ALICE}'")).await;
+    db.run(&format!("UPDATE memberships SET status = 'active' WHERE user_id = '{BOB}'")).await;
+    db.run("COMMIT").await;
+    db.expect(counts, "3|3|3|3").await;
+    db.expect(last, r#"changed|2|{"stop_now": {"to": true, "from": false}}"#).await;
+
+    // What is no spec moves no generation, and what follows it does.
+    db.run("BEGIN").await;
+    db.run("UPDATE games SET labels = '{\"a\": \"b\"}'").await;
+    db.run("COMMIT").await;
+    db.expect(counts, "3|4|3|4").await;
+
+    // Deleted and made again at once: the end of one and the beginning of another.
+    db.run("BEGIN").await;
+    db.run("DELETE FROM games").await;
+    a_game(db).await;
+    db.run(&member(ALICE, "Terrans")).await;
+    db.run("COMMIT").await;
+    db.expect(counts, "4|5|4|6").await;
+    // A prepared transaction is as whole as any other.
+    db.expect("SELECT count(*) FROM membership_writes", "0").await;
 }
 
 async fn only_a_real_change_is_announced_and_once(cluster: &Cluster) {

@@ -44,7 +44,8 @@ fn write(random: &mut StdRng, replace: bool) -> String {
         8 | 9 => format!("{insert} INTO memberships (game_id, user_id, race_name, status) VALUES ('{game}', '{user}', '{race}', '{status}')"),
         10 => format!("UPDATE memberships SET race_name = '{race}' WHERE game_id = '{game}' AND user_id = '{user}'"),
         11 => format!("UPDATE memberships SET status = '{status}' WHERE user_id = '{user}'"),
-        12 if small == 0 => format!("DELETE FROM memberships WHERE game_id = '{game}' AND race_name = '{race}'"),
+        // One row: of several, PostgreSQL makes one change and SQLite one of each.
+        12 if small == 0 => format!("DELETE FROM memberships WHERE game_id = '{game}' AND user_id = '{user}'"),
         13 => format!("INSERT INTO memberships (game_id, user_id, race_name) VALUES ('{game}', '{user}', '{race}')
                        ON CONFLICT (game_id, user_id) DO UPDATE SET race_name = excluded.race_name"),
         14 if small == 0 => "DELETE FROM engine_versions".to_owned(),

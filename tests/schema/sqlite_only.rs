@@ -300,3 +300,86 @@ async fn another_connection_notices_a_change() {
     watcher.close().await.unwrap();
     writer.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_one_batch_writes_of_a_game_is_one_change() {
+    for pragmas in Pragmas::ALL {
+        let db = &mut Db::sqlite(pragmas).await;
+        let counts = "SELECT generation, row_version, membership_revision, (SELECT count(*) FROM game_changes), (SELECT seq FROM desired_feed) FROM games";
+        let batch = async |db: &mut Db, statements: &[&str]| {
+            db.run("BEGIN").await;
+            db.run(&format!("INSERT INTO write_batches (game_id) VALUES ('{GAME}')")).await;
+            for statement in statements {
+                db.run(statement).await;
+            }
+            db.run("DELETE FROM write_batches").await;
+            db.run("COMMIT").await;
+        };
+        let member = |user: &str, race: &str| {
+            format!(
+                "INSERT INTO memberships (game_id, user_id, race_name) VALUES ('{GAME}', '{user}', '{race}')"
+            )
+        };
+        let game = format!(
+            "INSERT INTO games (game_id, name, desired_status, generation) VALUES ('{GAME}', 'andromeda', 'running', 9)"
+        );
+        batch(db, &[&game, &member(ALICE, "Terrans"), &member(BOB, "Zerg")]).await;
+        db.expect(counts, "1|1|1|1|1").await;
+        db.expect("SELECT change, json_array_length(changes, '$.members'), json_extract(changes, '$.membership_revision.to') FROM game_changes", "created|2|1").await;
+        let swap =
+            "UPDATE memberships SET race_name = CASE race_name WHEN 'Zerg' THEN 'Terrans' ELSE 'Zerg' END";
+        batch(
+            db,
+            &[
+                "UPDATE memberships SET status = 'removed'",
+                swap,
+                "UPDATE memberships SET status = 'active'",
+                "UPDATE games SET paused = 1, row_version = 77",
+            ],
+        )
+        .await;
+        db.expect(counts, "2|2|2|2|2").await;
+        // A single member, replaced and then back: told as it went.
+        batch(
+            db,
+            &[&format!(
+                "REPLACE INTO memberships (game_id, user_id, race_name) VALUES ('{GAME}', '{ALICE}', 'Orcs')"
+            )],
+        )
+        .await;
+        db.expect(counts, "3|3|3|3|3").await;
+        db.expect("SELECT json_extract(changes, '$.member.race_name.from'), json_extract(changes, '$.member.race_name.to') FROM game_changes ORDER BY change_id DESC LIMIT 1", "Zerg|Orcs").await;
+        // Nothing, and what changes nothing.
+        batch(
+            db,
+            &["UPDATE games SET paused = 1, requested_by = 'x'", "UPDATE memberships SET status = 'active'"],
+        )
+        .await;
+        db.expect(counts, "3|3|3|3|3").await;
+        // Afterwards everything counts alone, as ever.
+        db.run("UPDATE memberships SET status = 'removed'").await;
+        db.expect(counts, "5|5|5|5|5").await;
+        db.expect("SELECT count(*) FROM membership_writes", "0").await;
+    }
+}
+
+/// A column that the trigger does not name would be changed without being counted.
+#[tokio::test]
+async fn every_column_of_a_game_is_watched_by_a_trigger() {
+    let db = &mut Db::sqlite(Pragmas::ALL[0]).await;
+    let triggers = db
+        .rows(
+            "SELECT sql FROM sqlite_schema WHERE name IN ('games_after_update', 'games_counters_put_right')",
+        )
+        .await;
+    let watched: Vec<&str> = triggers
+        .iter()
+        .flat_map(|sql| {
+            let list = sql.split_once("UPDATE OF").unwrap().1.split_once(" ON games").unwrap().0;
+            list.split(',').map(str::trim).collect::<Vec<_>>()
+        })
+        .collect();
+    for column in db.rows("SELECT name FROM pragma_table_info('games') WHERE name <> 'game_id'").await {
+        assert!(watched.contains(&column.as_str()), "{column} is in no trigger");
+    }
+}

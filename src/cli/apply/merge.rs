@@ -30,7 +30,7 @@ const NEVER_TAKEN_BACK: [&str; 10] = [
 /// What to create where nothing is.
 pub(super) fn to_create(kind: Kind, namespace: &str, written: &Value) -> Value {
     let mut body = declared(written);
-    let note = body.to_string();
+    let note = note(&body);
     body["metadata"]["annotations"][LAST_APPLIED] = note.into();
     if kind == Kind::Game {
         body["metadata"]["namespace"] = namespace.into();
@@ -52,7 +52,7 @@ pub(super) fn three_way(kind: Kind, written: &Value, live: &Object) -> Option<Va
         let there = live.0["metadata"][field].clone();
         put(&mut metadata, field, difference(&at(&before), &at(&now), &at(&now), &there, &Value::Null));
     }
-    let note = now.to_string();
+    let note = note(&now);
     if noted != Some(&note) {
         let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
         annotations[LAST_APPLIED] = note.into();
@@ -102,6 +102,16 @@ fn difference(
         }
     }
     patch
+}
+
+/// What is kept of what was applied. Without the players, who are never taken back for being left out:
+/// some thousands of them are more than all annotations may be.
+fn note(declared: &Value) -> String {
+    let mut noted = declared.clone();
+    if let Some(spec) = noted["spec"].as_object_mut() {
+        spec.shift_remove("players");
+    }
+    noted.to_string()
 }
 
 /// What a manifest declares: without what the server writes, and without nulls, which mean absent.

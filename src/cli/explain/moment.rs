@@ -126,6 +126,9 @@ fn changes(moment: &Object, zone: &TimeZone) -> String {
     table(vec!["CHANGED", "GENERATION", "SOURCE", "BY", "WHAT"], rows)
 }
 
+/// So many members of one change are shown; it may have changed thousands.
+const FIRST_MEMBERS: usize = 3;
+
 /// `paused: false -> true`, column by column; of a row that is new or gone, just that.
 fn what(change: &Object) -> String {
     if change.text("/change") != Some("Changed") {
@@ -142,6 +145,8 @@ fn what(change: &Object) -> String {
         match (column.as_str(), moved.get("from").is_some() || moved.get("to").is_some()) {
             // It moves with what stands beside it.
             ("membership_revision", _) => {}
+            ("members", _) => told.push(members(moved, change.number("/changes/more_members"))),
+            ("more_members", _) => {}
             (_, true) => {
                 told.push(format!("{column}: {} -> {}", value(moved.get("from")), value(moved.get("to"))))
             }
@@ -149,6 +154,14 @@ fn what(change: &Object) -> String {
         }
     }
     told.join("; ")
+}
+
+/// `members: 5000`, and what became of the first.
+fn members(listed: &Value, more: Option<i64>) -> String {
+    let listed = listed.as_array().map(Vec::as_slice).unwrap_or_default();
+    let count = i64::try_from(listed.len()).unwrap_or(i64::MAX).saturating_add(more.unwrap_or_default());
+    let first: Vec<String> = listed.iter().take(FIRST_MEMBERS).map(ToString::to_string).collect();
+    format!("{count} members: {}{}", first.join(", "), if listed.len() > FIRST_MEMBERS { ", …" } else { "" })
 }
 
 fn events(moment: &Object, zone: &TimeZone) -> String {

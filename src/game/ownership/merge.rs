@@ -1,6 +1,6 @@
 //! Objects merged, compared, and cleared of what nobody wants any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -104,14 +104,14 @@ pub fn merge(shape: &Shape, there: &Value, applied: &Value) -> Value {
         (Value::Object(_) | Value::Array(_), Value::Null) => there.clone(),
         _ => match (items(shape, there), items(shape, applied)) {
             (Some((there, item_shape)), Some((applied, _))) => {
-                let of = |step: &Step, list: &[(Step, &Value)]| {
-                    list.iter().find(|(other, _)| other == step).map(|(_, item)| (*item).clone())
-                };
-                let merged = there.iter().map(|(step, item)| match of(step, &applied) {
-                    Some(new) => merge(item_shape, item, &new),
+                let known: HashSet<&Step> = there.iter().map(|(step, _)| step).collect();
+                let by_step: HashMap<&Step, &Value> =
+                    applied.iter().map(|(step, item)| (step, *item)).collect();
+                let merged = there.iter().map(|(step, item)| match by_step.get(step) {
+                    Some(new) => merge(item_shape, item, new),
                     None => (*item).clone(),
                 });
-                let new = applied.iter().filter(|(step, _)| of(step, &there).is_none());
+                let new = applied.iter().filter(|(step, _)| !known.contains(step));
                 merged.chain(new.map(|(_, item)| (*item).clone())).collect()
             }
             _ => applied.clone(),

@@ -1,13 +1,15 @@
 //! Who is which player of the engine, how each does, and what of the engine's answers is kept.
 
+use std::collections::{HashMap, HashSet};
+
 use jiff::Timestamp;
 
 use crate::game::ConditionType as C;
-use crate::game::Member;
 use crate::game::engine::{EnginePlayer, EngineState};
 use crate::game::player::{Health, Mapping, Report, Standing, derived_id};
 use crate::game::record::Life;
 use crate::game::spec::Contract;
+use crate::game::{Member, UserId};
 use crate::reconcile::backoff::after;
 
 use super::Round;
@@ -27,9 +29,9 @@ impl Round<'_> {
             // Who plays cannot be told from it.
             return;
         }
-        let members = &self.desired.members;
+        let members = by_user(&self.desired.members);
         for player in &mut self.record.players {
-            player.active &= members.iter().any(|member| plays(member, player));
+            player.active &= members.get(&player.user_id) == Some(&player.race_name.as_str());
         }
     }
 
@@ -56,44 +58,44 @@ impl Round<'_> {
         }
         self.refuse_removed();
         let known = std::mem::take(&mut self.record.players);
-        let mut players: Vec<Mapping> = known.iter().filter(|player| !player.active).cloned().collect();
+        let mut players: HashMap<UserId, Mapping> = known
+            .iter()
+            .filter(|player| !player.active)
+            .map(|player| (player.user_id, player.clone()))
+            .collect();
+        let active: HashMap<UserId, &Mapping> =
+            known.iter().filter(|player| player.active).map(|player| (player.user_id, player)).collect();
+        let reported = reported.map(by_race);
         for member in &self.desired.members {
-            let of_race = reported.and_then(|all| {
-                all.iter().find(|player| player.race_name.as_str() == member.race_name.as_str())
-            });
+            let of_race = reported.as_ref().and_then(|all| all.get(member.race_name.as_str()));
             if reported.is_some() && of_race.is_none() {
                 continue;
             }
-            let kept = known.iter().find(|player| player.active && plays(member, player));
+            let kept = active.get(&member.user_id).filter(|player| player.race_name == member.race_name);
             let own = of_race.and_then(|player| uuid::Uuid::try_parse(player.id.as_str()).ok());
             let engine_id = own
                 .or(kept.map(|player| player.engine_id))
                 .unwrap_or_else(|| derived_id(self.desired.id, member.user_id));
-            players.retain(|player| player.user_id != member.user_id);
-            players.push(Mapping {
-                user_id: member.user_id,
-                race_name: member.race_name.clone(),
-                engine_id,
-                active: true,
-            });
+            let race_name = member.race_name.clone();
+            let player = Mapping { user_id: member.user_id, race_name, engine_id, active: true };
+            players.insert(member.user_id, player);
         }
+        let mut players: Vec<Mapping> = players.into_values().collect();
         players.sort_by_key(|player| player.user_id);
         self.record.players = players;
     }
 
     fn take_in_standings(&mut self, state: &EngineState) {
         let timeline = self.record.timeline;
+        let reported = by_race(&state.players);
+        let mut standings: HashMap<UserId, Standing> =
+            self.record.standings.drain(..).map(|known| (known.user_id, known)).collect();
         for player in self.record.players.iter().filter(|player| player.active) {
-            let Some(said) =
-                state.players.iter().find(|said| said.race_name.as_str() == player.race_name.as_str())
-            else {
-                continue;
-            };
+            let Some(said) = reported.get(player.race_name.as_str()) else { continue };
             let (planets, population) = (said.planets.max(0), said.population.max(0));
-            let known = self.record.standings.iter_mut().find(|known| known.user_id == player.user_id);
+            let known = standings.get(&player.user_id);
             // The best of another timeline, or of another race, is none of this one.
             let best = known
-                .as_ref()
                 .filter(|known| known.timeline == timeline && known.race_name == player.race_name)
                 .map_or((0, 0), |known| (known.most_planets, known.most_population));
             let now = Standing {
@@ -106,11 +108,9 @@ impl Round<'_> {
                 most_planets: best.0.max(planets),
                 most_population: best.1.max(population),
             };
-            match known {
-                Some(known) => *known = now,
-                None => self.record.standings.push(now),
-            }
+            standings.insert(player.user_id, now);
         }
+        self.record.standings = standings.into_values().collect();
         self.record.standings.sort_by_key(|standing| standing.user_id);
     }
 
@@ -123,19 +123,12 @@ impl Round<'_> {
                 "The members cannot be told from the spec.",
             );
         }
-        let members = &self.desired.members;
-        let lacks = members
-            .iter()
-            .filter(|member| {
-                !reported.iter().any(|player| player.race_name.as_str() == member.race_name.as_str())
-            })
-            .map(|member| member.race_name.as_str());
-        let idle = reported
-            .iter()
-            .filter(|player| {
-                !members.iter().any(|member| player.race_name.as_str() == member.race_name.as_str())
-            })
-            .map(|player| player.race_name.as_str());
+        let wanted = self.desired.members.iter().map(|member| member.race_name.as_str());
+        let there = reported.iter().map(|player| player.race_name.as_str());
+        let (of_members, of_players): (HashSet<&str>, HashSet<&str>) =
+            (wanted.clone().collect(), there.clone().collect());
+        let lacks = wanted.filter(|race| !of_players.contains(race));
+        let idle = there.filter(|race| !of_members.contains(race));
         let mut differences = Vec::new();
         differences.extend(list("the engine has no player for", lacks));
         differences.extend(list("nobody plays", idle));
@@ -200,8 +193,14 @@ impl Round<'_> {
 /// So many players are reported as they move.
 const FEW: usize = 200;
 
-fn plays(member: &Member, player: &Mapping) -> bool {
-    member.user_id == player.user_id && member.race_name == player.race_name
+/// The race of each member.
+fn by_user(members: &[Member]) -> HashMap<UserId, &str> {
+    members.iter().map(|member| (member.user_id, member.race_name.as_str())).collect()
+}
+
+/// The engine's player of each race; of two of the same race the first.
+fn by_race(players: &[EnginePlayer]) -> HashMap<&str, &EnginePlayer> {
+    players.iter().rev().map(|player| (player.race_name.as_str(), player)).collect()
 }
 
 /// `what A, B, C and 4 more`; nothing if there are none.

@@ -1,7 +1,7 @@
 //! A copy of the embedded database as it is at one moment, taken while it is in use.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use sea_orm::sqlx;
@@ -28,6 +28,7 @@ impl Store {
         let failed = |source| CopyError::Write { path: to.to_owned(), source };
         // Never over a file that is there, and never readable by others.
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(failed)?;
+        made.set_permissions(Permissions::from_mode(0o600)).map_err(failed)?;
         drop(made);
         let copied = sqlx::query("VACUUM INTO ?")
             .bind(to.to_string_lossy().into_owned())
@@ -47,8 +48,6 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[tokio::test]

@@ -14,7 +14,7 @@ pub struct Model {
     pub display_name: String,
     pub labels: Json,
     pub annotations: Json,
-    pub managed_fields: Json,
+    pub managed_revision: i64,
     pub desired_status: String,
     pub stop_now: bool,
     pub paused: bool,

@@ -11,6 +11,7 @@ pub mod desired_feed;
 pub mod engine_versions;
 pub mod events;
 pub mod game_changes;
+pub mod game_managers;
 pub mod game_tombstones;
 pub mod games;
 pub mod instance;

@@ -1,5 +1,7 @@
 //! The embedded database.
 
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,10 +18,14 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// Readers beside the one writer that SQLite allows.
 const CONNECTIONS: u32 = 8;
 
+/// The mode of a database that we make.
+const PRIVATE: u32 = 0o600;
+
 /// How long a write waits for another client's.
 pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn open(place: &Place, path: &str) -> Result<Store, OpenError> {
+    make_private(path);
     let mut options = ConnectOptions::new(format!("sqlite://{path}?mode=rwc"));
     options
         .max_connections(CONNECTIONS)
@@ -45,7 +51,7 @@ pub(super) async fn open(place: &Place, path: &str) -> Result<Store, OpenError> 
     let mut connection = pool.acquire().await.map_err(|error| OpenError::connect(place, error))?;
     migrate::bring_up_to_date(&migrate::tolerant(&MIGRATIONS), &mut *connection, place.migrations).await?;
     drop(connection);
-    restrict(path);
+    share_mode(path);
     Ok(store)
 }
 
@@ -60,11 +66,27 @@ pub(in crate::store) async fn to_look_at(place: &Place, path: &str) -> Result<Op
     Ok(Some(Store::new(Connections::new(pool), place.clone())))
 }
 
-/// The database holds what only its owner should read.
-fn restrict(path: &str) {
-    use std::os::unix::fs::PermissionsExt;
-    // A database that somebody shares on purpose is not ours to close: only ever narrow our own.
-    let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
+/// Makes the file, if there is none, for its owner alone, whatever the umask: it holds what nobody else
+/// should read. Whoever shares it on purpose changes its mode, and it stays as it was changed. What goes
+/// wrong here goes wrong for SQLite too, which is who tells of it.
+fn make_private(path: &str) {
+    let made = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path);
+    if let Ok(file) = made {
+        let _ = file.set_permissions(Permissions::from_mode(PRIVATE));
+    }
+}
+
+/// Gives the files beside the database its mode: SQLite does so when it makes them, and they may be older
+/// than the mode.
+fn share_mode(path: &str) {
+    let Ok(mode) = std::fs::metadata(path).map(|of| of.permissions()) else { return };
+    for beside in ["-wal", "-shm"] {
+        let beside = format!("{path}{beside}");
+        let other = std::fs::metadata(&beside).is_ok_and(|of| of.permissions() != mode);
+        if other && let Err(error) = std::fs::set_permissions(&beside, mode.clone()) {
+            tracing::warn!(file = beside, error = %error, "this file has not the mode of the database; give it that");
+        }
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +94,33 @@ mod tests {
     use sea_orm::sqlx::Row;
 
     use super::*;
+
+    /// The mode that the operator gave is the one that stays, of all three files.
+    #[tokio::test]
+    async fn a_new_database_is_private_and_a_shared_one_stays_shared() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.db");
+        let place: Place = format!("sqlite:{}", path.display()).parse().unwrap();
+        let modes = || {
+            ["", "-wal", "-shm"].map(|beside| {
+                let file = format!("{}{beside}", path.display());
+                std::fs::metadata(file).map(|of| of.permissions().mode() & 0o777).unwrap_or_default()
+            })
+        };
+        let store = Store::open(&place).await.unwrap();
+        assert_eq!(modes(), [0o600; 3]);
+        for mode in [0o660, 0o640, 0o600] {
+            // While it is in use: what is beside it is older than the mode.
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let again = Store::open(&place).await.unwrap();
+            assert_eq!(modes(), [mode; 3]);
+            again.close().await.unwrap();
+        }
+        store.close().await.unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o664)).unwrap();
+        let _store = Store::open(&place).await.unwrap();
+        assert_eq!(modes(), [0o664; 3]);
+    }
 
     #[tokio::test]
     async fn every_connection_flushes_each_commit() {

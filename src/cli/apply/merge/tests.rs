@@ -187,3 +187,20 @@ fn engine_versions_have_defaults_too() {
         three_way(Kind::EngineVersion, &written(json!({ "image": "e:1", "enabled": false })), &live).unwrap();
     assert_eq!(patch["spec"], json!({ "enabled": false }));
 }
+
+#[test]
+fn what_is_kept_does_not_grow_with_the_players() {
+    let players = |n: usize| -> Value {
+        (0..n).map(|n| json!({ "userId": uuid::Uuid::from_u128(n as u128), "raceName": "r" })).collect()
+    };
+    let kept = |n| {
+        let body = to_create(
+            Kind::Game,
+            "default",
+            &written(json!({ "desiredStatus": "Running", "players": players(n) })),
+        );
+        assert_eq!(body["spec"]["players"].as_array().unwrap().len(), n);
+        body["metadata"]["annotations"][LAST_APPLIED].as_str().unwrap().to_owned()
+    };
+    assert_eq!(kept(1), kept(5_000));
+}

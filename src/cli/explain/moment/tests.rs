@@ -67,3 +67,12 @@ fn a_change_of_a_membership_is_told_by_who_it_was() {
     } }));
     assert_eq!(what(&change), r#"member: {"user_id":"u-1","status":{"from":"active","to":"removed"}}"#);
 }
+
+#[test]
+fn a_change_of_many_members_is_told_by_their_number_and_the_first() {
+    let listed: Vec<Value> = (0..20).map(|n| json!({ "user_id": n })).collect();
+    let change = Object(json!({ "change": "Changed", "changes": {
+        "membership_revision": { "from": 1, "to": 2 }, "members": listed, "more_members": 4_980,
+    } }));
+    assert_eq!(what(&change), r#"5000 members: {"user_id":0}, {"user_id":1}, {"user_id":2}, …"#);
+}
