@@ -8,7 +8,7 @@
 //!
 //! Every write of this module's siblings goes through [`again`], in one transaction that is begun in it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::Error as SqlxError;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
@@ -28,6 +28,9 @@ const WAITS: [Duration; 5] = [
     Duration::from_millis(640),
     Duration::from_millis(2_200),
 ];
+
+/// No attempt begins later than this: whoever asked would not wait for it.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// What may have been the database's, and passing.
 pub(super) trait MayPass {
@@ -80,9 +83,13 @@ where
     E: MayPass,
     F: Future<Output = Result<T, E>>,
 {
+    let began = Instant::now();
     for wait in WAITS {
         match write().await {
-            Err(error) if error.of_database().is_some_and(|error| gave_way(error) || is_lost(error)) => {
+            Err(error)
+                if began.elapsed() < LONGEST
+                    && error.of_database().is_some_and(|error| gave_way(error) || is_lost(error)) =>
+            {
                 if let Some(why) = error.of_database() {
                     tracing::debug!(error = why as &dyn std::error::Error, "a write is made again");
                 }

@@ -3,15 +3,28 @@
 //! The dialects have one difference that no query builder bridges: a UUID is a `uuid` on PostgreSQL
 //! and lower-case text on SQLite, where sea-orm's own sixteen bytes could not be read or written by
 //! hand. Every statement passes through here, and its UUIDs are bound as its database has them.
+//!
+//! A connection to a server may die without a word, and then a statement has no answer for as long as
+//! TCP is patient, which is a quarter of an hour. So each answer is waited for no longer than
+//! [`remote`] says, here and nowhere else.
+
+mod remote;
+
+use std::future::Future;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sea_orm::sea_query::Value;
+use sea_orm::sqlx::SqlitePool;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::again::is_lost;
+pub(super) use remote::RemotePool;
+use remote::{Remote, RemoteTransaction};
 
 /// What is said of a commit without an answer.
 const UNANSWERED: &str = "the connection was lost while the change was committed, so it may have been made; look before you repeat it";
@@ -23,38 +36,89 @@ pub(super) fn is_unanswered(error: &DbErr) -> bool {
 
 /// The pool of connections.
 #[derive(Debug, Clone)]
-pub(super) struct Connections(DatabaseConnection);
+pub(super) struct Connections(Pool);
+
+#[derive(Debug, Clone)]
+enum Pool {
+    /// To a file.
+    Embedded(DatabaseConnection),
+    /// To a server.
+    Remote(Arc<Remote>),
+}
 
 /// A transaction; dropped, it never was.
 #[derive(Debug)]
-pub(super) struct Transaction(DatabaseTransaction);
+pub(super) struct Transaction {
+    inner: DatabaseTransaction,
+    /// Only with a server.
+    remote: Option<RemoteTransaction>,
+}
 
 impl Connections {
-    pub(super) fn new(pool: DatabaseConnection) -> Self {
-        Self(pool)
+    /// Those to a file.
+    pub(super) fn embedded(pool: DatabaseConnection) -> Self {
+        Self(Pool::Embedded(pool))
     }
 
-    /// The pool itself, for what only its dialect can do.
-    pub(super) fn pool(&self) -> &DatabaseConnection {
-        &self.0
+    /// Those to a server. Once `ending` is cancelled, answers are waited for two seconds at most.
+    pub(super) fn remote(pool: RemotePool, ending: CancellationToken) -> Self {
+        Self(Pool::Remote(Arc::new(Remote::new(pool, ending))))
+    }
+
+    /// The file's pool itself, for what only SQLite can do.
+    ///
+    /// # Errors
+    /// The database is on a server.
+    pub(super) fn sqlite(&self) -> Result<SqlitePool, DbErr> {
+        match &self.0 {
+            Pool::Embedded(pool) => Ok(pool.get_sqlite_connection_pool().clone()),
+            Pool::Remote(_) => Err(DbErr::Custom("this is possible with the embedded database alone".into())),
+        }
     }
 
     pub(super) fn is_sqlite(&self) -> bool {
-        self.0.get_database_backend() == DbBackend::Sqlite
+        matches!(self.0, Pool::Embedded(_))
     }
 
     /// How every transaction that will write begins: on SQLite a transaction that turns from
     /// reading to writing fails at once if somebody else writes, whatever the busy timeout.
     pub(super) async fn begin_writing(&self) -> Result<Transaction, DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        self.0.begin_with_options(options).await.map(Transaction)
+        match &self.0 {
+            Pool::Embedded(pool) => {
+                let options = TransactionOptions {
+                    sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                    ..TransactionOptions::default()
+                };
+                let inner = pool.begin_with_options(options).await?;
+                Ok(Transaction { inner, remote: None })
+            }
+            Pool::Remote(remote) => {
+                let (inner, remote) = remote.begin().await?;
+                Ok(Transaction { inner, remote: Some(remote) })
+            }
+        }
     }
 
+    /// Closes every connection. Those to a server that does not say goodbye are left behind after a
+    /// few seconds.
     pub(super) async fn close(self) -> Result<(), DbErr> {
-        self.0.close().await
+        match self.0 {
+            Pool::Embedded(pool) => pool.close().await,
+            Pool::Remote(remote) => {
+                remote.close().await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn run<T, F>(&self, work: impl FnOnce(DatabaseConnection) -> F) -> Result<T, DbErr>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        match &self.0 {
+            Pool::Embedded(pool) => work(pool.clone()).await,
+            Pool::Remote(remote) => remote.run(work).await,
+        }
     }
 }
 
@@ -65,14 +129,27 @@ impl Transaction {
     /// It was given up, and nothing was written; or the connection was lost on the way, and whether
     /// anything was written is not known. The second is never taken for a reason to write again.
     pub(super) async fn commit(self) -> Result<(), DbErr> {
-        match self.0.commit().await {
+        let Self { inner, remote } = self;
+        match within(remote.as_ref(), inner.commit()).await {
             Err(error) if is_lost(&error) => Err(DbErr::Custom(format!("{UNANSWERED}: {error}"))),
             done => done,
         }
     }
 
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
-        self.0.rollback().await
+        let Self { inner, remote } = self;
+        within(remote.as_ref(), inner.rollback()).await
+    }
+}
+
+/// Waits for an answer, on a server no longer than is sensible.
+async fn within<T>(
+    remote: Option<&RemoteTransaction>,
+    work: impl Future<Output = Result<T, DbErr>>,
+) -> Result<T, DbErr> {
+    match remote {
+        None => work.await,
+        Some(remote) => remote.run(work).await,
     }
 }
 
@@ -88,32 +165,48 @@ fn in_dialect(mut statement: Statement) -> Statement {
     statement
 }
 
-macro_rules! connection {
-    ($type:ty) => {
-        #[async_trait]
-        impl ConnectionTrait for $type {
-            fn get_database_backend(&self) -> DbBackend {
-                self.0.get_database_backend()
-            }
+#[async_trait]
+impl ConnectionTrait for Connections {
+    fn get_database_backend(&self) -> DbBackend {
+        if self.is_sqlite() { DbBackend::Sqlite } else { DbBackend::Postgres }
+    }
 
-            async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-                self.0.execute_raw(in_dialect(statement)).await
-            }
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.run(|pool| async move { pool.execute_raw(in_dialect(statement)).await }).await
+    }
 
-            async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-                self.0.execute_unprepared(sql).await
-            }
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.run(|pool| async move { pool.execute_unprepared(sql).await }).await
+    }
 
-            async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-                self.0.query_one_raw(in_dialect(statement)).await
-            }
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.run(|pool| async move { pool.query_one_raw(in_dialect(statement)).await }).await
+    }
 
-            async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-                self.0.query_all_raw(in_dialect(statement)).await
-            }
-        }
-    };
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.run(|pool| async move { pool.query_all_raw(in_dialect(statement)).await }).await
+    }
 }
 
-connection!(Connections);
-connection!(Transaction);
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        within(self.remote.as_ref(), self.inner.execute_raw(in_dialect(statement))).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        within(self.remote.as_ref(), self.inner.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        within(self.remote.as_ref(), self.inner.query_one_raw(in_dialect(statement))).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        within(self.remote.as_ref(), self.inner.query_all_raw(in_dialect(statement))).await
+    }
+}

@@ -38,6 +38,7 @@ mod registry;
 mod reports;
 mod seats;
 mod served;
+mod session;
 mod tombstones;
 mod turns;
 pub mod version_records;
@@ -72,6 +73,7 @@ use std::sync::Arc;
 
 use sea_orm::DbErr;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::game::Epoch;
 
@@ -97,8 +99,14 @@ impl StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     db: Connections,
+    /// For the controller's loop: whoever waits in `db` must not make it wait.
+    controlling: Connections,
+    /// For the recorder alone.
+    recording: Connections,
     /// For the lease alone: a burst that fills `db` must not cost the lead.
     leases: Connections,
+    /// Cancelled once the process ends: answers are not waited for long then.
+    ending: CancellationToken,
     place: Place,
     /// The leadership that writes, if any does.
     epoch: Option<Epoch>,
@@ -113,7 +121,29 @@ pub struct Store {
 impl Store {
     fn new(db: Connections, place: Place) -> Self {
         let (desired_written, outbox_written) = Default::default();
-        let leases = db.clone();
-        Self { db, leases, place, epoch: None, desired_written, outbox_written, tells_lobby: false }
+        Self {
+            controlling: db.clone(),
+            recording: db.clone(),
+            leases: db.clone(),
+            ending: CancellationToken::new(),
+            db,
+            place,
+            epoch: None,
+            desired_written,
+            outbox_written,
+            tells_lobby: false,
+        }
+    }
+
+    /// This store for the controller's loop, which on a server has connections of its own.
+    #[must_use]
+    pub fn for_the_controller(mut self) -> Self {
+        self.db = self.controlling.clone();
+        self
+    }
+
+    /// The process ends: from here on a server has two seconds for every answer.
+    pub fn ends_soon(&self) {
+        self.ending.cancel();
     }
 }

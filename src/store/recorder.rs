@@ -169,7 +169,8 @@ impl Store {
     pub fn recorder(&self, epoch: Epoch) -> (Recorder, tokio::task::JoinHandle<()>) {
         let (asked, waiting) = mpsc::channel(WAITING);
         let (moved, high_water) = watch::channel(0);
-        let writer = tokio::spawn(write_all(self.clone(), epoch, waiting, moved));
+        let store = Self { db: self.recording.clone(), ..self.clone() };
+        let writer = tokio::spawn(write_all(store, epoch, waiting, moved));
         (Recorder { asked, high_water }, writer)
     }
 

@@ -11,6 +11,7 @@ mod moving;
 mod reflectors;
 mod resilience;
 mod roles;
+mod silence;
 mod tls;
 mod writes;
 
