@@ -73,6 +73,9 @@ pub enum ApiError {
         /// Why not.
         why: String,
     },
+    /// Somebody else's transaction has locked what is to be changed.
+    #[error("{0}")]
+    Locked(String),
     /// What is applied would change what others own.
     #[error(
         "apply failed with {} conflict{}: {}; leave the fields out, apply their present values, or take them (force)",
@@ -158,7 +161,9 @@ impl ApiError {
                 (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed")
             }
             Self::AlreadyExists { .. } => (StatusCode::CONFLICT, "AlreadyExists"),
-            Self::Conflict { .. } | Self::FieldConflicts { .. } => (StatusCode::CONFLICT, "Conflict"),
+            Self::Conflict { .. } | Self::FieldConflicts { .. } | Self::Locked(_) => {
+                (StatusCode::CONFLICT, "Conflict")
+            }
             Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid"),
             Self::UnsupportedMediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge"),
@@ -207,6 +212,7 @@ impl ApiError {
             | Self::TooLarge
             | Self::BodyTimeout
             | Self::Expired(_)
+            | Self::Locked(_)
             | Self::NotWatchable
             | Self::NotImplemented(_)
             | Self::Unavailable(_)
@@ -295,6 +301,9 @@ fn cause(problem: &SpecProblem) -> Cause {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if let Some(why) = error.locked() {
+            return Self::Locked(why);
+        }
         match error.unanswered() {
             Some(why) => Self::Unavailable(why),
             None => Self::Internal(error.into()),

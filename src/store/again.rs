@@ -72,7 +72,7 @@ impl MayPass for RecordError {
     fn of_database(&self) -> Option<&DbErr> {
         match self {
             Self::Database(error) => Some(error),
-            Self::Deposed | Self::SlotTaken(_) | Self::Closed => None,
+            Self::Deposed | Self::SlotTaken(_) | Self::Locked(_) | Self::Closed => None,
         }
     }
 }
@@ -103,12 +103,17 @@ where
 
 /// Whether it is the database's state that is at fault, rather than what was to be written.
 pub(super) fn passes(error: &DbErr) -> bool {
-    gave_way(error) || is_lost(error) || matches!(error, DbErr::ConnectionAcquire(_))
+    gave_way(error) || is_lost(error) || waited(error) || matches!(error, DbErr::ConnectionAcquire(_))
 }
 
 /// Whether the database gave the transaction up for another one's sake.
 fn gave_way(error: &DbErr) -> bool {
     state(error).is_some_and(|state| ["40001", "40P01"].contains(&state.as_str()))
+}
+
+/// Whether somebody else had locked what was to be written, for longer than the session waits.
+pub(super) fn waited(error: &DbErr) -> bool {
+    state(error).is_some_and(|state| state == "55P03")
 }
 
 /// Whether the connection was lost, or the server is going down or coming up.

@@ -34,6 +34,19 @@ pub(super) fn is_unanswered(error: &DbErr) -> bool {
     matches!(error, DbErr::Custom(said) if said.starts_with(UNANSWERED))
 }
 
+/// What is said of a write that somebody else's lock stood in the way of.
+const LOCKED: &str = "what is to be changed is locked by";
+
+/// Whether a write was given up because of somebody else's lock, and it is said whose.
+pub(super) fn is_locked(error: &DbErr) -> bool {
+    matches!(error, DbErr::Custom(said) if said.starts_with(LOCKED))
+}
+
+fn locked(who: &str) -> DbErr {
+    let way_out = "nothing was changed: end that transaction, or try again when it has ended";
+    DbErr::Custom(format!("{LOCKED} {who}; {way_out}"))
+}
+
 /// The pool of connections.
 #[derive(Debug, Clone)]
 pub(super) struct Connections(Pool);
@@ -60,9 +73,10 @@ impl Connections {
         Self(Pool::Embedded(pool))
     }
 
-    /// Those to a server. Once `ending` is cancelled, answers are waited for two seconds at most.
-    pub(super) fn remote(pool: RemotePool, ending: CancellationToken) -> Self {
-        Self(Pool::Remote(Arc::new(Remote::new(pool, ending))))
+    /// Those to a server. Once `ending` is cancelled, answers are waited for two seconds at most. Where
+    /// a transaction waits for somebody, the witness is asked for whom.
+    pub(super) fn remote(pool: RemotePool, witness: Option<Self>, ending: CancellationToken) -> Self {
+        Self(Pool::Remote(Arc::new(Remote::new(pool, witness, ending))))
     }
 
     /// The file's pool itself, for what only SQLite can do.
@@ -123,6 +137,10 @@ impl Connections {
 }
 
 impl Transaction {
+    pub(super) fn is_sqlite(&self) -> bool {
+        self.remote.is_none()
+    }
+
     /// Ends it; what it wrote is there then.
     ///
     /// # Errors

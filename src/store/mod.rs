@@ -6,6 +6,8 @@
 
 pub(crate) mod access;
 mod again;
+mod bites;
+mod blockers;
 mod connection;
 pub mod controller;
 mod convert;
@@ -90,6 +92,14 @@ impl StoreError {
     pub fn unanswered(&self) -> Option<String> {
         match &self.0 {
             DbErr::Custom(said) if connection::is_unanswered(&self.0) => Some(said.clone()),
+            _ => None,
+        }
+    }
+
+    /// What is to be told of a write that was given up because others have locked its rows: who.
+    pub fn locked(&self) -> Option<String> {
+        match &self.0 {
+            DbErr::Custom(said) if connection::is_locked(&self.0) => Some(said.clone()),
             _ => None,
         }
     }

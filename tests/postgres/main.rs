@@ -5,6 +5,8 @@ mod changes;
 mod chaos;
 mod fencing;
 mod leading;
+mod leases;
+mod locks;
 mod measured;
 mod migrating;
 mod moving;

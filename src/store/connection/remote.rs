@@ -14,24 +14,32 @@
 
 use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::Error as SqlxError;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sea_orm::{
-    ConnAcquireErr, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqlxPostgresConnector,
-    TransactionTrait,
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
+    SqlxPostgresConnector, Statement, TransactionTrait,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+use super::super::again::waited;
+use super::super::blockers;
+use super::{Connections, locked};
 
 /// A burst waits so long for a connection before it is refused.
 const PLACE: Duration = Duration::from_secs(10);
 
 /// An answer is waited for so long once the process ends.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// Who waits so long waits for somebody.
+const SUSPICIOUS: Duration = Duration::from_millis(400);
 
 /// So long a pool has to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -102,14 +110,16 @@ pub(super) struct Remote {
     limit: AnswerLimit,
     places: Arc<Semaphore>,
     current: Arc<watch::Sender<Current>>,
+    /// Others' connections, to find out for whom one of these waits.
+    witness: Option<Connections>,
 }
 
 impl Remote {
-    pub(super) fn new(how: RemotePool, ending: CancellationToken) -> Self {
+    pub(super) fn new(how: RemotePool, witness: Option<Connections>, ending: CancellationToken) -> Self {
         let places = how.pool.get_max_connections() as usize;
         let limit = AnswerLimit { answer: how.answer, ending };
         let current = Arc::new(watch::Sender::new((0, how.open())));
-        Self { how, limit, places: Arc::new(Semaphore::new(places)), current }
+        Self { how, limit, places: Arc::new(Semaphore::new(places)), current, witness }
     }
 
     /// A place, and the pool that has a connection for it.
@@ -140,7 +150,13 @@ impl Remote {
         let (place, (number, pool)) = self.place().await?;
         let replaces = self.replaces(number);
         let begun = replaces.if_silent(self.limit.of(pool.begin()).await)?;
-        Ok((begun, RemoteTransaction { limit: self.limit.clone(), replaces, _place: place }))
+        let limit = self.limit.clone();
+        let mut transaction = RemoteTransaction { limit, replaces, witness: None, _place: place };
+        if let Some(witness) = &self.witness {
+            let process = transaction.run(process(&begun)).await?;
+            transaction.witness = Some(Witness { process, others: witness.clone() });
+        }
+        Ok((begun, transaction))
     }
 
     fn replaces(&self, number: u64) -> Replaces {
@@ -203,13 +219,53 @@ impl Replaces {
 pub(super) struct RemoteTransaction {
     limit: AnswerLimit,
     replaces: Replaces,
+    witness: Option<Witness>,
     _place: OwnedSemaphorePermit,
+}
+
+/// The server's process of a transaction.
+async fn process(transaction: &DatabaseTransaction) -> Result<i32, DbErr> {
+    let asked = Statement::from_string(transaction.get_database_backend(), "SELECT pg_backend_pid()");
+    let row = transaction.query_one_raw(asked).await?;
+    row.ok_or_else(|| DbErr::Custom("the server does not say which process it is".into()))?
+        .try_get_by_index(0)
+}
+
+/// Who finds out for whom a transaction waits.
+#[derive(Debug)]
+struct Witness {
+    /// The transaction's own process.
+    process: i32,
+    others: Connections,
+}
+
+impl Witness {
+    /// Waits for an answer; for whom it was waited, if that took a while.
+    async fn beside<T>(&self, work: impl Future<Output = T>) -> (T, Option<String>) {
+        let mut work = pin!(work);
+        tokio::select! {
+            biased;
+            done = &mut work => return (done, None),
+            () = sleep(SUSPICIOUS) => {}
+        }
+        let found = timeout(SUSPICIOUS, blockers::of_session(&self.others, self.process));
+        tokio::select! {
+            biased;
+            done = &mut work => (done, None),
+            found = found => (work.await, found.ok().and_then(Result::ok).flatten()),
+        }
+    }
 }
 
 impl RemoteTransaction {
     /// Waits for one answer.
     pub(super) async fn run<T>(&self, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        let done = self.limit.of(work).await;
-        self.replaces.if_silent(done)
+        let work = self.limit.of(work);
+        let Some(witness) = &self.witness else { return self.replaces.if_silent(work.await) };
+        let (done, who) = witness.beside(work).await;
+        match self.replaces.if_silent(done) {
+            Err(error) if waited(&error) => Err(locked(&who.unwrap_or_else(blockers::nobody_known))),
+            done => done,
+        }
     }
 }

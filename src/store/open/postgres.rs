@@ -65,19 +65,20 @@ pub(super) async fn open(
 ) -> Result<Store, OpenError> {
     migrated(place, options, schema).await?;
     let ending = CancellationToken::new();
-    let pool = |connections, limits: &Limits| {
+    let pool = |connections, limits: &Limits, witness| {
         let pool = RemotePool {
             pool: made(&limits.session(schema), connections, limits.ping)
                 .acquire_timeout(ACQUIRE.min(limits.answer)),
             connect: options.clone(),
             answer: limits.answer,
         };
-        Connections::remote(pool, ending.clone())
+        Connections::remote(pool, witness, ending.clone())
     };
-    let mut store = Store::new(pool(CONNECTIONS, &USUAL), place.clone());
-    store.controlling = pool(CONTROLLER, &USUAL);
-    store.recording = pool(1, &USUAL);
-    store.leases = pool(1, &LEASE);
+    let controlling = pool(CONTROLLER, &USUAL, None);
+    let mut store = Store::new(pool(CONNECTIONS, &USUAL, Some(controlling.clone())), place.clone());
+    store.controlling = controlling;
+    store.recording = pool(1, &USUAL, None);
+    store.leases = pool(1, &LEASE, None);
     store.ending = ending.clone();
     Ok(store)
 }
@@ -100,7 +101,7 @@ pub(in crate::store) async fn to_look_at(
     connection.close().await.map_err(failed)?;
     let pool =
         RemotePool { pool: made(&session, 1, USUAL.ping), connect: options.clone(), answer: USUAL.answer };
-    let connections = Connections::remote(pool, CancellationToken::new());
+    let connections = Connections::remote(pool, None, CancellationToken::new());
     Ok(there.then(|| Store::new(connections, place.clone())))
 }
 
