@@ -98,6 +98,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     };
     tracing::info!("ending; engines are left running");
     shutdown.cancel();
+    last_word.ends_soon();
     if !leading.is_finished() {
         leading.await??;
     }

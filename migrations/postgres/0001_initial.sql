@@ -685,7 +685,10 @@ CREATE TABLE leases (
     epoch       bigint NOT NULL CHECK (epoch >= 1),
     acquired_at timestamptz NOT NULL,
     renewed_at  timestamptz NOT NULL,
-    expires_at  timestamptz NOT NULL
+    expires_at  timestamptz NOT NULL,
+    -- Makes the epoch a part of a key: whoever writes observed state holds the row FOR KEY SHARE, which a change of
+    -- the epoch has to wait for, and a renewal (of the times alone) does not.
+    UNIQUE (name, epoch)
 );
 
 -- What this schema is, and the oldest gamekeeper that may use it.

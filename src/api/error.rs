@@ -73,6 +73,9 @@ pub enum ApiError {
         /// Why not.
         why: String,
     },
+    /// Somebody else's transaction has locked what is to be changed.
+    #[error("{0}")]
+    Locked(String),
     /// What is applied would change what others own.
     #[error(
         "apply failed with {} conflict{}: {}; leave the fields out, apply their present values, or take them (force)",
@@ -166,7 +169,7 @@ impl ApiError {
                 (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed")
             }
             Self::AlreadyExists { .. } => (StatusCode::CONFLICT, "AlreadyExists"),
-            Self::Conflict { .. } | Self::FieldConflicts { .. } | Self::Contended => {
+            Self::Conflict { .. } | Self::FieldConflicts { .. } | Self::Contended | Self::Locked(_) => {
                 (StatusCode::CONFLICT, "Conflict")
             }
             Self::Invalid { .. } | Self::Unstorable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid"),
@@ -220,6 +223,7 @@ impl ApiError {
             | Self::TooLarge
             | Self::BodyTimeout
             | Self::Expired(_)
+            | Self::Locked(_)
             | Self::NotWatchable
             | Self::NotImplemented(_)
             | Self::Unavailable(_)
@@ -311,6 +315,9 @@ fn cause(problem: &SpecProblem) -> Cause {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if let Some(why) = error.locked() {
+            return Self::Locked(why);
+        }
         if error.is_contended() {
             return Self::Contended;
         }

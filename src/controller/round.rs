@@ -334,6 +334,10 @@ async fn take_in(
                     output.record = record;
                     output.deleted = true;
                 }
+                Err(RecordError::Locked(who)) => {
+                    output.facts.failure = Some(apply::row_locked(step, &who));
+                    output.progressed = true;
+                }
                 Err(error) => output.not_recorded = Some(error),
             }
             return false;

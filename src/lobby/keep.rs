@@ -26,7 +26,10 @@ pub async fn keep_bounded(
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut look = 0;
     while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
-        if let Err(error) = once(&store, &retention, &metrics, look % LOOKS == 0).await {
+        // Not at once: a leadership begins with more urgent things.
+        let prune = look % LOOKS == LOOKS - 1;
+        let done = shutdown.run_until_cancelled(once(&store, &retention, &metrics, prune)).await;
+        if let Some(Err(error)) = done {
             tracing::warn!(error = &error as &dyn std::error::Error, "the outbox could not be kept small");
         }
         look += 1;

@@ -18,7 +18,7 @@ use crate::game::{
 use crate::runtime::{NewContainer, PullFailure, Runtime, RuntimeError};
 
 use super::observed::{Failure, FailureClass, ImageUsers, Pace};
-use super::plan::{DIRECTORY_IN_USE, STATE_MISSING};
+use super::plan::{DIRECTORY_IN_USE, ROW_LOCKED, STATE_MISSING};
 use super::step::Step;
 
 /// For whom steps are taken.
@@ -226,6 +226,19 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
         _ => chain(error),
     };
     Failure { step: step.clone(), class, pace: pace(error), reason: reason.to_owned(), message }
+}
+
+/// What it means that a game's row could not be deleted, because these have locked it.
+pub fn row_locked(step: &Step, who: &str) -> Failure {
+    Failure {
+        step: step.clone(),
+        class: FailureClass::Retry,
+        pace: Pace::Usual,
+        reason: ROW_LOCKED.to_owned(),
+        message: format!(
+            "The game's row cannot be deleted while it, or a membership, is locked by {who}. It is tried again by itself."
+        ),
+    }
 }
 
 /// How soon another attempt makes sense: what a person has to mend is not mended within a second,

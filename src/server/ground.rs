@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::runtime::{Runtime, RuntimeError};
@@ -99,9 +100,16 @@ pub(super) async fn keep_high_water(runtime: Arc<dyn Runtime>, mut counter: watc
 /// So long are events kept.
 const EVENTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// Forgets what is old, at the start and every hour.
+/// A leadership is so old when it first forgets: it begins with more urgent things.
+const FORGETS_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// So long it remembers after it forgot.
+const FORGETS_EVERY: Duration = Duration::from_secs(3_600);
+
+/// Forgets what is old, a while after the leadership began and every hour.
 pub(super) async fn forget_the_past(store: Store, keep: History, shutdown: CancellationToken) {
-    let mut hours = tokio::time::interval(Duration::from_secs(3_600));
+    let mut hours = tokio::time::interval_at(Instant::now() + FORGETS_AFTER, FORGETS_EVERY);
+    hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while shutdown.run_until_cancelled(hours.tick()).await.is_some() {
         // A clock that was set ahead must not make everything old at once.
         let now = crate::clock::steady_now();
@@ -109,7 +117,7 @@ pub(super) async fn forget_the_past(store: Store, keep: History, shutdown: Cance
             store.prune_events(now - EVENTS_KEPT).await?;
             store.prune_history(now, &keep).await
         };
-        if let Err(error) = forgotten.await {
+        if let Some(Err(error)) = shutdown.run_until_cancelled(forgotten).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the past could not be forgotten");
         }
     }

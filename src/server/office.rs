@@ -43,7 +43,8 @@ impl Office {
     pub(super) async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let holder = ground::holder();
         while !shutdown.is_cancelled() {
-            let tenure = come_to_lead(&self.store, &*self.runtime, &holder, &self.status, &shutdown).await?;
+            let store = self.store.clone().for_the_controller();
+            let tenure = come_to_lead(&store, &*self.runtime, &holder, &self.status, &shutdown).await?;
             let Some(tenure) = tenure else { break };
             match self.lead(tenure, &shutdown).await? {
                 Err(error) if !self.store.lead_is_leased() => return Err(error.into()),
@@ -71,7 +72,7 @@ impl Office {
         tokio::spawn(ground::keep_high_water(self.runtime.clone(), recorder.high_water()));
         tokio::spawn(ground::forget_the_past(store.clone(), self.config.history, term.clone()));
         let telling = self.lobby.start(&store, &term);
-        let parts = self.parts(store, recorder, tenure.clone());
+        let parts = self.parts(store.for_the_controller(), recorder, tenure.clone());
         let questions = self.asker.to_another();
         let run = controller::run(parts, questions, self.status.clone(), term.clone());
         let mut controlling = tokio::spawn(run);

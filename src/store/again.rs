@@ -8,7 +8,7 @@
 //!
 //! Every write of this module's siblings goes through [`again`], in one transaction that is begun in it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::Error as SqlxError;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
@@ -29,6 +29,9 @@ const WAITS: [Duration; 5] = [
     Duration::from_millis(640),
     Duration::from_millis(2_200),
 ];
+
+/// No attempt begins later than this: whoever asked would not wait for it.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// What may have been the database's, and passing.
 pub(super) trait MayPass {
@@ -72,7 +75,7 @@ impl MayPass for RecordError {
     fn of_database(&self) -> Option<&DbErr> {
         match self {
             Self::Database(error) => Some(error),
-            Self::Deposed | Self::SlotTaken(_) | Self::Closed => None,
+            Self::Deposed | Self::SlotTaken(_) | Self::Locked(_) | Self::Closed => None,
         }
     }
 }
@@ -83,9 +86,13 @@ where
     E: MayPass,
     F: Future<Output = Result<T, E>>,
 {
+    let began = Instant::now();
     for wait in WAITS {
         match write().await {
-            Err(error) if error.of_database().is_some_and(|error| gave_way(error) || is_lost(error)) => {
+            Err(error)
+                if began.elapsed() < LONGEST
+                    && error.of_database().is_some_and(|error| gave_way(error) || is_lost(error)) =>
+            {
                 if let Some(why) = error.of_database() {
                     tracing::debug!(error = why as &dyn std::error::Error, "a write is made again");
                 }
@@ -99,7 +106,11 @@ where
 
 /// Whether it is the database's state that is at fault, rather than what was to be written.
 pub(super) fn passes(error: &DbErr) -> bool {
-    gave_way(error) || is_lost(error) || is_replaced(error) || matches!(error, DbErr::ConnectionAcquire(_))
+    gave_way(error)
+        || is_lost(error)
+        || is_replaced(error)
+        || waited(error)
+        || matches!(error, DbErr::ConnectionAcquire(_))
 }
 
 /// Whether the database refuses what was to be written, and would refuse it again.
@@ -138,6 +149,11 @@ pub(super) fn is_contended(error: &DbErr) -> bool {
 /// SQLite's extended code.
 fn sqlite_code(error: &DbErr) -> Option<u32> {
     sqlx_error(error)?.as_database_error()?.code()?.parse().ok()
+}
+
+/// Whether somebody else had locked what was to be written, for longer than the session waits.
+pub(super) fn waited(error: &DbErr) -> bool {
+    state(error).is_some_and(|state| state == "55P03")
 }
 
 /// Whether the connection was lost, or the server is going down or coming up.

@@ -3,18 +3,29 @@
 //! The dialects have one difference that no query builder bridges: a UUID is a `uuid` on PostgreSQL
 //! and lower-case text on SQLite, where sea-orm's own sixteen bytes could not be read or written by
 //! hand. Every statement passes through here, and its UUIDs are bound as its database has them.
+//!
+//! A connection to a server may die without a word, and then a statement has no answer for as long as
+//! TCP is patient, which is a quarter of an hour. So each answer is waited for no longer than
+//! [`remote`] says, here and nowhere else.
 
+mod remote;
+
+use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sea_orm::sea_query::Value;
+use sea_orm::sqlx::SqlitePool;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::again::is_lost;
 use super::file::DatabaseFile;
+pub(super) use remote::RemotePool;
+use remote::{Remote, RemoteTransaction};
 
 /// What is said of a commit without an answer.
 const UNANSWERED: &str = "the connection was lost while the change was committed, so it may have been made; look before you repeat it";
@@ -24,36 +35,82 @@ pub(super) fn is_unanswered(error: &DbErr) -> bool {
     matches!(error, DbErr::Custom(said) if said.starts_with(UNANSWERED))
 }
 
+/// What is said of a write that somebody else's lock stood in the way of.
+const LOCKED: &str = "what is to be changed is locked by";
+
+/// Whether a write was given up because of somebody else's lock, and it is said whose.
+pub(super) fn is_locked(error: &DbErr) -> bool {
+    matches!(error, DbErr::Custom(said) if said.starts_with(LOCKED))
+}
+
+fn locked(who: &str) -> DbErr {
+    let way_out = "nothing was changed: end that transaction, or try again when it has ended";
+    DbErr::Custom(format!("{LOCKED} {who}; {way_out}"))
+}
+
 /// The pool of connections.
 #[derive(Debug, Clone)]
-pub(super) struct Connections(DatabaseConnection, Option<Arc<DatabaseFile>>);
+pub(super) struct Connections(Pool);
+
+#[derive(Debug, Clone)]
+enum Pool {
+    /// To a file, which is to stay the one that was opened.
+    Embedded(DatabaseConnection, Option<Arc<DatabaseFile>>),
+    /// To a server.
+    Remote(Arc<Remote>),
+}
 
 /// A transaction; dropped, it never was.
 #[derive(Debug)]
-pub(super) struct Transaction(DatabaseTransaction, Option<Arc<DatabaseFile>>);
+pub(super) struct Transaction {
+    inner: DatabaseTransaction,
+    /// Only with a server.
+    remote: Option<RemoteTransaction>,
+    /// Only with a file.
+    file: Option<Arc<DatabaseFile>>,
+}
 
 impl Connections {
-    pub(super) fn new(pool: DatabaseConnection) -> Self {
-        Self(pool, None)
+    /// Those to a file.
+    pub(super) fn embedded(pool: DatabaseConnection) -> Self {
+        Self(Pool::Embedded(pool, None))
     }
 
     /// The same, on a file that is to stay the one that was opened.
     pub(super) fn on(self, file: DatabaseFile) -> Self {
-        Self(self.0, Some(Arc::new(file)))
+        match self.0 {
+            Pool::Embedded(pool, _) => Self(Pool::Embedded(pool, Some(Arc::new(file)))),
+            Pool::Remote(_) => self,
+        }
     }
 
     /// The embedded database's file.
     pub(super) fn file(&self) -> Option<&DatabaseFile> {
-        self.1.as_deref()
+        match &self.0 {
+            Pool::Embedded(_, file) => file.as_deref(),
+            Pool::Remote(_) => None,
+        }
     }
 
-    /// The pool itself, for what only its dialect can do.
-    pub(super) fn pool(&self) -> &DatabaseConnection {
-        &self.0
+    /// Those to a server. Once `ending` is cancelled, answers are waited for two seconds at most. Where
+    /// a transaction waits for somebody, the witness is asked for whom.
+    pub(super) fn remote(pool: RemotePool, witness: Option<Self>, ending: CancellationToken) -> Self {
+        Self(Pool::Remote(Arc::new(Remote::new(pool, witness, ending))))
+    }
+
+    /// The file's pool itself, for what only SQLite can do.
+    ///
+    /// # Errors
+    /// The database is on a server.
+    pub(super) fn sqlite(&self) -> Result<SqlitePool, DbErr> {
+        match &self.0 {
+            Pool::Embedded(pool, _) => Ok(pool.get_sqlite_connection_pool().clone()),
+            Pool::Remote(_) => Err(DbErr::Custom("this is possible with the embedded database alone".into())),
+        }
     }
 
     pub(super) fn is_sqlite(&self) -> bool {
-        self.0.get_database_backend() == DbBackend::Sqlite
+        matches!(self.0, Pool::Embedded(_))
     }
 
     /// How every transaction that will write begins: on SQLite a transaction that turns from
@@ -62,22 +119,53 @@ impl Connections {
     /// # Errors
     /// The database failed, or its file was replaced.
     pub(super) async fn begin_writing(&self) -> Result<Transaction, DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        if let Some(file) = &self.1 {
-            file.check()?;
+        match &self.0 {
+            Pool::Embedded(pool, file) => {
+                if let Some(file) = file {
+                    file.check()?;
+                }
+                let options = TransactionOptions {
+                    sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                    ..TransactionOptions::default()
+                };
+                let inner = pool.begin_with_options(options).await?;
+                Ok(Transaction { inner, remote: None, file: file.clone() })
+            }
+            Pool::Remote(remote) => {
+                let (inner, remote) = remote.begin().await?;
+                Ok(Transaction { inner, remote: Some(remote), file: None })
+            }
         }
-        Ok(Transaction(self.0.begin_with_options(options).await?, self.1.clone()))
     }
 
+    /// Closes every connection. Those to a server that does not say goodbye are left behind after a
+    /// few seconds.
     pub(super) async fn close(self) -> Result<(), DbErr> {
-        self.0.close().await
+        match self.0 {
+            Pool::Embedded(pool, _) => pool.close().await,
+            Pool::Remote(remote) => {
+                remote.close().await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn run<T, F>(&self, work: impl FnOnce(DatabaseConnection) -> F) -> Result<T, DbErr>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        match &self.0 {
+            Pool::Embedded(pool, _) => work(pool.clone()).await,
+            Pool::Remote(remote) => remote.run(work).await,
+        }
     }
 }
 
 impl Transaction {
+    pub(super) fn is_sqlite(&self) -> bool {
+        self.remote.is_none()
+    }
+
     /// Ends it; what it wrote is there then.
     ///
     /// # Errors
@@ -85,15 +173,28 @@ impl Transaction {
     /// anything was written is not known. The second is never taken for a reason to write again. Or the
     /// embedded database's file was replaced, and what was written is lost.
     pub(super) async fn commit(self) -> Result<(), DbErr> {
-        match self.0.commit().await {
+        let Self { inner, remote, file } = self;
+        match within(remote.as_ref(), inner.commit()).await {
             Err(error) if is_lost(&error) => return Err(DbErr::Custom(format!("{UNANSWERED}: {error}"))),
             done => done?,
         }
-        self.1.map_or(Ok(()), |file| file.check_committed())
+        file.map_or(Ok(()), |file| file.check_committed())
     }
 
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
-        self.0.rollback().await
+        let Self { inner, remote, file: _ } = self;
+        within(remote.as_ref(), inner.rollback()).await
+    }
+}
+
+/// Waits for an answer, on a server no longer than is sensible.
+async fn within<T>(
+    remote: Option<&RemoteTransaction>,
+    work: impl Future<Output = Result<T, DbErr>>,
+) -> Result<T, DbErr> {
+    match remote {
+        None => work.await,
+        Some(remote) => remote.run(work).await,
     }
 }
 
@@ -109,32 +210,48 @@ fn in_dialect(mut statement: Statement) -> Statement {
     statement
 }
 
-macro_rules! connection {
-    ($type:ty) => {
-        #[async_trait]
-        impl ConnectionTrait for $type {
-            fn get_database_backend(&self) -> DbBackend {
-                self.0.get_database_backend()
-            }
+#[async_trait]
+impl ConnectionTrait for Connections {
+    fn get_database_backend(&self) -> DbBackend {
+        if self.is_sqlite() { DbBackend::Sqlite } else { DbBackend::Postgres }
+    }
 
-            async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-                self.0.execute_raw(in_dialect(statement)).await
-            }
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.run(|pool| async move { pool.execute_raw(in_dialect(statement)).await }).await
+    }
 
-            async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-                self.0.execute_unprepared(sql).await
-            }
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.run(|pool| async move { pool.execute_unprepared(sql).await }).await
+    }
 
-            async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-                self.0.query_one_raw(in_dialect(statement)).await
-            }
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.run(|pool| async move { pool.query_one_raw(in_dialect(statement)).await }).await
+    }
 
-            async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-                self.0.query_all_raw(in_dialect(statement)).await
-            }
-        }
-    };
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.run(|pool| async move { pool.query_all_raw(in_dialect(statement)).await }).await
+    }
 }
 
-connection!(Connections);
-connection!(Transaction);
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        within(self.remote.as_ref(), self.inner.execute_raw(in_dialect(statement))).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        within(self.remote.as_ref(), self.inner.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        within(self.remote.as_ref(), self.inner.query_one_raw(in_dialect(statement))).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        within(self.remote.as_ref(), self.inner.query_all_raw(in_dialect(statement))).await
+    }
+}

@@ -4,14 +4,15 @@
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait,
 };
 
 use crate::game::controller;
 use crate::game::manifest::DEFAULT_NAMESPACE;
 
 use super::again::again;
+use super::bites::Forgettable;
 use super::convert::to_db;
 use super::entity::events::{ActiveModel, Column, Entity};
 use super::recorder::{RecordedEvent, SHORT_MESSAGE};
@@ -21,9 +22,6 @@ use super::{Store, StoreError};
 /// So many different events are kept of one object: more than a person reads, and a bound for a
 /// message that is a little different every time.
 const MOST_OF_ONE: u64 = 100;
-
-/// So many are pruned in one transaction, so that nobody who wants to write waits for long.
-const AT_ONCE: u64 = 500;
 
 /// What an event is about.
 pub(super) struct About<'a> {
@@ -61,21 +59,9 @@ impl Store {
     /// # Errors
     /// The database failed; what was forgotten until then stays forgotten.
     pub async fn prune_events(&self, older_than: Timestamp) -> Result<u64, StoreError> {
-        let mut forgotten = 0;
-        loop {
-            let some = Entity::find()
-                .select_only()
-                .column(Column::EventId)
-                .filter(Column::LastAt.lt(to_db(older_than)))
-                .order_by_asc(Column::LastAt)
-                .limit(AT_ONCE);
-            let delete = Entity::delete_many().filter(Column::EventId.in_subquery(some.into_query()));
-            let gone = self.observe(delete.build(self.db.get_database_backend())).await?;
-            forgotten += gone;
-            if gone < AT_ONCE {
-                return Ok(forgotten);
-            }
-        }
+        let which = Condition::all().add(Column::LastAt.lt(to_db(older_than)));
+        let old = Forgettable { table: "events", key: &["event_id"], age: "last_at", which };
+        Ok(self.forget(&old).await?)
     }
 }
 

@@ -3,14 +3,19 @@
 //! The ledger of turns is not among them: it is the game's own history, a row for each turn.
 
 use jiff::{SignedDuration, Timestamp};
-use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query, SimpleExpr};
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, SimpleExpr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
+use super::bites::Forgettable;
 use super::convert::to_db;
+use super::db_uuid::DbUuid;
+use super::entity::runtime_health_snapshots;
 use super::{Store, StoreError};
 
-/// About so many go in one statement, so that nobody who wants to write waits for long.
-const AT_ONCE: u64 = 500;
+/// The table of reports, its key, and the column with the age of a row.
+const REPORTS: &str = "runtime_health_snapshots";
+const REPORT: &str = "snapshot_id";
+const REPORTED: &str = "observed_at";
 
 /// How long the past is kept, and how much of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,94 +38,90 @@ impl Default for History {
     }
 }
 
-/// A table, the column with the age of its rows, and which of its rows may go at all.
-struct Table {
-    name: &'static str,
-    age: &'static str,
-    only: Option<SimpleExpr>,
-}
-
 impl Store {
-    /// Forgets what is too old or too much. Gives how many rows went.
+    /// Forgets what is too old or too much, in bites that nobody waits for. Gives how many rows went.
     ///
     /// # Errors
-    /// The database failed; what was forgotten until then stays forgotten.
+    /// The database failed, or somebody else leads; what was forgotten until then stays forgotten.
     pub async fn prune_history(&self, now: Timestamp, keep: &History) -> Result<u64, StoreError> {
-        let reports = Table { name: "runtime_health_snapshots", age: "observed_at", only: None };
-        let closed = Expr::col(Alias::new("finished_at")).is_not_null();
-        let decisions = [
+        let before = |age| to_db(now.checked_sub(age).unwrap_or(Timestamp::MIN));
+        let older = |table, key, age, than: SignedDuration| {
+            let which = Condition::all().add(Expr::col(Alias::new(age)).lt(before(than)));
+            Forgettable { table, key, age, which }
+        };
+        let only =
+            |what: Forgettable, which: SimpleExpr| Forgettable { which: what.which.add(which), ..what };
+        let slots = older("turn_slots", &["game_id", "timeline", "slot"], "decided_at", keep.decisions);
+        let operations = older("operation_log", &["operation_id"], "created_at", keep.decisions);
+        let old = [
+            older(REPORTS, &[REPORT], REPORTED, keep.reports),
             // What still waits stays.
-            Table {
-                name: "turn_slots",
-                age: "decided_at",
-                only: Some(Expr::col(Alias::new("decision")).ne("deferred")),
-            },
-            Table { name: "operation_log", age: "created_at", only: Some(closed) },
-            Table { name: "game_changes", age: "changed_at", only: None },
+            only(slots, Expr::col(Alias::new("decision")).ne("deferred")),
+            only(operations, Expr::col(Alias::new("finished_at")).is_not_null()),
+            older("game_changes", &["change_id"], "changed_at", keep.decisions),
         ];
-        let before = |age| now.checked_sub(age).unwrap_or(Timestamp::MIN);
-        let mut gone = self.forget(&reports, before(keep.reports)).await?;
-        for table in &decisions {
-            gone += self.forget(table, before(keep.decisions)).await?;
+        let mut gone = 0;
+        for what in &old {
+            gone += self.forget(what).await?;
         }
         Ok(gone + self.forget_surplus_reports(keep.reports_of_a_game).await?)
     }
 
-    async fn forget(&self, table: &Table, before: Timestamp) -> Result<u64, StoreError> {
-        let (name, age) = (Alias::new(table.name), Alias::new(table.age));
-        let old = |until: SimpleExpr| Condition::all().add(until).add_option(table.only.clone());
-        let too_old = Expr::col(age.clone()).lt(to_db(before));
-        let mut forgotten = 0;
-        loop {
-            // The age of the last one of a handful: what is as old goes together.
-            let mut handful = Query::select();
-            handful
-                .column(age.clone())
-                .from(name.clone())
-                .cond_where(old(too_old.clone()))
-                .order_by(age.clone(), Order::Asc)
-                .limit(1)
-                .offset(AT_ONCE - 1);
-            let last = self.db.query_one(&handful).await?;
-            let until = match &last {
-                Some(row) => {
-                    let age: sea_orm::prelude::DateTimeUtc = row.try_get("", table.age)?;
-                    Expr::col(Alias::new(table.age)).lte(age)
-                }
-                None => too_old.clone(),
-            };
-            let mut delete = Query::delete();
-            delete.from_table(name.clone()).cond_where(old(until));
-            forgotten += self.observe(self.db.get_database_backend().build(&delete)).await?;
-            if last.is_none() {
-                return Ok(forgotten);
-            }
-        }
-    }
-
-    /// Of each game the latest reports stay.
+    /// Of each game the latest reports stay. Each question is about one game, however many there are.
     async fn forget_surplus_reports(&self, most: u64) -> Result<u64, StoreError> {
         let mut forgotten = 0;
-        loop {
-            let statement = format!(
-                "DELETE FROM runtime_health_snapshots WHERE snapshot_id IN (
-                     SELECT snapshot_id FROM (
-                         SELECT snapshot_id, row_number() OVER (PARTITION BY game_id ORDER BY observed_at DESC, snapshot_id DESC) AS place
-                           FROM runtime_health_snapshots
-                     ) AS placed WHERE place > {most} LIMIT {AT_ONCE})"
-            );
-            let statement = Statement::from_string(self.db.get_database_backend(), statement);
-            let some = self.observe(statement).await?;
-            forgotten += some;
-            if some < AT_ONCE {
-                return Ok(forgotten);
+        let mut last = None;
+        while let Some(game) = self.next_reported(last).await? {
+            if let Some(surplus) = self.surplus_reports(game, most).await? {
+                forgotten += self.forget(&surplus).await?;
             }
+            last = Some(game);
         }
+        Ok(forgotten)
+    }
+
+    /// The game after this one of which there are reports.
+    async fn next_reported(&self, last: Option<DbUuid>) -> Result<Option<DbUuid>, StoreError> {
+        let next = runtime_health_snapshots::Entity::find()
+            .select_only()
+            .column(runtime_health_snapshots::Column::GameId)
+            .filter(
+                Condition::all()
+                    .add_option(last.map(|last| runtime_health_snapshots::Column::GameId.gt(last))),
+            )
+            .order_by_asc(runtime_health_snapshots::Column::GameId)
+            .limit(1);
+        Ok(next.into_tuple().one(&self.db).await?)
+    }
+
+    /// The reports of a game that are more than so many, if any are.
+    async fn surplus_reports(&self, game: DbUuid, most: u64) -> Result<Option<Forgettable>, StoreError> {
+        use runtime_health_snapshots::Column;
+        let latest: Option<(sea_orm::prelude::DateTimeUtc, i64)> = runtime_health_snapshots::Entity::find()
+            .select_only()
+            .columns([Column::ObservedAt, Column::SnapshotId])
+            .filter(Column::GameId.eq(game))
+            .order_by_desc(Column::ObservedAt)
+            .order_by_desc(Column::SnapshotId)
+            .offset(most)
+            .limit(1)
+            .into_tuple()
+            .one(&self.db)
+            .await?;
+        Ok(latest.map(|(at, id)| {
+            let as_old = Condition::all().add(Column::ObservedAt.eq(at)).add(Column::SnapshotId.lte(id));
+            let older = Condition::any().add(Column::ObservedAt.lt(at)).add(as_old);
+            let which = Condition::all().add(Column::GameId.eq(game)).add(older);
+            Forgettable { table: REPORTS, key: &[REPORT], age: REPORTED, which }
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::ConnectionTrait;
+    use sea_orm::sea_query::Query;
+
     use super::*;
 
     async fn count(store: &Store, what: &str) -> i64 {

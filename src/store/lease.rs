@@ -2,12 +2,13 @@
 //!
 //! On PostgreSQL it is a lease, and only the database's clock counts: whoever has it renews it, and
 //! once it ended anybody may take it. On SQLite a lock on a file decides, and the row carries the
-//! epoch alone. Every transaction that writes observed state holds the row while it does, so an
-//! epoch ends between such transactions and never within one.
+//! epoch alone. Every transaction that writes observed state holds the row's key, which the epoch is a
+//! part of, while it does: so an epoch ends between such transactions and never within one. A renewal
+//! changes the times alone, and waits for none of them.
 
 use std::time::Duration;
 
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Statement,
 };
@@ -195,7 +196,7 @@ impl Store {
         if let Some(epoch) = self.epoch
             && !holds(&transaction, epoch).await?
         {
-            return Err(DbErr::Custom("another controller has taken over this database".into()));
+            return Err(taken_over());
         }
         Ok(transaction)
     }
@@ -213,13 +214,25 @@ impl Store {
     }
 }
 
-/// Whether this epoch still holds, which it then does until the end of the transaction.
+/// What whoever led before is told.
+pub(super) fn taken_over() -> DbErr {
+    DbErr::Custom("another controller has taken over this database".into())
+}
+
+/// Whether this epoch is the present one. Nothing keeps it so.
+pub(super) async fn is(db: &impl ConnectionTrait, epoch: Epoch) -> Result<bool, DbErr> {
+    let present = Entity::find_by_id(NAME).filter(Column::Epoch.eq(epoch.0)).one(db).await?;
+    Ok(present.is_some())
+}
+
+/// Whether this epoch still holds, which it then does until the end of the transaction. What takes the
+/// lead changes the key, and waits for that; what renews it does not.
 pub(super) async fn holds(transaction: &Transaction, epoch: Epoch) -> Result<bool, DbErr> {
     let held: Option<i64> = Entity::find_by_id(NAME)
         .select_only()
         .column(Column::Epoch)
         .filter(Column::Epoch.eq(epoch.0))
-        .lock_shared()
+        .lock(LockType::KeyShare)
         .into_tuple()
         .one(transaction)
         .await?;

@@ -6,6 +6,8 @@
 
 pub(crate) mod access;
 mod again;
+mod bites;
+mod blockers;
 mod connection;
 pub mod controller;
 mod convert;
@@ -42,6 +44,7 @@ mod registry;
 mod reports;
 mod seats;
 mod served;
+mod session;
 mod tombstones;
 mod turns;
 pub mod version_records;
@@ -77,6 +80,7 @@ use std::sync::Arc;
 
 use sea_orm::DbErr;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::game::Epoch;
 
@@ -112,14 +116,28 @@ impl StoreError {
             _ => None,
         }
     }
+
+    /// What is to be told of a write that was given up because others have locked its rows: who.
+    pub fn locked(&self) -> Option<String> {
+        match &self.0 {
+            DbErr::Custom(said) if connection::is_locked(&self.0) => Some(said.clone()),
+            _ => None,
+        }
+    }
 }
 
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Store {
     db: Connections,
+    /// For the controller's loop: whoever waits in `db` must not make it wait.
+    controlling: Connections,
+    /// For the recorder alone.
+    recording: Connections,
     /// For the lease alone: a burst that fills `db` must not cost the lead.
     leases: Connections,
+    /// Cancelled once the process ends: answers are not waited for long then.
+    ending: CancellationToken,
     place: Place,
     /// The leadership that writes, if any does.
     epoch: Option<Epoch>,
@@ -134,8 +152,30 @@ pub struct Store {
 impl Store {
     fn new(db: Connections, place: Place) -> Self {
         let (desired_written, outbox_written) = Default::default();
-        let leases = db.clone();
-        Self { db, leases, place, epoch: None, desired_written, outbox_written, tells_lobby: false }
+        Self {
+            controlling: db.clone(),
+            recording: db.clone(),
+            leases: db.clone(),
+            ending: CancellationToken::new(),
+            db,
+            place,
+            epoch: None,
+            desired_written,
+            outbox_written,
+            tells_lobby: false,
+        }
+    }
+
+    /// This store for the controller's loop, which on a server has connections of its own.
+    #[must_use]
+    pub fn for_the_controller(mut self) -> Self {
+        self.db = self.controlling.clone();
+        self
+    }
+
+    /// The process ends: from here on a server has two seconds for every answer.
+    pub fn ends_soon(&self) {
+        self.ending.cancel();
     }
 
     /// What became of the embedded database's file, if it is no longer the one that is open: what is

@@ -7,6 +7,7 @@ mod sqlite;
 
 use sea_orm::EntityTrait;
 
+use super::connection::Connections;
 use super::entity::schema_info;
 use super::place::At;
 use super::{Place, Store, StoreError};
@@ -92,7 +93,10 @@ impl Store {
         if self.db.is_sqlite() {
             self.db.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
         }
-        Ok(self.db.close().await?)
+        self.ending.cancel();
+        let pools = [self.controlling, self.recording, self.leases].map(Connections::close);
+        let (closed, _) = tokio::join!(self.db.close(), futures::future::join_all(pools));
+        Ok(closed?)
     }
 
     /// A schema from the future is refused before anything is written.
@@ -109,7 +113,7 @@ fn refuse_older_than(min_binary: String) -> Result<(), OpenError> {
     if parse(&min_binary) > parse(own) { Err(OpenError::Newer { min_binary, own }) } else { Ok(()) }
 }
 
-pub(super) use postgres::to_look_at as postgres_to_look_at;
+pub(super) use postgres::{alone, listening, to_look_at as postgres_to_look_at};
 pub(super) use sqlite::to_look_at as sqlite_to_look_at;
 
 pub(super) fn missing(table: &'static str) -> impl Fn() -> sea_orm::DbErr {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use clap::ValueEnum;
 use sea_orm::sqlx::ConnectOptions;
@@ -29,13 +28,6 @@ const PARAMETERS: [&str; 11] = [
     "password",
     "application_name",
 ];
-
-/// No statement of ours takes nearly as long; one that does must not hold a connection for ever.
-pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A process that is suspended within a transaction holds its locks no longer than this, which is
-/// well below a lease.
-const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
 
 /// What is done about a schema that is not up to date.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -98,7 +90,12 @@ impl Place {
             ))
         })?;
         let mode = effective(options.get_ssl_mode(), url);
-        let options = options.ssl_mode(mode).application_name("gamekeeper").disable_statement_logging();
+        let options = options
+            .ssl_mode(mode)
+            .application_name("gamekeeper")
+            // The server's default is as good, and PgBouncer refuses it.
+            .extra_float_digits(None)
+            .disable_statement_logging();
         Ok(Self { at: At::Postgres { options: Box::new(options), schema: schema.to_owned() }, migrations })
     }
 
@@ -109,22 +106,6 @@ impl Place {
             At::Postgres { .. } => None,
         }
     }
-}
-
-/// How a connection that is used for anything but migrations begins.
-pub(super) fn bounded(options: &PgConnectOptions, schema: &str) -> PgConnectOptions {
-    within(options, schema).options([
-        ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string()),
-        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION.as_millis().to_string()),
-        // A decision that was taken must not be forgotten by a power cut, whatever the server's default.
-        ("synchronous_commit", "on".to_owned()),
-        ("default_transaction_isolation", "read committed".to_owned()),
-    ])
-}
-
-/// A connection that sees this schema and no other.
-pub(super) fn within(options: &PgConnectOptions, schema: &str) -> PgConnectOptions {
-    options.clone().options([("search_path", format!("{schema},pg_temp").as_str()), ("TimeZone", "UTC")])
 }
 
 /// What libpq makes of a mode, where the driver makes less of it.

@@ -4,39 +4,42 @@
 //! first step. Many rounds ask at the same time; what is there when the last commit ends goes into
 //! the next one together, so that a hundred games cost few flushes. Every transaction checks first
 //! that the epoch is still this leader's.
+//!
+//! There is one writer, so what it waits for every game waits for. It has a connection of its own, and
+//! never waits for a row of a game that others have locked: that game is told who has, and asks again.
+//! What is nobody's but the controller's is waited for as long as the session's `lock_timeout` says.
 
-use super::db_uuid::DbUuid;
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect,
-    Statement,
-};
+mod locked;
+mod write;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use sea_orm::{DbErr, EntityTrait, QuerySelect};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::game::manifest::wire::GAME_KIND;
 use crate::game::operation::{Ending, NewOperation};
 use crate::game::player::{Mapping, Report, Standing};
-use crate::game::record::{Record, Unreadable};
+use crate::game::record::Record;
 use crate::game::spec::Deletion;
 use crate::game::turn::{DecidedSlot, LedgerEntry};
 use crate::game::{EngineVersion, Epoch, GameId, Name, Namespace, OperationId};
 
 use super::again::{MayPass, again, passes, refuses};
 use super::connection::is_unanswered;
-use super::convert::to_db;
-use super::entity::{game_tombstones, games, instance, operation_log, runtime_records};
-use super::events::{self, About};
-use super::outbox::{self, NewLobbyEvent};
-use super::records::{cut, to_row};
-use super::{Store, players, reports, turns, version_records};
+use super::entity::instance;
+use super::outbox::NewLobbyEvent;
+use super::{Store, turns};
 
 /// How many writes may wait, and how many go into one transaction.
 const WAITING: usize = 1_024;
 const AT_ONCE: usize = 256;
 
+/// A transaction that took so long takes nothing more in.
+const LONGEST: Duration = Duration::from_secs(1);
+
 /// The longest message of an event and cause of an operation that the schema takes, in bytes.
 pub(super) const SHORT_MESSAGE: usize = 1_024;
-const MESSAGE: usize = 4_096;
 
 /// Why nothing was recorded; nothing may be done then.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +50,9 @@ pub enum RecordError {
     /// The slot of a turn that was to begin has one already: a clock had jumped.
     #[error("the slot {0} has a turn already")]
     SlotTaken(jiff::Timestamp),
+    /// Somebody else has locked rows of this game.
+    #[error("its rows are locked by {0}; it is tried again")]
+    Locked(String),
     /// The database failed.
     #[error("the database could not record it")]
     Database(#[from] DbErr),
@@ -179,52 +185,61 @@ impl Store {
     pub fn recorder(&self, epoch: Epoch) -> (Recorder, tokio::task::JoinHandle<()>) {
         let (asked, waiting) = mpsc::channel(WAITING);
         let (moved, high_water) = watch::channel(0);
-        let writer = tokio::spawn(write_all(self.clone(), epoch, waiting, moved));
+        let store = Self { db: self.recording.clone(), ..self.clone() };
+        let writer = tokio::spawn(write_all(store, epoch, waiting, moved));
         (Recorder { asked, high_water }, writer)
     }
 
-    /// Writes all or nothing. Gives the high-water counter, if it moved.
-    async fn write(&self, epoch: Epoch, recordings: &[&Recording]) -> Result<Option<i64>, RecordError> {
-        let high_water = match again(|| self.try_write(epoch, recordings)).await {
-            Err(Attempt::Unanswered(moved, error)) => self.settled(epoch, moved, error).await?,
+    /// Writes all or nothing of what can be written now.
+    async fn write(&self, epoch: Epoch, recordings: &[&Recording]) -> Result<Batch, RecordError> {
+        let batch = match again(|| self.try_write(epoch, recordings)).await {
+            Err(Attempt::Unanswered(batch, error)) => self.settled(epoch, batch, error).await?,
             Err(Attempt::Failed(error)) => return Err(error),
-            Ok(high_water) => high_water,
+            Ok(batch) => batch,
         };
         if self.tells_lobby && recordings.iter().any(|recording| !recording.lobby.is_empty()) {
             self.outbox_written.notify_one();
         }
-        Ok(high_water)
+        Ok(batch)
     }
 
-    async fn try_write(&self, epoch: Epoch, recordings: &[&Recording]) -> Result<Option<i64>, Attempt> {
+    async fn try_write(&self, epoch: Epoch, recordings: &[&Recording]) -> Result<Batch, Attempt> {
+        let began = Instant::now();
         let transaction = self.db.begin_writing().await?;
         if !super::lease::holds(&transaction, epoch).await? {
             return Err(Attempt::Failed(RecordError::Deposed));
         }
-        let number = observed_number(&transaction).await?;
+        let mut locked = locked::find(&transaction, recordings).await?;
+        let number = write::observed_number(&transaction).await?;
+        let (mut fates, mut counts) = (Vec::with_capacity(recordings.len()), false);
         for recording in recordings {
-            write_one(&transaction, epoch, number, recording).await?;
-            if self.tells_lobby {
-                tell_lobby(&transaction, recording).await?;
+            if let Some(who) = locked.remove(&recording.game) {
+                fates.push(Fate::Locked(who));
+                continue;
             }
+            if began.elapsed() > LONGEST && fates.contains(&Fate::Written) {
+                fates.push(Fate::Waits);
+                continue;
+            }
+            write::write_one(&transaction, epoch, number, recording).await?;
+            if self.tells_lobby {
+                write::tell_lobby(&transaction, recording).await?;
+            }
+            fates.push(Fate::Written);
+            counts |= recording.counts;
         }
-        let counts = recordings.iter().any(|recording| recording.counts);
-        let high_water = if counts { Some(count_up(&transaction).await?) } else { None };
+        let high_water = if counts { Some(write::count_up(&transaction).await?) } else { None };
+        let batch = Batch { high_water, fates };
         match transaction.commit().await {
-            Err(error) if is_unanswered(&error) => Err(Attempt::Unanswered(high_water, error)),
-            done => Ok(done.map(|()| high_water)?),
+            Err(error) if is_unanswered(&error) => Err(Attempt::Unanswered(batch, error)),
+            done => Ok(done.map(|()| batch)?),
         }
     }
 
     /// The connection was lost while it committed. Whether it did says the counter, which nobody else
     /// moves in this epoch. What does not count, no operation among it, is simply asked for again.
-    async fn settled(
-        &self,
-        epoch: Epoch,
-        moved: Option<i64>,
-        error: DbErr,
-    ) -> Result<Option<i64>, RecordError> {
-        let Some(moved) = moved else { return Err(RecordError::Database(error)) };
+    async fn settled(&self, epoch: Epoch, batch: Batch, error: DbErr) -> Result<Batch, RecordError> {
+        let Some(moved) = batch.high_water else { return Err(RecordError::Database(error)) };
         let read = again(|| async {
             let transaction = self.db.begin_writing().await?;
             if !super::lease::holds(&transaction, epoch).await? {
@@ -235,16 +250,34 @@ impl Store {
             transaction.rollback().await?;
             Ok(row.ok_or_else(super::open::missing("instance"))?.high_water)
         });
-        if read.await? == moved { Ok(Some(moved)) } else { Err(RecordError::Database(error)) }
+        if read.await? == moved { Ok(batch) } else { Err(RecordError::Database(error)) }
     }
+}
+
+/// What one transaction wrote.
+struct Batch {
+    /// The high-water counter, if it moved.
+    high_water: Option<i64>,
+    /// What became of each recording.
+    fates: Vec<Fate>,
+}
+
+/// What became of a recording in a transaction that was committed.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    Written,
+    /// There was no time left for it.
+    Waits,
+    /// These have locked its rows.
+    Locked(String),
 }
 
 /// How an attempt to write failed.
 enum Attempt {
     /// Nothing was written.
     Failed(RecordError),
-    /// Nobody said whether it was written; the counter is here then.
-    Unanswered(Option<i64>, DbErr),
+    /// Nobody said whether it was written; what would have been is here then.
+    Unanswered(Batch, DbErr),
 }
 
 impl From<DbErr> for Attempt {
@@ -278,266 +311,109 @@ impl Store {
     }
 }
 
-async fn tell_lobby(db: &impl ConnectionTrait, recording: &Recording) -> Result<(), DbErr> {
-    let timeline = recording.record.timeline;
-    for NewLobbyEvent { kind, occurred_at, payload } in &recording.lobby {
-        outbox::append(db, recording.game, timeline, kind, *occurred_at, payload.clone()).await?;
-    }
-    Ok(())
-}
-
-/// Moves the high-water counter.
-async fn count_up(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
-    instance::Entity::update_many()
-        .col_expr(instance::Column::HighWater, Expr::col(instance::Column::HighWater).add(1))
-        .exec(db)
-        .await?;
-    let row = instance::Entity::find().one(db).await?.ok_or_else(super::open::missing("instance"))?;
-    Ok(row.high_water)
-}
-
 async fn write_all(
     store: Store,
     epoch: Epoch,
     mut waiting: mpsc::Receiver<Asked>,
     high_water: watch::Sender<i64>,
 ) {
-    let mut batch = Vec::with_capacity(AT_ONCE);
-    while waiting.recv_many(&mut batch, AT_ONCE).await > 0 {
-        let recordings: Vec<&Recording> = batch.iter().map(|(recording, _)| &**recording).collect();
-        let together = store.write(epoch, &recordings).await;
-        match together {
-            Ok(moved) => {
-                high_water.send_if_modified(|kept| moved.map(|moved| *kept = moved).is_some());
-                answer(&mut batch, || Ok(()));
+    let mut queue = VecDeque::with_capacity(AT_ONCE);
+    let mut some = Vec::with_capacity(AT_ONCE);
+    let mut most = AT_ONCE;
+    loop {
+        if queue.is_empty() {
+            if waiting.recv_many(&mut some, AT_ONCE).await == 0 {
+                return;
             }
-            Err(RecordError::Deposed) => answer(&mut batch, || Err(RecordError::Deposed)),
-            // Nobody's fault: each of them asks again.
-            Err(RecordError::Database(error)) if passes(&error) || is_unanswered(&error) => {
-                answer(&mut batch, || Err(RecordError::Database(error.clone())));
-            }
-            Err(RecordError::Database(error)) if batch.len() > 1 => {
-                // One of them may be what the database refuses: the others must not suffer for it.
-                tracing::warn!(error = &error as &dyn std::error::Error, "games are recorded one by one");
-                for (recording, done) in batch.drain(..) {
-                    let alone = store.write(epoch, &[&recording]).await.map(drop);
-                    let _ = done.send(store.explained(alone, &recording).await);
+            queue.extend(some.drain(..));
+        }
+        let batch: Vec<Asked> = queue.drain(..next(&queue, most)).collect();
+        let began = Instant::now();
+        let later = write_batch(&store, epoch, batch, &high_water).await;
+        most = as_many(most, began.elapsed());
+        for asked in later.into_iter().rev() {
+            queue.push_front(asked);
+        }
+    }
+}
+
+/// How many of those that wait go into one transaction: a deletion by itself, since its row is also
+/// others', who may do with it what nobody here foresees.
+fn next(queue: &VecDeque<Asked>, most: usize) -> usize {
+    let deletes = |asked: &Asked| asked.0.deleted.is_some();
+    let others = queue.iter().take_while(|asked| !deletes(asked)).count();
+    others.min(most).max(1)
+}
+
+/// How many go into the next transaction, after one that took so long: however slow the disk is, others
+/// get their turn within a second or two.
+fn as_many(most: usize, took: Duration) -> usize {
+    if took > LONGEST {
+        (most / 2).max(1)
+    } else if took < LONGEST / 4 {
+        (most * 2).min(AT_ONCE)
+    } else {
+        most
+    }
+}
+
+/// Writes them together, or one by one if the database refuses that. Gives those that have to wait.
+async fn write_batch(
+    store: &Store,
+    epoch: Epoch,
+    mut batch: Vec<Asked>,
+    high_water: &watch::Sender<i64>,
+) -> Vec<Asked> {
+    let recordings: Vec<&Recording> = batch.iter().map(|(recording, _)| &**recording).collect();
+    match store.write(epoch, &recordings).await {
+        Ok(written) => return settle(batch, written, high_water),
+        Err(RecordError::Deposed) => answer(&mut batch, || Err(RecordError::Deposed)),
+        // Nobody's fault: each of them asks again.
+        Err(RecordError::Database(error)) if passes(&error) || is_unanswered(&error) => {
+            answer(&mut batch, || Err(RecordError::Database(error.clone())));
+        }
+        Err(RecordError::Database(error)) if batch.len() > 1 => {
+            // One of them may be what the database refuses: the others must not suffer for it.
+            tracing::warn!(error = &error as &dyn std::error::Error, "games are recorded one by one");
+            for asked in batch {
+                match store.write(epoch, &[&asked.0]).await {
+                    Ok(written) => drop(settle(vec![asked], written, high_water)),
+                    Err(error) => refuse(store, asked, error).await,
                 }
             }
-            Err(error) => {
-                if let Some((recording, done)) = batch.pop() {
-                    let _ = done.send(store.explained(Err(error), &recording).await);
-                }
+            return Vec::new();
+        }
+        Err(error) => {
+            if let Some(asked) = batch.pop() {
+                refuse(store, asked, error).await;
             }
         }
     }
+    Vec::new()
+}
+
+/// Answers each as it fared. Gives those that have to wait.
+fn settle(batch: Vec<Asked>, written: Batch, high_water: &watch::Sender<i64>) -> Vec<Asked> {
+    high_water.send_if_modified(|kept| written.high_water.map(|moved| *kept = moved).is_some());
+    let mut later = Vec::new();
+    for ((recording, done), fate) in batch.into_iter().zip(written.fates) {
+        // A round that no longer waits will look again.
+        match fate {
+            Fate::Written => drop(done.send(Ok(()))),
+            Fate::Locked(who) => drop(done.send(Err(RecordError::Locked(who)))),
+            Fate::Waits => later.push((recording, done)),
+        }
+    }
+    later
+}
+
+async fn refuse(store: &Store, (recording, done): Asked, error: RecordError) {
+    let _ = done.send(store.explained(Err(error), &recording).await);
 }
 
 fn answer(batch: &mut Vec<Asked>, result: impl Fn() -> Result<(), RecordError>) {
     for (_, done) in batch.drain(..) {
         // A round that no longer waits will look again.
         let _ = done.send(result());
-    }
-}
-
-/// The number of this transaction in `observed_feed`. On PostgreSQL the database puts it into each row;
-/// SQLite's trigger would have to write each row a second time for that.
-async fn observed_number(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
-    let backend = db.get_database_backend();
-    if backend != DbBackend::Sqlite {
-        return Ok(0);
-    }
-    let moved = Statement::from_string(backend, "UPDATE observed_feed SET seq = seq + 1 RETURNING seq");
-    let row = db.query_one_raw(moved).await?.ok_or_else(super::open::missing("observed_feed"))?;
-    row.try_get_by_index(0)
-}
-
-async fn write_one(
-    db: &impl ConnectionTrait,
-    epoch: Epoch,
-    number: i64,
-    recording: &Recording,
-) -> Result<(), DbErr> {
-    if let Some((id, ending)) = &recording.close {
-        close(db, *id, ending, recording).await?;
-    }
-    if let Some((id, new)) = &recording.open {
-        open(db, epoch, *id, new, None, recording).await?;
-    }
-    for (id, new, ending) in &recording.at_once {
-        open(db, epoch, *id, new, Some(ending), recording).await?;
-    }
-    let row = runtime_records::ActiveModel {
-        changed_seq: Set(number),
-        ..to_row(
-            recording.game,
-            recording.namespace.as_str(),
-            recording.name.as_str(),
-            epoch.0,
-            &recording.record,
-        )
-    };
-    runtime_records::Entity::insert(row)
-        .on_conflict(replace_record(&recording.record.unreadable))
-        .exec_without_returning(db)
-        .await?;
-    if let Some(players) = &recording.players {
-        players::write_mappings(db, recording.game, players).await?;
-    }
-    players::write_standings(db, recording.game, &recording.standings).await?;
-    if let Some(report) = &recording.report {
-        reports::write(db, recording.game, recording.record.timeline, report).await?;
-    }
-    turns::write(db, recording).await?;
-    if let Some((timeline, after)) = recording.rolled_back {
-        turns::roll_back(db, recording.game, timeline, after).await?;
-    }
-    if recording.deleted.is_some() || recording.rolled_back.is_some() || !recording.ledger.is_empty() {
-        turns::close_others(db, recording).await?;
-    }
-    if let (Some(version), Some(failed)) = (&recording.failed_version, &recording.record.failed_patch) {
-        version_records::count(db, version, &failed.reason, &failed.message).await?;
-    }
-    if let Some(event) = &recording.event {
-        let about = About {
-            namespace: recording.namespace.as_str(),
-            kind: GAME_KIND,
-            name: recording.name.as_str(),
-            uid: &recording.game.to_string(),
-        };
-        events::count(db, &about, event).await?;
-    }
-    if let Some(deletion) = recording.deleted {
-        turns::drop_slots(db, recording.game).await?;
-        supersede_all(db, recording.game).await?;
-        match deletion {
-            Deletion::Requested => {
-                // A row that came back meanwhile was not asked to go.
-                games::Entity::delete_by_id(DbUuid(recording.game.0))
-                    .filter(games::Column::DeletionRequestedAt.is_not_null())
-                    .exec(db)
-                    .await?;
-            }
-            Deletion::RowGone => {}
-        }
-        // A tombstone that is newer than what was decided about has a grace of its own.
-        let up_to = match deletion {
-            Deletion::Requested => i64::MAX,
-            Deletion::RowGone => recording.record.observed_generation,
-        };
-        game_tombstones::Entity::update_many()
-            .col_expr(game_tombstones::Column::HandledAt, Expr::value(to_db(jiff::Timestamp::now())))
-            .filter(game_tombstones::Column::GameId.eq(DbUuid(recording.game.0)))
-            .filter(game_tombstones::Column::HandledAt.is_null())
-            .filter(game_tombstones::Column::Generation.lte(up_to))
-            .exec(db)
-            .await?;
-    }
-    Ok(())
-}
-
-/// Everything but what only the first write sets, and what could not be read: that is for a person.
-fn replace_record(unreadable: &[Unreadable]) -> OnConflict {
-    use sea_orm::{Iden, Iterable};
-    let is_left_alone = |column: &runtime_records::Column| {
-        unreadable.iter().any(|unreadable| column.unquoted() == unreadable.column)
-    };
-    let columns = runtime_records::Column::iter().filter(|column| {
-        !matches!(column, runtime_records::Column::GameId | runtime_records::Column::RecordVersion)
-            && !is_left_alone(column)
-    });
-    OnConflict::column(runtime_records::Column::GameId)
-        .update_columns(columns)
-        .value(
-            runtime_records::Column::RecordVersion,
-            Expr::col((runtime_records::Entity, runtime_records::Column::RecordVersion)).add(1),
-        )
-        .to_owned()
-}
-
-async fn open(
-    db: &impl ConnectionTrait,
-    epoch: Epoch,
-    id: OperationId,
-    new: &NewOperation,
-    ending: Option<&Ending>,
-    recording: &Recording,
-) -> Result<(), DbErr> {
-    let now = to_db(jiff::Timestamp::now());
-    let (status, code, message) = match ending {
-        None => ("running", None, None),
-        Some(ending) => words(ending),
-    };
-    let row = operation_log::ActiveModel {
-        operation_id: Set(DbUuid(id.0)),
-        game_id: Set(DbUuid(recording.game.0)),
-        op: Set(new.kind.as_row().to_owned()),
-        source: Set(new.source.as_row().to_owned()),
-        requested_by: Set(new.requested_by.clone()),
-        request_id: Set(new.request_id.clone()),
-        generation: Set(new.generation),
-        cause: Set(cut(&new.cause, SHORT_MESSAGE)),
-        from_version: Set(new.from_version.as_ref().map(ToString::to_string)),
-        to_version: Set(new.to_version.as_ref().map(ToString::to_string)),
-        status: Set(status.to_owned()),
-        error_code: Set(code),
-        error_message: Set(message),
-        image_ref: Set(recording.record.applied.as_ref().map(|applied| applied.image.to_string())),
-        container_id: Set(recording.record.container.as_ref().map(ToString::to_string)),
-        epoch: Set(epoch.0),
-        created_at: Set(now),
-        started_at: Set(Some(now)),
-        finished_at: Set(ending.map(|_| now)),
-    };
-    operation_log::Entity::insert(row).exec_without_returning(db).await?;
-    Ok(())
-}
-
-async fn close(
-    db: &impl ConnectionTrait,
-    id: OperationId,
-    ending: &Ending,
-    recording: &Recording,
-) -> Result<(), DbErr> {
-    let (status, code, message) = words(ending);
-    let record = &recording.record;
-    operation_log::Entity::update_many()
-        .col_expr(operation_log::Column::Status, Expr::value(status))
-        .col_expr(operation_log::Column::ErrorCode, Expr::value(code))
-        .col_expr(operation_log::Column::ErrorMessage, Expr::value(message))
-        .col_expr(operation_log::Column::FinishedAt, Expr::value(to_db(jiff::Timestamp::now())))
-        .col_expr(
-            operation_log::Column::ImageRef,
-            Expr::value(record.applied.as_ref().map(|applied| applied.image.to_string())),
-        )
-        .col_expr(
-            operation_log::Column::ContainerId,
-            Expr::value(record.container.as_ref().map(ToString::to_string)),
-        )
-        .filter(operation_log::Column::OperationId.eq(DbUuid(id.0)))
-        .filter(operation_log::Column::FinishedAt.is_null())
-        .exec(db)
-        .await?;
-    Ok(())
-}
-
-/// Nothing of a deleted game is under way any more.
-async fn supersede_all(db: &impl ConnectionTrait, game: GameId) -> Result<(), DbErr> {
-    use operation_log::Column as C;
-    operation_log::Entity::update_many()
-        .col_expr(C::Status, Expr::value("superseded"))
-        .col_expr(C::FinishedAt, Expr::value(to_db(jiff::Timestamp::now())))
-        .filter(C::GameId.eq(DbUuid(game.0)))
-        .filter(C::Status.is_in(["queued", "running"]))
-        .exec(db)
-        .await?;
-    Ok(())
-}
-
-fn words(ending: &Ending) -> (&'static str, Option<String>, Option<String>) {
-    match ending {
-        Ending::Succeeded => ("succeeded", None, None),
-        Ending::Superseded => ("superseded", None, None),
-        Ending::Failed { code, message } => ("failed", Some(cut(code, 128)), Some(cut(message, MESSAGE))),
     }
 }

@@ -85,7 +85,7 @@ const FOUND_OUT: Duration = Duration::from_secs(18);
 const ONE_MORE: &str = "INSERT INTO games (game_id, desired_status) VALUES (gen_random_uuid(), 'stopped')";
 
 /// A way to the server that can be silenced, and the database by it and beside it.
-async fn by_a_router(cluster: &Cluster, dir: &std::path::Path) -> (CutSocket, Database, Database) {
+pub(crate) async fn by_a_router(cluster: &Cluster, dir: &std::path::Path) -> (CutSocket, Database, Database) {
     const NAME: &str = ".s.PGSQL.5432";
     let way = CutSocket::to(cluster.socket().join(NAME)).await;
     std::os::unix::fs::symlink(way.path(), dir.join(NAME)).unwrap();

@@ -5,12 +5,15 @@ mod changes;
 mod chaos;
 mod fencing;
 mod leading;
+mod leases;
+mod locks;
 mod measured;
 mod migrating;
 mod moving;
 mod reflectors;
 mod resilience;
 mod roles;
+mod silence;
 mod tls;
 mod writes;
 

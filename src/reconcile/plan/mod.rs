@@ -228,7 +228,7 @@ impl<'a> Round<'a> {
         let deleting = |op: &crate::game::operation::OpenOperation| op.kind == OperationKind::Delete;
         let deletion_begins = self.desired.deletion.is_some()
             && !self.was.operation.as_ref().is_some_and(deleting)
-            && !matches!(self.was.reason.as_str(), "Deleting" | DELETIONS_HELD);
+            && !matches!(self.was.reason.as_str(), "Deleting" | ROW_LOCKED | DELETIONS_HELD);
         if deletion_begins && self.observation.failure.is_none() {
             self.forget_failures();
         }
@@ -466,6 +466,9 @@ impl<'a> Round<'a> {
 
 /// Why a deletion waits for an operator's word.
 pub const DELETIONS_HELD: &str = "DeletionsHeld";
+
+/// The reason of a deletion that waits because others have locked the game's row.
+pub const ROW_LOCKED: &str = "RowLocked";
 
 /// The longest message that the record takes, in bytes: engines and registries may be talkative.
 const LONGEST_MESSAGE: usize = 4_096;

@@ -32,7 +32,7 @@ impl Store {
         drop(made);
         let copied = sqlx::query("VACUUM INTO ?")
             .bind(to.to_string_lossy().into_owned())
-            .execute(store.db.pool().get_sqlite_connection_pool())
+            .execute(&store.db.sqlite().map_err(open::OpenError::from)?)
             .await;
         let flushed = copied.map_err(CopyError::from).and_then(|_| {
             let file = File::open(to).map_err(failed)?;
@@ -56,7 +56,7 @@ mod tests {
         let at = |name: &str| directory.path().join(name);
         let place: Place = format!("sqlite:{}", at("a.db").display()).parse().unwrap();
         let store = Store::open(&place).await.unwrap();
-        let pool = store.db.pool().get_sqlite_connection_pool().clone();
+        let pool = store.db.sqlite().unwrap();
         let writing = tokio::spawn(async move {
             for n in 0..200 {
                 let id = uuid::Uuid::from_u128(n);

@@ -12,7 +12,7 @@ use sea_orm::sqlx::{
     raw_sql,
 };
 
-use super::super::place::{At, within};
+use super::super::place::At;
 use super::super::{Place, Store, open};
 use super::CopyError;
 
@@ -65,8 +65,8 @@ impl Store {
         Store::open(to).await?.close().await.map_err(open::OpenError::from)?;
         let source =
             open::sqlite_to_look_at(from, path).await?.ok_or_else(|| CopyError::Missing(from.clone()))?;
-        let mut source = source.db.pool().get_sqlite_connection_pool().acquire().await?;
-        let mut target = sqlx::PgConnection::connect_with(&within(options, schema)).await?;
+        let mut source = source.db.sqlite().map_err(open::OpenError::from)?.acquire().await?;
+        let mut target = open::alone(options, schema).await?;
         let mut transaction = target.begin().await?;
         refuse_used(&mut transaction, to).await?;
         let mut counted = BTreeMap::new();

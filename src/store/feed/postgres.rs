@@ -10,12 +10,13 @@
 use std::io;
 use std::time::Duration;
 
-use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
+use sea_orm::sqlx::postgres::PgListener;
 use sea_orm::sqlx::{self, Row};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::Store;
+use super::super::open::listening;
 use super::super::place::At;
 use super::{AGAIN, cannot_watch};
 
@@ -145,27 +146,13 @@ async fn still_listens(listener: &mut PgListener, channels: &[String]) -> Result
 
 /// Listens to what is told of this store's schema: notifications are the whole database's.
 async fn listen(store: &Store, what: &[&str]) -> Result<Listener, sqlx::Error> {
-    let options = store.db.pool().get_postgres_connection_pool().connect_options();
-    // A listener that is let go says so to the server first, which takes for ever on a connection
-    // that died without a word. It must not keep a place from anybody meanwhile: its pool is its own.
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .max_lifetime(None)
-        .idle_timeout(None)
-        .acquire_timeout(ANSWER)
-        .connect_lazy_with((*options).clone());
+    let At::Postgres { options, schema } = &store.place.at else {
+        return Err(sqlx::Error::Protocol("the embedded database tells nothing".into()));
+    };
+    let pool = listening(options, schema, ANSWER);
     let mut connection = PgListener::connect_with(&pool).await?;
     connection.eager_reconnect(false);
-    let channels = channels(store, what);
+    let channels: Vec<String> = what.iter().map(|what| format!("{schema}_{what}")).collect();
     connection.listen_all(channels.iter().map(String::as_str)).await?;
     Ok(Listener { connection, channels, known_at: Instant::now(), asked_at: None })
-}
-
-/// The channels of these names.
-fn channels(store: &Store, what: &[&str]) -> Vec<String> {
-    let schema = match &store.place.at {
-        At::Postgres { schema, .. } => schema,
-        At::Sqlite(_) => super::super::place::DEFAULT_SCHEMA,
-    };
-    what.iter().map(|what| format!("{schema}_{what}")).collect()
 }

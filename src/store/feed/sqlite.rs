@@ -74,6 +74,6 @@ impl Watch {
 }
 
 async fn dedicated_connection(store: &Store) -> Result<sqlx::SqliteConnection, sqlx::Error> {
-    let options = (*store.db.pool().get_sqlite_connection_pool().connect_options()).clone();
+    let options = (*store.db.sqlite().map_err(sqlx::Error::config)?.connect_options()).clone();
     sqlx::SqliteConnection::connect_with(&options.disable_statement_logging()).await
 }

@@ -2,23 +2,25 @@
 
 use std::time::Duration;
 
-use sea_orm::SqlxPostgresConnector;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sea_orm::sqlx::{self, AssertSqlSafe, Connection, PgConnection};
-use sqlx::ConnectOptions;
+use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use tokio_util::sync::CancellationToken;
 
-use super::super::connection::Connections;
-use super::super::place::{bounded, within};
+use super::super::connection::{Connections, RemotePool};
+use super::super::session::{self, Session};
 use super::super::{Migrations, Place, Store};
 use super::{OpenError, migrate};
 
 static MIGRATIONS: ::sqlx::migrate::Migrator = ::sqlx::migrate!("migrations/postgres");
 
-/// Enough for the recorder, the API and a burst of both. Beside them, one is the lease's, and up to three
-/// listen.
-const CONNECTIONS: u32 = 9;
+/// Enough for the API and a burst of it. Beside them, [`CONTROLLER`] are the controller's, one the
+/// recorder's, one the lease's, and up to three listen.
+const CONNECTIONS: u32 = 6;
 
-/// A burst waits so long for a connection before it is refused.
+/// The controller's own, so that nobody who waits in the API keeps it waiting.
+const CONTROLLER: u32 = 2;
+
+/// A place in a pool is waited for so long.
 const ACQUIRE: Duration = Duration::from_secs(10);
 
 /// A connection that was not used for so long is asked whether it still lives: the server may have
@@ -28,15 +30,56 @@ const TRUSTED: Duration = Duration::from_secs(1);
 /// Held while the schema is made and migrated, so that of many replicas that start together one does it.
 const MIGRATING: i64 = 0x67_61_6d_65_6b;
 
+/// How long things may take on a connection.
+struct Limits {
+    /// A statement, on the server.
+    statement: Duration,
+    /// Waiting for what others have locked, of which a second is for finding out about a deadlock.
+    lock: Duration,
+    /// An answer, here: a little more than the server takes at most.
+    answer: Duration,
+    /// A connection's word that it lives.
+    ping: Duration,
+}
+
+/// No statement of ours takes nearly as long as it may.
+const USUAL: Limits = Limits {
+    statement: Duration::from_secs(10),
+    lock: Duration::from_millis(1_500),
+    answer: Duration::from_secs(12),
+    ping: Duration::from_secs(2),
+};
+
+/// Three renewals that fail fit into the time that a leader has for one that succeeds.
+const LEASE: Limits = Limits {
+    statement: Duration::from_millis(2_500),
+    lock: Duration::from_secs(2),
+    answer: Duration::from_secs(3),
+    ping: Duration::from_secs(1),
+};
+
 pub(super) async fn open(
     place: &Place,
     options: &PgConnectOptions,
     schema: &str,
 ) -> Result<Store, OpenError> {
     migrated(place, options, schema).await?;
-    let pool = pool(CONNECTIONS).connect_lazy_with(bounded(options, schema));
-    let mut store = over(place, pool);
-    store.leases = over(place, self::pool(1).connect_lazy_with(bounded(options, schema))).db;
+    let ending = CancellationToken::new();
+    let pool = |connections, limits: &Limits, witness| {
+        let pool = RemotePool {
+            pool: made(&limits.session(schema), connections, limits.ping)
+                .acquire_timeout(ACQUIRE.min(limits.answer)),
+            connect: options.clone(),
+            answer: limits.answer,
+        };
+        Connections::remote(pool, witness, ending.clone())
+    };
+    let controlling = pool(CONTROLLER, &USUAL, None);
+    let mut store = Store::new(pool(CONNECTIONS, &USUAL, Some(controlling.clone())), place.clone());
+    store.controlling = controlling;
+    store.recording = pool(1, &USUAL, None);
+    store.leases = pool(1, &LEASE, None);
+    store.ending = ending.clone();
     Ok(store)
 }
 
@@ -47,29 +90,68 @@ pub(in crate::store) async fn to_look_at(
     schema: &str,
 ) -> Result<Option<Store>, OpenError> {
     let failed = |error: sqlx::Error| OpenError::connect(place, error);
-    let pool = pool(1)
-        .connect_with(bounded(options, schema).options([("default_transaction_read_only", "on")]))
-        .await
-        .map_err(failed)?;
+    session::is_own(options).await.map_err(failed)?;
+    let session = USUAL.session(schema).reading_only();
+    let mut connection = options.connect().await.map_err(failed)?;
+    session.begin(&mut connection).await.map_err(failed)?;
     let there: bool = sqlx::query_scalar("SELECT to_regclass('schema_info') IS NOT NULL")
-        .fetch_one(&pool)
+        .fetch_one(&mut connection)
         .await
         .map_err(failed)?;
-    Ok(there.then(|| over(place, pool)))
+    connection.close().await.map_err(failed)?;
+    let pool =
+        RemotePool { pool: made(&session, 1, USUAL.ping), connect: options.clone(), answer: USUAL.answer };
+    let connections = Connections::remote(pool, None, CancellationToken::new());
+    Ok(there.then(|| Store::new(connections, place.clone())))
 }
 
-fn over(place: &Place, pool: PgPool) -> Store {
-    let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
-    Store::new(Connections::new(pool), place.clone())
+/// The one connection of a listener. A listener that is let go says so to the server first, which takes
+/// for ever on a connection that died without a word. It must not keep a place from anybody meanwhile.
+pub(in crate::store) fn listening(options: &PgConnectOptions, schema: &str, within: Duration) -> PgPool {
+    made(&USUAL.session(schema), 1, USUAL.ping)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .acquire_timeout(within)
+        .connect_lazy_with(options.clone())
 }
 
-fn pool(connections: u32) -> PgPoolOptions {
+/// A connection for one long transaction.
+pub(in crate::store) async fn alone(
+    options: &PgConnectOptions,
+    schema: &str,
+) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    Session::of(schema).begin(&mut connection).await?;
+    Ok(connection)
+}
+
+impl Limits {
+    fn session(&self, schema: &str) -> Session {
+        Session::bounded(schema, self.statement, self.lock)
+    }
+}
+
+/// A pool of so many, each with such a session.
+fn made(session: &Session, connections: u32, ping: Duration) -> PgPoolOptions {
+    let session = session.clone();
     PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(ACQUIRE)
         .test_before_acquire(false)
-        .before_acquire(|connection, seen| {
-            Box::pin(async move { Ok(seen.idle_for < TRUSTED || connection.ping().await.is_ok()) })
+        .after_connect(move |connection, _| {
+            let session = session.clone();
+            Box::pin(async move { session.begin(connection).await })
+        })
+        .before_acquire(move |connection, seen| {
+            Box::pin(async move {
+                if seen.idle_for < TRUSTED {
+                    return Ok(true);
+                }
+                // An error, so that it is not told goodbye: it would not hear it.
+                match tokio::time::timeout(ping, connection.ping()).await {
+                    Ok(lives) => lives.map(|()| true),
+                    Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+                }
+            })
         })
 }
 
@@ -77,7 +159,8 @@ fn pool(connections: u32) -> PgPoolOptions {
 /// than any other statement, and so may waiting for another replica's.
 async fn migrated(place: &Place, options: &PgConnectOptions, schema: &str) -> Result<(), OpenError> {
     let failed = |error: sqlx::Error| OpenError::connect(place, error);
-    let mut connection = within(options, schema).connect().await.map_err(failed)?;
+    session::is_own(options).await.map_err(failed)?;
+    let mut connection = alone(options, schema).await.map_err(failed)?;
     sqlx::query("SELECT pg_advisory_lock($1)")
         .bind(MIGRATING)
         .execute(&mut connection)
@@ -99,6 +182,9 @@ async fn under_lock(place: &Place, schema: &str, connection: &mut PgConnection) 
     if !there && place.migrations == Migrations::Auto {
         let create = format!("CREATE SCHEMA \"{schema}\"");
         sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *connection).await.map_err(failed)?;
+    }
+    if there || place.migrations == Migrations::Auto {
+        session::is_in(schema, connection).await.map_err(failed)?;
     }
     refuse_newer(connection).await?;
     let mut migrator = migrate::tolerant(&MIGRATIONS);

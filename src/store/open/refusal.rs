@@ -5,6 +5,8 @@ use std::error::Error;
 use rustls::{CertificateError, Error as TlsError};
 use sea_orm::sqlx;
 
+use super::super::session::SessionError;
+
 /// What to do, in words that follow what happened.
 pub(super) fn advice(error: &(dyn Error + 'static)) -> String {
     let mut cause = Some(error);
@@ -25,6 +27,9 @@ fn of(error: &(dyn Error + 'static)) -> Option<String> {
         // What it wraps is not always its source.
         let within = error.get_ref().and_then(|within| within.downcast_ref::<TlsError>());
         return within.map(of_handshake).or_else(|| of_file(error));
+    }
+    if let Some(error) = error.downcast_ref::<SessionError>() {
+        return Some(error.advice().into());
     }
     match error.downcast_ref::<sqlx::Error>()? {
         sqlx::Error::Database(said) => of_server(said.code()?.as_ref(), said.message()),
@@ -79,6 +84,11 @@ fn of_server(code: &str, message: &str) -> Option<String> {
         }
         "3D000" => "make the database (createdb), or name another one in the URL",
         "42501" => "give the role what it needs: CREATE in the database, or a schema that it owns",
+        // PgBouncer's own words.
+        "08P01" if message.contains("pooling mode") => SessionError::Shared(0).advice(),
+        "08P01" if message.contains("startup parameter") => {
+            "a pooler refuses what is asked for at the start of a connection: name it in PgBouncer's ignore_startup_parameters (what is needed is asked for once more after that), or connect to the server itself"
+        }
         "53300" => "the server has no place for more connections: each gamekeeper needs 13",
         _ => return None,
     };

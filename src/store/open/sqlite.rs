@@ -45,9 +45,9 @@ pub(super) async fn open(place: &Place, path: &str) -> Result<Store, OpenError> 
         });
     let pool = Database::connect(options).await.map_err(|error| OpenError::connect(place, error))?;
     let file = DatabaseFile::opened(path.as_ref()).map_err(|error| OpenError::connect(place, error))?;
-    let store = Store::new(Connections::new(pool).on(file), place.clone());
+    let store = Store::new(Connections::embedded(pool).on(file), place.clone());
     store.refuse_newer().await?;
-    let pool = store.db.pool().get_sqlite_connection_pool();
+    let pool = store.db.sqlite()?;
     let mut connection = pool.acquire().await.map_err(|error| OpenError::connect(place, error))?;
     migrate::bring_up_to_date(&migrate::tolerant(&MIGRATIONS), &mut *connection, place.migrations).await?;
     drop(connection);
@@ -63,7 +63,7 @@ pub(in crate::store) async fn to_look_at(place: &Place, path: &str) -> Result<Op
     let mut options = ConnectOptions::new(format!("sqlite://{path}?mode=ro"));
     options.max_connections(1).sqlx_logging(false);
     let pool = Database::connect(options).await.map_err(|error| OpenError::connect(place, error))?;
-    Ok(Some(Store::new(Connections::new(pool), place.clone())))
+    Ok(Some(Store::new(Connections::embedded(pool), place.clone())))
 }
 
 /// Makes the file, if there is none, for its owner alone, whatever the umask: it holds what nobody else
@@ -127,7 +127,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("x.db").display());
         let store = Store::open(&url.parse().unwrap()).await.unwrap();
-        let pool = store.db.pool().get_sqlite_connection_pool();
+        let pool = store.db.sqlite().unwrap();
         for _ in 0..CONNECTIONS {
             let mut connection = pool.acquire().await.unwrap();
             for (pragma, wanted) in [("synchronous", "2"), ("journal_mode", "wal"), ("foreign_keys", "1")] {

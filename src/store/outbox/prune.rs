@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait,
+    QuerySelect,
 };
 
 use crate::game::manifest::wire::GAME_KIND;
 
 use super::super::again::again;
+use super::super::bites::{BITE as AT_ONCE, Forgettable};
 use super::super::convert::{from_db, to_db};
 use super::super::db_uuid::DbUuid;
 use super::super::entity::lobby_outbox::{Column, Entity};
@@ -18,9 +19,6 @@ use super::super::events::{self, About};
 use super::super::recorder::RecordedEvent;
 use super::super::{Store, StoreError};
 use super::{arrived, names, open};
-
-/// So many go in one transaction, so that nobody who wants to write waits for long.
-const AT_ONCE: u64 = 500;
 
 /// The reason of the event that tells of what was dropped.
 const DROPPED: &str = "OutboxDropped";
@@ -131,14 +129,9 @@ impl Store {
     }
 
     async fn drop_arrived(&self, which: &Condition, limit: u64) -> Result<u64, StoreError> {
-        let some = Entity::find()
-            .select_only()
-            .column(Column::EventId)
-            .filter(which.clone())
-            .order_by_asc(Column::OccurredAt)
-            .limit(limit);
-        let delete = Entity::delete_many().filter(Column::EventId.in_subquery(some.into_query()));
-        Ok(self.observe(delete.build(self.db.get_database_backend())).await?)
+        let which = which.clone();
+        let old = Forgettable { table: "lobby_outbox", key: &["event_id"], age: "occurred_at", which };
+        Ok(self.forget_some(&old, limit).await?)
     }
 
     /// Drops events that the lobby does not have, each game's oldest first, and says so.

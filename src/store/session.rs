@@ -1,0 +1,213 @@
+//! What a session with a PostgreSQL server is asked to be, and whether it is.
+//!
+//! Everything is asked for by a statement after connecting, and then read back by another one: a pooler
+//! in between may know no start-up options, or swallow them, and the tables of another schema, times in
+//! another zone and statements without a limit would show much later and elsewhere. A pooler that gives
+//! a server's session to others between two transactions is refused: what was asked for, and what is
+//! listened to, would be theirs then.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
+
+/// A process that is suspended within a transaction holds its locks no longer than this, which is
+/// well below a lease.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
+
+/// What the server does about clients that are gone without a word, where a network is in between. (The
+/// driver sets nothing of the kind on our side; there every answer has a limit.)
+const KEEPALIVE: [(&str, &str); 4] = [
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "30000"),
+];
+
+/// How often two connections are compared.
+const COMPARED: usize = 3;
+
+/// The time that two connections have to be made and compared.
+const COMPARING: Duration = Duration::from_secs(10);
+
+/// Why a session is not what it was asked to be.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    #[error("the session was asked for {name} = '{wanted}', and has '{found}'")]
+    Setting { name: &'static str, wanted: String, found: String },
+    #[error("two connections were given one session of the server (process {0})")]
+    Shared(i32),
+    #[error("one connection was moved from one session of the server to another (process {0}, then {1})")]
+    Moved(i32, i32),
+    #[error("a second connection beside a first one was not served within {} s", COMPARING.as_secs())]
+    Alone,
+}
+
+impl SessionError {
+    /// What to do about it.
+    pub(super) fn advice(&self) -> &'static str {
+        match self {
+            Self::Setting { .. } => {
+                "what is between here and the server takes settings away: if it is PgBouncer, look at its pool_mode (it has to be session) and ignore_startup_parameters, or connect to the server itself"
+            }
+            Self::Shared(_) | Self::Moved(..) => {
+                "a pooler gives sessions away between two transactions: set its pool_mode = session for this database or user (in PgBouncer's [databases] or [users]), or connect to the server itself"
+            }
+            Self::Alone => {
+                "the pooler in between has too few places: each gamekeeper needs 13 (PgBouncer's pool_size or default_pool_size, and the server's max_connections)"
+            }
+        }
+    }
+}
+
+impl From<SessionError> for sqlx::Error {
+    fn from(error: SessionError) -> Self {
+        Self::Configuration(Box::new(error))
+    }
+}
+
+/// What a session is asked to be.
+#[derive(Debug, Clone)]
+pub(super) struct Session(Vec<(&'static str, String)>);
+
+impl Session {
+    /// One that sees this schema and no other.
+    pub(super) fn of(schema: &str) -> Self {
+        let mut settings = vec![
+            ("search_path", format!("{schema},pg_temp")),
+            ("TimeZone", "UTC".to_owned()),
+            ("DateStyle", "ISO, MDY".to_owned()),
+            ("client_encoding", "UTF8".to_owned()),
+        ];
+        settings.extend(KEEPALIVE.map(|(name, value)| (name, value.to_owned())));
+        Self(settings)
+    }
+
+    /// The same, for anything but migrations: a statement has so long, and waits no longer than that
+    /// for what others have locked.
+    pub(super) fn bounded(schema: &str, statement: Duration, lock: Duration) -> Self {
+        let Self(mut settings) = Self::of(schema);
+        let milliseconds = |span: Duration| span.as_millis().to_string();
+        settings.extend([
+            ("statement_timeout", milliseconds(statement)),
+            ("lock_timeout", milliseconds(lock)),
+            ("idle_in_transaction_session_timeout", milliseconds(IDLE_IN_TRANSACTION)),
+            // A decision that was taken must not be forgotten by a power cut, whatever the server's default.
+            ("synchronous_commit", "on".to_owned()),
+            ("default_transaction_isolation", "read committed".to_owned()),
+        ]);
+        Self(settings)
+    }
+
+    /// The same, for reading alone.
+    pub(super) fn reading_only(mut self) -> Self {
+        self.0.push(("default_transaction_read_only", "on".to_owned()));
+        self
+    }
+
+    /// Makes a session what it is asked to be.
+    ///
+    /// # Errors
+    /// It is not that afterwards, or the server failed.
+    pub(super) async fn begin(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        // Names and values are ours; the schema's name is a plain one.
+        let set = self.0.iter().map(|(name, value)| format!("set_config('{name}', '{value}', false)"));
+        let wanted = texts(connection, set).await?;
+        let shown = self.0.iter().map(|(name, _)| format!("current_setting('{name}')"));
+        let found = texts(connection, shown).await?;
+        compare(&self.0, &wanted, &found).map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
+/// The first setting that is another one than was asked for.
+fn compare(settings: &[(&'static str, String)], wanted: &[String], found: &[String]) -> Option<SessionError> {
+    let ((name, _), (wanted, found)) =
+        settings.iter().zip(wanted.iter().zip(found)).find(|(_, (wanted, found))| wanted != found)?;
+    Some(SessionError::Setting { name, wanted: wanted.clone(), found: found.clone() })
+}
+
+/// What these expressions give, as texts.
+async fn texts(
+    connection: &mut PgConnection,
+    expressions: impl Iterator<Item = String>,
+) -> Result<Vec<String>, sqlx::Error> {
+    let expressions: Vec<String> = expressions.collect();
+    let query = AssertSqlSafe(format!("SELECT {}", expressions.join(", ")));
+    // The simple protocol: a pooler that mixes sessions up would mix prepared statements up too.
+    let row = sqlx::raw_sql(query).fetch_one(connection).await?;
+    (0..row.len()).map(|at| row.try_get_unchecked(at)).collect()
+}
+
+/// Makes sure that the schema that is asked for is the one that unqualified names mean.
+///
+/// # Errors
+/// It is another one, or there is none.
+pub(super) async fn is_in(schema: &str, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let current = "coalesce(current_schema()::text, '')".to_owned();
+    let found = texts(connection, std::iter::once(current)).await?.concat();
+    if found == schema {
+        return Ok(());
+    }
+    let error = SessionError::Setting { name: "current_schema", wanted: schema.to_owned(), found };
+    Err(error.into())
+}
+
+/// Makes sure that a connection has a session of the server's for itself, and keeps it.
+///
+/// While one connection is in a transaction, another one is asked before and after: a pooler that gives
+/// sessions away between transactions lets them have the same one, or moves the second.
+///
+/// # Errors
+/// It is not so, or the server failed.
+pub(super) async fn is_own(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    match tokio::time::timeout(COMPARING, compare_two(options)).await {
+        Ok(done) => done,
+        Err(_) => Err(SessionError::Alone.into()),
+    }
+}
+
+async fn compare_two(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    let (mut first, mut second) = (options.connect().await?, options.connect().await?);
+    for _ in 0..COMPARED {
+        let before = process(&mut first).await?;
+        sqlx::raw_sql("BEGIN").execute(&mut second).await?;
+        let other = process(&mut second).await?;
+        if other == before {
+            return Err(SessionError::Shared(other).into());
+        }
+        let after = process(&mut first).await?;
+        if after != before {
+            return Err(SessionError::Moved(before, after).into());
+        }
+        sqlx::raw_sql("ROLLBACK").execute(&mut second).await?;
+    }
+    first.close().await?;
+    second.close().await
+}
+
+/// Which of the server's processes answers.
+async fn process(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    let row = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(connection).await?;
+    let text: String = row.try_get_unchecked(0)?;
+    text.parse().map_err(|_| sqlx::Error::Protocol(format!("pg_backend_pid() gave {text:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_session_has_instead_of_what_was_asked_for_is_named() {
+        let settings = Session::bounded("games", Duration::from_secs(10), Duration::from_secs(1)).0;
+        let asked: Vec<String> = settings.iter().map(|(_, value)| value.clone()).collect();
+        assert!(compare(&settings, &asked, &asked).is_none());
+        for (at, (name, _)) in settings.iter().enumerate() {
+            let mut found = asked.clone();
+            "another".clone_into(&mut found[at]);
+            let error = compare(&settings, &asked, &found).expect("a difference");
+            let told = format!("{error}; {}", error.advice());
+            assert!(told.contains(name) && told.contains("'another'"), "{told}");
+            assert!(told.contains("ignore_startup_parameters") && told.contains("pool_mode"), "{told}");
+        }
+    }
+}

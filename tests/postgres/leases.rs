@@ -1,0 +1,161 @@
+//! What the lead waits for, and what it does not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use gamekeeper::game::Epoch;
+use gamekeeper::store::history::History;
+use gamekeeper::store::recorder::RecordError;
+use gamekeeper::store::{Store, Taken};
+use jiff::Timestamp;
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::{ConnectOptions, raw_sql};
+
+use crate::cluster::Cluster;
+use crate::database::Database;
+use crate::fencing::recording;
+
+/// The disk takes so long for each commit of observed state.
+const SLOW_COMMITS: &str = "
+    CREATE FUNCTION takes_long() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER takes_long AFTER INSERT ON runtime_records
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION takes_long();
+    CREATE CONSTRAINT TRIGGER takes_long AFTER UPDATE ON lobby_outbox
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION takes_long();
+    CREATE CONSTRAINT TRIGGER takes_long AFTER UPDATE ON instance
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION takes_long()";
+
+/// A renewal that takes longer has waited for somebody.
+const PROMPT: Duration = Duration::from_secs(1);
+
+async fn lead(store: &Store, holder: &str) -> Epoch {
+    match store.try_lead(holder).await.unwrap() {
+        Taken::Ours(epoch) => epoch,
+        Taken::Held { holder, .. } => panic!("{holder} leads"),
+    }
+}
+
+/// Renews the lead all the while; gives the longest that it took.
+async fn renews(store: Store, epoch: Epoch, over: Arc<AtomicBool>) -> (Duration, u32) {
+    let (mut longest, mut times) = (Duration::ZERO, 0);
+    while !over.load(Ordering::Relaxed) {
+        let asked = Instant::now();
+        assert!(store.renew_lead(epoch).await.unwrap(), "the lead is lost");
+        longest = longest.max(asked.elapsed());
+        times += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    (longest, times)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_commits_and_a_backlog_do_not_hold_up_the_renewal() {
+    let cluster = Cluster::start();
+    let database = Database::on(&cluster.url());
+    let store = database.open().await.telling_the_lobby(true);
+    let epoch = lead(&store, "first").await;
+    let leading = store.clone().leading(epoch);
+    let (recorder, _writer) = leading.recorder(epoch);
+    recorder.record(recording("first")).await.unwrap();
+    database.sql(SLOW_COMMITS).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let renewing = tokio::spawn(renews(store.clone(), epoch, over.clone()));
+    // Somebody holds the fence at every moment.
+    let events = database.rows("SELECT event_id FROM lobby_outbox").await;
+    let delivering = events.into_iter().map(|row| {
+        let (leading, over) = (leading.clone(), over.clone());
+        let event = row.get::<String>(0).parse().unwrap();
+        tokio::spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                leading.outbox_delivered(event, Timestamp::now()).await.unwrap();
+            }
+        })
+    });
+    let delivering: Vec<_> = delivering.collect();
+    let began = Instant::now();
+    let mut recorded = 0;
+    while began.elapsed() < Duration::from_secs(5) {
+        recorder.record(recording("again")).await.unwrap();
+        recorded += 1;
+    }
+    over.store(true, Ordering::Relaxed);
+    let (longest, times) = renewing.await.unwrap();
+    for delivering in delivering {
+        delivering.await.unwrap();
+    }
+    eprintln!("{recorded} records, {times} renewals, the longest took {longest:?}");
+    assert!(longest < PROMPT && times > 20 && recorded > 10, "{longest:?} {times} {recorded}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epoch_ends_only_between_the_transactions_that_write_in_it() {
+    let cluster = Cluster::start();
+    let database = Database::on(&cluster.url());
+    let store = database.open().await;
+    let epoch = lead(&store, "first").await;
+    let (recorder, _writer) = store.clone().leading(epoch).recorder(epoch);
+    recorder.record(recording("first")).await.unwrap();
+    let Database::Postgres { url, schema } = &database else { unreachable!() };
+    let options: PgConnectOptions = url.parse().unwrap();
+    let mut writer = options.options([("search_path", schema)]).connect().await.unwrap();
+    // As the recorder holds it, in the middle of a write.
+    raw_sql("BEGIN; SELECT epoch FROM leases FOR KEY SHARE").execute(&mut writer).await.unwrap();
+    assert!(store.renew_lead(epoch).await.unwrap());
+    database.sql("UPDATE leases SET expires_at = now()").await;
+    store.try_lead("second").await.expect_err("the write goes first");
+    assert_eq!(database.count("SELECT epoch FROM leases").await, epoch.0);
+    raw_sql("COMMIT").execute(&mut writer).await.unwrap();
+    let next = lead(&store, "second").await;
+    assert_eq!(next.0, epoch.0 + 1);
+    let refused = recorder.record(recording("too late")).await;
+    assert!(matches!(refused, Err(RecordError::Deposed)), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forgetting_a_great_many_reports_holds_nobody_up() {
+    let cluster = Cluster::start();
+    let database = Database::on(&cluster.url());
+    let store = database.open().await;
+    let epoch = lead(&store, "first").await;
+    let leading = store.clone().leading(epoch);
+    let (recorder, _writer) = leading.recorder(epoch);
+    recorder.record(recording("first")).await.unwrap();
+    database
+        .sql(
+            "INSERT INTO runtime_health_snapshots (game_id, observed_at, engine_health)
+             SELECT lpad(to_hex(n % 7), 32, '0')::uuid, now() - make_interval(days => (n % 2) * 20), 'healthy'
+               FROM generate_series(1, 42000) AS n",
+        )
+        .await;
+    let over = Arc::new(AtomicBool::new(false));
+    let renewing = tokio::spawn(renews(store.clone(), epoch, over.clone()));
+    let recording_too = {
+        let over = over.clone();
+        tokio::spawn(async move {
+            let mut longest = Duration::ZERO;
+            while !over.load(Ordering::Relaxed) {
+                let asked = Instant::now();
+                recorder.record(recording("meanwhile")).await.unwrap();
+                longest = longest.max(asked.elapsed());
+            }
+            longest
+        })
+    };
+    let began = Instant::now();
+    // Half of them are too old, and of the others 1,000 of each game stay.
+    let gone = leading.prune_history(Timestamp::now(), &History::default()).await.unwrap();
+    let took = began.elapsed();
+    over.store(true, Ordering::Relaxed);
+    let ((renewal, _), record) = (renewing.await.unwrap(), recording_too.await.unwrap());
+    eprintln!(
+        "{gone} reports went in {took:?}; the longest renewal took {renewal:?}, the longest record {record:?}"
+    );
+    assert_eq!(gone, 42_000 - 7_000);
+    assert!(renewal < PROMPT && record < PROMPT, "{renewal:?} {record:?}");
+    let kept = "SELECT count(DISTINCT game_id) * 1000 FROM runtime_health_snapshots";
+    assert_eq!(
+        database.count(kept).await,
+        database.count("SELECT count(*) FROM runtime_health_snapshots").await
+    );
+}

@@ -1,0 +1,132 @@
+//! Rows that somebody else has locked, for as long as they like.
+
+use std::time::{Duration, Instant};
+
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
+use sea_orm::sqlx::{AssertSqlSafe, ConnectOptions, raw_sql};
+
+use crate::cluster::Cluster;
+use crate::database::Database;
+use crate::world::{World, container, docker, inspect};
+
+/// An engine that was killed is back within this time, on a busy machine.
+const HEALED: Duration = Duration::from_secs(8);
+
+/// Somebody at a prompt, with a transaction that stays open.
+async fn psql(world: &World, statement: &str) -> PgConnection {
+    let Database::Postgres { url, schema } = &world.database else { unreachable!() };
+    let options: PgConnectOptions = url.parse().unwrap();
+    let options = options.options([("search_path", schema.as_str())]).application_name("psql");
+    let mut client = options.connect().await.unwrap();
+    raw_sql(AssertSqlSafe(format!("BEGIN; {statement}"))).execute(&mut client).await.unwrap();
+    client
+}
+
+async fn ends(mut client: PgConnection) {
+    raw_sql("ROLLBACK").execute(&mut client).await.unwrap();
+}
+
+/// Kills an engine, so often, and sees it healed in seconds each time.
+async fn heals(world: &World, game: &str, times: i64) {
+    for _ in 0..times {
+        let restarts = world.status(game).await.restarts;
+        docker(&["kill", &container(game)]);
+        let killed = Instant::now();
+        world.until(game, "healed", |s| s.phase == "running" && s.restarts == restarts + 1).await;
+        let took = killed.elapsed();
+        eprintln!("healed after {took:?}");
+        assert!(took < HEALED, "{took:?}\n{}", world.log());
+        // So that the next death is not one of a loop.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn two_games(cluster: &Cluster) -> (World, String, String) {
+    let mut world = World::on(Database::on(&cluster.url()));
+    world.start();
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
+    let (first, other) = (world.running("aa").await, world.running("bb").await);
+    (world, first, other)
+}
+
+async fn deletion_waits_alone(locks: &str) {
+    let cluster = Cluster::start();
+    let (world, game, other) = two_games(&cluster).await;
+    // At once after it was asked for, as no engine is stopped.
+    let asks = "UPDATE games SET deletion_requested_at = now() WHERE game_id = 'GAME'; COMMIT; BEGIN";
+    let client = psql(&world, &format!("{asks}; {locks}").replace("GAME", &game)).await;
+    heals(&world, &other, 2).await;
+    let status = world.until(&game, "told", |status| status.reason == "RowLocked").await;
+    for told in ["psql", "user postgres", "in a transaction since"] {
+        assert!(status.message.contains(told), "{}", status.message);
+    }
+    assert!(world.ok(&["describe", "aa"]).contains("RowLocked"));
+    // The pauses between the attempts grow.
+    let attempts = world.operations(&game).await.iter().filter(|op| *op == "delete failed").count();
+    assert!((1..=8).contains(&attempts), "{attempts}");
+    heals(&world, &other, 1).await;
+    ends(client).await;
+    world
+        .eventually("it is deleted", async || {
+            world.count(&format!("SELECT count(*) FROM games WHERE game_id = '{game}'")).await == 0
+        })
+        .await;
+    assert_eq!(world.count("SELECT epoch FROM leases").await, 1, "the lead is kept");
+    assert_eq!(world.inits(&other), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_waits_alone_for_a_row_that_others_hold() {
+    deletion_waits_alone("SELECT * FROM games WHERE game_id = 'GAME' FOR UPDATE").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_waits_alone_for_a_membership_that_others_hold() {
+    deletion_waits_alone("SELECT * FROM memberships WHERE game_id = 'GAME' FOR SHARE").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_others_hold_keeps_its_own_game_alone_waiting() {
+    let cluster = Cluster::start();
+    let (world, game, other) = two_games(&cluster).await;
+    let lock = format!("SELECT * FROM runtime_records WHERE game_id = '{game}' FOR UPDATE");
+    let client = psql(&world, &lock).await;
+    let life = inspect(&game, "{{.Id}} {{.State.StartedAt}}");
+    docker(&["kill", &container(&game)]);
+    heals(&world, &other, 2).await;
+    // Nothing is done that is not on record before it.
+    assert_eq!(inspect(&game, "{{.Id}} {{.State.StartedAt}}"), life);
+    ends(client).await;
+    world.until(&game, "healed", |s| s.phase == "running" && s.restarts == 1).await;
+    assert_eq!(world.count("SELECT epoch FROM leases").await, 1, "the lead is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_wait_for_locked_rows_say_for_whom_and_stop_nobody_else() {
+    let cluster = Cluster::start();
+    let (world, game, other) = two_games(&cluster).await;
+    let client = psql(&world, &format!("SELECT * FROM games WHERE game_id = '{game}' FOR UPDATE")).await;
+    let data_dir = world.data_dir();
+    let asking: Vec<_> = (0..14)
+        .map(|_| {
+            let data_dir = data_dir.clone();
+            std::thread::spawn(move || {
+                std::process::Command::new(env!("CARGO_BIN_EXE_gamekeeper"))
+                    .args(["pause", "aa"])
+                    .env("GAMEKEEPER_DATA_DIR", data_dir)
+                    .output()
+                    .unwrap()
+            })
+        })
+        .collect();
+    heals(&world, &other, 2).await;
+    for asked in asking {
+        let asked = tokio::task::spawn_blocking(move || asked.join().unwrap()).await.unwrap();
+        let told = String::from_utf8_lossy(&asked.stderr).into_owned();
+        assert_eq!(asked.status.code(), Some(4), "{told}");
+        assert!(told.contains("locked by psql (user postgres, process "), "{told}");
+    }
+    ends(client).await;
+    world.ok(&["pause", "aa"]);
+    assert_eq!(world.count("SELECT epoch FROM leases").await, 1, "the lead is kept");
+}
