@@ -110,7 +110,7 @@ impl Connections {
     }
 
     pub(super) fn is_sqlite(&self) -> bool {
-        matches!(self.0, Pool::Embedded(_))
+        matches!(self.0, Pool::Embedded(..))
     }
 
     /// How every transaction that will write begins: on SQLite a transaction that turns from

@@ -234,7 +234,6 @@ mod tests {
     use rand::{Rng as _, SeedableRng as _};
     use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-    use super::*;
     use crate::game::manifest::{GameManifest, validate_game};
     use crate::store::Store;
 

@@ -66,7 +66,7 @@ impl RecordError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Database(error) => refuses(error),
-            Self::Deposed | Self::SlotTaken(_) | Self::Closed => false,
+            Self::Deposed | Self::SlotTaken(_) | Self::Locked(_) | Self::Closed => false,
         }
     }
 }

@@ -100,7 +100,7 @@ fn an_engine_that_comes_up_and_dies_all_day_is_told_about_seldom_and_that_it_las
 #[test]
 fn the_end_of_a_finished_games_engine_is_one_event() {
     let mut world = World::running();
-    world.is_over = true;
+    world.finished = true;
     world.later(Duration::from_secs(60));
     world.kill(0);
     let told = during(&mut world, DAY, |_| {});

@@ -56,7 +56,7 @@ impl Round<'_> {
     }
 
     /// It is down, and as it should be.
-    pub(super) fn rests(&mut self) {
+    pub(super) fn stays_ended(&mut self) {
         self.no_longer_serving();
         self.record.start_began_at = None;
         self.headline(Phase::Finished, ENGINE_ENDED, MESSAGE);

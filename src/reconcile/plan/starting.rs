@@ -26,7 +26,7 @@ impl Round<'_> {
             // Who removed it removed what nobody needs.
             self.record.container = None;
             self.record.container_started_at = None;
-            return self.rests();
+            return self.stays_ended();
         }
         if let Some(lost) = self.record.container.take() {
             let life = self
@@ -184,10 +184,10 @@ impl Round<'_> {
             self.record.container = Some(container.id.clone());
             self.record.container_started_at = Some(life.started_at.clone());
             self.note_end(seen, life);
-            return self.rests();
+            return self.stays_ended();
         }
         if is_known && self.has_ended() {
-            return self.rests();
+            return self.stays_ended();
         }
         if !is_known {
             // 137 without Docker's flag: killed by a signal that memory pressure sends too.
