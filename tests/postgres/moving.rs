@@ -14,7 +14,7 @@ async fn a_database_moves_with_all_its_rows_and_no_engine_notices() {
     let (game, other) = (world.running("one").await, world.running("other").await);
     world.ok(&["restart", "one", "--wait", "--timeout", "60s"]);
     world
-        .sql(&format!("UPDATE games SET labels = '{{\"season\": \"7\", \"a\": \"}}\"}}', turn_not_before = '2031-01-01T00:00:00+00:00' WHERE game_id = '{game}'"))
+        .sql(&format!("UPDATE games SET labels = '{{\"season\": \"7\"}}', annotations = '{{\"a\": \"}}\"}}', turn_not_before = '2031-01-01T00:00:00+00:00' WHERE game_id = '{game}'"))
         .await;
     world.until(&game, "settled", |status| status.observed_generation > 2).await;
     let life = inspect(&game, "{{.Id}} {{.State.StartedAt}}");
@@ -34,7 +34,7 @@ async fn a_database_moves_with_all_its_rows_and_no_engine_notices() {
     assert_eq!(i64::try_from(moved.lines().count()).unwrap() + 2, target.count(tables).await, "{moved}");
     for query in [
         "SELECT instance_id, high_water FROM instance",
-        "SELECT game_id, name, generation, row_version, membership_revision, paused, labels, desired_status FROM games ORDER BY game_id",
+        "SELECT game_id, name, generation, row_version, membership_revision, paused, labels, annotations, desired_status FROM games ORDER BY game_id",
         "SELECT game_id, user_id, race_name, status FROM memberships ORDER BY game_id",
         "SELECT game_id, status, current_container_id, restart_count, observed_generation FROM runtime_records ORDER BY game_id",
         "SELECT operation_id, op, status, cause FROM operation_log ORDER BY operation_id",

@@ -77,7 +77,6 @@ async fn a_transaction_is_one_change_of_a_game(db: &mut Db) {
     db.run(&member(ALICE, "Terrans")).await;
     db.run("COMMIT").await;
     db.expect(counts, "4|5|4|6").await;
-    // A prepared transaction is as whole as any other.
     db.expect("SELECT count(*) FROM membership_writes", "0").await;
 }
 
