@@ -25,7 +25,7 @@ const KEEPALIVE: [(&str, &str); 4] = [
 ];
 
 /// How often two connections are compared.
-const COMPARED: usize = 3;
+const COMPARED: usize = 5;
 
 /// The time that two connections have to be made and compared.
 const COMPARING: Duration = Duration::from_secs(10);

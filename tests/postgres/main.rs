@@ -10,6 +10,7 @@ mod locks;
 mod measured;
 mod migrating;
 mod moving;
+mod pooler;
 mod reflectors;
 mod resilience;
 mod roles;

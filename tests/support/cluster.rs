@@ -57,6 +57,16 @@ impl Cluster {
         port
     }
 
+    /// Puts PgBouncer before it, in place of one that was there. Gives the URL of its database `postgres`.
+    pub fn pooled(&self, mode: &str, settings: &[&str]) -> String {
+        let output = script().arg("pooler").arg(&self.dir).arg(mode).args(settings).output();
+        let output = output.expect("run tests/support/postgres.sh");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "no PgBouncer: {told}");
+        let host = String::from_utf8(output.stdout).expect("a directory's name");
+        format!("postgres:///postgres?host={}&port=6432&user=postgres", host.trim_end())
+    }
+
     /// Runs psql as the superuser.
     pub fn psql(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new("psql");
