@@ -17,9 +17,45 @@ pub(super) type Progress = Arc<Mutex<CopyProgress>>;
 
 /// A copy in the background of one game.
 pub(super) struct CopyUnderWay {
+    pub(super) what: CopyName,
+    /// The number of the work that it is.
+    pub(super) number: u64,
     pub(super) progress: Progress,
     /// What ends it before its time, where that does no harm.
     pub(super) task: Option<AbortHandle>,
+}
+
+/// What is being copied, by the name that is on record for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum CopyName {
+    /// A copy of the state.
+    Backup(BackupId),
+    /// A kept copy, on its way back.
+    Restore(RestoreId),
+}
+
+impl CopyName {
+    /// Whether it is on record: whatever is not, nobody waits for. A stop, a deletion, a request that was
+    /// withdrawn, a change of version that was called off take it from there.
+    pub(super) fn is_wanted(&self, record: &Record) -> bool {
+        match self {
+            Self::Backup(id) => {
+                let on_its_own = record.copying.as_ref().is_some_and(|copying| copying.backup == *id);
+                on_its_own || record.patch.as_ref().is_some_and(|patch| patch.backup == *id)
+            }
+            Self::Restore(id) => record.put_back.as_ref().is_some_and(|back| back.restore == *id),
+        }
+    }
+}
+
+impl CopyUnderWay {
+    /// Ends it, where that does no harm: what is half copied goes. True if so.
+    pub(super) fn call_off(&self) -> bool {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+        self.task.is_some()
+    }
 }
 
 /// How far it is, in words for people.

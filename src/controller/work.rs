@@ -206,6 +206,43 @@ impl Workshop {
         })
     }
 
+    pub(super) fn fetch_backup(
+        &self,
+        game: GameId,
+        number: u64,
+        step: Step,
+        (backup, restore): (BackupId, RestoreId),
+        progress: Progress,
+    ) -> AbortHandle {
+        let this = self.clone();
+        self.spawn(async move {
+            let _place = this.copies.acquire().await;
+            if this.brake.borrow().is_some() || !this.leading.holds() {
+                // Frozen or deposed while it waited for its place.
+                return Finished::Work(game, number, News::ContainerStale);
+            }
+            let tell = |now| keep(&progress, now);
+            let fetched = async {
+                loop {
+                    match this.runtime.fetch_backup(game, &backup, &restore, &tell).await {
+                        // Other work on this game's copies, which was waited for already.
+                        Err(RuntimeError::Conflict(_)) => {}
+                        fetched => break fetched,
+                    }
+                }
+            };
+            let done = tokio::select! {
+                done = fetched => done,
+                () = this.leading.ended() => return Finished::Work(game, number, News::ContainerStale),
+            };
+            let news = match done {
+                Ok(_) => News::FetchedBack(restore),
+                Err(error) => counted(&step, &error),
+            };
+            Finished::Work(game, number, news)
+        })
+    }
+
     pub(super) fn put_back(
         &self,
         game: GameId,

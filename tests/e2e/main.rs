@@ -24,6 +24,7 @@ mod patching;
 mod patching_many;
 mod players;
 mod quiet;
+mod restores;
 mod starting;
 mod stopping;
 mod telling;

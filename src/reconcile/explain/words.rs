@@ -7,8 +7,8 @@ use crate::game::record::Record;
 use crate::game::spec::{Deletion, DeletionPolicy, Desired, DesiredStatus};
 use crate::reconcile::observed::{EngineView, Looked, Observation, RuntimeView, Seen, Work};
 use crate::reconcile::plan::{
-    DELETIONS_HELD, DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, Plan,
-    STATE_MISSING, TURN_WENT_BACK,
+    BACKUP_DAMAGED, BACKUP_GONE, DELETIONS_HELD, DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT,
+    PINNED_IMAGE_GONE, Plan, STATE_MISSING, TURN_WENT_BACK,
 };
 
 use super::{Fact, Guard};
@@ -191,6 +191,9 @@ pub(super) fn work(work: &Work) -> String {
         Work::Probing(_) => "asking the engine how it is".to_owned(),
         Work::Generating(_) => "the engine generates a turn".to_owned(),
         Work::BackingUp { progress } => format!("copying the state: {progress}"),
+        Work::FetchingBackup { progress } => {
+            format!("copying a kept copy beside the state, to put it back: {progress}")
+        }
         Work::PuttingBack { progress } => format!("putting a copy of the state back: {progress}"),
         Work::Initialising(_) => "giving the engine its game".to_owned(),
     }
@@ -219,6 +222,9 @@ pub(super) fn guard(shown: &Record, observation: &Observation) -> Option<Guard> 
         }
         PINNED_IMAGE_GONE => {
             "Load the old image again; or `gamekeeper unblock` to take the one that has its name now."
+        }
+        BACKUP_DAMAGED | BACKUP_GONE => {
+            "Put another copy back with `gamekeeper restore` (`gamekeeper backups` lists them); or `gamekeeper unblock` to give this one up and go on with the state as it is."
         }
         FOREIGN_CONTAINER => "Rename or remove the container that holds the name; it goes on by itself.",
         DIRECTORY_IN_USE => "Stop and remove the container that has the directory; it goes on by itself.",

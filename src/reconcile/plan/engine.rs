@@ -14,10 +14,10 @@ use crate::reconcile::backoff::{after, next_attempt};
 use crate::reconcile::observed::{EngineView, Looked, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
 
-use super::Round;
 use super::blocked::{PARTIAL_INIT, STATE_MISSING, TURN_WENT_BACK};
 use super::inputs::{Unmet, first_races};
 use super::turns::Serving;
+use super::{RolledBack, Round};
 
 /// The first looks at a starting engine follow each other quickly, then ever slower: a tenth of
 /// the time it has taken so far, within these bounds.
@@ -155,7 +155,7 @@ impl Round<'_> {
     pub(super) fn give_up(&mut self, life: &Life, reason: &str, message: &str) {
         self.no_longer_serving();
         self.count_exit(Some(life.clone()), None, false, reason, message);
-        if self.record.put_back.is_some() {
+        if self.is_placing() {
             return self.goes_back_now();
         }
         self.remove_process(&life.container);
@@ -305,6 +305,12 @@ impl Round<'_> {
             );
         }
         self.truths.holds(C::Initialized, "Initialized", "The engine has its game.");
+        if self.record.current_turn.is_none() && self.was.initialized_at.is_some() && self.record.timeline > 1
+        {
+            // A state whose turn nobody knew has another one's place; now it is known which turns it has.
+            let timeline = self.record.timeline - 1;
+            self.plan.rolled_back = Some(RolledBack { timeline, after: Some(state.turn) });
+        }
         let first_health = self.record.healthy_since.is_none();
         if self.record.initialized_at.is_none() {
             // What was counted were the sendings of an initialisation that came true.

@@ -204,7 +204,9 @@ impl Round<'_> {
         if self.is_between_versions() {
             return;
         }
-        if (asked || drift.is_some()) && (self.is_in_flight(seen) || self.is_copying_on_demand()) {
+        if (asked || drift.is_some())
+            && (self.is_in_flight(seen) || self.is_copying_on_demand() || self.is_fetching())
+        {
             // It waits for the turn in flight, or the copy; no other one begins in the round that sees its end.
             return;
         }

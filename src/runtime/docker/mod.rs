@@ -338,6 +338,28 @@ impl Runtime for DockerRuntime {
         self.on_copies(game, "cleared of what was moved aside", &|_| {}, work).await
     }
 
+    async fn check_backup(&self, game: GameId, backup: &BackupId) -> Result<Backup, RuntimeError> {
+        let id = backup.clone();
+        let work = move |state: &StateRoot, watch: &Watch| state.check_backup(game, &id, watch);
+        self.on_copies(game, "examined", &|_| {}, work).await
+    }
+
+    async fn check_room_for_patch(&self, game: GameId) -> Result<(), RuntimeError> {
+        self.on_copies(game, "examined", &|_| {}, move |state, _| state.check_room_for_patch(game)).await
+    }
+
+    async fn fetch_backup(
+        &self,
+        game: GameId,
+        backup: &BackupId,
+        restore: &RestoreId,
+        progress: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<Backup, RuntimeError> {
+        let (id, restore) = (backup.clone(), restore.clone());
+        let work = move |state: &StateRoot, watch: &Watch| state.fetch_backup(game, &id, &restore, watch);
+        self.on_copies(game, "copied", progress, work).await
+    }
+
     async fn put_back(
         &self,
         game: GameId,

@@ -5,6 +5,7 @@ mod interleavings;
 mod patches;
 mod players;
 mod properties;
+mod restores;
 mod scenarios;
 mod turns;
 pub(crate) mod world;

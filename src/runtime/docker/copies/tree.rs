@@ -13,6 +13,7 @@ use super::super::{beneath, effects};
 use super::error::CopyError;
 use super::survey::{Bounds, Entry, Kind, check_room, moving, open_directory, open_file};
 use super::watch::Watch;
+use crate::game::Backup;
 
 /// So much is read at a time, in bytes.
 const CHUNK: usize = 1 << 20;
@@ -34,6 +35,11 @@ impl Measure {
     /// Whether the other was read from the like; sockets and pipes are no part of either.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         (self.files, self.bytes, self.digest) == (other.files, other.bytes, other.digest)
+    }
+
+    /// Whether this was read from what the copy is of.
+    pub(super) fn is_what(&self, backup: &Backup) -> bool {
+        self.digest_text() == backup.digest
     }
 
     /// The digest in hexadecimal digits.
