@@ -22,7 +22,7 @@ use crate::reconcile::{Failure, FailureClass, Step};
 use crate::runtime::{CopyProgress, Listed, PullProgress, Runtime, RuntimeError};
 use crate::store::{RowVersion, Store, StoreError};
 
-use super::copies::{Progress, SharedNamed, prune};
+use super::copies::{Pausing, Progress, SharedNamed, TURN, in_turns, prune};
 use super::facts::News;
 use super::ground::GroundLook;
 use super::leading::Leading;
@@ -185,14 +185,22 @@ impl Workshop {
     ) -> AbortHandle {
         let this = self.clone();
         self.spawn(async move {
-            let _place = this.copies.acquire().await;
+            let place = this.copies.acquire().await;
             if this.brake.borrow().is_some() || !this.leading.holds() {
                 // Frozen or deposed while it waited for its place.
                 return Finished::Work(new.game, number, News::ContainerStale);
             }
             let tell = |now| keep(&progress, now);
+            let pausing = Pausing { runtime: this.runtime.clone(), game: new.game };
+            let copied = in_turns(
+                &this.copies,
+                place.ok(),
+                TURN,
+                |paused| pausing.pause(paused),
+                this.runtime.back_up(&new, &tell),
+            );
             let done = tokio::select! {
-                done = this.runtime.back_up(&new, &tell) => done,
+                done = copied => done,
                 () = this.leading.ended() => return Finished::Work(new.game, number, News::ContainerStale),
             };
             let news = match done {
@@ -216,12 +224,13 @@ impl Workshop {
     ) -> AbortHandle {
         let this = self.clone();
         self.spawn(async move {
-            let _place = this.copies.acquire().await;
+            let place = this.copies.acquire().await;
             if this.brake.borrow().is_some() || !this.leading.holds() {
                 // Frozen or deposed while it waited for its place.
                 return Finished::Work(game, number, News::ContainerStale);
             }
             let tell = |now| keep(&progress, now);
+            let pausing = Pausing { runtime: this.runtime.clone(), game };
             let fetched = async {
                 loop {
                     match this.runtime.fetch_backup(game, &backup, &restore, &tell).await {
@@ -232,7 +241,7 @@ impl Workshop {
                 }
             };
             let done = tokio::select! {
-                done = fetched => done,
+                done = in_turns(&this.copies, place.ok(), TURN, |paused| pausing.pause(paused), fetched) => done,
                 () = this.leading.ended() => return Finished::Work(game, number, News::ContainerStale),
             };
             let news = match done {

@@ -317,6 +317,9 @@ pub trait Runtime: Send + Sync + 'static {
         progress: &(dyn Fn(CopyProgress) + Send + Sync),
     ) -> Result<Backup, RuntimeError>;
 
+    /// Has the copying of a game's state stand still, or go on: others come first for a while.
+    fn pause_copying(&self, _game: GameId, _paused: bool) {}
+
     /// The kept copies of a game, oldest first.
     async fn backups(&self, game: GameId) -> Result<Vec<Backup>, RuntimeError>;
 

@@ -19,6 +19,7 @@ mod inputs;
 mod kubectl;
 #[allow(dead_code, reason = "shared with the fault tests")]
 mod ledger;
+mod long_copies;
 mod patch_commands;
 mod patching;
 mod patching_many;

@@ -106,14 +106,14 @@ async fn a_copy_that_cannot_be_put_back_leaves_the_engine_alone_and_a_dry_run_sa
 
     // There is no room beside the state.
     let filler = world.state_root().join("filler");
-    std::fs::write(&filler, vec![1; 19 << 20]).unwrap();
+    std::fs::write(&filler, vec![1; 41 << 19]).unwrap();
     let tried = world.gk(&["restore", "andromeda", &good, "--dry-run"]);
     assert!(tried.code != 0 && tried.stderr.contains("there is no room"), "{tried:?}");
     let refused = world.gk(&["restore", "andromeda", &good, "--yes", "--wait"]);
     assert!(refused.code == 1 && refused.stderr.contains("there is no room"), "{refused:?}");
     goes_on("no room").await;
     // Nor for a change of version, which copies the state there and back.
-    std::fs::write(&filler, vec![1; 17 << 20]).unwrap();
+    std::fs::write(&filler, vec![1; 39 << 19]).unwrap();
     set(&world, &game, "target_engine_version = '1.4.1'").await;
     let pending = world.until(&game, "it waits", |status| status.message.contains("there is no room")).await;
     assert_eq!(pending.reason, "PatchPending");

@@ -191,8 +191,12 @@ impl Round<'_> {
         self.truths.holds(C::EngineHealthy, "Healthy", "The engine answers its health check.");
         self.record.engine_health = Some("healthy".into());
         if self.patch_stage() == Some(PatchStage::Trying) {
-            self.fail_patch("StateUnreadable", "The new engine says that it has no game.");
-            return self.goes_back_now();
+            if self.record.initialized_at.is_some() {
+                self.fail_patch("StateUnreadable", "The new engine says that it has no game.");
+                return self.goes_back_now();
+            }
+            // None had its game before: there is nothing to go back to.
+            self.begins_anew();
         }
         if self.record.initialized_at.is_some() {
             self.no_longer_serving();
@@ -279,7 +283,7 @@ impl Round<'_> {
 
     /// Whether an initialisation that was sent before changed what is in the state directory. What
     /// an engine makes before it is told (a lock, a log) was there already.
-    fn left_traces(&self, contents: &Contents) -> bool {
+    pub(super) fn left_traces(&self, contents: &Contents) -> bool {
         if self.record.init_intent_at.is_none() || *contents == Contents::nothing() {
             return false;
         }

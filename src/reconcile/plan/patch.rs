@@ -505,6 +505,18 @@ impl Round<'_> {
         true
     }
 
+    /// The new engine has no game, and neither had the one before it: it is no change of version any
+    /// more, but a first start by this version.
+    pub(super) fn begins_anew(&mut self) {
+        self.record.patch = None;
+        self.forget_failures();
+        self.truths.holds(
+            C::PatchSucceeded,
+            "NothingToGoBackTo",
+            "The game was never initialised; it begins by this version.",
+        );
+    }
+
     /// The first turn of the new engine succeeded: there is no way back any more.
     pub(super) fn ends_probation(&mut self, state: &EngineState) {
         let over = self.record.patch.as_ref().is_some_and(|patch| {

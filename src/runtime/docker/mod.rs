@@ -46,6 +46,7 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, OnceCell};
 
+use copies::PausedGames;
 pub use copies::{CopyError, Watch};
 pub use settings::{Deadlines, EndpointMode, PullPolicy, Settings};
 pub use state::StateRoot;
@@ -75,6 +76,7 @@ pub struct DockerRuntime {
     rootless: OnceCell<bool>,
     state: Arc<StateRoot>,
     making_network: Mutex<()>,
+    paused: PausedGames,
 }
 
 impl DockerRuntime {
@@ -103,6 +105,7 @@ impl DockerRuntime {
                     .shared(settings.state_root_shared),
             ),
             making_network: Mutex::new(()),
+            paused: PausedGames::default(),
             transport,
             settings,
         })
@@ -138,6 +141,7 @@ impl DockerRuntime {
     ) -> Result<T, RuntimeError> {
         let state = Arc::clone(&self.state);
         let (watch, mut waiting) = Watch::new();
+        let watch = watch.pausing_with(self.paused.clone(), game);
         let mut task = tokio::task::spawn_blocking(move || work(&state, &watch));
         let after = self.settings.deadlines.copy_silence;
         let failed = |error| self.state.error(Some(game), verb, error);
@@ -149,7 +153,7 @@ impl DockerRuntime {
                     return done.map_err(|error| error.told(failed));
                 }
                 Ok(()) = waiting.progress.changed() => progress(*waiting.progress.borrow_and_update()),
-                () = silence => return Err(RuntimeError::TimedOut { call: "state copy", after }),
+                () = silence, if !self.paused.has(game) => return Err(RuntimeError::TimedOut { call: "state copy", after }),
             }
         }
     }
@@ -305,6 +309,10 @@ impl Runtime for DockerRuntime {
     ) -> Result<Backup, RuntimeError> {
         let new = new.clone();
         self.on_copies(new.game, "copied", progress, move |state, watch| state.copy(&new, watch)).await
+    }
+
+    fn pause_copying(&self, game: GameId, paused: bool) {
+        self.paused.pause(game, paused);
     }
 
     async fn backups(&self, game: GameId) -> Result<Vec<Backup>, RuntimeError> {

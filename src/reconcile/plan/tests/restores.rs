@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
 use crate::game::{BackupId, ConditionStatus, ConditionType, ImageRef, Phase};
-use crate::reconcile::plan::{BACKUP_DAMAGED, BACKUP_GONE, Plan};
+use crate::reconcile::plan::{BACKUP_DAMAGED, BACKUP_GONE, PARTIAL_INIT, Plan};
 
 use super::world::{Engines, Newer, Turns, World};
 
@@ -303,6 +303,65 @@ fn without_room_for_the_way_back_the_old_engine_is_not_touched_and_it_is_said_on
 
 fn is_ready_by_old_version(world: &World) -> bool {
     world.is_alive() && runs(world) == "1.4.2" && world.record.phase == Phase::Running
+}
+
+/// A game whose first version does nothing when it is told to initialise.
+fn never_initialised() -> World {
+    let mut world = World::new();
+    world.init_fails = true;
+    for _ in 0..4 {
+        world.later(Duration::from_secs(3));
+    }
+    assert!(world.record.initialized_at.is_none() && world.record.init_intent_at.is_some());
+    world.done.clear();
+    world
+}
+
+/// Goes on for a while, and gives the versions that were counted as failed.
+fn goes_on(world: &mut World) -> Vec<String> {
+    let mut failed = Vec::new();
+    for _ in 0..60 {
+        failed.extend(world.round().failed_version.map(|version| version.to_string()));
+        world.now += jiff::Span::new().seconds(1);
+    }
+    failed
+}
+
+#[test]
+fn a_version_that_cannot_initialise_is_left_without_a_way_back() {
+    for (crashes, wanted) in [(false, "1.4.3"), (true, "1.4.3"), (false, "1.5.0")] {
+        let mut world = never_initialised();
+        if crashes {
+            world.engines = Engines::ExitAtStart;
+            world.kill(1);
+            world.later(Duration::from_secs(60));
+            world.done.clear();
+        }
+        wants(&mut world, wanted);
+        world.engines = Engines::Healthy;
+        assert!(goes_on(&mut world).is_empty());
+        let place = format!("{crashes} {wanted}: {} {:?}", world.record.message, world.done);
+        assert_eq!((runs(&world).as_str(), world.record.phase), (wanted, Phase::Running), "{place}");
+        assert!(world.record.failed_patch.is_none() && world.backups.is_empty(), "{place}");
+        assert!(!world.done.iter().any(|step| step.starts_with("put back")), "{place}");
+        assert_eq!((world.turn, world.operation()), (Some(0), None));
+    }
+}
+
+#[test]
+fn what_a_version_left_that_could_not_initialise_is_a_persons_matter_and_no_failure_of_the_next() {
+    let mut world = never_initialised();
+    world.contents = crate::game::record::Contents::new("half a game");
+    world.state_directory = crate::game::container::StateDirectory::Present;
+    (world.looks, world.now) = (super::world::Looks::none(), world.now + jiff::Span::new().seconds(60));
+    wants(&mut world, "1.4.3");
+    assert!(goes_on(&mut world).is_empty());
+    assert_eq!((runs(&world).as_str(), world.record.reason.as_str()), ("1.4.3", PARTIAL_INIT));
+    assert!(world.record.failed_patch.is_none(), "{:?}", world.done);
+    world.change(|desired| desired.requests.unblock += 1);
+    goes_on(&mut world);
+    assert_eq!((runs(&world).as_str(), world.record.phase), ("1.4.3", Phase::Running), "{:?}", world.done);
+    assert!(!world.done.iter().any(|step| step.starts_with("put back")), "{:?}", world.done);
 }
 
 #[test]

@@ -123,6 +123,8 @@ pub(crate) struct World {
     pub(crate) state_of: String,
     /// How often something was written to the state.
     writes: u32,
+    /// Engines of version 1.4.2 do nothing when they are told to initialise.
+    pub(crate) init_fails: bool,
     /// No engine can read the state any more.
     pub(crate) is_ruined: bool,
     pub(crate) backups: BTreeMap<BackupId, Kept>,
@@ -271,6 +273,7 @@ impl World {
             version_halted: None,
             state_of: "1.4.2".into(),
             writes: 0,
+            init_fails: false,
             is_ruined: false,
             backups: BTreeMap::new(),
             works_slowly: false,
@@ -685,6 +688,11 @@ impl World {
             Step::InitialiseEngine { races, .. } => {
                 assert!(!races.is_empty(), "initialised with nobody in it");
                 assert!(self.turn.is_none(), "initialised twice");
+                if self.init_fails && !self.is_newer() {
+                    self.engine = EngineView::NotAsked;
+                    self.looks.contents = Looked::NotYet;
+                    return;
+                }
                 self.turn = Some(0);
                 self.state_directory = StateDirectory::Present;
                 self.contents = Contents::new("a game");

@@ -33,6 +33,7 @@ use super::{beneath, effects, remove_tree, small_file};
 use crate::game::{Backup, BackupId, GameId, NewBackup};
 use crate::runtime::CopyProgress;
 pub use error::CopyError;
+pub(super) use watch::PausedGames;
 pub use watch::Watch;
 
 const BACKUPS: &str = "backups";

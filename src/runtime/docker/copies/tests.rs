@@ -50,6 +50,10 @@ impl World {
         self.root.copy(&new(id), &Watch::nobody())
     }
 
+    fn copy_watched(&self, id: &str, watch: &Watch) -> Result<Backup, CopyError> {
+        self.root.copy(&new(id), watch)
+    }
+
     fn put_back(&self, id: &str, restore: &str) -> Result<Backup, CopyError> {
         self.root.put_back(game(), &name(id), &restore_name(restore), &Watch::nobody())
     }
