@@ -291,6 +291,8 @@ impl ApiError {
             | RuntimeError::Pull { .. }
             | RuntimeError::NoRoom { .. }
             | RuntimeError::StateChanged
+            | RuntimeError::StateUnfit(_)
+            | RuntimeError::BackupNameTaken(_)
             | RuntimeError::BackupDamaged(_)
             | RuntimeError::Failed(_) => Self::Internal(error.into()),
         }

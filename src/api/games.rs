@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::Shared;
+use super::backups;
 use super::body::RawBody;
 use super::change::{Answer, Change, Found};
 use super::error::ApiError;
@@ -149,6 +150,7 @@ pub(super) async fn write_game(
         let mut after = preview::game(&manifest, &valid, Some(&current));
         let managed = draft.kept(&target, write, &json!(after));
         if write.dry_run {
+            backups::try_restore(shared, &current, &after).await?;
             after.metadata.managed_fields = managed.entries();
             after.metadata.resource_version = Some(found.version().to_owned());
             return Ok(Answer::ok(json!(after)).after(warnings));

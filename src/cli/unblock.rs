@@ -17,7 +17,7 @@ const ATTEMPTS: usize = 10;
 ///
 /// Shows why the game does not go on, and what unblocking does about that: TurnWentBack accepts the
 /// engine's turn, PartialInit initialises, PinnedImageGone takes the image that the reference points
-/// to now; each of these accepts a loss, and is asked about. Everything else is looked at again and
+/// to now, BackupDamaged and BackupGone give up the copy that was to be put back; each of these accepts a loss, and is asked about. Everything else is looked at again and
 /// tried at once, a crash loop too. StateMissing is not lifted by it: bring the state directory back,
 /// or delete the game.
 #[derive(Debug, Args)]
@@ -150,6 +150,10 @@ fn way(game: &Object) -> Way {
         (Some("Blocked"), Some("PinnedImageGone")) => Way::Loss(
             "the image that the reference points to now is taken; it may not be the one that ran before",
         ),
+        (Some("Blocked"), Some("BackupDamaged" | "BackupGone")) => Way::Loss(
+            "the copy that was to be put back is given up, and what ran last goes on with the state as it \
+             is; another copy is put back with `gamekeeper restore`",
+        ),
         (Some("CrashLoop"), _) => Way::Retry("the backoff ends, and it is started at once"),
         (Some("Blocked" | "Invalid"), _) => Way::Retry("it is looked at again, and tried at once"),
         (Some("Running" | "Stopped" | "Finished"), _) => Way::Open,
@@ -168,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_accepts_a_loss_is_asked_about_and_missing_state_is_not_lifted() {
-        for reason in ["TurnWentBack", "PartialInit", "PinnedImageGone"] {
+        for reason in ["TurnWentBack", "PartialInit", "PinnedImageGone", "BackupDamaged", "BackupGone"] {
             assert!(matches!(way(&blocked("Blocked", reason)), Way::Loss(_)), "{reason}");
         }
         assert!(matches!(way(&blocked("Blocked", "StateMissing")), Way::Closed(_)));

@@ -2,7 +2,9 @@
 //! is too much once another one was taken.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
 
 use crate::game::backup::Keep;
@@ -15,11 +17,96 @@ use crate::runtime::{CopyProgress, Runtime};
 /// Shared with the copying.
 pub(super) type Progress = Arc<Mutex<CopyProgress>>;
 
+/// How long a copy has its place while others wait for one.
+pub(super) const TURN: Duration = Duration::from_secs(10);
+
+/// Who can have the copying of one game's state stand still, and lets it go on in the end.
+pub(super) struct Pausing {
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) game: GameId,
+}
+
+impl Pausing {
+    pub(super) fn pause(&self, paused: bool) {
+        self.runtime.pause_copying(self.game, paused);
+    }
+}
+
+impl Drop for Pausing {
+    fn drop(&mut self) {
+        // Called off while it stood still.
+        self.pause(false);
+    }
+}
+
+/// Copies, and gives its place away now and then: whoever waits for one is served before it goes on.
+/// So many copies go on at a time as there are places, and none holds its place for as long as it takes.
+pub(super) async fn in_turns<T>(
+    places: &Semaphore,
+    place: Option<SemaphorePermit<'_>>,
+    turn: Duration,
+    pause: impl Fn(bool),
+    copy: impl Future<Output = T>,
+) -> T {
+    let mut copy = std::pin::pin!(copy);
+    let mut place = place;
+    loop {
+        tokio::select! {
+            done = &mut copy => return done,
+            () = tokio::time::sleep(turn) => {}
+        }
+        pause(true);
+        drop(place.take());
+        // At the end of the queue: at once, if nobody is in it.
+        tokio::select! {
+            done = &mut copy => return done,
+            again = places.acquire() => place = again.ok(),
+        }
+        pause(false);
+    }
+}
+
 /// A copy in the background of one game.
 pub(super) struct CopyUnderWay {
+    pub(super) what: CopyName,
+    /// The number of the work that it is.
+    pub(super) number: u64,
     pub(super) progress: Progress,
     /// What ends it before its time, where that does no harm.
     pub(super) task: Option<AbortHandle>,
+}
+
+/// What is being copied, by the name that is on record for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum CopyName {
+    /// A copy of the state.
+    Backup(BackupId),
+    /// A kept copy, on its way back.
+    Restore(RestoreId),
+}
+
+impl CopyName {
+    /// Whether it is on record: whatever is not, nobody waits for. A stop, a deletion, a request that was
+    /// withdrawn, a change of version that was called off take it from there.
+    pub(super) fn is_wanted(&self, record: &Record) -> bool {
+        match self {
+            Self::Backup(id) => {
+                let on_its_own = record.copying.as_ref().is_some_and(|copying| copying.backup == *id);
+                on_its_own || record.patch.as_ref().is_some_and(|patch| patch.backup == *id)
+            }
+            Self::Restore(id) => record.put_back.as_ref().is_some_and(|back| back.restore == *id),
+        }
+    }
+}
+
+impl CopyUnderWay {
+    /// Ends it, where that does no harm: what is half copied goes. True if so.
+    pub(super) fn call_off(&self) -> bool {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+        self.task.is_some()
+    }
 }
 
 /// How far it is, in words for people.
@@ -77,5 +164,47 @@ pub(super) async fn prune(runtime: &dyn Runtime, game: GameId, keep: Keep, named
         Err(error) => {
             tracing::warn!(game_id = %game, error = chain(&error), "states that were moved aside stay")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    const TICK: Duration = Duration::from_millis(10);
+
+    /// A copy that is at work for so long, as long as it does not stand still.
+    async fn copy(ticks: usize, paused: &AtomicBool) {
+        for _ in 0..ticks {
+            tokio::time::sleep(TICK).await;
+            while paused.load(Ordering::Relaxed) {
+                tokio::time::sleep(TICK).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn one_long_copy_gives_its_place_to_who_waits_and_comes_to_its_end() {
+        let places = Semaphore::new(1);
+        let ended = AtomicBool::new(false);
+        let long = async {
+            let paused = AtomicBool::new(false);
+            let pause = |now| paused.store(now, Ordering::Relaxed);
+            in_turns(&places, places.acquire().await.ok(), 5 * TICK, pause, copy(200, &paused)).await;
+            ended.store(true, Ordering::Relaxed);
+        };
+        let short = async {
+            for _ in 0..5 {
+                tokio::time::sleep(TICK).await;
+                let _place = places.acquire().await;
+                assert!(!ended.load(Ordering::Relaxed), "it waited for the whole of the long one");
+                assert_eq!(places.available_permits(), 0, "never more at a time than there are places");
+                tokio::time::sleep(3 * TICK).await;
+            }
+        };
+        tokio::join!(long, short);
+        assert!(ended.load(Ordering::Relaxed) && places.available_permits() == 1);
     }
 }

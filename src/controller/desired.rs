@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::game::GameId;
 use crate::store::StoreError;
 
+use super::copies::CopyUnderWay;
 use super::entry::Entry;
 use super::work::DesiredLook;
 use super::{Controller, RETRY, Running};
@@ -90,6 +91,9 @@ impl Controller {
         }
         self.queue.forget(game);
         self.pulls.let_go(game, None);
+        if self.copies.get(&game).is_some_and(CopyUnderWay::call_off) {
+            self.copies.remove(&game);
+        }
         if let Some(next) = self.slots.release(game) {
             self.nudge(next);
         }

@@ -10,8 +10,9 @@ use crate::game::GameId;
 use crate::reconcile::apply::Background;
 use crate::reconcile::{Step, Work};
 
-use super::copies::{CopyUnderWay, Progress};
+use super::copies::{CopyName, CopyUnderWay, Progress};
 use super::entry::Around;
+use super::facts::News;
 use super::round::{self, Output};
 use super::work::Finished;
 use super::{Controller, MOST_ROUNDS, RETRY, SOONEST};
@@ -62,8 +63,9 @@ impl Controller {
             }
             Background::Stop(container, grace) => {
                 // A copy of what ends is called off: the next one is of what it leaves.
-                if let Some(task) = self.copies.get_mut(&game).and_then(|copy| copy.task.take()) {
-                    task.abort();
+                let is_of_it = |copy: &mut CopyUnderWay| matches!(copy.what, CopyName::Backup(_));
+                if let Some(copy) = self.copies.extract_if(|id, copy| *id == game && is_of_it(copy)).next() {
+                    copy.1.call_off();
                 }
                 let number = entry.begin_work(Work::Stopping(container.clone()));
                 self.workshop.stop(game, number, step, container, grace);
@@ -81,13 +83,24 @@ impl Controller {
             Background::BackUp(new) => {
                 let number = entry.begin_work(Work::BackingUp { progress: String::new() });
                 let progress = Progress::default();
+                let what = CopyName::Backup(new.id.clone());
                 let task = self.workshop.back_up(number, step, new, progress.clone(), entry.named());
-                self.copies.insert(game, CopyUnderWay { progress, task: Some(task) });
+                self.copies.insert(game, CopyUnderWay { what, number, progress, task: Some(task) });
+            }
+            Background::FetchBackup(backup, restore) => {
+                let number = entry.begin_work(Work::FetchingBackup { progress: String::new() });
+                let progress = Progress::default();
+                let what = CopyName::Restore(restore.clone());
+                let names = (backup, restore);
+                let task = self.workshop.fetch_backup(game, number, step, names, progress.clone());
+                self.copies.insert(game, CopyUnderWay { what, number, progress, task: Some(task) });
             }
             Background::PutBack(backup, restore) => {
                 let number = entry.begin_work(Work::PuttingBack { progress: String::new() });
                 let progress = Progress::default();
-                self.copies.insert(game, CopyUnderWay { progress: progress.clone(), task: None });
+                let what = CopyName::Restore(restore.clone());
+                let copy = CopyUnderWay { what, number, progress: progress.clone(), task: None };
+                self.copies.insert(game, copy);
                 self.workshop.put_back(game, number, step, (backup, restore), progress);
             }
             Background::Initialise(life, endpoint, races) => {
@@ -96,6 +109,20 @@ impl Controller {
                 self.workshop.initialise(target, number, step, races);
             }
         }
+    }
+
+    /// Ends the copy that is under way and that nobody waits for any more.
+    fn call_off_unwanted_copy(&mut self, game: GameId) {
+        let Some(entry) = self.games.get_mut(&game) else { return };
+        let Some(copy) = self.copies.get(&game) else { return };
+        let is_wanted = entry.record.as_ref().is_some_and(|record| copy.what.is_wanted(record));
+        if is_wanted || !copy.call_off() {
+            return;
+        }
+        tracing::info!(game_id = %game, "a copy that nobody waits for any more is called off");
+        entry.end_work(copy.number, News::ContainerStale);
+        self.copies.remove(&game);
+        self.nudge(game);
     }
 
     pub(super) fn retry(&mut self, game: GameId) {
@@ -120,6 +147,7 @@ impl Controller {
         for (step, background) in ended.begin {
             self.begin(game, step, background);
         }
+        self.call_off_unwanted_copy(game);
         if ended.retry.is_none() && !ended.at_once {
             // A hiccup, or a look on the way, is no reason to let go of a long download.
             self.pulls.let_go(game, ended.waits_for_pull.as_ref());

@@ -181,6 +181,7 @@ impl Entry {
             | News::EverythingStale
             | News::StateDirectory(_)
             | News::BackedUp(_)
+            | News::FetchedBack(_)
             | News::Fetched(_) => Some(news),
         }
     }
@@ -406,6 +407,7 @@ fn told(work: &Work, copying: Option<String>) -> Work {
     let progress = copying.unwrap_or_default();
     match work {
         Work::BackingUp { .. } => Work::BackingUp { progress },
+        Work::FetchingBackup { .. } => Work::FetchingBackup { progress },
         Work::PuttingBack { .. } => Work::PuttingBack { progress },
         Work::Pulling { .. }
         | Work::Stopping(_)

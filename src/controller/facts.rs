@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::game::backup::CopyProblem;
 use crate::game::container::{Container, ContainerState, ImageSelector, StateDirectory};
 use crate::game::engine::Answer;
 use crate::game::record::{Contents, Life, moved};
@@ -24,6 +25,8 @@ pub(super) struct Facts {
     pub(super) image_users: Looked<ImageUsers>,
     pub(super) backed_up: Option<Backup>,
     pub(super) backup: Looked<(BackupId, Option<Backup>)>,
+    pub(super) room: Looked<(Timestamp, Result<(), CopyProblem>)>,
+    pub(super) fetched_back: Option<RestoreId>,
     pub(super) put_back: Option<RestoreId>,
     /// What was fetched for the present start.
     pub(super) fetched: Option<ImageRef>,
@@ -48,6 +51,8 @@ impl Facts {
         if let EngineView::Said { at, .. } = &mut self.engine {
             *at = moved(*at, step);
         }
+        // It is looked at again.
+        self.room = Looked::NotYet;
     }
 }
 
@@ -62,6 +67,8 @@ impl Default for Facts {
             image_users: Looked::NotYet,
             backed_up: None,
             backup: Looked::NotYet,
+            room: Looked::NotYet,
+            fetched_back: None,
             put_back: None,
             fetched: None,
             network: Looked::NotYet,
@@ -93,6 +100,8 @@ pub(super) enum News {
     Fetched(ImageRef),
     /// A copy of the state was taken.
     BackedUp(Box<Backup>),
+    /// A kept copy lies beside the state, to be put back under this name.
+    FetchedBack(RestoreId),
     /// A kept copy was put back, under this name.
     PutBack(RestoreId),
     /// Work in the background failed.
@@ -133,6 +142,7 @@ impl Facts {
                 self.fetched = Some(image);
             }
             News::BackedUp(copy) => self.backed_up = Some(*copy),
+            News::FetchedBack(restore) => self.fetched_back = Some(restore),
             News::PutBack(restore) => {
                 self.container = None;
                 self.forget_looks();
@@ -153,6 +163,7 @@ impl Facts {
         self.next_image = None;
         self.image_users = Looked::NotYet;
         self.backup = Looked::NotYet;
+        self.room = Looked::NotYet;
         self.network = Looked::NotYet;
         self.state_directory = Looked::NotYet;
         self.contents = Looked::NotYet;
@@ -178,6 +189,8 @@ impl Facts {
                 next_image: self.next_image_view(),
                 image_users: self.image_users.clone(),
                 backup: self.backup.clone(),
+                room: self.room.clone(),
+                fetched_back: self.fetched_back.clone(),
                 put_back: self.put_back.clone(),
                 network: self.network.clone(),
                 state_directory: self.state_directory,

@@ -338,6 +338,9 @@ pub async fn run(
     // What has begun comes to its end; its results are on record or will be looked at again.
     drop(triggers);
     controller.pulls.abort_all();
+    for copy in controller.copies.values() {
+        copy.call_off();
+    }
     tasks.close();
     if tokio::time::timeout(LAST_ROUNDS, tasks.wait()).await.is_err() {
         tracing::warn!("some work did not end in time; it is looked at again at the next start");
@@ -371,7 +374,7 @@ impl Controller {
             Trigger::Finished(finished) => match *finished {
                 Finished::Round(game, output) => self.round_ended(game, *output),
                 Finished::Work(game, number, news) => {
-                    if matches!(news, News::BackedUp(_) | News::PutBack(_) | News::Failed(_)) {
+                    if self.copies.get(&game).is_some_and(|copy| copy.number == number) {
                         self.copies.remove(&game);
                     }
                     let entry = self.games.get_mut(&game);

@@ -74,6 +74,7 @@ impl Input {
     pub(super) fn observation(&self) -> Observation {
         Observation {
             now: Timestamp::now(),
+            fresh: uuid::Uuid::new_v4(),
             runtime: self.facts.view(),
             work: self.work.clone(),
             backed_up: self.facts.backed_up.clone(),
@@ -293,6 +294,7 @@ async fn take_in(
         Effect::NextImage(image, found) => facts.next_image = Some((image, found)),
         Effect::ImageUsers(users) => facts.image_users = crate::reconcile::Looked::At(users),
         Effect::Backup(id, found) => facts.backup = crate::reconcile::Looked::At((id, found)),
+        Effect::Room(found) => facts.room = crate::reconcile::Looked::At((Timestamp::now(), found)),
         Effect::Network(network) => facts.network = crate::reconcile::Looked::At(network),
         Effect::StateDirectory(there) => facts.state_directory = crate::reconcile::Looked::At(there),
         Effect::Contents(contents) => facts.contents = crate::reconcile::Looked::At(contents),

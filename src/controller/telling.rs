@@ -1,7 +1,7 @@
 //! What the lobby is told of a round: a pure function of what was on record and what is going to be.
 
 use crate::game::operation::{Ending, OperationKind};
-use crate::game::patch::PutBackCause;
+use crate::game::patch::{PutBack, PutBackCause, PutBackStage};
 use crate::game::player::{Health, Report};
 use crate::game::record::Record;
 use crate::game::spec::{Deletion, Desired};
@@ -39,7 +39,14 @@ pub(super) fn told(desired: &Desired, was: &Record, recording: &Recording) -> Ve
 /// A copy came back, or the engine with an earlier turn: an older version or state is true again.
 fn rolled_back(was: &Record, now: &Record) -> Option<LobbyEvent> {
     let version = |record: &Record| record.applied.as_ref().map(|applied| applied.engine_version.to_string());
-    let back = was.put_back.as_ref().filter(|_| now.put_back.is_none());
+    // One that was refused, called off or given up has put nothing back.
+    let came_back = |back: &&PutBack| {
+        let runs_again =
+            version(now).is_some_and(|runs| runs == back.build.inputs.engine_version.to_string());
+        let is_true_again = now.timeline > was.timeline || (back.cause == PutBackCause::Patch && runs_again);
+        now.put_back.is_none() && back.stage == PutBackStage::Placing && is_true_again
+    };
+    let back = was.put_back.as_ref().filter(came_back);
     let (cause, reason, message) = match back {
         Some(back) => {
             let cause = match back.cause {

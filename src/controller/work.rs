@@ -22,7 +22,7 @@ use crate::reconcile::{Failure, FailureClass, Step};
 use crate::runtime::{CopyProgress, Listed, PullProgress, Runtime, RuntimeError};
 use crate::store::{RowVersion, Store, StoreError};
 
-use super::copies::{Progress, SharedNamed, prune};
+use super::copies::{Pausing, Progress, SharedNamed, TURN, in_turns, prune};
 use super::facts::News;
 use super::ground::GroundLook;
 use super::leading::Leading;
@@ -185,14 +185,22 @@ impl Workshop {
     ) -> AbortHandle {
         let this = self.clone();
         self.spawn(async move {
-            let _place = this.copies.acquire().await;
+            let place = this.copies.acquire().await;
             if this.brake.borrow().is_some() || !this.leading.holds() {
                 // Frozen or deposed while it waited for its place.
                 return Finished::Work(new.game, number, News::ContainerStale);
             }
             let tell = |now| keep(&progress, now);
+            let pausing = Pausing { runtime: this.runtime.clone(), game: new.game };
+            let copied = in_turns(
+                &this.copies,
+                place.ok(),
+                TURN,
+                |paused| pausing.pause(paused),
+                this.runtime.back_up(&new, &tell),
+            );
             let done = tokio::select! {
-                done = this.runtime.back_up(&new, &tell) => done,
+                done = copied => done,
                 () = this.leading.ended() => return Finished::Work(new.game, number, News::ContainerStale),
             };
             let news = match done {
@@ -203,6 +211,44 @@ impl Workshop {
                 Err(error) => counted(&step, &error),
             };
             Finished::Work(new.game, number, news)
+        })
+    }
+
+    pub(super) fn fetch_backup(
+        &self,
+        game: GameId,
+        number: u64,
+        step: Step,
+        (backup, restore): (BackupId, RestoreId),
+        progress: Progress,
+    ) -> AbortHandle {
+        let this = self.clone();
+        self.spawn(async move {
+            let place = this.copies.acquire().await;
+            if this.brake.borrow().is_some() || !this.leading.holds() {
+                // Frozen or deposed while it waited for its place.
+                return Finished::Work(game, number, News::ContainerStale);
+            }
+            let tell = |now| keep(&progress, now);
+            let pausing = Pausing { runtime: this.runtime.clone(), game };
+            let fetched = async {
+                loop {
+                    match this.runtime.fetch_backup(game, &backup, &restore, &tell).await {
+                        // Other work on this game's copies, which was waited for already.
+                        Err(RuntimeError::Conflict(_)) => {}
+                        fetched => break fetched,
+                    }
+                }
+            };
+            let done = tokio::select! {
+                done = in_turns(&this.copies, place.ok(), TURN, |paused| pausing.pause(paused), fetched) => done,
+                () = this.leading.ended() => return Finished::Work(game, number, News::ContainerStale),
+            };
+            let news = match done {
+                Ok(_) => News::FetchedBack(restore),
+                Err(error) => counted(&step, &error),
+            };
+            Finished::Work(game, number, news)
         })
     }
 

@@ -28,7 +28,8 @@ impl BackupReason {
 /// A copy that is to be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewBackup {
-    /// Its name. A copy that has it already is taken for this one.
+    /// Its name, which no other copy ever had. A copy that has it already is taken for this one, if it
+    /// is of the state as it is.
     pub id: BackupId,
     /// Whose state.
     pub game: GameId,
@@ -72,12 +73,15 @@ pub struct Backup {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Copying {
-    /// Its name: the same wish has the same name, however often it is tried.
+    /// Its name: the same wish has the same name, however often it is tried, and no other ever had it.
     pub backup: BackupId,
     /// Why.
     pub reason: BackupReason,
     /// The request that it answers, if it answers one.
     pub request: Option<i64>,
+    /// The turn that it is taken before, if it is taken before one.
+    #[serde(default)]
+    pub before: Option<i64>,
     /// Attempts that failed, in a row.
     #[serde(default)]
     pub failures: u32,
@@ -99,9 +103,19 @@ pub struct CopyProblem {
 }
 
 impl Copying {
-    /// One that was not tried yet.
-    pub fn new(backup: BackupId, reason: BackupReason, request: Option<i64>) -> Self {
-        Self { backup, reason, request, failures: 0, next_attempt_at: None, problem: None }
+    fn new(backup: BackupId, reason: BackupReason) -> Self {
+        let (request, before) = (None, None);
+        Self { backup, reason, request, before, failures: 0, next_attempt_at: None, problem: None }
+    }
+
+    /// One that answers a request.
+    pub fn on_demand(backup: BackupId, request: i64) -> Self {
+        Self { request: Some(request), ..Self::new(backup, BackupReason::Demand) }
+    }
+
+    /// One before a turn.
+    pub fn before_turn(backup: BackupId, turn: i64) -> Self {
+        Self { before: Some(turn), ..Self::new(backup, BackupReason::Turn) }
     }
 }
 

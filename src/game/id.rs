@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
@@ -194,6 +195,33 @@ checked_name!(
     "use 1 to 128 of a-z, A-Z, 0-9, `.`, `_` and `-`, no `..`, and no `.` in front"
 );
 
+/// So much of what a copy is for is part of its name, in bytes; an engine version may be longer.
+const LONGEST_PURPOSE: usize = 80;
+
+impl BackupId {
+    /// The name of a copy that is begun at `at`, in words for people. `fresh` is an identity that nobody
+    /// used before, so no other copy ever had this name: not after an older database was put back, nor
+    /// after the clock was set back.
+    pub fn fresh(at: Timestamp, fresh: Uuid, purpose: &str) -> Self {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        let mut plain = String::new();
+        for byte in purpose.bytes().take(LONGEST_PURPOSE) {
+            let after_dot = plain.ends_with('.');
+            plain.push(if allowed(byte) || (byte == b'.' && !after_dot) { char::from(byte) } else { '-' });
+        }
+        // The time is in front, so that names are in the order in which the copies were begun.
+        let tail = fresh.as_u128() & u128::from(u32::MAX);
+        Self(format!("{}-{tail:08x}-{plain}", at.strftime("%Y%m%dT%H%M%S%3fZ")))
+    }
+}
+
+impl RestoreId {
+    /// The name of a putting back that nobody began before; `fresh` is nobody else's either.
+    pub fn fresh(fresh: Uuid) -> Self {
+        Self(format!("restore-{}", fresh.simple()))
+    }
+}
+
 /// What the database takes as `restore_backup_id`.
 fn is_copy_name(text: &str) -> bool {
     (1..=128).contains(&text.len())
@@ -273,6 +301,21 @@ mod tests {
         for other in [canonical.to_uppercase(), format!("{{{canonical}}}"), canonical.replace('-', "")] {
             assert!(other.parse::<GameId>().is_err(), "{other}");
         }
+    }
+
+    #[test]
+    fn a_fresh_name_is_a_name_whatever_it_is_for() {
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
+        let fresh = Uuid::from_u128(0xabcd_0000_0000_0007);
+        let name = BackupId::fresh(at, fresh, "before-1.4.3");
+        assert_eq!(name.as_str(), "20270115T080000000Z-00000007-before-1.4.3");
+        for purpose in ["", "before-1.4.3-rc.1", "a..b/../c", "ä\n", &"1.".repeat(200)] {
+            let name = BackupId::fresh(at, fresh, purpose);
+            assert_eq!(name.as_str().parse(), Ok(name.clone()), "{purpose}");
+        }
+        let other = BackupId::fresh(at, Uuid::from_u128(8), "before-1.4.3");
+        assert_ne!(name, other, "in the same moment, for the same");
+        assert!(RestoreId::fresh(fresh).as_str().parse::<RestoreId>().is_ok());
     }
 
     #[test]

@@ -86,8 +86,11 @@ pub struct FailedPatch {
 pub struct PutBack {
     /// The copy.
     pub backup: BackupId,
-    /// The name of this putting back: the same wish has the same name, however often it is tried.
+    /// The name of this putting back: the same wish has the same name, however often it is tried, and
+    /// no other ever had it.
     pub restore: RestoreId,
+    /// How far it is.
+    pub stage: PutBackStage,
     /// What runs on it.
     pub build: Build,
     /// The turn that the copy is at; none if nobody knows.
@@ -100,6 +103,16 @@ pub struct PutBack {
     pub reason: String,
     /// A sentence.
     pub message: String,
+}
+
+/// How far a kept copy is on its way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PutBackStage {
+    /// It is copied beside the game's state and compared with what was copied once. The engine goes on,
+    /// and whatever speaks against the copy is found out here.
+    Fetching,
+    /// The engine goes, and what was fetched takes the place of the state.
+    Placing,
 }
 
 /// Why a copy is put back.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::engine::EngineError;
+use crate::game::backup::CopyProblem;
 use crate::game::container::{ImageSelector, StateDirectory};
 use crate::game::record::{AppliedSpec, Contents, Life};
 use crate::game::spec::Contract;
@@ -18,7 +19,9 @@ use crate::game::{
 use crate::runtime::{NewContainer, PullFailure, Runtime, RuntimeError};
 
 use super::observed::{Failure, FailureClass, ImageUsers, Pace};
-use super::plan::{DIRECTORY_IN_USE, ROW_LOCKED, STATE_MISSING};
+use super::plan::{
+    BACKUP_DAMAGED, BACKUP_GONE, BACKUP_NAME_TAKEN, DIRECTORY_IN_USE, ROW_LOCKED, STATE_MISSING,
+};
 use super::step::Step;
 
 /// For whom steps are taken.
@@ -43,6 +46,8 @@ pub enum Effect {
     ImageUsers(ImageUsers),
     /// The kept copy that was looked for.
     Backup(BackupId, Option<Backup>),
+    /// Whether there is room for a change of version.
+    Room(Result<(), CopyProblem>),
     /// The network.
     Network(Option<NetworkId>),
     /// The state directory.
@@ -76,6 +81,8 @@ pub enum Background {
     Turn(Life, String, i64),
     /// Take a copy of the state.
     BackUp(NewBackup),
+    /// Copy a kept copy beside the state, to be put back under this name.
+    FetchBackup(BackupId, RestoreId),
     /// Put a kept copy back, under this name.
     PutBack(BackupId, RestoreId),
 }
@@ -99,6 +106,16 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
             let found = runtime.backups(game).await?.into_iter().find(|copy| copy.id == *id);
             Effect::Backup(id.clone(), found)
         }
+        Step::LookAtRoom => Effect::Room(match runtime.check_room_for_patch(game).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let Failure { class, reason, message, .. } = failure(step, &error);
+                if matches!(class, FailureClass::Unknown | FailureClass::Stale) {
+                    return Err(error);
+                }
+                Err(CopyProblem { reason, message })
+            }
+        }),
         Step::LookAtNetwork => Effect::Network(runtime.network().await?),
         Step::LookAtStateDirectory => Effect::StateDirectory(runtime.state_directory(game).await?),
         Step::LookAtContents => Effect::Contents(runtime.contents(game).await?),
@@ -135,6 +152,9 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
             Effect::Begin(Background::Turn(life.clone(), endpoint.clone(), *from))
         }
         Step::BackUp(new) => Effect::Begin(Background::BackUp(new.clone())),
+        Step::FetchBackup { backup, restore } => {
+            Effect::Begin(Background::FetchBackup(backup.clone(), restore.clone()))
+        }
         Step::PutBack { vacancy: _, backup, restore } => {
             Effect::Begin(Background::PutBack(backup.clone(), restore.clone()))
         }
@@ -190,13 +210,16 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
             // Its network or image may be gone for good: counted, and made anew.
             Step::StartContainer(_) => (FailureClass::Retry, "StartFailed"),
             Step::BackUp(_) => (FailureClass::Person, STATE_MISSING),
+            Step::FetchBackup { .. } | Step::PutBack { .. } => (FailureClass::Person, BACKUP_GONE),
             _ => (FailureClass::Stale, "NotFound"),
         },
         RuntimeError::Refused(_) => (FailureClass::Spec, "Refused"),
         RuntimeError::StateDirectory { .. } => (FailureClass::Retry, "StateDirectoryFailed"),
         RuntimeError::NoRoom { .. } => (FailureClass::Retry, "NoRoom"),
         RuntimeError::StateChanged => (FailureClass::Retry, "StateChanged"),
-        RuntimeError::BackupDamaged(_) => (FailureClass::Person, "BackupDamaged"),
+        RuntimeError::StateUnfit(_) => (FailureClass::Person, "StateUnfit"),
+        RuntimeError::BackupNameTaken(_) => (FailureClass::Retry, BACKUP_NAME_TAKEN),
+        RuntimeError::BackupDamaged(_) => (FailureClass::Person, BACKUP_DAMAGED),
         RuntimeError::Pull { kind, .. } => (
             FailureClass::Retry,
             match kind {

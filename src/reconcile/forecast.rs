@@ -84,6 +84,9 @@ impl Foreseen {
                 let copying = self.record.copying.as_ref().map(|copying| &copying.backup);
                 self.around.backed_up = copying.or(patch).map(kept);
             }
+            Some(Work::FetchingBackup { .. }) => {
+                self.seen.fetched_back = self.record.put_back.as_ref().map(|back| back.restore.clone());
+            }
             Some(Work::PuttingBack { .. }) => {
                 self.seen.put_back = self.record.put_back.as_ref().map(|back| back.restore.clone());
             }
@@ -123,6 +126,8 @@ impl Foreseen {
                 self.seen.image_users = Looked::At(users);
             }
             Step::LookAtBackup(id) => self.seen.backup = Looked::At((id.clone(), Some(kept(id)))),
+            Step::LookAtRoom => self.seen.room = Looked::At((self.around.now, Ok(()))),
+            Step::FetchBackup { restore, .. } => self.seen.fetched_back = Some(restore.clone()),
             Step::BackUp(new) => self.around.backed_up = Some(kept(&new.id)),
             Step::PutBack { restore, .. } => self.seen.put_back = Some(restore.clone()),
             Step::PullImage(reference) => self.fetched(ImageSelector::Reference(reference.clone())),

@@ -5,7 +5,9 @@
 //! [`Vacancy`] or a [`Dead`], and only a [`Seen`] hands them out.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
+use crate::game::backup::CopyProblem;
 use crate::game::container::{Container, ContainerState, ImageSelector, Owner, StateDirectory};
 use crate::game::controller::Freeze;
 use crate::game::engine::Answer;
@@ -19,6 +21,9 @@ use super::step::Step;
 pub struct Observation {
     /// The present time: planning reads no clock.
     pub now: Timestamp,
+    /// An identity that nobody has used: planning makes none itself. The names of what is made on the
+    /// disk come from it, and are on record before anything has them.
+    pub fresh: Uuid,
     /// What Docker says.
     pub runtime: RuntimeView,
     /// What goes on in the background for this game.
@@ -90,6 +95,10 @@ pub struct Seen {
     pub image_users: Looked<ImageUsers>,
     /// The kept copy that was looked for.
     pub backup: Looked<(BackupId, Option<Backup>)>,
+    /// Whether there was room for a change of version, and when that was looked at.
+    pub room: Looked<(Timestamp, Result<(), CopyProblem>)>,
+    /// The putting back that a copy was fetched for last.
+    pub fetched_back: Option<RestoreId>,
     /// What was put back last.
     pub put_back: Option<RestoreId>,
     /// The network that engines are put on.
@@ -186,6 +195,11 @@ pub enum Work {
     Generating(Life),
     /// A copy of the state is being taken.
     BackingUp {
+        /// How far, in words for people.
+        progress: String,
+    },
+    /// A kept copy is being copied beside the state.
+    FetchingBackup {
         /// How far, in words for people.
         progress: String,
     },

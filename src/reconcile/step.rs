@@ -26,6 +26,8 @@ pub enum Step {
     },
     /// See whether this copy of the state is kept.
     LookAtBackup(BackupId),
+    /// See whether there is room for what a change of version copies, there and back.
+    LookAtRoom,
     /// See whether the network is there.
     LookAtNetwork,
     /// See whether the state directory is there.
@@ -92,6 +94,13 @@ pub enum Step {
     },
     /// Take a copy of the state, in the background.
     BackUp(NewBackup),
+    /// Copy a kept copy beside the state and compare it with what was copied once, in the background.
+    FetchBackup {
+        /// Which copy.
+        backup: BackupId,
+        /// The name of the putting back that it is for.
+        restore: RestoreId,
+    },
     /// Put a kept copy of the state back, in the background.
     PutBack {
         /// No container of the game is there.
@@ -117,6 +126,7 @@ impl Step {
             | Self::LookAtNextImage(_)
             | Self::LookAtImageUsers { .. }
             | Self::LookAtBackup(_)
+            | Self::LookAtRoom
             | Self::LookAtNetwork
             | Self::LookAtStateDirectory
             | Self::LookAtContents
@@ -133,6 +143,7 @@ impl Step {
             | Self::InitialiseEngine { .. }
             | Self::GenerateTurn { .. }
             | Self::BackUp(_)
+            | Self::FetchBackup { .. }
             | Self::PutBack { .. }
             | Self::RemoveCopies(_)
             | Self::RemoveStateDirectory(_)
@@ -151,6 +162,7 @@ impl fmt::Display for Step {
                 write!(f, "look at the users of {present} and {next}")
             }
             Self::LookAtBackup(id) => write!(f, "look at backup {id}"),
+            Self::LookAtRoom => f.write_str("look for room for copies"),
             Self::LookAtNetwork => f.write_str("look at network"),
             Self::LookAtStateDirectory => f.write_str("look at state directory"),
             Self::LookAtContents => f.write_str("look into state directory"),
@@ -171,6 +183,7 @@ impl fmt::Display for Step {
             Self::InitialiseEngine { races, .. } => write!(f, "initialise engine with {} races", races.len()),
             Self::GenerateTurn { from, .. } => write!(f, "generate turn {}", from + 1),
             Self::BackUp(new) => write!(f, "back up state as {}", new.id),
+            Self::FetchBackup { backup, .. } => write!(f, "fetch backup {backup}"),
             Self::PutBack { backup, .. } => write!(f, "put back {backup}"),
             Self::RemoveCopies(_) => f.write_str("remove copies of the state"),
             Self::RemoveStateDirectory(_) => f.write_str("remove state directory"),

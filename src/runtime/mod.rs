@@ -175,6 +175,13 @@ pub enum RuntimeError {
     /// Somebody wrote to the state while it was copied.
     #[error("the state changed while it was copied; nothing was kept")]
     StateChanged,
+    /// Something about the state, or about where it is, that no other attempt gets past: a person has
+    /// to look.
+    #[error("{0}")]
+    StateUnfit(String),
+    /// A copy has the name that another one was to get.
+    #[error("{0}")]
+    BackupNameTaken(String),
     /// A kept copy is not what it was.
     #[error("{0}")]
     BackupDamaged(String),
@@ -299,7 +306,8 @@ pub trait Runtime: Send + Sync + 'static {
     async fn remove_state_directory(&self, game: GameId) -> Result<(), RuntimeError>;
 
     /// Takes a copy of the game's state, telling how far it is: whole and verified, or not at all.
-    /// One that has this name already is the answer. Cancelled by dropping.
+    /// One that has this name already is the answer, if it is of the state as it is
+    /// ([`RuntimeError::BackupNameTaken`] otherwise). Cancelled by dropping.
     ///
     /// An engine may be running, if it is known to be at rest: what it writes meanwhile is noticed
     /// ([`RuntimeError::StateChanged`]).
@@ -309,11 +317,32 @@ pub trait Runtime: Send + Sync + 'static {
         progress: &(dyn Fn(CopyProgress) + Send + Sync),
     ) -> Result<Backup, RuntimeError>;
 
+    /// Has the copying of a game's state stand still, or go on: others come first for a while.
+    fn pause_copying(&self, _game: GameId, _paused: bool) {}
+
     /// The kept copies of a game, oldest first.
     async fn backups(&self, game: GameId) -> Result<Vec<Backup>, RuntimeError>;
 
     /// Removes a kept copy; success if it is gone.
     async fn remove_backup(&self, game: GameId, backup: &BackupId) -> Result<(), RuntimeError>;
+
+    /// Whether a copy could be put back now: it is there and is what was copied, there is room for it,
+    /// and it could be moved into the state's place. Reads all of it, and changes nothing.
+    async fn check_backup(&self, game: GameId, backup: &BackupId) -> Result<Backup, RuntimeError>;
+
+    /// Whether there is room for a change of version: for a copy of the state, and for that copy's way
+    /// back. Changes nothing.
+    async fn check_room_for_patch(&self, game: GameId) -> Result<(), RuntimeError>;
+
+    /// Copies a kept copy beside the game's state and compares it with what was copied once: `put_back`
+    /// under the same name has but to move it. An engine may be at work meanwhile. Cancelled by dropping.
+    async fn fetch_backup(
+        &self,
+        game: GameId,
+        backup: &BackupId,
+        restore: &RestoreId,
+        progress: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<Backup, RuntimeError>;
 
     /// Puts a copy back. What is in its place is moved aside, and stays. The same call under the
     /// same name ends what was begun, and does nothing twice; the copy itself stays too. Cancelled

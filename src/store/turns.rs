@@ -258,6 +258,16 @@ pub(super) async fn roll_back(
         .filter(later)
         .exec(db)
         .await?;
+    // What is at a turn has every turn before it, also one whose end nobody saw.
+    turns::Entity::update_many()
+        .col_expr(C::State, Expr::value("done"))
+        .col_expr(C::FinishedAt, Expr::value(to_db(Timestamp::now())))
+        .filter(C::GameId.eq(DbUuid(game.0)))
+        .filter(C::Timeline.eq(timeline))
+        .filter(C::Number.lte(after))
+        .filter(C::State.is_in(["dispatched", "failed", "abandoned"]))
+        .exec(db)
+        .await?;
     Ok(())
 }
 

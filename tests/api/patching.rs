@@ -72,7 +72,7 @@ async fn a_change_of_version_is_told_in_all_its_parts() {
     });
     let back = json!({
         "backup": "b-1", "restore": "r-1", "build": build("1.4.1"), "turn": 7,
-        "newTimeline": false, "cause": "Patch", "reason": "Exited", "message": "It is put back.",
+        "newTimeline": false, "stage": "Placing", "cause": "Patch", "reason": "Exited", "message": "It is put back.",
     });
     world
         .sql(&format!(
@@ -89,7 +89,7 @@ async fn a_change_of_version_is_told_in_all_its_parts() {
     assert_eq!(
         status["putBack"],
         json!({
-            "backup": "b-1", "cause": "Patch", "engineVersion": "1.4.1", "turn": 7, "reason": "Exited",
+            "backup": "b-1", "cause": "Patch", "stage": "Placing", "engineVersion": "1.4.1", "turn": 7, "reason": "Exited",
             "message": "It is put back.",
         })
     );

@@ -315,7 +315,7 @@ async fn a_copy_is_asked_for_and_its_name_told_when_it_is_taken() {
     let game = world.store.game("default", "andromeda").await.unwrap().unwrap().id;
     std::fs::create_dir(state.join(game.to_string())).unwrap();
     let new = NewBackup {
-        id: "20261123T180000000Z-demand-2".parse().unwrap(),
+        id: "20261123T180000000Z-6f1c0a52-demand-2".parse().unwrap(),
         game,
         taken_at: jiff::Timestamp::from_second(1_700_000_000).unwrap(),
         reason: BackupReason::Demand,
@@ -329,7 +329,7 @@ async fn a_copy_is_asked_for_and_its_name_told_when_it_is_taken() {
         done.record.observed_requests.backup = 2;
         world.written(done).await;
     });
-    assert!(ran.ok().ends_with("game/andromeda copied as 20261123T180000000Z-demand-2\n"));
+    assert!(ran.ok().ends_with("game/andromeda copied as 20261123T180000000Z-6f1c0a52-demand-2\n"));
     // A manifest that says nothing of it takes back no request, and asks for none.
     let file = world.files.file("again.yaml", &GAME.replace("spec:", "spec:\n  backupBeforeTurn: true"));
     world.run(&["apply", "-f", &file]).await.ok();

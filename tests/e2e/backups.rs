@@ -128,7 +128,7 @@ async fn each_turn_has_a_copy_before_it_and_of_each_reason_the_latest_are_kept()
         assert_eq!(state(&own(&world, "backups", &game).join(copy).join("state")), before, "turn {turn}");
     }
     let kept = names(&own(&world, "backups", &game));
-    let ends: Vec<&str> = kept.iter().map(|name| &name["20261123T180000000Z".len()..]).collect();
+    let ends: Vec<&str> = kept.iter().map(|name| &name["20261123T180000000Z-00000000".len()..]).collect();
     assert_eq!(ends, ["-before-1.4.1", "-demand-1", "-before-turn-3", "-before-turn-4"], "{kept:?}");
     // What the copies before turns did not push out is what a rollback needs.
     world.ok(&["rollback", "andromeda", "--yes", "--wait"]);

@@ -20,11 +20,13 @@ mod inputs;
 mod kubectl;
 #[allow(dead_code, reason = "shared with the fault tests")]
 mod ledger;
+mod long_copies;
 mod patch_commands;
 mod patching;
 mod patching_many;
 mod players;
 mod quiet;
+mod restores;
 mod starting;
 mod stopping;
 mod telling;

@@ -436,6 +436,24 @@ impl Runtime for Containers {
         untouched("prune what is aside")
     }
 
+    async fn check_backup(&self, _: GameId, _: &BackupId) -> Result<Backup, RuntimeError> {
+        untouched("check_backup")
+    }
+
+    async fn check_room_for_patch(&self, _: GameId) -> Result<(), RuntimeError> {
+        untouched("check_room_for_patch")
+    }
+
+    async fn fetch_backup(
+        &self,
+        _: GameId,
+        _: &BackupId,
+        _: &RestoreId,
+        _: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<Backup, RuntimeError> {
+        untouched("fetch_backup")
+    }
+
     async fn put_back(
         &self,
         _: GameId,

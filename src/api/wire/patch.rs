@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::game::backup::Copying;
-use crate::game::patch::{Build, FailedPatch, Patch, PatchDelay, PatchStage, PutBack, PutBackCause};
+use crate::game::patch::{
+    Build, FailedPatch, Patch, PatchDelay, PatchStage, PutBack, PutBackCause, PutBackStage,
+};
 use crate::game::record::AppliedSpec;
 
 /// A change of engine version, from the end of the old engine until the new one generated a turn.
@@ -77,6 +79,9 @@ pub struct PutBackStatus {
     pub backup: String,
     /// `Patch` (a change of version failed, or was called off) or `Restore` (somebody asked for it).
     pub cause: String,
+    /// `Fetching`: it is copied beside the state and verified, and the engine goes on. `Placing`: the
+    /// engine goes, and the copy takes the place of the state.
+    pub stage: String,
     /// The engine version that runs on it.
     pub engine_version: String,
     /// The turn that the copy is at.
@@ -145,7 +150,7 @@ impl From<FailedPatch> for FailedPatchStatus {
 
 impl From<Copying> for CopyingStatus {
     fn from(copying: Copying) -> Self {
-        let Copying { backup, reason, request: _, failures, next_attempt_at, problem } = copying;
+        let Copying { backup, reason, request: _, before: _, failures, next_attempt_at, problem } = copying;
         let (problem, message) = problem.map(|problem| (problem.reason, problem.message)).unzip();
         let reason = super::backup::reason(reason).to_owned();
         Self { backup: backup.to_string(), reason, failures, next_attempt_at, problem, message }
@@ -154,7 +159,12 @@ impl From<Copying> for CopyingStatus {
 
 impl From<PutBack> for PutBackStatus {
     fn from(put_back: PutBack) -> Self {
-        let PutBack { backup, restore: _, build, turn, new_timeline: _, cause, reason, message } = put_back;
+        let PutBack { backup, restore: _, stage, build, turn, new_timeline: _, cause, reason, message } =
+            put_back;
+        let stage = match stage {
+            PutBackStage::Fetching => "Fetching",
+            PutBackStage::Placing => "Placing",
+        };
         let cause = match cause {
             PutBackCause::Patch => "Patch",
             PutBackCause::Restore => "Restore",
@@ -162,6 +172,7 @@ impl From<PutBack> for PutBackStatus {
         Self {
             backup: backup.to_string(),
             cause: cause.to_owned(),
+            stage: stage.to_owned(),
             engine_version: build.inputs.engine_version.to_string(),
             turn,
             reason,

@@ -80,7 +80,7 @@ async fn tell(
     tally.note(told)
 }
 
-/// Which request a copy answers, by its name: `20261123T180000000Z-demand-3`.
+/// Which request a copy answers, by its name: `20261123T180000000Z-6f1c0a52-demand-3`.
 fn answers(name: &str) -> Option<i64> {
     let (_, number) = name.rsplit_once("-demand-")?;
     number.parse().ok()
@@ -102,8 +102,8 @@ mod tests {
 
     #[test]
     fn a_copy_says_by_its_name_which_request_it_answers() {
-        assert_eq!(answers("20261123T180000000Z-demand-3"), Some(3));
-        assert_eq!(answers("20261123T180000000Z-before-turn-3"), None);
-        assert_eq!(answers("20261123T180000000Z-before-1.4.3"), None);
+        assert_eq!(answers("20261123T180000000Z-6f1c0a52-demand-3"), Some(3));
+        assert_eq!(answers("20261123T180000000Z-6f1c0a52-before-turn-3"), None);
+        assert_eq!(answers("20261123T180000000Z-6f1c0a52-before-1.4.3"), None);
     }
 }

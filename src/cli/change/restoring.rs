@@ -28,8 +28,8 @@ const LATEST: usize = 20;
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   gamekeeper backups andromeda
-  gamekeeper restore andromeda 20261123T180000000Z-before-1.4.3
-  gamekeeper restore andromeda 20261123T180000000Z-before-1.4.3 --yes --wait")]
+  gamekeeper restore andromeda 20261123T180000000Z-6f1c0a52-before-1.4.3
+  gamekeeper restore andromeda 20261123T180000000Z-6f1c0a52-before-1.4.3 --yes --wait")]
 pub(crate) struct RestoreArgs {
     /// The game: NAME or game/NAME
     #[arg(value_name = "GAME")]

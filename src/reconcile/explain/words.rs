@@ -8,8 +8,8 @@ use crate::game::record::Record;
 use crate::game::spec::{Deletion, DeletionPolicy, Desired, DesiredStatus};
 use crate::reconcile::observed::{EngineView, Looked, Observation, RuntimeView, Seen, Work};
 use crate::reconcile::plan::{
-    DELETIONS_HELD, DIRECTORY_IN_USE, ENGINE_ENDED, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, Plan,
-    RECORD_REFUSED, STATE_MISSING, STRANGE_CONTAINER, TURN_WENT_BACK,
+    BACKUP_DAMAGED, BACKUP_GONE, DELETIONS_HELD, DIRECTORY_IN_USE, ENGINE_ENDED, FOREIGN_CONTAINER,
+    PARTIAL_INIT, PINNED_IMAGE_GONE, Plan, RECORD_REFUSED, STATE_MISSING, STRANGE_CONTAINER, TURN_WENT_BACK,
 };
 
 use super::{Fact, Guard};
@@ -198,6 +198,9 @@ pub(super) fn work(work: &Work) -> String {
         Work::Probing(_) => "asking the engine how it is".to_owned(),
         Work::Generating(_) => "the engine generates a turn".to_owned(),
         Work::BackingUp { progress } => format!("copying the state: {progress}"),
+        Work::FetchingBackup { progress } => {
+            format!("copying a kept copy beside the state, to put it back: {progress}")
+        }
         Work::PuttingBack { progress } => format!("putting a copy of the state back: {progress}"),
         Work::Initialising(_) => "giving the engine its game".to_owned(),
     }
@@ -230,6 +233,9 @@ pub(super) fn guard(shown: &Record, observation: &Observation) -> Option<Guard> 
         STRANGE_CONTAINER => "Remove the container that Gamekeeper did not make; it goes on by itself.",
         RECORD_REFUSED => {
             "It is tried again by itself, with growing pauses. If it stays so, mend what the database names."
+        }
+        BACKUP_DAMAGED | BACKUP_GONE => {
+            "Put another copy back with `gamekeeper restore` (`gamekeeper backups` lists them); or `gamekeeper unblock` to give this one up and go on with the state as it is."
         }
         FOREIGN_CONTAINER => "Rename or remove the container that holds the name; it goes on by itself.",
         DIRECTORY_IN_USE => "Stop and remove the container that has the directory; it goes on by itself.",

@@ -24,6 +24,10 @@ pub const PINNED_IMAGE_GONE: &str = "PinnedImageGone";
 pub const UNREADABLE_RECORD: &str = "UnreadableRecord";
 /// The database refuses what there is to record about the game.
 pub const RECORD_REFUSED: &str = "RecordRefused";
+/// The copy that is to be put back is not what was copied.
+pub const BACKUP_DAMAGED: &str = "BackupDamaged";
+/// The copy that is to be put back is not there.
+pub const BACKUP_GONE: &str = "BackupGone";
 /// A container that is not the game's holds its name.
 pub const FOREIGN_CONTAINER: &str = "ForeignContainer";
 /// A container with the game's name and labels that Gamekeeper did not make.
@@ -244,6 +248,7 @@ impl Round<'_> {
                 self.record.init_baseline = None;
             }
             PINNED_IMAGE_GONE => self.record.image_id = None,
+            BACKUP_DAMAGED | BACKUP_GONE => self.gives_up_going_back(),
             // The rest is looked at again; what is still so blocks again.
             _ => {}
         }

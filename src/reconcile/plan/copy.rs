@@ -6,8 +6,6 @@
 //! state: when no process runs, or when the engine is healthy and idle, and is asked for nothing until
 //! the copy is there. What an engine writes all the same is noticed, and the copy is tried again.
 
-use jiff::Timestamp;
-
 use crate::game::BackupId;
 use crate::game::backup::{BackupReason, CopyProblem, Copying, NewBackup};
 use crate::game::operation::{Ending, OpenOperation, OperationKind};
@@ -18,9 +16,13 @@ use crate::reconcile::observed::{Failure, FailureClass, Pace, Work};
 use crate::reconcile::step::{Step, Wait};
 
 use super::Round;
+use super::turns::is_sent;
 
 /// So often a copy on demand is tried; then whoever asked is told that there is none.
 const ATTEMPTS: u32 = 5;
+
+/// A copy of another state has the name that a copy was to get.
+pub const BACKUP_NAME_TAKEN: &str = "BackupNameTaken";
 
 const ON_DEMAND: &str = "it was asked for";
 
@@ -64,8 +66,8 @@ impl Round<'_> {
         }
         if !self.has_demand() {
             let request = self.desired.requests.backup;
-            let Some(name) = self.name(self.now, &format!("demand-{request}")) else { return false };
-            self.record.copying = Some(Copying::new(name, BackupReason::Demand, Some(request)));
+            let name = self.fresh_name(&demand(request));
+            self.record.copying = Some(Copying::on_demand(name, request));
         }
         let request = self.record.copying.as_ref().and_then(|copying| copying.request);
         match self.go_on_copying(OperationKind::Backup, ON_DEMAND) {
@@ -80,11 +82,9 @@ impl Round<'_> {
 
     /// The copy before this turn, which was not sent yet. True once it is there.
     pub(super) fn is_copied_before(&mut self, turn: &OpenTurn, kind: OperationKind) -> bool {
-        let Some(name) = self.name(turn.opened_at, &format!("before-turn-{}", turn.number)) else {
-            return false;
-        };
-        if self.record.copying.as_ref().is_none_or(|copying| copying.backup != name) {
-            self.record.copying = Some(Copying::new(name, BackupReason::Turn, None));
+        if self.record.copying.as_ref().is_none_or(|copying| copying.before != Some(turn.number)) {
+            let name = self.fresh_name(&before_turn(turn.number));
+            self.record.copying = Some(Copying::before_turn(name, turn.number));
         }
         match self.go_on_copying(kind, "a turn is due, and the state is copied before it") {
             Progress::Taken => {
@@ -137,6 +137,14 @@ impl Round<'_> {
         };
         copying.failures = copying.failures.saturating_add(1);
         copying.problem = Some(CopyProblem { reason: reason.clone(), message: message.clone() });
+        if reason == BACKUP_NAME_TAKEN {
+            // A copy of another state has it: what is on record is older than what is on the disk.
+            let purpose = match (copying.request, copying.before) {
+                (_, Some(turn)) => before_turn(turn),
+                (request, None) => demand(request.unwrap_or_default()),
+            };
+            copying.backup = BackupId::fresh(self.now, self.observation.fresh, &purpose);
+        }
         // The second attempt is not at once: who wrote to the state may still be at it.
         let pace = if *class == FailureClass::Retry { *pace } else { Pace::Slow };
         let next = paced_attempt(copying.failures.saturating_add(1), pace, self.now, self.policy);
@@ -178,7 +186,7 @@ impl Round<'_> {
             game: self.desired.id,
             taken_at: self.now,
             reason,
-            turn: self.record.current_turn,
+            turn: self.turn_of_state(),
             build: build.map(|(inputs, image)| Build { inputs, image }),
         };
         self.step(Step::BackUp(new), cause);
@@ -205,8 +213,23 @@ impl Round<'_> {
         }
     }
 
-    /// A copy's name: the times of a game's copies tell them apart, whatever was asked for before.
-    fn name(&self, at: Timestamp, what: &str) -> Option<BackupId> {
-        format!("{}-{what}", at.strftime("%Y%m%dT%H%M%S%3fZ")).parse().ok()
+    /// The turn that the state is at, if that is known: a turn that was sent to an engine that died
+    /// may be in what it left, or not.
+    fn turn_of_state(&self) -> Option<i64> {
+        let unsettled = self.record.turn.as_ref().is_some_and(is_sent);
+        self.record.current_turn.filter(|_| !unsettled)
     }
+
+    /// A name that no copy ever had.
+    pub(super) fn fresh_name(&self, purpose: &str) -> BackupId {
+        BackupId::fresh(self.now, self.observation.fresh, purpose)
+    }
+}
+
+fn demand(request: i64) -> String {
+    format!("demand-{request}")
+}
+
+fn before_turn(turn: i64) -> String {
+    format!("before-turn-{turn}")
 }

@@ -14,10 +14,10 @@ use crate::reconcile::backoff::{after, next_attempt};
 use crate::reconcile::observed::{EngineView, Looked, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
 
-use super::Round;
 use super::blocked::{PARTIAL_INIT, STATE_MISSING, TURN_WENT_BACK};
 use super::inputs::{Unmet, first_races};
 use super::turns::Serving;
+use super::{RolledBack, Round};
 
 /// The first looks at a starting engine follow each other quickly, then ever slower: a tenth of
 /// the time it has taken so far, within these bounds.
@@ -212,7 +212,7 @@ impl Round<'_> {
     pub(super) fn give_up(&mut self, life: &Life, reason: &str, message: &str) {
         self.no_longer_serving();
         self.count_exit(Some(life.clone()), None, false, reason, message);
-        if self.record.put_back.is_some() {
+        if self.is_placing() {
             return self.goes_back_now();
         }
         self.remove_process(&life.container);
@@ -248,8 +248,12 @@ impl Round<'_> {
         self.truths.holds(C::EngineHealthy, "Healthy", "The engine answers its health check.");
         self.record.engine_health = Some("healthy".into());
         if self.patch_stage() == Some(PatchStage::Trying) {
-            self.fail_patch("StateUnreadable", "The new engine says that it has no game.");
-            return self.goes_back_now();
+            if self.record.initialized_at.is_some() {
+                self.fail_patch("StateUnreadable", "The new engine says that it has no game.");
+                return self.goes_back_now();
+            }
+            // None had its game before: there is nothing to go back to.
+            self.begins_anew();
         }
         if self.record.initialized_at.is_some() {
             self.no_longer_serving();
@@ -336,7 +340,7 @@ impl Round<'_> {
 
     /// Whether an initialisation that was sent before changed what is in the state directory. What
     /// an engine makes before it is told (a lock, a log) was there already.
-    fn left_traces(&self, contents: &Contents) -> bool {
+    pub(super) fn left_traces(&self, contents: &Contents) -> bool {
         if self.record.init_intent_at.is_none() || *contents == Contents::nothing() {
             return false;
         }
@@ -362,6 +366,12 @@ impl Round<'_> {
             );
         }
         self.truths.holds(C::Initialized, "Initialized", "The engine has its game.");
+        if self.record.current_turn.is_none() && self.was.initialized_at.is_some() && self.record.timeline > 1
+        {
+            // A state whose turn nobody knew has another one's place; now it is known which turns it has.
+            let timeline = self.record.timeline - 1;
+            self.plan.rolled_back = Some(RolledBack { timeline, after: Some(state.turn) });
+        }
         let first_health = self.record.healthy_since.is_none();
         if self.record.initialized_at.is_none() {
             // What was counted were the sendings of an initialisation that came true.

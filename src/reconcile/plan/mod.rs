@@ -47,9 +47,10 @@ use super::operations::OperationChange;
 use super::policy::Policy;
 use super::step::{Planned, Step, Wait};
 pub use blocked::{
-    DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE, RECORD_REFUSED, STATE_MISSING,
-    STRANGE_CONTAINER, TURN_WENT_BACK, UNREADABLE_RECORD,
+    BACKUP_DAMAGED, BACKUP_GONE, DIRECTORY_IN_USE, FOREIGN_CONTAINER, PARTIAL_INIT, PINNED_IMAGE_GONE,
+    RECORD_REFUSED, STATE_MISSING, STRANGE_CONTAINER, TURN_WENT_BACK, UNREADABLE_RECORD,
 };
+pub use copy::BACKUP_NAME_TAKEN;
 pub use ended::ENGINE_ENDED;
 use inputs::Unmet;
 pub use patch::PATCH_PENDING;
@@ -131,6 +132,8 @@ struct Round<'a> {
     record: Record,
     truths: Truths,
     ready: bool,
+    /// This round looks, or prepares something; what is shown of the game stays as it was.
+    shows_the_same: bool,
     /// Why the new spec does not come true, while the engine goes on by the old one.
     unmet: Option<Unmet>,
     /// What the engine is to be built from, once it may be another version.
@@ -189,6 +192,7 @@ impl<'a> Round<'a> {
             record,
             truths: Truths::default(),
             ready: false,
+            shows_the_same: false,
             unmet: None,
             wish: None,
             slots_seen: false,
@@ -263,6 +267,11 @@ impl<'a> Round<'a> {
             }
             return;
         }
+        if let Step::FetchBackup { restore, .. } = step {
+            // One that was called off meanwhile says nothing.
+            self.fetching_fails(restore, reason, message);
+            return;
+        }
         if matches!(step, Step::CreateContainer { .. } | Step::StartContainer(_))
             && self.new_container_fails(*class, reason, message)
         {
@@ -294,6 +303,10 @@ impl<'a> Round<'a> {
             self.count_failure_at(*pace);
         }
         self.record.start_began_at = None;
+        if let (Step::PutBack { .. }, Phase::Blocked) = (step, phase) {
+            // A person may give it up.
+            self.record.blocked_by = Some(reason.clone());
+        }
         self.headline(phase, reason, message);
         self.end_operation(Ending::Failed { code: reason.clone(), message: message.clone() });
     }
@@ -379,6 +392,9 @@ impl<'a> Round<'a> {
     }
 
     fn end_operation(&mut self, ending: Ending) {
+        if self.keeps_restore_open() {
+            return;
+        }
         self.plan.operation.end(self.was.operation.as_ref(), ending);
     }
 
@@ -400,7 +416,7 @@ impl<'a> Round<'a> {
     }
 
     fn finish(mut self) -> Plan {
-        if self.record.phase != Phase::Unknown {
+        if self.record.phase != Phase::Unknown && !self.shows_the_same {
             if let Some(unmet) = self.unmet.take().filter(|_| self.ready) {
                 // It runs, but not as the new spec wants: whoever wrote that must read why.
                 self.headline(self.record.phase, unmet.reason, &unmet.message);
@@ -419,7 +435,9 @@ impl<'a> Round<'a> {
         }
         let lasting = self.plan.waiting_on.iter().filter(|wait| wait.lasts());
         self.record.waiting_on = lasting.map(ToString::to_string).collect();
-        if matches!(self.record.phase, Phase::Running | Phase::Finished | Phase::Stopped | Phase::Invalid) {
+        let ended =
+            matches!(self.record.phase, Phase::Running | Phase::Finished | Phase::Stopped | Phase::Invalid);
+        if ended && !self.is_placing() {
             self.record.blocked_by = None;
         }
         let generation = self.record.observed_generation;

@@ -6,17 +6,23 @@
 //! healthy and at the same turn; from then on it is on probation until its first turn succeeded.
 //! Whatever it does wrong leads back: the copy, and the old engine on it (`put_back`).
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use crate::game::ConditionType as C;
 use crate::game::backup::{BackupReason, NewBackup};
 use crate::game::container::{Container, ImageSelector};
 use crate::game::engine::EngineState;
-use crate::game::operation::{Ending, OperationKind};
-use crate::game::patch::{Build, FailedPatch, Patch, PatchDelay, PatchStage, PutBack, PutBackCause};
+use crate::game::operation::{Ending, NewOperation, OperationKind};
+use crate::game::patch::{
+    Build, FailedPatch, Patch, PatchDelay, PatchStage, PutBack, PutBackCause, PutBackStage,
+};
 use crate::game::record::{AppliedSpec, Life};
 use crate::game::spec::RunAs;
 use crate::game::turn::{OpenTurn, TurnState};
 use crate::game::version::VersionWish;
-use crate::game::{BackupId, EngineVersion, ImageId, ImageRef};
+use crate::game::{EngineVersion, ImageId, ImageRef, RestoreId};
 use crate::reconcile::backoff::{after, paced_attempt};
 use crate::reconcile::observed::{FailureClass, Image, Looked, Pace, Seen, Work};
 use crate::reconcile::policy::PullPolicy;
@@ -24,12 +30,16 @@ use crate::reconcile::step::{Step, Wait};
 
 use super::Round;
 use super::inputs::Unmet;
+use super::turns::is_sent;
 
 /// A new engine that dies so often in a row before its first turn is not the one to stay.
 const DEATHS_ON_PROBATION: u32 = 2;
 
 /// So often in a row may Docker fail at making or starting the new container.
 const FAILED_STARTS: u32 = 3;
+
+/// For so long it is believed that there was room, or none.
+const ROOM_IS_KNOWN: Duration = Duration::from_secs(5);
 
 /// Another version is wanted, and takes its place when everything is ready for it. Of all reasons why a
 /// game that runs is not ready, the one that passes by itself.
@@ -123,6 +133,10 @@ impl Round<'_> {
     /// Begins the change of version that is wanted, if everything is ready for it.
     pub(super) fn take_up_patch(&mut self, seen: &Seen, container: &Container) {
         let Some(to) = self.wish.take() else { return };
+        if self.is_fetching() {
+            self.pending("it waits for the copy that is to be put back first");
+            return self.wait(Wait::Work);
+        }
         if self.record.restart_from.is_some() || matches!(self.working(), Some(Work::Stopping(_))) {
             return;
         }
@@ -148,7 +162,38 @@ impl Round<'_> {
             self.waits_for_turn_end = true;
             return self.pending("it waits for the turn that is being generated");
         }
-        self.leave(container, to, image);
+        if self.has_room(seen, &to) {
+            self.leave(container, to, image);
+        }
+    }
+
+    /// Whether there is room for the copy that is taken before it and for that copy's way back: asked
+    /// before the old engine is touched. False while that is looked at, too.
+    fn has_room(&mut self, seen: &Seen, to: &AppliedSpec) -> bool {
+        let fresh = |at: Timestamp| at <= self.now && self.now <= after(at, ROOM_IS_KNOWN);
+        let problem = match &seen.room {
+            Looked::At((at, found)) if fresh(*at) => match found {
+                Ok(()) => return true,
+                Err(problem) => problem.clone(),
+            },
+            Looked::At(_) | Looked::NotYet => {
+                self.step(Step::LookAtRoom, "a change of version copies the state, there and back");
+                return false;
+            }
+        };
+        let is_told =
+            self.record.patch_delay.as_ref().is_some_and(|delay| delay.version == to.engine_version);
+        let message = format!("The old engine was left alone: {}.", problem.message);
+        self.delay_until_later(&to.engine_version, Pace::Slow, &problem.reason, &message);
+        if !is_told {
+            let new = self.new_operation(OperationKind::Patch, "another engine version is wanted");
+            let new = NewOperation { to_version: Some(to.engine_version.clone()), ..new };
+            let ending = Ending::Failed { code: problem.reason.clone(), message };
+            self.plan.operation.at_once.push((new, ending));
+        }
+        self.plan.uses_disruption_place = false;
+        self.waits_to_patch(to);
+        false
     }
 
     /// Whether the new image's processes run as the user that owns the state, where the image decides
@@ -191,9 +236,7 @@ impl Round<'_> {
             return;
         };
         let cause = format!("engine version {} is wanted", to.engine_version);
-        let name = format!("{}-before-{}", self.now.strftime("%Y%m%dT%H%M%S%3fZ"), to.engine_version);
-        // The letters of a version and of a time are those of a copy's name.
-        let Ok(backup) = name.parse::<BackupId>() else { return };
+        let backup = self.fresh_name(&format!("before-{}", to.engine_version));
         self.record.patch = Some(Patch {
             from: Build { inputs, image: old_image },
             backup,
@@ -284,10 +327,15 @@ impl Round<'_> {
         if !old || !self.has_state() {
             return false;
         }
-        let before = self.record.patch_delay.as_ref().filter(|delay| delay.version == entry.version);
+        self.delay_until_later(&entry.version, pace, reason, message);
+        true
+    }
+
+    fn delay_until_later(&mut self, version: &EngineVersion, pace: Pace, reason: &str, message: &str) {
+        let before = self.record.patch_delay.as_ref().filter(|delay| delay.version == *version);
         let failures = before.map_or(0, |delay| delay.failures).saturating_add(1);
         self.record.patch_delay = Some(PatchDelay {
-            version: entry.version.clone(),
+            version: version.clone(),
             failures,
             // The first attempt after a failure is not at once: nothing is down meanwhile.
             next_attempt_at: paced_attempt(failures.saturating_add(1), pace, self.now, self.policy),
@@ -296,7 +344,6 @@ impl Round<'_> {
         });
         // It is tried again by itself from here on.
         self.end_patch_request();
-        true
     }
 
     /// How far the change of version is, if one is under way.
@@ -316,12 +363,14 @@ impl Round<'_> {
             self.record.start_began_at = None;
             return false;
         }
+        // What a dead engine was told to generate may be in its state, or not.
+        let unsettled = self.record.turn.as_ref().is_some_and(is_sent);
         let new = NewBackup {
             id: patch.backup.clone(),
             game: self.desired.id,
             taken_at: self.now,
             reason: BackupReason::Patch,
-            turn: patch.turn,
+            turn: patch.turn.filter(|_| !unsettled),
             build: Some(patch.from.clone()),
         };
         match self.working() {
@@ -462,6 +511,18 @@ impl Round<'_> {
         true
     }
 
+    /// The new engine has no game, and neither had the one before it: it is no change of version any
+    /// more, but a first start by this version.
+    pub(super) fn begins_anew(&mut self) {
+        self.record.patch = None;
+        self.forget_failures();
+        self.truths.holds(
+            C::PatchSucceeded,
+            "NothingToGoBackTo",
+            "The game was never initialised; it begins by this version.",
+        );
+    }
+
     /// The first turn of the new engine succeeded: there is no way back any more.
     pub(super) fn ends_probation(&mut self, state: &EngineState) {
         let over = self.record.patch.as_ref().is_some_and(|patch| {
@@ -512,7 +573,13 @@ impl Round<'_> {
 
     fn go_back_to_copy(&mut self, reason: &str, message: &str) {
         let Some(patch) = self.record.patch.take() else { return };
-        let Ok(restore) = patch.backup.as_str().parse() else { return };
+        self.record.restart_from = None;
+        if self.is_fetching() {
+            // A copy was asked for, and takes the place of this state too.
+            self.places_backup();
+            return self
+                .end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });
+        }
         // A turn that may have been generated, and cannot be asked for any more.
         let unsettled = self.record.turn.as_ref().is_some_and(|turn| {
             patch
@@ -521,7 +588,8 @@ impl Round<'_> {
         });
         self.record.put_back = Some(PutBack {
             backup: patch.backup,
-            restore,
+            restore: RestoreId::fresh(self.observation.fresh),
+            stage: PutBackStage::Placing,
             build: patch.from,
             turn: patch.turn,
             new_timeline: unsettled,
@@ -529,7 +597,6 @@ impl Round<'_> {
             reason: reason.to_owned(),
             message: message.to_owned(),
         });
-        self.record.restart_from = None;
         self.truths.fails(C::PatchSucceeded, reason, message);
         self.forget_failures();
         self.end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });

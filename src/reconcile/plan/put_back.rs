@@ -1,11 +1,15 @@
 //! A kept copy of the state on its way back: the container goes, the copy takes the directory's
 //! place, and what made the copy runs on it.
+//!
+//! A restore that is asked for has two stages. First the copy is fetched beside the state and verified,
+//! while the engine goes on; a copy that is gone or damaged, and room that is missing, end it there.
+//! Only then the engine goes, and what is left to do is to move directories.
 
 use crate::game::operation::{Ending, OperationKind};
-use crate::game::patch::{Build, PutBack, PutBackCause};
+use crate::game::patch::{Build, PutBack, PutBackCause, PutBackStage};
 use crate::game::spec::{DeletionPolicy, DesiredStatus};
 use crate::game::turn::{LedgerEntry, OpenTurn, TurnState};
-use crate::game::{ConditionType as C, Phase};
+use crate::game::{ConditionType as C, Phase, RestoreId};
 use crate::reconcile::observed::{Looked, RuntimeView, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
 
@@ -15,18 +19,33 @@ use super::{RolledBack, Round, ours};
 /// So many attempts at putting a copy back delay a deletion.
 const GIVEN_UP: u32 = 3;
 
+const ASKED_FOR: &str = "it was asked for";
+
 /// The longest log of a new engine that is kept, in bytes.
 const LONGEST_LOG: usize = 4_096;
 
 impl Round<'_> {
-    /// A copy is put back, or is to be. True while that goes on.
+    /// A copy is put back, or is to be. True while that goes on and nothing else may.
     pub(super) fn puts_back(&mut self, seen: &Seen) -> bool {
         // What is removed while a copy comes into its place would be there again.
         let comes_back = matches!(self.working(), Some(Work::PuttingBack { .. }));
-        if self.desired.deletion.is_some() && !self.is_worth_putting_back() && !comes_back {
-            return false;
+        if self.desired.deletion.is_some() {
+            self.call_off_fetching();
+            if !self.is_worth_putting_back() && !comes_back {
+                return false;
+            }
         }
-        self.take_up_restore(seen) || self.goes_back(seen)
+        self.take_up_restore(seen) || self.fetches_backup(seen) || self.is_held_by_the_way_back(seen)
+    }
+
+    /// The way back is gone on with. False if nothing is left to do, also where a game that should be
+    /// stopped waits for the next attempt: it is stopped meanwhile.
+    pub(super) fn is_held_by_the_way_back(&mut self, seen: &Seen) -> bool {
+        let rests = self.desired.status == DesiredStatus::Stopped
+            && self.desired.deletion.is_none()
+            && self.working().is_none()
+            && seen.container.is_none();
+        self.goes_back(seen) && !(rests && self.plan.waiting_on.contains(&Wait::NextAttempt))
     }
 
     /// What is going to be deleted is put back only if its state is kept, and if that can be done.
@@ -34,12 +53,26 @@ impl Round<'_> {
         self.desired.deletion_policy == DeletionPolicy::Retain && self.record.failures < GIVEN_UP
     }
 
-    /// A restore that was asked for begins at a turn boundary, once what it names has been found.
+    /// A copy that was asked for is on its way to lie beside the state; the engine goes on.
+    pub(super) fn is_fetching(&self) -> bool {
+        self.record.put_back.as_ref().is_some_and(|back| back.stage == PutBackStage::Fetching)
+    }
+
+    /// A copy takes the place of the state: no engine runs on what is there.
+    pub(super) fn is_placing(&self) -> bool {
+        self.record.put_back.as_ref().is_some_and(|back| back.stage == PutBackStage::Placing)
+    }
+
+    /// A restore that was asked for begins once what it names has been found. It takes the place of one
+    /// that has moved nothing, and of a way back that does not come to its end: whatever of that was done
+    /// lies aside.
     fn take_up_restore(&mut self, seen: &Seen) -> bool {
         let asked = self.desired.requests.restore > self.record.observed_requests.restore;
-        let busy = self.record.put_back.is_some() || self.is_between_versions();
-        let goes_on = self.is_in_flight(seen) || self.is_copying_on_demand();
-        if !asked || busy || self.desired.deletion.is_some() || goes_on {
+        if !asked || self.is_between_versions() || self.desired.deletion.is_some() {
+            return false;
+        }
+        // One thing at a time; an older fetching gives way.
+        if !matches!(self.working(), None | Some(Work::Pulling { .. } | Work::FetchingBackup { .. })) {
             return false;
         }
         let Some(wanted) = &self.desired.restore_backup else {
@@ -50,6 +83,7 @@ impl Round<'_> {
             Looked::At((looked_for, found)) if looked_for == wanted => found.clone(),
             Looked::At(_) | Looked::NotYet => {
                 self.step(Step::LookAtBackup(wanted.clone()), "a restore was asked for");
+                self.shows_the_same = true;
                 return true;
             }
         };
@@ -64,16 +98,14 @@ impl Round<'_> {
             );
             return false;
         };
-        let generation = self.desired.requests.restore;
-        let Ok(restore) = format!("restore-{generation}-{}", self.record.timeline).parse() else {
-            return false;
-        };
-        self.record.observed_requests.restore = generation;
-        self.record.patch = None;
+        self.record.observed_requests.restore = self.desired.requests.restore;
         let at = copy.turn.map_or_else(String::new, |turn| format!(", turn {turn}"));
+        // Where a way back has begun no engine runs, and none may before it is at an end.
+        let stage = if self.is_placing() { PutBackStage::Placing } else { PutBackStage::Fetching };
         self.record.put_back = Some(PutBack {
             backup: copy.id,
-            restore,
+            restore: RestoreId::fresh(self.observation.fresh),
+            stage,
             build,
             turn: copy.turn,
             new_timeline: true,
@@ -81,14 +113,87 @@ impl Round<'_> {
             reason: "Restored".into(),
             message: format!("The copy {wanted} of {}{at} was put back.", copy.taken_at),
         });
+        if stage == PutBackStage::Placing {
+            self.forget_failures();
+        }
+        self.supersede_with(OperationKind::Restore, ASKED_FOR);
+        self.fetches_backup(seen) || self.goes_back(seen)
+    }
+
+    /// Before the engine is touched: the copy is copied beside the state and compared with what was
+    /// copied once. What speaks against it ends the restore here. True in the round that begins it.
+    fn fetches_backup(&mut self, seen: &Seen) -> bool {
+        let Some(back) = self.record.put_back.clone().filter(|_| self.is_fetching()) else { return false };
+        if seen.fetched_back.as_ref() == Some(&back.restore) {
+            // At a turn boundary.
+            if !self.is_in_flight(seen) && !self.is_copying_on_demand() {
+                self.places_backup();
+            }
+            return false;
+        }
+        match self.working() {
+            None | Some(Work::Pulling { .. }) => {}
+            // Also one that is not wanted any more: its end brings the look.
+            Some(_) => return false,
+        }
+        self.begin_operation(OperationKind::Restore, ASKED_FOR);
+        self.step(Step::FetchBackup { backup: back.backup, restore: back.restore }, ASKED_FOR);
+        self.wait(Wait::Work);
+        self.shows_the_same = true;
+        true
+    }
+
+    /// From here on the engine has to go.
+    pub(super) fn places_backup(&mut self) {
+        if let Some(back) = &mut self.record.put_back {
+            back.stage = PutBackStage::Placing;
+        }
+        self.record.patch = None;
         self.forget_failures();
-        self.end_operation(Ending::Superseded);
-        self.goes_back(seen)
+    }
+
+    /// The copy could not be fetched: nothing was touched, and the restore is over. True if it was that.
+    pub(super) fn fetching_fails(&mut self, restore: &RestoreId, reason: &str, message: &str) -> bool {
+        let is_it = |back: &mut PutBack| back.restore == *restore && back.stage == PutBackStage::Fetching;
+        if self.record.put_back.take_if(is_it).is_none() {
+            return false;
+        }
+        let message = format!("Nothing was put back, and the game goes on as it is: {message}.");
+        self.end_restore(Ending::Failed { code: reason.to_owned(), message });
+        true
+    }
+
+    fn call_off_fetching(&mut self) {
+        if self.is_fetching() {
+            self.record.put_back = None;
+            self.end_restore(Ending::Superseded);
+        }
+    }
+
+    fn end_restore(&mut self, ending: Ending) {
+        if self.has_restore_operation() {
+            self.plan.operation.end(self.was.operation.as_ref(), ending);
+        } else if ending != Ending::Superseded {
+            let new = self.new_operation(OperationKind::Restore, ASKED_FOR);
+            self.plan.operation.at_once.push((new, ending));
+        }
+    }
+
+    fn has_restore_operation(&self) -> bool {
+        let open = self.was.operation.as_ref().filter(|_| self.plan.operation.close.is_none());
+        let begun = self.plan.operation.open.as_ref();
+        let kind = begun.map(|begun| begun.kind).or(open.map(|open| open.kind));
+        kind == Some(OperationKind::Restore)
+    }
+
+    /// What is under way is a restore that is being prepared: whatever else comes true does not end it.
+    pub(super) fn keeps_restore_open(&self) -> bool {
+        self.is_fetching() && self.has_restore_operation()
     }
 
     fn refuse_restore(&mut self, code: &str, message: String) {
         self.record.observed_requests.restore = self.desired.requests.restore;
-        let new = self.new_operation(OperationKind::Restore, "it was asked for");
+        let new = self.new_operation(OperationKind::Restore, ASKED_FOR);
         self.plan.operation.at_once.push((new, Ending::Failed { code: code.to_owned(), message }));
     }
 
@@ -103,19 +208,24 @@ impl Round<'_> {
 
     /// A failed change of version disrupts its game until it is back.
     pub(super) fn keep_disruption_place(&mut self) {
-        let back = self.record.put_back.as_ref();
+        let back = self.record.put_back.as_ref().filter(|back| back.stage == PutBackStage::Placing);
         self.plan.uses_disruption_place |= back.is_some_and(|back| back.cause == PutBackCause::Patch);
     }
 
     /// The way back. True while it is not at its end.
     pub(super) fn goes_back(&mut self, seen: &Seen) -> bool {
-        let Some(back) = self.record.put_back.clone() else { return false };
+        let Some(back) = self.record.put_back.clone().filter(|_| self.is_placing()) else { return false };
         self.ready = false;
+        if self.desired.requests.restart > self.record.observed_requests.restart {
+            // Whoever asks for a restart wants it tried again now.
+            self.record.observed_requests.restart = self.desired.requests.restart;
+            self.forget_failures();
+        }
         self.no_longer_serving();
         self.keep_log_of_failed_patch(seen);
         let (kind, cause, reason) = match back.cause {
             PutBackCause::Patch => (OperationKind::Rollback, "the change of version failed", "RollingBack"),
-            PutBackCause::Restore => (OperationKind::Restore, "it was asked for", "Restoring"),
+            PutBackCause::Restore => (OperationKind::Restore, ASKED_FOR, "Restoring"),
         };
         if seen.container.is_some() && ours(seen).is_none() {
             self.blocked(
@@ -185,6 +295,16 @@ impl Round<'_> {
         if self.desired.status == DesiredStatus::Stopped {
             self.end_operation(Ending::Succeeded);
         }
+    }
+
+    /// Nobody can put the copy back, and a person says so: what ran last goes on with the state as it is.
+    pub(super) fn gives_up_going_back(&mut self) {
+        let Some(back) = self.record.put_back.take_if(|back| back.stage == PutBackStage::Placing) else {
+            return;
+        };
+        let message =
+            format!("The copy {} was given up; the game goes on with its state as it is.", back.backup);
+        self.truths.fails(C::PatchSucceeded, &back.reason, message);
     }
 
     /// A turn that a new engine may have made went with it: it is still wanted, of the old one.

@@ -2,12 +2,13 @@
 //! started is `starting`, what a live one says `engine`.)
 
 use crate::game::container::{Container, ContainerState};
+use crate::game::engine::Answer;
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::record::{AppliedSpec, Life};
 use crate::game::{ConditionType as C, Phase};
 use crate::reconcile::backoff::after;
-use crate::reconcile::observed::{Seen, Work};
-use crate::reconcile::step::Wait;
+use crate::reconcile::observed::{EngineView, Looked, Seen, Work};
+use crate::reconcile::step::{Step, Wait};
 
 use super::blocked::FOREIGN_CONTAINER;
 use super::inputs::{Unmet, declared, may_begin};
@@ -36,6 +37,9 @@ impl Round<'_> {
             );
         }
         if !self.adopt(seen) {
+            return;
+        }
+        if self.looks_for_a_beginning(seen) {
             return;
         }
         self.refuse_removed();
@@ -109,6 +113,44 @@ impl Round<'_> {
         }
         self.begin_operation(OperationKind::Adopt, "its container is there, and no record of it");
         true
+    }
+
+    /// Another version is wanted of a game that never had a beginning: its engine was told to
+    /// initialise, and nothing of that is to be seen. Then there is no state to keep and nothing to go
+    /// back to, and the game is as new. True while that is looked at.
+    fn looks_for_a_beginning(&mut self, seen: &Seen) -> bool {
+        let begun = self.record.initialized_at.is_some() || !self.has_state();
+        if begun || self.is_between_versions() || self.is_placing() {
+            return false;
+        }
+        let Some(applied) = &self.record.applied else { return false };
+        let is_another = |wanted: &AppliedSpec| wanted.engine_version != applied.engine_version;
+        if !declared(self.desired).is_ok_and(|wanted| is_another(&wanted)) || self.working().is_some() {
+            return false;
+        }
+        // What lives and says that it has its game, or says nothing, is not passed over.
+        let life = ours(seen).and_then(Container::life);
+        let says_it_has_none = matches!(
+            &seen.engine,
+            EngineView::Said { life: of, answer: Answer::NotInitialised, .. } if life.as_ref() == Some(of)
+        );
+        if life.is_some() && !says_it_has_none {
+            return false;
+        }
+        let Looked::At(contents) = &seen.contents else {
+            self.step(Step::LookAtContents, "another version is wanted, and the engine never had its game");
+            self.shows_the_same = true;
+            return true;
+        };
+        if !self.left_traces(contents) {
+            self.record.init_intent_at = None;
+            self.record.init_baseline = None;
+            self.record.patch_delay = None;
+            self.record.failed_patch = None;
+            self.record.observed_requests.patch = self.desired.requests.patch;
+            self.forget_failures();
+        }
+        false
     }
 
     /// Its process is being stopped, and not because it was given up.
@@ -207,7 +249,9 @@ impl Round<'_> {
         if self.is_between_versions() {
             return;
         }
-        if (asked || drift.is_some()) && (self.is_in_flight(seen) || self.is_copying_on_demand()) {
+        if (asked || drift.is_some())
+            && (self.is_in_flight(seen) || self.is_copying_on_demand() || self.is_fetching())
+        {
             // It waits for the turn in flight, or the copy; no other one begins in the round that sees its end.
             return;
         }
@@ -227,8 +271,11 @@ impl Round<'_> {
         }
         if self.record.restart_from.is_none() || ours(seen).is_none() {
             // Nothing of the old inputs is left.
-            if self.record.applied.is_some() {
-                self.record.applied = Some(target.clone());
+            if let Some(applied) = &mut self.record.applied {
+                if applied.image != target.image {
+                    self.record.image_id = None;
+                }
+                applied.clone_from(target);
             }
         }
     }

@@ -41,7 +41,7 @@ impl Round<'_> {
                 "Removed",
                 "The container vanished without Gamekeeper removing it.",
             );
-            if self.record.put_back.is_some() {
+            if self.is_placing() {
                 return self.goes_back_now();
             }
         }
@@ -209,7 +209,7 @@ impl Round<'_> {
         self.record.container = Some(container.id.clone());
         self.no_longer_serving();
         self.truths.fails(C::ContainerRunning, "Exited", "The engine's process is not running.");
-        if self.record.put_back.is_some() {
+        if self.is_placing() {
             return self.goes_back_now();
         }
         // A state that no process writes to. An engine that keeps dying gives no better moment.

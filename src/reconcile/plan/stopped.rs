@@ -22,7 +22,7 @@ impl Round<'_> {
         self.take_requests_of_the_stopped();
         self.state_spec_validity();
         self.leaves_patch();
-        if self.goes_back(seen) {
+        if self.is_held_by_the_way_back(seen) {
             return self.keep_disruption_place();
         }
         if self.waits_for_turn(seen) {
@@ -41,7 +41,18 @@ impl Round<'_> {
         if !copies && ((was_asked && self.was.observed_generation > 0) || self.was.container.is_some()) {
             self.begin_operation(OperationKind::Stop, "it should be stopped");
         }
-        self.headline(Phase::Stopped, "Stopped", "No engine runs; the state is kept.");
+        match self.record.put_back.clone().filter(|_| self.is_placing()) {
+            None => self.headline(Phase::Stopped, "Stopped", "No engine runs; the state is kept."),
+            Some(back) => {
+                let again = self.record.next_attempt_at;
+                let again = again.map_or_else(String::new, |at| format!(" It is tried again at {at}."));
+                let message = format!(
+                    "No engine runs. The copy {} could not be put back yet: nothing of the state is lost.{again}",
+                    back.backup
+                );
+                self.headline(Phase::Stopped, "Stopped", &message);
+            }
+        }
         let was_down = match self.was.phase {
             Phase::Stopped | Phase::Unknown => true,
             // Frozen while it was stopped, or while it ran: the later time tells.

@@ -46,6 +46,17 @@ pub(super) fn write(file: &OwnedFd, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Writes at this position, wherever the file's own is.
+pub(super) fn write_at(file: &OwnedFd, mut bytes: &[u8], mut position: u64) -> Result<()> {
+    about_to_change()?;
+    while !bytes.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::pwrite(file, bytes, position))?;
+        bytes = bytes.get(written..).unwrap_or_default();
+        position += written as u64;
+    }
+    Ok(())
+}
+
 /// Gives a file this length; what was not written reads as zeros.
 pub(super) fn set_length(file: &OwnedFd, length: u64) -> Result<()> {
     about_to_change()?;

@@ -46,6 +46,7 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, OnceCell};
 
+use copies::PausedGames;
 pub use copies::{CopyError, Watch};
 pub use settings::{Deadlines, EndpointMode, PullPolicy, Settings};
 pub use state::StateRoot;
@@ -75,6 +76,7 @@ pub struct DockerRuntime {
     rootless: OnceCell<bool>,
     state: Arc<StateRoot>,
     making_network: Mutex<()>,
+    paused: PausedGames,
 }
 
 impl DockerRuntime {
@@ -103,6 +105,7 @@ impl DockerRuntime {
                     .shared(settings.state_root_shared),
             ),
             making_network: Mutex::new(()),
+            paused: PausedGames::default(),
             transport,
             settings,
         })
@@ -138,6 +141,7 @@ impl DockerRuntime {
     ) -> Result<T, RuntimeError> {
         let state = Arc::clone(&self.state);
         let (watch, mut waiting) = Watch::new();
+        let watch = watch.pausing_with(self.paused.clone(), game);
         let mut task = tokio::task::spawn_blocking(move || work(&state, &watch));
         let after = self.settings.deadlines.copy_silence;
         let failed = |error| self.state.error(Some(game), verb, error);
@@ -149,7 +153,7 @@ impl DockerRuntime {
                     return done.map_err(|error| error.told(failed));
                 }
                 Ok(()) = waiting.progress.changed() => progress(*waiting.progress.borrow_and_update()),
-                () = silence => return Err(RuntimeError::TimedOut { call: "state copy", after }),
+                () = silence, if !self.paused.has(game) => return Err(RuntimeError::TimedOut { call: "state copy", after }),
             }
         }
     }
@@ -307,6 +311,10 @@ impl Runtime for DockerRuntime {
         self.on_copies(new.game, "copied", progress, move |state, watch| state.copy(&new, watch)).await
     }
 
+    fn pause_copying(&self, game: GameId, paused: bool) {
+        self.paused.pause(game, paused);
+    }
+
     async fn backups(&self, game: GameId) -> Result<Vec<Backup>, RuntimeError> {
         self.on_copies(game, "examined", &|_| {}, move |state, _| state.backups(game)).await
     }
@@ -336,6 +344,28 @@ impl Runtime for DockerRuntime {
         let spared = spared.cloned();
         let work = move |state: &StateRoot, _: &Watch| state.prune_aside(game, keep, spared.as_ref(), now);
         self.on_copies(game, "cleared of what was moved aside", &|_| {}, work).await
+    }
+
+    async fn check_backup(&self, game: GameId, backup: &BackupId) -> Result<Backup, RuntimeError> {
+        let id = backup.clone();
+        let work = move |state: &StateRoot, watch: &Watch| state.check_backup(game, &id, watch);
+        self.on_copies(game, "examined", &|_| {}, work).await
+    }
+
+    async fn check_room_for_patch(&self, game: GameId) -> Result<(), RuntimeError> {
+        self.on_copies(game, "examined", &|_| {}, move |state, _| state.check_room_for_patch(game)).await
+    }
+
+    async fn fetch_backup(
+        &self,
+        game: GameId,
+        backup: &BackupId,
+        restore: &RestoreId,
+        progress: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<Backup, RuntimeError> {
+        let (id, restore) = (backup.clone(), restore.clone());
+        let work = move |state: &StateRoot, watch: &Watch| state.fetch_backup(game, &id, &restore, watch);
+        self.on_copies(game, "copied", progress, work).await
     }
 
     async fn put_back(

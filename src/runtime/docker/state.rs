@@ -14,6 +14,7 @@ use std::sync::Mutex;
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
+use super::copies::BusyGames;
 use super::daemon::{User, directory_owner};
 use super::{beneath, contents, remove_tree, sentinel};
 use crate::game::spec::RunAs;
@@ -37,13 +38,13 @@ pub struct StateRoot {
     /// Held from the first look at it as long as the process lives.
     pub(super) lock: Mutex<Option<File>>,
     /// The games whose copies are being worked on.
-    pub(super) copying: Mutex<HashSet<GameId>>,
+    pub(super) copying: BusyGames,
 }
 
 impl StateRoot {
     /// The state root at this path, which belongs to this instance; none: to nobody in particular.
     pub fn new(path: PathBuf, instance: Option<InstanceId>) -> Self {
-        Self { path, instance, shared: false, lock: Mutex::new(None), copying: Mutex::default() }
+        Self { path, instance, shared: false, lock: Mutex::new(None), copying: BusyGames::default() }
     }
 
     /// This root for one of several controllers of one database, if so.

@@ -9,6 +9,7 @@ mod patches;
 mod players;
 mod properties;
 mod requests;
+mod restores;
 mod scenarios;
 mod turns;
 pub(crate) mod world;

@@ -399,6 +399,7 @@ fn a_copy_that_fails_after_its_change_was_called_off_says_nothing_about_the_next
     }
     world.works_slowly = true;
     world.round();
+    let copying = world.under_way().expect("a copy");
     world.change(|desired| desired.status = DesiredStatus::Stopped);
     world.works_slowly = false;
     for _ in 0..3 {
@@ -410,7 +411,8 @@ fn a_copy_that_fails_after_its_change_was_called_off_says_nothing_about_the_next
     while world.record.patch.is_none() {
         world.round();
     }
-    world.fails_work();
+    // It was over already when it was called off.
+    world.fail(&copying);
     world.converge();
     assert_eq!(
         (runs(&world).as_str(), world.record.failed_patch.clone()),

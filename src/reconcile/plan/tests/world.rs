@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::game::backup::CopyProblem;
 use crate::game::container::{Container, ContainerState, ImageSelector, Owner, StateDirectory};
 use crate::game::controller::Freeze;
 use crate::game::engine::{Answer, EnginePlayer, EngineState};
@@ -128,6 +129,8 @@ pub(crate) struct World {
     pub(crate) state_of: String,
     /// How often something was written to the state.
     writes: u32,
+    /// Engines of version 1.4.2 do nothing when they are told to initialise.
+    pub(crate) init_fails: bool,
     /// No engine can read the state any more.
     pub(crate) is_ruined: bool,
     pub(crate) backups: BTreeMap<BackupId, Kept>,
@@ -140,6 +143,8 @@ pub(crate) struct World {
     pub(crate) fails_at: &'static str,
     /// And no other attempt makes sense.
     pub(crate) fails_for_good: bool,
+    /// And a person has to look, for this reason.
+    pub(crate) fails_for_a_person: Option<&'static str>,
     failure: Option<Failure>,
     next_image: Image,
     image_users: Looked<ImageUsers>,
@@ -147,7 +152,13 @@ pub(crate) struct World {
     pub(crate) newer_user: &'static str,
     backed_up: Option<Backup>,
     looked_backup: Looked<(BackupId, Option<Backup>)>,
+    room: Looked<(Timestamp, Result<(), CopyProblem>)>,
+    /// There is room for the copies of a change of version.
+    pub(crate) has_room: bool,
+    fetched_back: Option<RestoreId>,
     put_back: Option<RestoreId>,
+    /// Rounds until now: what is fresh in each is another one.
+    rounds: u128,
     restored: Vec<RestoreId>,
     /// Everything that was done, printed.
     pub(crate) done: Vec<String>,
@@ -270,6 +281,7 @@ impl World {
             version_halted: None,
             state_of: "1.4.2".into(),
             writes: 0,
+            init_fails: false,
             is_ruined: false,
             backups: BTreeMap::new(),
             works_slowly: false,
@@ -278,13 +290,18 @@ impl World {
             fails: 0,
             fails_at: "",
             fails_for_good: false,
+            fails_for_a_person: None,
             failure: None,
             next_image: Image::NotYet,
             image_users: Looked::NotYet,
             newer_user: "1000",
             backed_up: None,
             looked_backup: Looked::NotYet,
+            room: Looked::NotYet,
+            has_room: true,
+            fetched_back: None,
             put_back: None,
+            rounds: 0,
             restored: Vec::new(),
             done: Vec::new(),
             row_deleted: false,
@@ -323,6 +340,8 @@ impl World {
                 next_image: self.next_image.clone(),
                 image_users: self.image_users.clone(),
                 backup: self.looked_backup.clone(),
+                room: self.room.clone(),
+                fetched_back: self.fetched_back.clone(),
                 put_back: self.put_back.clone(),
                 network,
                 state_directory,
@@ -337,6 +356,7 @@ impl World {
         };
         Observation {
             now: self.now,
+            fresh: Uuid::from_u128(self.rounds),
             runtime,
             work: self.under_way.as_ref().and_then(work),
             backed_up: self.backed_up.clone(),
@@ -366,6 +386,7 @@ impl World {
 
     /// A round that ends after so many steps.
     pub(crate) fn round_of(&mut self, steps: usize) -> Plan {
+        self.rounds += 1;
         let planned = self.plan();
         self.failure = None;
         for turn in planned.ledger.iter().map(|entry| &entry.turn) {
@@ -392,7 +413,7 @@ impl World {
         self.record = record;
         for Planned { step, .. } in planned.steps.iter().take(steps) {
             if step.mutates() {
-                self.done.push(step.to_string());
+                self.done.push(plain(&step.to_string()));
             }
             if step.mutates() && self.fails > 0 && step.to_string().starts_with(self.fails_at) {
                 self.fails -= 1;
@@ -413,7 +434,26 @@ impl World {
                 _ => self.apply(step),
             }
         }
+        self.call_off_unwanted();
         planned
+    }
+
+    /// What is copied and is not on record any more is called off.
+    fn call_off_unwanted(&mut self) {
+        let Record { copying, patch, put_back, .. } = &self.record;
+        let wanted = match &self.under_way {
+            Some(Step::BackUp(new)) => {
+                copying.as_ref().is_some_and(|copying| copying.backup == new.id)
+                    || patch.as_ref().is_some_and(|patch| patch.backup == new.id)
+            }
+            Some(Step::FetchBackup { restore, .. }) => {
+                put_back.as_ref().is_some_and(|back| back.restore == *restore)
+            }
+            _ => true,
+        };
+        if !wanted {
+            self.under_way = None;
+        }
     }
 
     /// What is under way in the background comes to its end.
@@ -428,10 +468,9 @@ impl World {
         }
     }
 
-    /// What is under way in the background fails.
-    pub(crate) fn fails_work(&mut self) {
-        let step = self.under_way.take().expect("work in the background");
-        self.fail(&step);
+    /// What is under way in the background.
+    pub(crate) fn under_way(&self) -> Option<Step> {
+        self.under_way.clone()
     }
 
     /// The controller dies, and the next one knows what is on record and nothing else.
@@ -439,13 +478,18 @@ impl World {
         self.looks = Looks::none();
         self.next_image = Image::NotYet;
         (self.backed_up, self.put_back, self.looked_backup) = (None, None, Looked::NotYet);
+        (self.room, self.fetched_back) = (Looked::NotYet, None);
         (self.engine, self.fetched) = (EngineView::NotAsked, false);
         (self.under_way, self.failure) = (None, None);
     }
 
-    fn fail(&mut self, step: &Step) {
-        let class = if self.fails_for_good { FailureClass::Spec } else { FailureClass::Retry };
-        let (pace, reason) = (Pace::Usual, "Failed".to_owned());
+    pub(crate) fn fail(&mut self, step: &Step) {
+        let (class, reason) = match self.fails_for_a_person {
+            Some(reason) => (FailureClass::Person, reason),
+            None if self.fails_for_good => (FailureClass::Spec, "Failed"),
+            None => (FailureClass::Retry, "Failed"),
+        };
+        let (pace, reason) = (Pace::Usual, reason.to_owned());
         let message = format!("{step} failed");
         self.failure = Some(Failure { step: step.clone(), class, pace, reason, message });
         (self.looks, self.next_image) = (Looks::none(), Image::NotYet);
@@ -522,6 +566,15 @@ impl World {
             Step::LookAtBackup(id) => {
                 let found = self.backups.get(id).map(|kept| kept.copy.clone());
                 self.looked_backup = Looked::At((id.clone(), found));
+            }
+            Step::LookAtRoom => {
+                let (reason, message) = ("NoRoom".to_owned(), "there is no room".to_owned());
+                let found = if self.has_room { Ok(()) } else { Err(CopyProblem { reason, message }) };
+                self.room = Looked::At((self.now, found));
+            }
+            Step::FetchBackup { backup, restore } => {
+                assert!(self.backups.contains_key(backup), "a copy that is not kept");
+                self.fetched_back = Some(restore.clone());
             }
             Step::BackUp(_) if self.state_directory == StateDirectory::Absent => self.fail(step),
             Step::BackUp(new) => self.back_up(new),
@@ -647,6 +700,11 @@ impl World {
             Step::InitialiseEngine { races, .. } => {
                 assert!(!races.is_empty(), "initialised with nobody in it");
                 assert!(self.turn.is_none(), "initialised twice");
+                if self.init_fails && !self.is_newer() {
+                    self.engine = EngineView::NotAsked;
+                    self.looks.contents = Looked::NotYet;
+                    return;
+                }
                 self.turn = Some(0);
                 self.state_directory = StateDirectory::Present;
                 self.contents = Contents::new("a game");
@@ -789,11 +847,22 @@ impl World {
     }
 }
 
+/// A step without what is fresh in the name of a copy: eight digits after its time.
+pub(crate) fn plain(step: &str) -> String {
+    match step.split_once("Z-") {
+        Some((time, rest)) if rest.len() > 8 && rest.as_bytes()[8] == b'-' => {
+            format!("{time}Z-{}", &rest[9..])
+        }
+        _ => step.to_owned(),
+    }
+}
+
 /// What goes on while a step is taken that takes long.
 fn work(step: &Step) -> Option<Work> {
     match step {
         Step::StopContainer { container, .. } => Some(Work::Stopping(container.clone())),
         Step::BackUp(_) => Some(Work::BackingUp { progress: String::new() }),
+        Step::FetchBackup { .. } => Some(Work::FetchingBackup { progress: String::new() }),
         Step::PutBack { .. } => Some(Work::PuttingBack { progress: String::new() }),
         _ => None,
     }

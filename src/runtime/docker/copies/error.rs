@@ -30,6 +30,9 @@ pub enum CopyError {
     /// What is kept is not what was copied.
     #[error("{0}")]
     Damaged(String),
+    /// The name is that of a copy of another state.
+    #[error("copy {0} is there already, and is not of the state as it is now; it is left as it is")]
+    NameTaken(String),
     /// No such copy.
     #[error("{0} is not there")]
     Absent(String),
@@ -57,7 +60,8 @@ impl CopyError {
             Self::Disk(error) => on_disk(error),
             Self::NoRoom { needed, free } => RuntimeError::NoRoom { needed, free },
             Self::Changed => RuntimeError::StateChanged,
-            Self::Unfit(why) => RuntimeError::Refused(why),
+            Self::Unfit(why) => RuntimeError::StateUnfit(why),
+            Self::NameTaken(_) => RuntimeError::BackupNameTaken(self.to_string()),
             Self::Damaged(why) => RuntimeError::BackupDamaged(why),
             Self::Absent(what) => RuntimeError::NotFound(what),
             Self::Busy | Self::Cancelled => RuntimeError::Conflict(self.to_string()),

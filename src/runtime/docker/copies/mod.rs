@@ -9,8 +9,11 @@
 //! A copy is made under a name that begins with a dot, which no copy's name does, read again and
 //! compared with what was read, and renamed when it is on the disk: one that is listed is whole.
 //! What a process left half made or half removed is removed by the next work on that game's copies.
+//! Every such name is a new one: whoever still works on what was removed meanwhile finds nothing under
+//! it, and never another's half copy.
 //! As with state directories, nothing is named by a path, and no link is followed.
 
+mod checks;
 mod error;
 mod put_back;
 mod removal;
@@ -21,7 +24,8 @@ mod watch;
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::sentinel::DIRECTORY as OWN;
 use super::state::StateRoot;
@@ -29,6 +33,7 @@ use super::{beneath, effects, remove_tree, small_file};
 use crate::game::{Backup, BackupId, GameId, NewBackup};
 use crate::runtime::CopyProgress;
 pub use error::CopyError;
+pub(super) use watch::PausedGames;
 pub use watch::Watch;
 
 const BACKUPS: &str = "backups";
@@ -39,24 +44,28 @@ const MANIFEST: &str = "manifest.json";
 const LONGEST_MANIFEST: u64 = 16 << 10;
 const MAKING: &str = ".making-";
 const REMOVING: &str = ".removing-";
+/// How long other work on a game's copies is waited for: what was called off ends within a moment.
+const WORKING_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
 /// So often is looked whether an engine has come to rest.
 const PATIENCE: usize = 25;
 
 impl StateRoot {
-    /// Takes a copy of a game's state directory. One that has this name already is the answer.
+    /// Takes a copy of a game's state directory. One that has this name already is the answer, if it is
+    /// of the state as it is.
     ///
     /// # Errors
     /// There is no room, the state changed meanwhile, or something in it cannot be copied; then
-    /// nothing of the copy is left.
+    /// nothing of the copy is left. Or the name is that of a copy of another state.
     pub fn copy(&self, new: &NewBackup, watch: &Watch) -> Result<Backup, CopyError> {
         let _working = self.working_on(new.game)?;
         let kept = self.place(BACKUPS, new.game)?;
-        if let Some(there) = read_backup(&kept, new.game, &new.id)? {
-            return Ok(there);
-        }
         let state = self
             .open_game(new.game)?
             .ok_or_else(|| CopyError::Absent(format!("the state directory of {}", new.game)))?;
+        if let Some(there) = read_backup(&kept, new.game, &new.id)? {
+            let is_of_it = there.reason == new.reason && tree::read(&state, watch)?.is_what(&there);
+            return if is_of_it { Ok(there) } else { Err(CopyError::NameTaken(new.id.to_string())) };
+        }
         make(&kept, new.id.as_str(), &state, watch, |measure| Ok(described(new, measure)))
     }
 
@@ -95,8 +104,11 @@ impl StateRoot {
 
     /// Nobody else works on this game's copies while this is held.
     fn working_on(&self, game: GameId) -> Result<Working<'_>, CopyError> {
-        let mut games = self.copying.lock().unwrap_or_else(PoisonError::into_inner);
-        if games.insert(game) { Ok(Working { games: &self.copying, game }) } else { Err(CopyError::Busy) }
+        let games = self.copying.games.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_worked_on = |games: &mut HashSet<GameId>| games.contains(&game);
+        let waited = self.copying.ended.wait_timeout_while(games, WORKING_PATIENCE, is_worked_on);
+        let (mut games, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if games.insert(game) { Ok(Working { copying: &self.copying, game }) } else { Err(CopyError::Busy) }
     }
 
     /// A directory of this game's in Gamekeeper's own, made if it is missing.
@@ -126,15 +138,29 @@ impl StateRoot {
     }
 }
 
+/// The games whose copies are being worked on.
+#[derive(Debug, Default)]
+pub(super) struct BusyGames {
+    games: Mutex<HashSet<GameId>>,
+    /// Work on one of them ended.
+    ended: Condvar,
+}
+
 struct Working<'a> {
-    games: &'a Mutex<HashSet<GameId>>,
+    copying: &'a BusyGames,
     game: GameId,
 }
 
 impl Drop for Working<'_> {
     fn drop(&mut self) {
-        self.games.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.game);
+        self.copying.games.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.game);
+        self.copying.ended.notify_all();
     }
+}
+
+/// A name for what is half made or half removed; nothing ever had it.
+fn half(prefix: &str) -> String {
+    format!("{prefix}{}", uuid::Uuid::new_v4().simple())
 }
 
 /// Copies a directory to `within/name/state`, with a manifest beside it. It is there as a whole, or
@@ -147,7 +173,7 @@ fn make(
     describe: impl FnOnce(&tree::Measure) -> Result<Backup, CopyError>,
 ) -> Result<Backup, CopyError> {
     sweep(within)?;
-    let half = format!("{MAKING}{name}");
+    let half = half(MAKING);
     let mut needed = 0;
     let made = fill(within, &half, from, watch, &mut needed, describe).map_err(|error| match error {
         CopyError::Disk(error) if error.kind() == io::ErrorKind::StorageFull => {
@@ -163,7 +189,7 @@ fn make(
     });
     if made.is_err() {
         // If that fails too, the next work on this game's copies does it.
-        let _ = sweep(within);
+        let _ = remove_half(within, &half);
     }
     made
 }
@@ -250,7 +276,7 @@ fn read_backup(kept: &OwnedFd, game: GameId, id: &BackupId) -> Result<Option<Bac
 fn remove(within: &OwnedFd, name: &str) -> Result<(), CopyError> {
     sweep(within)?;
     if beneath::open_if_there(within, name)?.is_some() {
-        effects::rename(within, name, within, format!("{REMOVING}{name}"))?;
+        effects::rename(within, name, within, half(REMOVING))?;
         effects::flush(within)?;
         sweep(within)?;
     }
@@ -265,7 +291,14 @@ fn sweep(within: &OwnedFd) -> Result<(), CopyError> {
         else {
             continue;
         };
-        remove_tree::empty(&beneath::open(within, name)?)?;
+        remove_half(within, name)?;
+    }
+    Ok(())
+}
+
+fn remove_half(within: &OwnedFd, name: &str) -> Result<(), CopyError> {
+    if let Some(half) = beneath::open_if_there(within, name)? {
+        remove_tree::empty(&half)?;
         effects::remove_directory(within, name)?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Putting a copy back, so that it may be interrupted anywhere and begun again.
 //!
-//! 1. The copy is copied to `restoring/<game>/<restore>/`, and compared with its manifest.
+//! 1. The copy is copied to `restoring/<game>/<restore>/`, and compared with its manifest. (This may be
+//!    done long before the rest, while an engine runs: [`StateRoot::fetch_backup`].)
 //! 2. `failed/<game>/<restore>/put-back.json` says what is put back.
 //! 3. What is in the copy's place is moved to `failed/<game>/<restore>/state`.
 //! 4. `restoring/<game>/<restore>/state` is moved into its place.
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::state::StateRoot;
 use super::super::{beneath, effects, small_file};
+use super::checks::IS_A_MOUNT;
 use super::error::CopyError;
 use super::watch::Watch;
 use super::{BACKUPS, LONGEST_MANIFEST, MANIFEST, STATE, make, read_backup, remove};
@@ -33,10 +35,31 @@ pub(super) const NOTE: &str = "put-back.json";
 pub(super) struct Note {
     restore: RestoreId,
     backup: Backup,
-    pub(super) done: bool,
+    done: bool,
 }
 
 impl StateRoot {
+    /// Copies a kept copy beside the game's state and compares it with what was copied once, so that
+    /// [`StateRoot::put_back`] under the same name has but to move it. What was fetched for another
+    /// putting back, and is not wanted any more, goes.
+    ///
+    /// An engine may be at work in the state directory: nothing in it is touched.
+    ///
+    /// # Errors
+    /// The copy is not there or is damaged, there is no room, or it could not be moved into its place.
+    pub fn fetch_backup(
+        &self,
+        game: GameId,
+        id: &BackupId,
+        restore: &RestoreId,
+        watch: &Watch,
+    ) -> Result<Backup, CopyError> {
+        let _working = self.working_on(game)?;
+        let restoring = self.place(RESTORING, game)?;
+        self.check_movable(game, &restoring, &self.place(FAILED, game)?)?;
+        self.fetch(&restoring, game, id, restore, watch)
+    }
+
     /// Puts a copy back in the place of a game's state directory, which is moved aside. The same
     /// call again, under the same name, ends what was begun and does nothing twice.
     ///
@@ -55,8 +78,9 @@ impl StateRoot {
         let _working = self.working_on(game)?;
         let aside = self.place(FAILED, game)?;
         if let Some(note) = read_note(&aside, restore)?.filter(|note| note.done) {
+            let done = self.confirmed(note, game, id, restore)?;
             remove(&self.place(RESTORING, game)?, restore.as_str())?;
-            return of(restore, note.backup, id);
+            return Ok(done);
         }
         let restoring = self.place(RESTORING, game)?;
         let backup = self.fetch(&restoring, game, id, restore, watch)?;
@@ -66,6 +90,32 @@ impl StateRoot {
         write_note(&moved, &done)?;
         remove(&restoring, restore.as_str())?;
         Ok(backup)
+    }
+
+    /// What a note says was done, if it is the note of this very putting back, of this very copy.
+    fn confirmed(
+        &self,
+        note: Note,
+        game: GameId,
+        id: &BackupId,
+        restore: &RestoreId,
+    ) -> Result<Backup, CopyError> {
+        if note.restore != *restore || note.backup.game != game {
+            return Err(CopyError::Unfit(format!(
+                "the note on {restore} is that of {} of game {}",
+                note.restore, note.backup.game
+            )));
+        }
+        let kept = self.place(BACKUPS, game)?;
+        let is_another = |kept: &Backup| kept.digest != note.backup.digest;
+        match read_backup(&kept, game, id) {
+            Ok(kept) if kept.as_ref().is_some_and(is_another) => {
+                Err(CopyError::Unfit(format!("{restore} put another copy back that was named {id}")))
+            }
+            // It may have gone, or been harmed, since it was put back.
+            Ok(_) | Err(CopyError::Damaged(_)) => of(restore, note.backup, id),
+            Err(error) => Err(error),
+        }
     }
 
     /// 1. The copy's copy, verified.
@@ -82,16 +132,18 @@ impl StateRoot {
             let backup: Backup = serde_json::from_str(&text).map_err(io::Error::other)?;
             return of(restore, backup, id);
         }
+        for other in beneath::names(restoring)? {
+            // Half copies are swept; a whole one is of a putting back that gave way to this one.
+            if let Some(other) = other.to_str().ok().filter(|other| other.parse::<RestoreId>().is_ok()) {
+                remove(restoring, other)?;
+            }
+        }
         let kept = self.place(BACKUPS, game)?;
         let absent = || CopyError::Absent(format!("copy {id}"));
         let backup = read_backup(&kept, game, id)?.ok_or_else(absent)?;
         let state = beneath::open(&beneath::open(&kept, id.as_str())?, STATE)?;
         make(restoring, restore.as_str(), &state, watch, |measure| {
-            if measure.digest_text() == backup.digest {
-                Ok(backup.clone())
-            } else {
-                Err(CopyError::Damaged(format!("copy {id} is not what was copied; it is left as it is")))
-            }
+            if measure.is_what(&backup) { Ok(backup.clone()) } else { Err(damaged(id)) }
         })
     }
 
@@ -147,6 +199,10 @@ impl StateRoot {
     }
 }
 
+pub(super) fn damaged(id: &BackupId) -> CopyError {
+    CopyError::Damaged(format!("copy {id} is not what was copied; it is left as it is"))
+}
+
 /// One name is of one wish.
 fn of(restore: &RestoreId, backup: Backup, id: &BackupId) -> Result<Backup, CopyError> {
     if backup.id == *id {
@@ -182,9 +238,7 @@ fn is_there(parent: &OwnedFd, name: &str) -> Result<bool, CopyError> {
 /// A directory that something is mounted on stays where it is.
 fn mounted(error: Errno) -> CopyError {
     match error {
-        Errno::BUSY | Errno::XDEV => CopyError::Unfit(
-            "the state directory is a mount of its own and cannot be moved aside; unmount it first".into(),
-        ),
+        Errno::BUSY | Errno::XDEV => CopyError::Unfit(IS_A_MOUNT.into()),
         other => other.into(),
     }
 }

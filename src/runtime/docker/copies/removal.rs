@@ -56,7 +56,8 @@ impl StateRoot {
     }
 
     /// Removes states of a game that were moved aside, if they are too many or too old; gives those
-    /// that went. The newest stays, and so does `spared`, and what is not aside as a whole yet.
+    /// that went. The newest stays, and so does `spared`, and what nothing is noted about. What was fetched
+    /// for a putting back that is not `spared` goes too: nobody waits for it.
     ///
     /// # Errors
     /// The disk failed at it.
@@ -68,6 +69,14 @@ impl StateRoot {
         now: Timestamp,
     ) -> Result<Vec<RestoreId>, CopyError> {
         let _working = self.working_on(game)?;
+        if let Some(restoring) = self.place_if_there(RESTORING, game)? {
+            for name in beneath::names(&restoring)? {
+                let restore = name.to_str().ok().and_then(|name| name.parse::<RestoreId>().ok());
+                if let Some(restore) = restore.filter(|restore| Some(restore) != spared) {
+                    remove(&restoring, restore.as_str())?;
+                }
+            }
+        }
         let Some(aside) = self.place_if_there(FAILED, game)? else { return Ok(Vec::new()) };
         let mut done = Vec::new();
         for name in beneath::names(&aside)? {
@@ -75,8 +84,8 @@ impl StateRoot {
                 continue;
             };
             match read_note(&aside, &restore) {
-                Ok(Some(note)) if note.done => {}
-                Ok(_) | Err(CopyError::Damaged(_)) => continue,
+                Ok(Some(_)) => {}
+                Ok(None) | Err(CopyError::Damaged(_)) => continue,
                 Err(error) => return Err(error),
             }
             let directory = beneath::open(&aside, restore.as_str())?;

@@ -20,6 +20,11 @@ use super::error::CopyError;
 const DEEPEST: usize = 64;
 /// Names in all, at most.
 const MOST: u64 = 1_000_000;
+/// How long all files may be together, holes counted, in bytes: a tebibyte. That is a thousand times
+/// what an engine's state has ever been; what is longer is a mistake or a trap (a sparse file of the
+/// longest length that ext4 takes, 16 TiB), and where a file system cannot tell its holes, it would be
+/// read from its beginning to its end.
+pub(super) const LONGEST: u64 = 1 << 40;
 /// What a name takes on a disk besides its content, about, in bytes.
 const PER_NAME: u64 = 4_096;
 /// A file system tells times apart that are so far from each other: two ticks of the slowest kernel.
@@ -96,7 +101,10 @@ impl Surveyor {
                 Kind::File if about.st_nlink > 1 && !self.shared.insert((about.st_dev, about.st_ino)) => {}
                 Kind::File => {
                     self.found.files += 1;
-                    self.found.bytes += about.st_size.cast_unsigned();
+                    self.found.bytes = self.found.bytes.saturating_add(about.st_size.cast_unsigned());
+                    if self.found.bytes > LONGEST {
+                        return Err(too_long(&name, about.st_size.cast_unsigned()));
+                    }
                     // What is not written takes no room, here or in the copy.
                     self.found.room += about.st_blocks.cast_unsigned() * 512;
                 }
@@ -122,6 +130,16 @@ impl Surveyor {
             self.stamps.update(number.to_le_bytes());
         }
     }
+}
+
+fn too_long(name: &CString, length: u64) -> CopyError {
+    const GIB: u64 = 1 << 30;
+    CopyError::Unfit(format!(
+        "its files are longer than {} GiB together, which is the most that is copied ({} alone is {} GiB long, holes counted); is a file with holes in it by mistake?",
+        LONGEST / GIB,
+        one_line(&name.to_string_lossy()),
+        length / GIB
+    ))
 }
 
 fn now() -> i128 {

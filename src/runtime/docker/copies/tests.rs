@@ -50,6 +50,10 @@ impl World {
         self.root.copy(&new(id), &Watch::nobody())
     }
 
+    fn copy_watched(&self, id: &str, watch: &Watch) -> Result<Backup, CopyError> {
+        self.root.copy(&new(id), watch)
+    }
+
     fn put_back(&self, id: &str, restore: &str) -> Result<Backup, CopyError> {
         self.root.put_back(game(), &name(id), &restore_name(restore), &Watch::nobody())
     }
@@ -161,12 +165,15 @@ fn a_copy_is_byte_for_byte_with_owners_modes_times_and_second_names() {
 }
 
 #[test]
-fn a_copy_of_a_name_that_is_there_is_the_one_that_is_there() {
+fn a_copy_of_a_name_that_is_there_is_the_one_that_is_there_if_it_is_of_this_state() {
     let world = World::new();
     furnish(&world.state());
     let first = world.copy("b-1").expect("a copy");
-    fs::write(world.state().join("turns/0002"), "second").expect("a file");
     assert_eq!(world.copy("b-1").expect("the same"), first);
+    fs::write(world.state().join("turns/0002"), "second").expect("a file");
+    let then = tree(&world.kept("b-1"));
+    assert!(matches!(world.copy("b-1"), Err(CopyError::NameTaken(_))), "it is of another state");
+    assert_eq!(tree(&world.kept("b-1")), then);
     let second = world.copy("b-2").expect("another");
     assert_ne!(second.digest, first.digest);
     assert_eq!(world.ids(), ["b-1", "b-2"]);
@@ -262,6 +269,7 @@ fn what_comes_into_the_place_meanwhile_is_not_overwritten() {
     assert!(met > 0, "there was no such moment");
 }
 
+mod checks;
 mod crashes;
 mod hostile;
 mod limits;

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 use std::ffi::CString;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{Advice, Stat};
+use rustix::fs::{Advice, SeekFrom, Stat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
@@ -13,9 +14,14 @@ use super::super::{beneath, effects};
 use super::error::CopyError;
 use super::survey::{Bounds, Entry, Kind, check_room, moving, open_directory, open_file};
 use super::watch::Watch;
+use crate::game::Backup;
 
 /// So much is read at a time, in bytes.
 const CHUNK: usize = 1 << 20;
+
+/// What is zeros is told from what is not in pieces of this size, in bytes: the block of most file
+/// systems, and of what they leave out of a file with holes.
+const PAGE: u64 = 4_096;
 
 /// What was read.
 #[derive(Debug)]
@@ -34,6 +40,11 @@ impl Measure {
     /// Whether the other was read from the like; sockets and pipes are no part of either.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         (self.files, self.bytes, self.digest) == (other.files, other.bytes, other.digest)
+    }
+
+    /// Whether this was read from what the copy is of.
+    pub(super) fn is_what(&self, backup: &Backup) -> bool {
+        self.digest_text() == backup.digest
     }
 
     /// The digest in hexadecimal digits.
@@ -200,25 +211,28 @@ impl<'a> Walk<'a> {
         };
         let length = about.st_size.cast_unsigned();
         let mut content = Sha256::new();
+        content.update(length.to_le_bytes());
+        let before = self.bytes;
         let mut position = 0;
-        loop {
-            let read = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut *self.buffer))?;
-            let Some(chunk) = self.buffer.get(..read).filter(|chunk| !chunk.is_empty()) else { break };
-            content.update(chunk);
-            position += chunk.len() as u64;
-            if position > length {
-                return Err(CopyError::Changed);
+        while let Some(data) = next_data(&file, position, length)? {
+            let end = data.end.next_multiple_of(PAGE).min(length);
+            position = data.start - data.start % PAGE;
+            while position < end {
+                let size = CHUNK.min(usize::try_from(end - position).unwrap_or(CHUNK));
+                read_exactly(&file, self.buffer.get_mut(..size).unwrap_or_default(), position)?;
+                pages(self.buffer.get(..size).unwrap_or_default(), position, &mut content, written)?;
+                position += size as u64;
+                self.bytes = before + position;
+                let bytes = self.bytes;
+                self.watch.at(|progress| progress.bytes = bytes)?;
             }
-            if let Some(written) = written {
-                put(written, chunk)?;
-            }
-            self.bytes += chunk.len() as u64;
-            let bytes = self.bytes;
-            self.watch.at(|progress| progress.bytes = bytes)?;
         }
-        if position != length {
+        if rustix::fs::fstat(&file)?.st_size != about.st_size {
             return Err(CopyError::Changed);
         }
+        self.bytes = before + length;
+        let bytes = self.bytes;
+        self.watch.at(|progress| progress.bytes = bytes)?;
         if let Some(written) = written {
             effects::set_length(written, length)?;
         }
@@ -250,11 +264,65 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Writes a piece; of zeros nothing is written, so that a file with holes keeps them.
-fn put(file: &OwnedFd, chunk: &[u8]) -> Result<(), CopyError> {
-    if chunk.iter().all(|byte| *byte == 0) {
-        rustix::fs::seek(file, rustix::fs::SeekFrom::Current(chunk.len().cast_signed() as i64))?;
-        return Ok(());
+/// The next stretch of a file that may hold something else than zeros; holes are passed over.
+fn next_data(file: &OwnedFd, from: u64, length: u64) -> Result<Option<Range<u64>>, CopyError> {
+    if from >= length {
+        return Ok(None);
     }
-    Ok(effects::write(file, chunk)?)
+    let start = match rustix::fs::seek(file, SeekFrom::Data(from)) {
+        Ok(start) => start,
+        // A hole to the end.
+        Err(Errno::NXIO) => return Ok(None),
+        // A file system that cannot tell: everything may be something.
+        Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => from,
+        Err(error) => return Err(error.into()),
+    };
+    let end = rustix::fs::seek(file, SeekFrom::Hole(start)).unwrap_or(length);
+    Ok((start < length).then(|| start..end.clamp(start + 1, length)))
+}
+
+fn read_exactly(file: &OwnedFd, mut buffer: &mut [u8], mut from: u64) -> Result<(), CopyError> {
+    while !buffer.is_empty() {
+        let read = rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut *buffer, from))?;
+        if read == 0 {
+            // It has become shorter.
+            return Err(CopyError::Changed);
+        }
+        buffer = buffer.get_mut(read..).unwrap_or_default();
+        from += read as u64;
+    }
+    Ok(())
+}
+
+/// Takes a piece of a file into its digest, and writes it where it is copied. Pages of zeros are in
+/// neither, whether the file has a hole there or not: a copy has the digest of what it is a copy of,
+/// and no more blocks.
+fn pages(
+    piece: &[u8],
+    position: u64,
+    content: &mut Sha256,
+    written: Option<&OwnedFd>,
+) -> Result<(), CopyError> {
+    let mut at = position;
+    let mut run: Range<usize> = 0..0;
+    for page in piece.chunks(usize::try_from(PAGE).unwrap_or(usize::MAX)) {
+        if page.iter().any(|byte| *byte != 0) {
+            content.update(at.to_le_bytes());
+            content.update(page);
+            run.end += page.len();
+        } else {
+            put(piece, &run, position, written)?;
+            run = run.end + page.len()..run.end + page.len();
+        }
+        at += page.len() as u64;
+    }
+    put(piece, &run, position, written)
+}
+
+fn put(piece: &[u8], run: &Range<usize>, position: u64, written: Option<&OwnedFd>) -> Result<(), CopyError> {
+    let bytes = piece.get(run.clone()).unwrap_or_default();
+    if let (Some(file), false) = (written, bytes.is_empty()) {
+        effects::write_at(file, bytes, position + run.start as u64)?;
+    }
+    Ok(())
 }

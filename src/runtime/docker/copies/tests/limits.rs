@@ -1,5 +1,7 @@
 //! What is bounded: depth, room, time, and who works at once.
 
+use std::time::Duration;
+
 use super::*;
 
 /// A file system of its own, for as long as this lives. Only root may have one.
@@ -100,6 +102,83 @@ fn where_contents_can_be_shared_a_copy_takes_no_room() {
     assert_eq!(tree(&world.kept("b-1")), before);
     world.put_back("b-1", "r-1").expect("it is put back");
     assert_eq!(tree(&world.state()), before);
+}
+
+/// At most as long as is copied, and with next to nothing in it.
+#[test]
+fn holes_are_passed_over_however_long_they_are_and_stay_holes() {
+    use std::os::unix::fs::FileExt;
+    let world = World::in_memory();
+    let path = world.state().join("holes");
+    let file = fs::File::create(&path).expect("a file");
+    file.set_len(900 << 30).expect("a length");
+    for at in [0, (3 << 30) + 5, (3 << 30) + 9_000, (900 << 30) - 1] {
+        file.write_all_at(b"x", at).expect("a byte");
+    }
+    // Zeros that are written are as good as a hole.
+    file.write_all_at(&vec![0; 3 << 20], 7 << 30).expect("zeros");
+    let began = std::time::Instant::now();
+    let backup = world.copy("b-1").expect("a copy");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert_eq!((backup.files, backup.bytes), (1, 900 << 30));
+    let kept = world.kept("b-1").join("holes");
+    let about = kept.metadata().expect("metadata");
+    assert!(about.len() == 900 << 30 && about.blocks() <= 4 * 8, "{} blocks", about.blocks());
+    for place in [kept, path] {
+        let file = fs::File::open(place).expect("a file");
+        for (at, wanted) in
+            [(0, b'x'), (1, 0), ((3 << 30) + 5, b'x'), ((3 << 30) + 9_000, b'x'), ((900 << 30) - 1, b'x')]
+        {
+            let mut byte = [7];
+            file.read_exact_at(&mut byte, at).expect("a byte");
+            assert_eq!(byte, [wanted], "{at}");
+        }
+    }
+    world.put_back("b-1", "r-1").expect("it is what was copied");
+    assert_eq!(world.copy("b-2").expect("a copy").digest, backup.digest, "wherever its holes are");
+}
+
+#[test]
+fn what_is_longer_than_any_state_is_refused_and_it_is_said_which_file() {
+    let world = World::in_memory();
+    let file = fs::File::create(world.state().join("endless")).expect("a file");
+    file.set_len(15 << 40).expect("a length");
+    let refused = world.copy("b-1").expect_err("it is too long");
+    assert!(refused.to_string().contains("endless alone is 15360 GiB long"), "{refused}");
+    assert!(matches!(refused, CopyError::Unfit(_)));
+    assert!(matches!(world.root.check_room_for_patch(game()), Err(CopyError::Unfit(_))), "found before");
+    // Many that are too long together.
+    file.set_len(0).expect("a length");
+    for number in 0..5 {
+        let part = fs::File::create(world.state().join(format!("part-{number}"))).expect("a file");
+        part.set_len(250 << 30).expect("a length");
+    }
+    assert!(matches!(world.copy("b-1"), Err(CopyError::Unfit(_))));
+}
+
+#[test]
+fn a_copy_stands_still_while_others_come_first_and_can_be_called_off_then() {
+    let world = World::in_memory();
+    furnish(&world.state());
+    let paused = PausedGames::default();
+    paused.pause(game(), true);
+    let (watch, waiting) = Watch::new();
+    let watch = watch.pausing_with(paused.clone(), game());
+    std::thread::scope(|scope| {
+        let copying = scope.spawn(|| world.copy_watched("b-1", &watch));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!copying.is_finished());
+        paused.pause(game(), false);
+        copying.join().expect("no panic").expect("a copy");
+    });
+    paused.pause(game(), true);
+    std::thread::scope(|scope| {
+        let copying = scope.spawn(|| world.copy_watched("b-2", &watch));
+        std::thread::sleep(Duration::from_millis(100));
+        drop(waiting);
+        let ended = copying.join().expect("no panic");
+        assert!(matches!(ended, Err(CopyError::Cancelled)), "{ended:?}");
+    });
 }
 
 #[test]

@@ -1,0 +1,116 @@
+//! What can be known before anything is touched: whether a copy can be put back, and whether a change
+//! of version has the room that it may need. Nothing is changed by asking.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags, fstat};
+use rustix::io::Errno;
+
+use super::super::state::StateRoot;
+use super::super::{beneath, effects};
+use super::error::CopyError;
+use super::put_back::{FAILED, RESTORING, damaged};
+use super::survey::{check_room, survey};
+use super::watch::Watch;
+use super::{BACKUPS, STATE, read_backup, tree};
+use crate::game::{Backup, BackupId, GameId};
+
+/// Why a copy cannot take the place of the state where that is.
+pub(super) const IS_A_MOUNT: &str =
+    "the state directory is a mount of its own and cannot be moved aside; unmount it first";
+
+impl StateRoot {
+    /// Whether a copy could be put back now: it is there and is what was copied, there is room for it
+    /// beside the state, and it can be moved into the state's place.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_backup(&self, game: GameId, id: &BackupId, watch: &Watch) -> Result<Backup, CopyError> {
+        let kept = self.place(BACKUPS, game)?;
+        let absent = || CopyError::Absent(format!("copy {id}"));
+        let backup = read_backup(&kept, game, id)?.ok_or_else(absent)?;
+        let state = beneath::open(&beneath::open(&kept, id.as_str())?, STATE)?;
+        if !tree::read(&state, watch)?.is_what(&backup) {
+            return Err(damaged(id));
+        }
+        let restoring = self.place(RESTORING, game)?;
+        self.check_movable(game, &restoring, &self.place(FAILED, game)?)?;
+        if !shares_content(&state, &restoring)? {
+            check_room(&restoring, survey(&state)?.room)?;
+        }
+        Ok(backup)
+    }
+
+    /// Whether there is room for a change of version: for the copy of the state that is taken before it,
+    /// and for that copy's way back, which is another one.
+    ///
+    /// # Errors
+    /// There is not, or the state is none that can be copied or moved aside.
+    pub fn check_room_for_patch(&self, game: GameId) -> Result<(), CopyError> {
+        let absent = || CopyError::Absent(format!("the state directory of {game}"));
+        let state = self.open_game(game)?.ok_or_else(absent)?;
+        let (kept, restoring) = (self.place(BACKUPS, game)?, self.place(RESTORING, game)?);
+        self.check_movable(game, &restoring, &self.place(FAILED, game)?)?;
+        let room = survey(&state)?.room;
+        let copies = [&kept, &restoring].into_iter();
+        let mut whole = Vec::new();
+        for place in copies {
+            if !shares_content(&state, place)? {
+                whole.push(place);
+            }
+        }
+        for place in &whole {
+            let device = fstat(place)?.st_dev;
+            let mut needed = 0;
+            for other in &whole {
+                if fstat(other)?.st_dev == device {
+                    needed += room;
+                }
+            }
+            check_room(place, needed)?;
+        }
+        Ok(())
+    }
+
+    /// That the state of a game can be moved aside, and a copy into its place: a rename does both.
+    pub(super) fn check_movable(
+        &self,
+        game: GameId,
+        restoring: &OwnedFd,
+        aside: &OwnedFd,
+    ) -> Result<(), CopyError> {
+        let root = self.open()?;
+        self.check(&root)?;
+        let device = fstat(&root)?.st_dev;
+        for place in [restoring, aside] {
+            if fstat(place)?.st_dev != device {
+                let why = "the directory .gamekeeper in the state root is partly on another file system, so nothing can be moved between them; unmount that";
+                return Err(CopyError::Unfit(why.into()));
+            }
+        }
+        let name = std::ffi::CString::new(game.to_string()).map_err(std::io::Error::other)?;
+        match beneath::open_on_same_mount(&root, &name) {
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(Errno::XDEV) => Err(CopyError::Unfit(IS_A_MOUNT.into())),
+            Err(Errno::LOOP | Errno::NOTDIR) => Err(beneath::not_a_directory().into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Whether what is copied from one directory to the other takes no room of its own: tried with two
+/// files that have no name, where such can be made.
+fn shares_content(from: &OwnedFd, to: &OwnedFd) -> Result<bool, CopyError> {
+    if fstat(from)?.st_dev != fstat(to)?.st_dev {
+        return Ok(false);
+    }
+    let nameless = || {
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        rustix::fs::openat(to, c".", flags, Mode::RUSR | Mode::WUSR)
+    };
+    let (Ok(one), Ok(other)) = (nameless(), nameless()) else { return Ok(false) };
+    if rustix::io::write(&one, &[1; 4_096]).is_err() {
+        return Ok(false);
+    }
+    Ok(effects::share_content(&one, &other)?)
+}
