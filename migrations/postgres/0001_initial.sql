@@ -985,9 +985,9 @@ BEGIN
     -- The first time a deletion was asked for is the one that counts.
     NEW.deletion_requested_at := coalesce(OLD.deletion_requested_at, NEW.deletion_requested_at);
     NEW.created_at := OLD.created_at;
-    -- Only the memberships' triggers move this, and say so in gamekeeper.members.
+    -- Only the memberships' triggers move this, from within them, and say so in gamekeeper.members.
     NEW.membership_revision := OLD.membership_revision
-        + (coalesce(current_setting('gamekeeper.members', true), '') <> '')::int;
+        + (coalesce(current_setting('gamekeeper.members', true), '') <> '' AND pg_trigger_depth() > 1)::int;
 
     NEW.generation := OLD.generation;
     NEW.row_version := OLD.row_version;

@@ -69,6 +69,11 @@ async fn a_transaction_is_one_change_of_a_game(db: &mut Db) {
     db.run("UPDATE games SET labels = '{\"a\": \"b\"}'").await;
     db.run("COMMIT").await;
     db.expect(counts, "3|4|3|4").await;
+    // What a session says by itself counts nothing.
+    db.run("SET gamekeeper.members = 'changed'").await;
+    db.run("UPDATE games SET requested_by = 'x'").await;
+    db.expect(counts, "3|4|3|4").await;
+    db.run("RESET gamekeeper.members").await;
 
     // Deleted and made again at once: the end of one and the beginning of another.
     db.run("BEGIN").await;
