@@ -367,6 +367,7 @@ impl Entry {
         // other failures are counted by the next round, which decides on the pause itself.
         let stale = self.facts.failure.as_ref().is_some_and(|failure| failure.class == FailureClass::Stale);
         let retry = not_recorded.is_some() || silent || stale;
+        let pause = if not_recorded.is_some() { super::refused::pause(refused) } else { super::RETRY };
         Ended {
             waits_for_pull: waiting_on.iter().find_map(|wait| match wait {
                 Wait::Pull(image) => Some(image.clone()),
@@ -378,7 +379,7 @@ impl Entry {
             uses_disruption_place,
             failed_version,
             at_once: again && !retry,
-            retry: retry.then(|| super::refused::pause(refused)),
+            retry: retry.then_some(pause),
             newly_silent: silent
                 && self
                     .silent_since()

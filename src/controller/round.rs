@@ -15,6 +15,7 @@ use crate::game::record::Record;
 use crate::game::spec::Desired;
 use crate::game::{EngineVersion, Epoch};
 use crate::reconcile::apply::{self, Background, Effect, Subject};
+use crate::reconcile::observed::EngineView;
 use crate::reconcile::plan::{Plan, RECORD_REFUSED};
 use crate::reconcile::{FailureClass, Observation, Policy, Step, Wait, Work, plan};
 use crate::runtime::{Runtime, RuntimeError};
@@ -166,7 +167,8 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
             return output;
         }
     }
-    if output.record.reason != RECORD_REFUSED {
+    if output.record.reason != RECORD_REFUSED && output.facts.engine != EngineView::NotAsked {
+        // What the engine says is on record.
         output.refused = 0;
     }
     output.facts.failure = None;

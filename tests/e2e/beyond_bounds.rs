@@ -49,7 +49,9 @@ async fn an_engine_that_says_what_cannot_be_is_not_believed_and_heals_with_the_t
 
 #[tokio::test]
 async fn a_record_that_the_database_refuses_says_so_and_holds_up_nobody() {
-    let world = World::started().await;
+    let mut world = World::new().with(&["--lobby-mode", "pull"]);
+    world.start();
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
     let (game, other) = (world.running("refused").await, world.running("other").await);
     world
         .sql(&format!(
@@ -68,6 +70,26 @@ async fn a_record_that_the_database_refuses_says_so_and_holds_up_nobody() {
     world.eventually("the other's turn", async || world.count(&turn).await == 1).await;
     let explained = world.ok(&["explain", "refused"]);
     assert!(explained.contains("RecordRefused"), "{explained}");
+
+    // One that never came up is asked again, too, and that is no news each time.
+    let late = uuid::Uuid::new_v4().to_string();
+    world
+        .sql(&format!(
+            "CREATE TRIGGER refuses_another BEFORE UPDATE ON runtime_records
+             WHEN NEW.game_id = '{late}' AND NEW.status = 'running'
+             BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+        ))
+        .await;
+    world.game_with_id(&late, "late", "1.4.2").await;
+    world.until(&late, "told", |s| s.reason == "RecordRefused").await;
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    let told = format!("SELECT count(*) FROM lobby_outbox WHERE game_id = '{late}'");
+    let events = world.count(&told).await;
+    assert!(events <= 6, "{events} events in ten seconds");
+    let told = format!("SELECT sum(count) FROM events WHERE uid = '{late}' AND reason = 'RecordRefused'");
+    assert_eq!(world.count(&told).await, 1);
+    world.sql("DROP TRIGGER refuses_another").await;
+    world.until(&late, "running", |s| s.phase == "running").await;
 
     world.sql("DROP TRIGGER refuses").await;
     let healed = format!(

@@ -14,7 +14,7 @@ use crate::reconcile::backoff::{after, next_attempt};
 use crate::reconcile::observed::{EngineView, Looked, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
 
-use super::blocked::{PARTIAL_INIT, STATE_MISSING, TURN_WENT_BACK};
+use super::blocked::{PARTIAL_INIT, RECORD_REFUSED, STATE_MISSING, TURN_WENT_BACK};
 use super::inputs::{Unmet, first_races};
 use super::turns::Serving;
 use super::{RolledBack, Round};
@@ -105,7 +105,9 @@ impl Round<'_> {
         self.wait(Wait::Engine);
         // Whether slots wait or fire is decided with what it says.
         self.slots_seen = true;
-        if self.record.healthy_since.is_none() && self.record.phase != Phase::EngineUnreachable {
+        // What was refused is not over because it is asked again.
+        let refused = self.was.reason == RECORD_REFUSED;
+        if self.record.healthy_since.is_none() && self.record.phase != Phase::EngineUnreachable && !refused {
             self.begin_start("its engine is not healthy yet");
             self.headline(
                 Phase::Starting,
