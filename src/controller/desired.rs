@@ -90,7 +90,7 @@ impl Controller {
         }
         self.queue.forget(game);
         self.pulls.let_go(game, None);
-        if let Some(next) = self.slots.release(game) {
+        for next in self.places.release_all(game) {
             self.nudge(next);
         }
         // It may have come back already, while its end was being recorded.
