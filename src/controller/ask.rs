@@ -103,8 +103,8 @@ impl Controller {
     pub(super) fn explain(&mut self, question: Question) {
         let Question { game, instead, reply } = question;
         let around = Around {
-            start_slot: self.slots.holds(game),
-            disruption_place: self.disruptions.holds(game),
+            start_slot: self.places.starts.holds(game),
+            disruption_place: self.places.disruptions.holds(game),
             copying: self.copies.get(&game).map(super::copies::words),
             failures: &self.failures,
             pulling: self.pulls.of(game),

@@ -94,7 +94,7 @@ impl Controller {
         if self.copies.get(&game).is_some_and(CopyUnderWay::call_off) {
             self.copies.remove(&game);
         }
-        if let Some(next) = self.slots.release(game) {
+        for next in self.places.release_all(game) {
             self.nudge(next);
         }
         // It may have come back already, while its end was being recorded.

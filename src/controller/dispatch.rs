@@ -27,8 +27,8 @@ impl Controller {
             && let Some(game) = self.queue.pop(now)
         {
             let around = Around {
-                start_slot: self.slots.holds(game),
-                disruption_place: self.disruptions.holds(game),
+                start_slot: self.places.starts.holds(game),
+                disruption_place: self.places.disruptions.holds(game),
                 copying: self.copies.get(&game).map(super::copies::words),
                 failures: &self.failures,
                 pulling: self.pulls.of(game),
@@ -153,17 +153,17 @@ impl Controller {
             self.pulls.let_go(game, ended.waits_for_pull.as_ref());
         }
         if ended.uses_start_slot {
-            if self.slots.want(game) {
+            if self.places.starts.want(game) {
                 self.queue.at(game, now);
             }
-        } else if let Some(next) = self.slots.release(game) {
+        } else if let Some(next) = self.places.starts.release(game) {
             self.queue.at(next, now);
         }
         if ended.uses_disruption_place {
-            if self.disruptions.want(game) {
+            if self.places.disruptions.want(game) {
                 self.queue.at(game, now);
             }
-        } else if let Some(next) = self.disruptions.release(game) {
+        } else if let Some(next) = self.places.disruptions.release(game) {
             self.queue.at(next, now);
         }
         if let Some(version) = ended.failed_version {

@@ -1,6 +1,7 @@
 //! What the loop keeps for one game.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,7 +9,7 @@ use crate::game::controller::HeldDeletion;
 use crate::game::operation::OperationKind;
 use crate::game::record::{DeletionGuard, Record};
 use crate::game::spec::Desired;
-use crate::game::{DeletionPolicy, EngineVersion, ImageRef, Phase};
+use crate::game::{ContainerId, DeletionPolicy, EngineVersion, ImageRef, Phase};
 use crate::reconcile::apply::Background;
 use crate::reconcile::{FailureClass, Step, Wait, Work};
 use crate::store::RowVersion;
@@ -43,6 +44,8 @@ pub(super) struct Entry {
     refused: u32,
     /// By how much the wall clock was set during the present round.
     clock_step: SignedDuration,
+    /// Moves with everything that may have taken its container's address away.
+    moves: Arc<AtomicU64>,
     /// Copies that somebody may have to go back to.
     named: SharedNamed,
 }
@@ -98,6 +101,7 @@ impl Entry {
             refused: 0,
             waits_for_person: false,
             clock_step: SignedDuration::ZERO,
+            moves: Arc::default(),
             named: SharedNamed::default(),
         }
     }
@@ -151,6 +155,9 @@ impl Entry {
     }
 
     pub(super) fn tell(&mut self, news: News) {
+        if matches!(news, News::ContainerStale | News::EverythingStale) {
+            self.moves.fetch_add(1, Ordering::Relaxed);
+        }
         if self.in_round {
             self.news.push(news);
         } else {
@@ -389,17 +396,46 @@ impl Entry {
         }
     }
 
-    /// What an engine has to be told to be asked.
-    pub(super) fn target(&self, endpoint: String) -> Option<crate::engine::Target> {
+    /// Whether this container is the game's, as far as is known.
+    pub(super) fn has_container(&self, id: &ContainerId) -> bool {
+        let on_record = self.record.as_ref().and_then(|record| record.container.as_ref());
+        let seen = self.facts.container.as_ref().and_then(Option::as_ref);
+        on_record == Some(id) || seen.is_some_and(|container| container.id == *id)
+    }
+
+    /// What an engine has to be told to be asked, and until when it may be: as long as nothing was heard
+    /// of its container. None if something was since it was looked at: the address may be another
+    /// game's by now. (While Docker is silent, what it said last holds; the engine has to have named its
+    /// game since.)
+    pub(super) fn target(&self, endpoint: String) -> Option<(crate::engine::Target, Believed)> {
         let record = self.record.as_ref()?;
-        // While Docker is silent, what it said last.
-        let container = self.facts.container.as_ref().map_or(self.facts.alive.as_ref(), Option::as_ref)?;
-        Some(crate::engine::Target {
+        let container = match &self.facts.container {
+            Some(container) => container.as_ref()?,
+            None => self.facts.alive.as_ref().filter(|_| self.facts.silent.is_some())?,
+        };
+        let target = crate::engine::Target {
             game: self.desired.as_ref()?.id,
             endpoint,
             contract: record.applied.as_ref()?.contract,
             token: container.token.clone(),
-        })
+        };
+        let holds_it = container.reachable_at.as_ref() == Some(&target.endpoint);
+        let believed = Believed { moves: self.moves.clone(), seen: self.moves.load(Ordering::Relaxed) };
+        holds_it.then_some((target, believed))
+    }
+}
+
+/// That a container has its address, as long as nothing was heard of it.
+#[derive(Debug, Clone)]
+pub(super) struct Believed {
+    moves: Arc<AtomicU64>,
+    seen: u64,
+}
+
+impl Believed {
+    /// Whether it still has; asked before anything is sent there.
+    pub(super) fn holds(&self) -> bool {
+        self.moves.load(Ordering::Relaxed) == self.seen
     }
 }
 
@@ -420,7 +456,69 @@ fn told(work: &Work, copying: Option<String>) -> Work {
 
 #[cfg(test)]
 mod tests {
+    use crate::game::container::{Container, ContainerState, Owner};
+    use crate::game::record::{AppliedSpec, Endpoints};
+    use crate::game::{GameId, ImageId};
+
     use super::*;
+
+    fn running_at(endpoint: &str) -> Container {
+        Container {
+            id: ContainerId::new("c1"),
+            owner: Owner::Game(GameId(uuid::Uuid::from_u128(7))),
+            state: ContainerState::Running { started_at: "life-1".into() },
+            image_id: ImageId::new("sha256:1"),
+            network_id: None,
+            endpoints: Endpoints::default(),
+            reachable_at: Some(endpoint.to_owned()),
+            epoch: Some(1),
+            applied: None,
+            token: None,
+        }
+    }
+
+    #[test]
+    fn an_address_is_believed_until_something_is_heard_of_its_container() {
+        let mut desired = crate::reconcile::plan::tests::world::desired();
+        desired.requests = Default::default();
+        let applied = AppliedSpec {
+            engine_version: "1.4.2".parse().unwrap(),
+            image: ImageRef::new("engine:1.4.2"),
+            port: 8080,
+            contract: Default::default(),
+            run_as: Default::default(),
+            relaxations: Vec::new(),
+            resources: Default::default(),
+        };
+        let record = Record { applied: Some(applied), ..Record::first_seen(Default::default()) };
+        let mut entry = Entry::known(record);
+        entry.desired = Some(Arc::new(desired));
+        let here = || "10.0.0.2:8080".to_owned();
+        entry.facts.container = Some(Some(running_at(&here())));
+        entry.facts.alive = Some(running_at(&here()));
+        assert!(
+            entry.has_container(&ContainerId::new("c1")) && !entry.has_container(&ContainerId::new("c2"))
+        );
+        let (_, believed) = entry.target(here()).expect("it is there");
+        assert!(believed.holds() && entry.target("10.0.0.3:8080".into()).is_none());
+        // It is heard of while a round goes on, or a call waits for its place.
+        entry.in_round = true;
+        entry.tell(News::ContainerStale);
+        assert!(!believed.holds(), "what waits is not sent");
+        entry.facts.learn(News::ContainerStale);
+        assert!(entry.target(here()).is_none(), "nor is anything else, before the container was looked at");
+        // While Docker is silent there is nobody to ask.
+        entry.facts.silent = Some((Timestamp::UNIX_EPOCH, "no answer".into()));
+        assert!(entry.target(here()).is_some_and(|(_, believed)| believed.holds()));
+        entry.facts.silent = None;
+        entry.facts.container = Some(Some(running_at("10.0.0.4:8080")));
+        assert!(entry.target(here()).is_none(), "another has it now");
+        // Who is not the engine that was meant says that the container may have moved.
+        let life = entry.facts.container.clone().flatten().and_then(|container| container.life()).unwrap();
+        let answer = crate::game::engine::Answer::WrongEngine("401".into());
+        entry.facts.learn(News::Said(life, Timestamp::UNIX_EPOCH, answer));
+        assert_eq!(entry.facts.container, None);
+    }
 
     #[test]
     fn a_clock_that_is_set_makes_no_grace_shorter() {

@@ -130,6 +130,10 @@ impl Facts {
                     EngineView::Said { .. } | EngineView::NotAsked => 0,
                 };
                 let failures = if failed { before.saturating_add(1) } else { 0 };
+                if matches!(answer, Answer::WrongEngine(_)) {
+                    // Whether the container still has the address is asked before anybody there is asked again.
+                    self.container = None;
+                }
                 self.engine = EngineView::Said { life, at, answer, failures };
             }
             News::EngineStale(failure) => {

@@ -60,7 +60,7 @@ use halts::Failures;
 use pulls::Pulls;
 use queue::Queue;
 use round::Context;
-use slots::Slots;
+use slots::{Places, Slots};
 use triggers::Trigger;
 use work::{Finished, Workshop};
 
@@ -169,9 +169,7 @@ struct Controller {
     queue: Queue,
     /// How many games are in a round.
     in_rounds: usize,
-    slots: Slots,
-    /// Games that may be disrupted at the same time.
-    disruptions: Slots,
+    places: Places,
     /// How far the copying of states is.
     copies: HashMap<GameId, CopyUnderWay>,
     /// How often changes of version failed.
@@ -290,8 +288,7 @@ pub async fn run(
         versions: HashMap::new(),
         queue: Queue::default(),
         in_rounds: 0,
-        slots: Slots::new(limits.starts),
-        disruptions: Slots::new(limits.disruptions),
+        places: Places { starts: Slots::new(limits.starts), disruptions: Slots::new(limits.disruptions) },
         copies: HashMap::new(),
         failures: Failures::new(store.patch_failures().await?, limits.patch_failures),
         pulls: Pulls::default(),
@@ -361,11 +358,19 @@ impl Controller {
             Trigger::Desired => self.look_at_desired(),
             Trigger::Relist => self.relist(),
             Trigger::Asked(question) => self.explain(question),
-            Trigger::Runtime(RuntimeEvent { game: Some(game), action }) => {
+            Trigger::Runtime(RuntimeEvent { game: Some(game), container: _, action }) => {
                 tracing::debug!(game_id = %game, action, "runtime event");
                 self.tell(game, News::ContainerStale);
             }
-            Trigger::Runtime(RuntimeEvent { game: None, action }) => {
+            Trigger::Runtime(RuntimeEvent { game: None, container: Some(container), action }) => {
+                // (Whose it is nobody knows yet is being made, and is looked at when that is done.)
+                let found = self.games.iter().find(|(_, entry)| entry.has_container(&container));
+                if let Some(game) = found.map(|(game, _)| *game) {
+                    tracing::debug!(game_id = %game, action, "its container's address has moved");
+                    self.tell(game, News::ContainerStale);
+                }
+            }
+            Trigger::Runtime(RuntimeEvent { game: None, container: None, action }) => {
                 tracing::debug!(action, "runtime events may have been lost");
                 // Whoever answers next may be another one: nothing begins before that is known.
                 self.doubt_docker();

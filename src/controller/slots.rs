@@ -5,6 +5,25 @@ use std::collections::{HashSet, VecDeque};
 
 use crate::game::GameId;
 
+/// The places that a game may hold, of every kind.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// Among the concurrent starts.
+    pub(super) starts: Slots,
+    /// Among the games that are disrupted at a time.
+    pub(super) disruptions: Slots,
+}
+
+impl Places {
+    /// This game is no more, or nothing is desired of it: it holds no place of any kind. Returns who has
+    /// got one for it.
+    pub(super) fn release_all(&mut self, game: GameId) -> Vec<GameId> {
+        // A new kind has to be named here.
+        let Self { starts, disruptions } = self;
+        [starts, disruptions].into_iter().filter_map(|slots| slots.release(game)).collect()
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Slots {
     places: usize,
@@ -49,6 +68,18 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_forgotten_holds_no_place_of_any_kind() {
+        let game = |n| GameId(uuid::Uuid::from_u128(n));
+        let mut places = Places { starts: Slots::new(1), disruptions: Slots::new(1) };
+        for slots in [&mut places.starts, &mut places.disruptions] {
+            assert!(slots.want(game(1)) && !slots.want(game(2)));
+        }
+        assert_eq!(places.release_all(game(1)), [game(2), game(2)]);
+        assert!(!places.starts.holds(game(1)) && !places.disruptions.holds(game(1)));
+        assert!(places.starts.holds(game(2)) && places.disruptions.holds(game(2)));
+    }
 
     #[test]
     fn places_are_handed_on_in_the_order_of_asking() {

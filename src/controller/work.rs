@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::engine::{EngineClient, Target};
 use crate::game::backup::Keep;
 use crate::game::controller::{ControllerSpec, Freeze};
+use crate::game::engine::Answer;
 use crate::game::record::Life;
 use crate::game::spec::Desired;
 use crate::game::{BackupId, ContainerId, EngineVersion, GameId, ImageRef, NewBackup, RaceName, RestoreId};
@@ -23,6 +24,7 @@ use crate::runtime::{CopyProgress, Listed, PullProgress, Runtime, RuntimeError};
 use crate::store::{RowVersion, Store, StoreError};
 
 use super::copies::{Pausing, Progress, SharedNamed, TURN, in_turns, prune};
+use super::entry::Believed;
 use super::facts::News;
 use super::ground::GroundLook;
 use super::leading::Leading;
@@ -97,6 +99,11 @@ pub(super) struct Workshop {
 }
 
 impl Workshop {
+    /// Frozen or deposed: asked before whatever changes anything, wherever it may have waited.
+    fn may_not_act(&self) -> bool {
+        self.brake.borrow().is_some() || !self.leading.holds()
+    }
+
     pub(super) fn spawn(&self, work: impl Future<Output = Finished> + Send + 'static) -> AbortHandle {
         let finished = self.finished.clone();
         let task = async move {
@@ -118,7 +125,7 @@ impl Workshop {
         let this = self.clone();
         self.spawn(async move {
             let _place = this.stops.acquire().await;
-            if this.brake.borrow().is_some() || !this.leading.holds() {
+            if this.may_not_act() {
                 // Frozen or deposed while it waited for its place.
                 return Finished::Work(game, number, News::ContainerStale);
             }
@@ -130,20 +137,31 @@ impl Workshop {
         });
     }
 
-    pub(super) fn probe(&self, target: Target, number: u64, life: Life) {
+    pub(super) fn probe(&self, (target, believed): (Target, Believed), number: u64, life: Life) {
         let this = self.clone();
         self.spawn(async move {
             let _place = this.engine_calls.acquire().await;
+            if !believed.holds() {
+                // Whoever has that address by now must not be shown the token.
+                return Finished::Work(target.game, number, News::EngineStale(None));
+            }
             let answer = this.engines.probe(&target).await;
-            Finished::Work(target.game, number, News::Said(life, Timestamp::now(), answer))
+            Finished::Work(target.game, number, said(&believed, life, answer))
         });
     }
 
-    pub(super) fn initialise(&self, target: Target, number: u64, step: Step, races: Vec<RaceName>) {
+    pub(super) fn initialise(
+        &self,
+        (target, believed): (Target, Believed),
+        number: u64,
+        step: Step,
+        races: Vec<RaceName>,
+    ) {
         let this = self.clone();
         self.spawn(async move {
             let _place = this.engine_calls.acquire().await;
-            if !this.leading.holds() {
+            if this.may_not_act() || !believed.holds() {
+                // Frozen or deposed while it waited for its place, or its address is another's.
                 return Finished::Work(target.game, number, News::EngineStale(None));
             }
             let failure = this.engines.initialise(&target, &races).await.err();
@@ -155,16 +173,23 @@ impl Workshop {
         });
     }
 
-    pub(super) fn turn(&self, target: Target, number: u64, step: Step, life: Life, from: i64) {
+    pub(super) fn turn(
+        &self,
+        (target, believed): (Target, Believed),
+        number: u64,
+        step: Step,
+        life: Life,
+        from: i64,
+    ) {
         let this = self.clone();
         self.spawn(async move {
             let _place = this.turns.acquire().await;
-            if this.brake.borrow().is_some() || !this.leading.holds() {
-                // Frozen or deposed while it waited for its place.
+            if this.may_not_act() || !believed.holds() {
+                // Frozen or deposed while it waited for its place, or its address is another's.
                 return Finished::Work(target.game, number, News::EngineStale(None));
             }
             let news = match this.engines.turn(&target, from).await {
-                Ok(answer) => News::Said(life, Timestamp::now(), answer),
+                Ok(answer) => said(&believed, life, answer),
                 // What it did is found out by asking.
                 Err(error) => {
                     tracing::warn!(error = %error, from, "a turn was not answered as it should be");
@@ -186,7 +211,7 @@ impl Workshop {
         let this = self.clone();
         self.spawn(async move {
             let place = this.copies.acquire().await;
-            if this.brake.borrow().is_some() || !this.leading.holds() {
+            if this.may_not_act() {
                 // Frozen or deposed while it waited for its place.
                 return Finished::Work(new.game, number, News::ContainerStale);
             }
@@ -225,7 +250,7 @@ impl Workshop {
         let this = self.clone();
         self.spawn(async move {
             let place = this.copies.acquire().await;
-            if this.brake.borrow().is_some() || !this.leading.holds() {
+            if this.may_not_act() {
                 // Frozen or deposed while it waited for its place.
                 return Finished::Work(game, number, News::ContainerStale);
             }
@@ -262,6 +287,9 @@ impl Workshop {
     ) {
         let this = self.clone();
         self.spawn(async move {
+            if this.may_not_act() {
+                return Finished::Work(game, number, News::ContainerStale);
+            }
             let tell = |now| keep(&progress, now);
             // What is dropped stands still: the state is where it was, or aside.
             let done = tokio::select! {
@@ -351,6 +379,12 @@ async fn look(
     let gone = games.keys().filter(|id| !index.contains_key(id)).copied().collect();
     let changed = store.desired(&changed).await?;
     Ok(DesiredLook { changed, gone, versions: versions_now, spec: store.controller_spec().await? })
+}
+
+/// What an engine said, if it had its address until then: else it may have been another one, and the right
+/// one is asked again.
+fn said(believed: &Believed, life: Life, answer: Answer) -> News {
+    if believed.holds() { News::Said(life, Timestamp::now(), answer) } else { News::EngineStale(None) }
 }
 
 fn keep(progress: &Progress, now: CopyProgress) {

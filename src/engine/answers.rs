@@ -56,10 +56,22 @@ pub(super) fn init_request(game: GameId, races: &[RaceName]) -> Bytes {
     serde_json::to_vec(&Init { game_id: game, races }).unwrap_or_default().into()
 }
 
+/// Whether this is the answer of somebody who does not know the token: no engine's "no", but a sign that it
+/// is not the engine that was asked.
+pub(super) fn is_of_another(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}
+
 /// The answer to a healthy engine's status request.
 pub(super) fn status(target: &Target, status: StatusCode, body: &[u8]) -> Answer {
     if status == StatusCode::CONFLICT {
         return Answer::NotInitialised;
+    }
+    if is_of_another(status) {
+        return Answer::WrongEngine(format!(
+            "who answers at {} refuses the token of this game's engine ({status}): it is another process, or the engine has lost its token",
+            target.endpoint
+        ));
     }
     if status != StatusCode::OK {
         return Answer::Unhealthy(format!("its status answers {status}: {}", shorten(body)));
@@ -171,6 +183,10 @@ mod tests {
             assert!(!believed, "{code} {answer:?}");
         }
         assert_eq!(status(&v1, StatusCode::CONFLICT, b""), Answer::NotInitialised);
+        // Who does not know the token is somebody else: it says nothing of the engine that was meant.
+        for code in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
+            assert!(matches!(status(&v1, code, b"no"), Answer::WrongEngine(_)), "{code}");
+        }
     }
 
     #[test]

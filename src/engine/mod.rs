@@ -24,6 +24,9 @@ use crate::game::{GameId, RaceName};
 /// The largest body that is read, as the contract says.
 const LARGEST_BODY: usize = 1 << 20;
 
+/// The calls that an engine wants its token for.
+const ADMIN: &str = "/api/v1/admin/";
+
 /// How long an engine may take over each sort of call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deadlines {
@@ -79,6 +82,14 @@ pub enum EngineError {
         /// Where.
         endpoint: String,
     },
+    /// Who answers there does not know the engine's token: it is another process, or the engine has lost it.
+    #[error("who answers at {endpoint} refuses the token of this game's engine ({status})")]
+    WrongEngine {
+        /// Where.
+        endpoint: String,
+        /// The HTTP status.
+        status: StatusCode,
+    },
     /// It refused.
     #[error("the engine at {endpoint} answered {status}: {body}")]
     Refused {
@@ -131,6 +142,9 @@ impl EngineClient {
         if status.is_success() || status == StatusCode::CONFLICT {
             return Ok(());
         }
+        if answers::is_of_another(status) {
+            return Err(EngineError::WrongEngine { endpoint: target.endpoint.clone(), status });
+        }
         Err(EngineError::Refused { endpoint: target.endpoint.clone(), status, body: answers::shorten(&body) })
     }
 
@@ -143,6 +157,9 @@ impl EngineClient {
             self.send(target, request, "/api/v1/admin/turn", None, self.deadlines.turn).await?;
         if status.is_success() {
             return Ok(answers::status(target, StatusCode::OK, &body));
+        }
+        if answers::is_of_another(status) {
+            return Ok(answers::status(target, status, &body));
         }
         Err(EngineError::Refused { endpoint: target.endpoint.clone(), status, body: answers::shorten(&body) })
     }
@@ -169,7 +186,9 @@ impl EngineClient {
         let endpoint = || target.endpoint.clone();
         let no_answer = |why: String| EngineError::NoAnswer { endpoint: endpoint(), why };
         let mut request = request.uri(format!("http://{}{path}", target.endpoint));
-        if let Some(token) = target.token.as_ref().filter(|_| target.contract == Contract::GamekeeperV1) {
+        // Shown where it is asked for, and nowhere else.
+        let wants_token = target.contract == Contract::GamekeeperV1 && path.starts_with(ADMIN);
+        if let Some(token) = target.token.as_ref().filter(|_| wants_token) {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
         }
         if body.is_some() {

@@ -33,6 +33,9 @@ pub struct Patch {
     pub committed_at: Option<Timestamp>,
     /// How far it is.
     pub stage: PatchStage,
+    /// How often in a row the new engine died on probation.
+    #[serde(default)]
+    pub deaths: u32,
 }
 
 /// How far a change of version is.

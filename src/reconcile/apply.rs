@@ -286,6 +286,7 @@ pub fn engine_failure(step: &Step, error: &EngineError) -> Failure {
     let reason = match error {
         EngineError::NoAnswer { .. } => "NotAnswered",
         EngineError::TimedOut { .. } => "TimedOut",
+        EngineError::WrongEngine { .. } => "WrongEngine",
         EngineError::TooLarge { .. } | EngineError::Refused { .. } => "Refused",
     };
     let what = if matches!(step, Step::GenerateTurn { .. }) { "Turn" } else { "Init" };

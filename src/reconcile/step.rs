@@ -254,7 +254,9 @@ impl fmt::Display for Wait {
         match self {
             Self::Pull(image) => write!(f, "the image {image}"),
             Self::StartSlot => f.write_str("a place among the concurrent starts"),
-            Self::DisruptionPlace => f.write_str("a place among the games that are patched at a time"),
+            Self::DisruptionPlace => {
+                f.write_str("a place among the games that are patched or restored at a time")
+            }
             Self::Work => f.write_str("work in the background"),
             Self::NextAttempt => f.write_str("the next attempt"),
             Self::Engine => f.write_str("the engine"),

@@ -73,8 +73,11 @@ pub struct NewContainer {
 /// Something happened to a container. It only says where to look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeEvent {
-    /// Which game to look at; none means all of them (a stream that was interrupted).
+    /// Which game to look at.
     pub game: Option<GameId>,
+    /// Which container to look at, where the event names no game: it came to the engines' network, or left
+    /// it. Neither game nor container means all of them (a stream that was interrupted).
+    pub container: Option<ContainerId>,
     /// Docker's word for it (`die`, `start` …).
     pub action: String,
 }

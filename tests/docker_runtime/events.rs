@@ -40,7 +40,9 @@ async fn what_happens_to_a_container_is_told_at_once_and_other_instances_are_not
     other.running().await;
     let id = world.running().await.id;
     let before = until(&mut events, Some(world.game), "start").await;
-    assert!(before.iter().all(|event| event.game == Some(world.game)), "{before:?}");
+    let ours = |event: &RuntimeEvent| event.game == Some(world.game) || event.container.as_ref() == Some(&id);
+    assert!(before.iter().all(ours), "{before:?}");
+    assert!(before.iter().any(|event| event.action == "connect"), "{before:?}");
     docker(&["kill", id.as_str()]);
     until(&mut events, Some(world.game), "die").await;
     world.docker.remove(world.game, &id).await.expect("a removal");

@@ -83,6 +83,22 @@ async fn a_container_cut_off_its_network_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_container_that_loses_its_address_is_heard_of_at_once() {
+    // Neither a probe nor the relist is due that could find it.
+    let mut world = World::new().with(&["--probe-interval", "10m", "--relist-interval", "10m"]);
+    world.start();
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
+    let game = world.running("unplugged").await;
+    let before = inspect(&game, "{{.Id}}");
+    let network = inspect(&game, "{{.HostConfig.NetworkMode}}");
+    assert_eq!(docker(&["network", "disconnect", "-f", &network, &container(&game)]).code, 0);
+    let replaced =
+        |s: &crate::world::Status| s.phase == "running" && s.container.as_deref() != Some(before.as_str());
+    world.until(&game, "replaced", replaced).await;
+    assert_eq!(world.inits(&game), 1);
+}
+
+#[tokio::test]
 async fn a_renamed_container_is_still_ours() {
     let world = World::started().await;
     let game = world.running("renamed").await;

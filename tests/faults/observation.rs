@@ -29,12 +29,15 @@ async fn a_lost_die_event_is_made_up_for_by_the_relist() {
     let world = behind(&meddler, &["--relist-interval", "1s", "--probe-interval", "10m"]).await;
     let game = world.running("unheard").await;
     let before = meddler.done();
-    let lost = meddler.meddle_with_events(Meddling::Drop(|event| event["Action"] == "die"));
+    // Nor does it hear that the dead one left the network.
+    let lost = meddler.meddle_with_events(Meddling::Drop(|event| {
+        event["Action"] == "die" || event["Action"] == "disconnect"
+    }));
     kill(&game);
     lost.sprung().await;
     world.until(&game, "healed", healed).await;
     assert_eq!((meddler.done() - before, world.inits(&game)), (ONE_HEALING, 1));
-    assert_eq!(lost.times(), 1);
+    assert!(lost.times() >= 1);
 }
 
 #[tokio::test]

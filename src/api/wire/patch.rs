@@ -119,7 +119,7 @@ pub struct CopyingStatus {
 impl PatchStatus {
     /// Of a change of version to what the engine is built from now.
     pub(super) fn of(patch: Patch, applied: Option<&AppliedSpec>) -> Self {
-        let Patch { from: Build { inputs, image: _ }, backup, turn, committed_at, stage } = patch;
+        let Patch { from: Build { inputs, image: _ }, backup, turn, committed_at, stage, deaths: _ } = patch;
         let stage = match stage {
             PatchStage::Leaving => "Leaving",
             PatchStage::Trying => "Trying",

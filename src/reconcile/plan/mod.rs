@@ -244,6 +244,9 @@ impl<'a> Round<'a> {
 
     fn forget_failures(&mut self) {
         self.record.failures = 0;
+        if let Some(patch) = &mut self.record.patch {
+            patch.deaths = 0;
+        }
         self.record.next_attempt_at = None;
     }
 

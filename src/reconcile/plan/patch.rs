@@ -30,6 +30,7 @@ use crate::reconcile::step::{Step, Wait};
 
 use super::Round;
 use super::inputs::Unmet;
+use super::starting::REMOVED;
 use super::turns::is_sent;
 
 /// A new engine that dies so often in a row before its first turn is not the one to stay.
@@ -243,6 +244,7 @@ impl Round<'_> {
             turn: self.record.current_turn,
             committed_at: None,
             stage: PatchStage::Leaving,
+            deaths: 0,
         });
         self.end_patch_request();
         self.record.applied = Some(to);
@@ -545,14 +547,20 @@ impl Round<'_> {
         }
     }
 
-    /// The end of an engine was counted: was it the new one's, and the last that is borne?
+    /// The end of an engine was counted: was it the new one's, and the last that is borne? Attempts at a
+    /// start that fail at Docker are none of its doing, nor is a container that somebody removed.
     pub(super) fn patch_suffers(&mut self, reason: &str, message: &str) {
-        match self.patch_stage() {
-            Some(PatchStage::Trying) => self.fail_patch(reason, message),
-            Some(PatchStage::Probation) if self.record.failures >= DEATHS_ON_PROBATION => {
-                self.fail_patch(reason, message);
+        let Some(patch) = self.record.patch.as_mut() else { return };
+        match patch.stage {
+            PatchStage::Leaving => {}
+            PatchStage::Trying => self.fail_patch(reason, message),
+            PatchStage::Probation if reason == REMOVED => {}
+            PatchStage::Probation => {
+                patch.deaths = patch.deaths.saturating_add(1);
+                if patch.deaths >= DEATHS_ON_PROBATION {
+                    self.fail_patch(reason, message);
+                }
             }
-            Some(PatchStage::Leaving | PatchStage::Probation) | None => {}
         }
     }
 

@@ -98,6 +98,12 @@ impl Round<'_> {
             );
             return false;
         };
+        // One of those that are taken from their players at a time.
+        self.plan.uses_disruption_place = true;
+        if !self.observation.disruption_place {
+            self.wait(Wait::DisruptionPlace);
+            return false;
+        }
         self.record.observed_requests.restore = self.desired.requests.restore;
         let at = copy.turn.map_or_else(String::new, |turn| format!(", turn {turn}"));
         // Where a way back has begun no engine runs, and none may before it is at an end.
@@ -206,10 +212,9 @@ impl Round<'_> {
         self.keep_disruption_place();
     }
 
-    /// A failed change of version disrupts its game until it is back.
+    /// A restore, or a change of version that failed, disrupts its game until it is back.
     pub(super) fn keep_disruption_place(&mut self) {
-        let back = self.record.put_back.as_ref().filter(|back| back.stage == PutBackStage::Placing);
-        self.plan.uses_disruption_place |= back.is_some_and(|back| back.cause == PutBackCause::Patch);
+        self.plan.uses_disruption_place |= self.record.put_back.is_some();
     }
 
     /// The way back. True while it is not at its end.

@@ -17,6 +17,9 @@ use super::blocked::PINNED_IMAGE_GONE;
 /// So often is shown how far a pull is.
 const SHOWN_EVERY: Duration = Duration::from_secs(3);
 
+/// The end of a container that somebody removed.
+pub(super) const REMOVED: &str = "Removed";
+
 impl Round<'_> {
     /// No container: make one, once everything that it needs is there.
     pub(super) fn nothing_there(&mut self, seen: &Seen, target: &AppliedSpec) {
@@ -38,7 +41,7 @@ impl Round<'_> {
                 life,
                 None,
                 false,
-                "Removed",
+                REMOVED,
                 "The container vanished without Gamekeeper removing it.",
             );
             if self.is_placing() {

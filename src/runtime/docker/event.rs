@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::labels;
 use super::text::percent_encoded;
-use crate::game::InstanceId;
+use crate::game::{ContainerId, InstanceId};
 use crate::runtime::{Owner, RuntimeEvent};
 
 /// The longest line that is waited for; what is longer is no event of Docker's.
@@ -19,12 +19,14 @@ const ACTIONS: [&str; 13] = [
     "restart", "update",
 ];
 
-/// The path and query of a subscription to the events of this instance's containers.
-pub(super) fn path(instance: InstanceId, since: Option<&str>) -> String {
-    let filters = serde_json::json!({
-        "type": ["container"],
-        "label": [format!("{}={instance}", labels::INSTANCE)],
-    });
+/// What moves a container's address: it is another's the moment after.
+const MOVES: [&str; 2] = ["connect", "disconnect"];
+
+/// The path and query of a subscription to what happens to containers, and to who is on which network.
+/// (Not by label: what a network tells of a container has the container's id alone.)
+pub(super) fn path(since: Option<&str>) -> String {
+    let actions: Vec<&str> = ACTIONS.into_iter().chain(MOVES).collect();
+    let filters = serde_json::json!({ "type": ["container", "network"], "event": actions });
     let mut path = format!("/events?filters={}", percent_encoded(&filters.to_string()));
     if let Some(since) = since {
         path.push_str("&since=");
@@ -65,14 +67,24 @@ impl Message {
         }
     }
 
-    /// Which game to look at, if any.
-    pub(super) fn event(self, instance: InstanceId) -> Option<RuntimeEvent> {
-        if self.kind != "container" || !ACTIONS.contains(&self.action.as_str()) {
-            return None;
-        }
-        match labels::owner(Some(&self.actor.attributes), instance) {
-            Owner::Game(game) => Some(RuntimeEvent { game: Some(game), action: self.action }),
-            Owner::Foreign => None,
+    /// Which game or container to look at, if any. `network` is the one that engines are put on.
+    pub(super) fn event(self, instance: InstanceId, network: &str) -> Option<RuntimeEvent> {
+        let Actor { mut attributes } = self.actor;
+        match self.kind.as_str() {
+            "container" if ACTIONS.contains(&self.action.as_str()) => {
+                match labels::owner(Some(&attributes), instance) {
+                    Owner::Game(game) => {
+                        Some(RuntimeEvent { game: Some(game), container: None, action: self.action })
+                    }
+                    Owner::Foreign => None,
+                }
+            }
+            "network" if MOVES.contains(&self.action.as_str()) => {
+                let ours = attributes.get("name").is_some_and(|name| name == network);
+                let container = attributes.remove("container").filter(|_| ours).map(ContainerId::new)?;
+                Some(RuntimeEvent { game: None, container: Some(container), action: self.action })
+            }
+            _ => None,
         }
     }
 }
@@ -121,7 +133,7 @@ mod tests {
         let messages: Vec<Message> = text.as_bytes().chunks(7).flat_map(|piece| lines.take(piece)).collect();
         messages
             .into_iter()
-            .filter_map(|message| message.event(instance()))
+            .filter_map(|message| message.event(instance(), "engines"))
             .map(|event| event.action)
             .collect()
     }
@@ -140,10 +152,31 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_to_the_engines_network_or_leaves_it_is_looked_at() {
+        let event = |kind: &str, action: &str, network: &str| {
+            let event = serde_json::json!({
+                "Type": kind, "Action": action, "Actor": {"ID": "n", "Attributes": {"container": "c1", "name": network}}
+            });
+            let message = Lines::default().take(format!("{event}\n").as_bytes()).remove(0);
+            message.event(instance(), "engines")
+        };
+        for action in MOVES {
+            let told = event("network", action, "engines").expect("an event");
+            assert_eq!(
+                (told.game, told.container, told.action.as_str()),
+                (None, Some(ContainerId::new("c1")), action)
+            );
+            assert_eq!(event("network", action, "another"), None);
+        }
+        assert_eq!(event("network", "create", "engines"), None);
+        assert_eq!(event("container", "disconnect", "engines"), None);
+    }
+
+    #[test]
     fn a_subscription_goes_on_from_the_last_event() {
         let message = Lines::default().take(line("container", "die", GAME).as_bytes()).remove(0);
         assert_eq!(message.time().as_deref(), Some("1700000000.000000042"));
-        let path = path(instance(), message.time().as_deref());
+        let path = path(message.time().as_deref());
         assert!(path.ends_with("&since=1700000000.000000042"), "{path}");
         assert!(path.parse::<http::Uri>().is_ok(), "{path}");
     }

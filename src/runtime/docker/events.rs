@@ -35,15 +35,21 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(120);
 /// After so much silence the stream is begun anew: a connection may be dead without a sign.
 const LONGEST_SILENCE: Duration = Duration::from_secs(300);
 
-pub(super) fn subscribe(transport: Arc<Transport>, instance: InstanceId) -> BoxStream<'static, RuntimeEvent> {
+pub(super) fn subscribe(
+    transport: Arc<Transport>,
+    instance: InstanceId,
+    network: String,
+) -> BoxStream<'static, RuntimeEvent> {
     let (sender, receiver): (_, Receiver<RuntimeEvent>) = mpsc::channel(WAITING);
-    tokio::spawn(Subscription { transport, instance, sender, lost: None, last: None }.run());
+    tokio::spawn(Subscription { transport, instance, network, sender, lost: None, last: None }.run());
     ReceiverStream::new(receiver).boxed()
 }
 
 struct Subscription {
     transport: Arc<Transport>,
     instance: InstanceId,
+    /// The network that engines are put on.
+    network: String,
     sender: Sender<RuntimeEvent>,
     /// Something was lost, and this word says why; the receiver has not been told yet.
     lost: Option<&'static str>,
@@ -81,7 +87,7 @@ impl Subscription {
     async fn connect(&self) -> Result<Incoming, Box<dyn std::error::Error + Send + Sync>> {
         let request = Request::builder()
             .method(Method::GET)
-            .uri(event::path(self.instance, self.last.as_deref()))
+            .uri(event::path(self.last.as_deref()))
             .body(Either::Left(Full::new(Bytes::new())))?;
         let answer = tokio::time::timeout(ANSWER_DEADLINE, self.transport.request(request)).await??;
         if answer.status().is_success() {
@@ -122,7 +128,7 @@ impl Subscription {
         if let Some(time) = message.time() {
             self.last = Some(time);
         }
-        if let Some(event) = message.event(self.instance)
+        if let Some(event) = message.event(self.instance, &self.network)
             && self.sender.try_send(event).is_err()
         {
             self.lost = Some("overflow");
@@ -139,5 +145,5 @@ impl Subscription {
 
 /// An event for all games, as soon as there is room for it.
 async fn tell(sender: &Sender<RuntimeEvent>, why: &'static str) -> Result<(), ()> {
-    sender.send(RuntimeEvent { game: None, action: why.to_owned() }).await.map_err(drop)
+    sender.send(RuntimeEvent { game: None, container: None, action: why.to_owned() }).await.map_err(drop)
 }

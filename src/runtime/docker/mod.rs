@@ -391,6 +391,6 @@ impl Runtime for DockerRuntime {
 
     /// Has to be called within a Tokio runtime: a task of its own reads Docker's stream.
     fn events(&self) -> BoxStream<'static, RuntimeEvent> {
-        events::subscribe(Arc::clone(&self.transport), self.settings.instance)
+        events::subscribe(Arc::clone(&self.transport), self.settings.instance, self.settings.network.clone())
     }
 }

@@ -7,6 +7,7 @@ use crate::game::record::Unreadable;
 use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
 use crate::game::turn::TurnEnd;
 use crate::game::{BackupReason, ConditionStatus, ConditionType, Phase};
+use crate::reconcile::Wait;
 use crate::reconcile::plan::{Plan, UNREADABLE_RECORD};
 
 use super::world::{Engines, Turns, World, plain};
@@ -422,4 +423,31 @@ fn a_record_that_cannot_be_read_blocks_its_game_and_names_the_column() {
     });
     world.converge();
     assert!(!world.row_deleted && world.done.is_empty(), "{:?}", world.done);
+}
+
+#[test]
+fn a_restore_waits_for_a_place_among_the_disrupted_and_keeps_it_until_the_game_is_back() {
+    let mut world = World::running();
+    world.change(|desired| desired.requests.backup = 1);
+    world.converge();
+    let copy = world.backups.keys().next().cloned().expect("a copy");
+    world.done.clear();
+    world.disruption_place = false;
+    world.change(|desired| (desired.requests.restore, desired.restore_backup) = (1, Some(copy)));
+    let waits = world.converge();
+    assert!(waits.uses_disruption_place && waits.waiting_on.contains(&Wait::DisruptionPlace));
+    assert!(world.done.is_empty() && world.record.phase == Phase::Running, "{:?}", world.done);
+    world.disruption_place = true;
+    world.works_slowly = true;
+    for _ in 0..20 {
+        let planned = world.round();
+        world.end_work();
+        if world.record.put_back.is_some() {
+            assert!(planned.uses_disruption_place);
+        }
+    }
+    world.works_slowly = false;
+    assert!(!world.converge().uses_disruption_place);
+    assert!(world.done.iter().any(|step| step.starts_with("put back")), "{:?}", world.done);
+    assert_eq!((world.record.phase, world.record.timeline), (Phase::Running, 2));
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::game::container::StateDirectory;
+use crate::game::patch::PatchStage;
 use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
 use crate::game::{ConditionStatus, ConditionType, ImageRef, Phase};
 
@@ -450,4 +451,25 @@ fn a_new_container_that_docker_does_not_make_or_start_is_given_up_and_the_old_en
             assert_eq!(condition(&world, ConditionType::Ready).1, "PatchFailed");
         }
     }
+}
+
+#[test]
+fn on_probation_deaths_count_and_attempts_that_fail_at_docker_do_not() {
+    let mut world = World::running();
+    wants(&mut world, "1.4.3");
+    world.converge();
+    assert_eq!(world.record.patch.as_ref().unwrap().stage, PatchStage::Probation);
+    // It dies once, and Docker fails at starting it again, three times.
+    world.kill(70);
+    (world.fails, world.fails_at) = (3, "start container");
+    for _ in 0..6 {
+        world.later(Duration::from_secs(30));
+    }
+    assert_eq!((world.fails, world.record.phase, runs(&world).as_str()), (0, Phase::Running, "1.4.3"));
+    assert_eq!(world.record.patch.as_ref().unwrap().deaths, 1);
+    world.kill(70);
+    world.converge();
+    world.later(Duration::from_secs(301));
+    assert_eq!(world.record.failed_patch.as_ref().unwrap().reason, "Exited");
+    assert_eq!(runs(&world), "1.4.2");
 }

@@ -10,7 +10,7 @@ use crate::game::operation::{Ending, OperationKind};
 use crate::game::spec::{Deletion, DesiredStatus, ForceMode, Requests};
 use crate::game::version::VersionWish;
 use crate::game::{ImageRef, Phase};
-use crate::reconcile::plan::Plan;
+use crate::reconcile::plan::{PARTIAL_INIT, Plan};
 
 use super::properties::any_world;
 use super::turns::hourly;
@@ -69,7 +69,9 @@ proptest! {
             world.round();
         }
         // (A game whose record was lost starts as what its spec says, on whatever state there is.)
-        let knows = world.record.initialized_at.is_some() || world.turn.is_none();
+        let begins_anew = world.record.blocked_by.as_deref() == Some(PARTIAL_INIT);
+        let has_state = world.record.init_intent_at.is_some() && world.record.initialized_at.is_some();
+        let knows = (has_state && !begins_anew) || world.turn.is_none();
         if knows && world.desired.version.is_some() && let Some(by_requirement) = another {
             want_another_version(&mut world, by_requirement);
             // A first start on it finds it there.
