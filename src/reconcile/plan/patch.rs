@@ -179,6 +179,8 @@ impl Round<'_> {
             },
             Looked::At(_) | Looked::NotYet => {
                 self.step(Step::LookAtRoom, "a change of version copies the state, there and back");
+                // No turn begins while that is looked at.
+                self.waits_for_turn_end = true;
                 return false;
             }
         };
