@@ -139,9 +139,10 @@ async fn a_moment_says_what_was_decided_and_what_should_have_been() {
          An operation was under way: heal, because the engine exited."
     );
     assert_eq!((&at["spec"]["paused"], &at["spec"]["schedule"]), (&json!(true), &json!("0 18 * * *")));
-    assert_eq!(at["changes"][2]["changes"], json!({ "paused": { "from": false, "to": true } }));
+    // The game and its players were made by one change.
+    assert_eq!(at["changes"][1]["changes"], json!({ "paused": { "from": false, "to": true } }));
     assert_eq!(
-        (&at["changes"][2]["requestedBy"], &at["changes"][3]["change"]),
+        (&at["changes"][1]["requestedBy"], &at["changes"][2]["change"]),
         (&json!("ann"), &json!("Changed"))
     );
     assert_eq!((&at["events"][0]["reason"], &at["engine"]["turn"]), (&json!("Healed"), &json!(1)));
