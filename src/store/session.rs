@@ -6,10 +6,12 @@
 //! a server's session to others between two transactions is refused: what was asked for, and what is
 //! listened to, would be theirs then.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
+use tokio::time::timeout;
 
 /// A process that is suspended within a transaction holds its locks no longer than this, which is
 /// well below a lease.
@@ -160,14 +162,34 @@ pub(super) async fn is_in(schema: &str, connection: &mut PgConnection) -> Result
 /// # Errors
 /// It is not so, or the server failed.
 pub(super) async fn is_own(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
-    match tokio::time::timeout(COMPARING, compare_two(options)).await {
+    let first = async {
+        let mut first = options.connect().await?;
+        process(&mut first).await?;
+        Ok(first)
+    };
+    let first = answered(COMPARING, first).await?;
+    match timeout(COMPARING, compare_two(first, options)).await {
         Ok(done) => done,
         Err(_) => Err(SessionError::Alone.into()),
     }
 }
 
-async fn compare_two(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
-    let (mut first, mut second) = (options.connect().await?, options.connect().await?);
+/// Waits so long for a server that may have stopped answering.
+///
+/// # Errors
+/// Those of the work, and `TimedOut`.
+pub(super) async fn answered<T>(
+    within: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    match timeout(within, work).await {
+        Ok(done) => done,
+        Err(_) => Err(std::io::Error::new(ErrorKind::TimedOut, "the server did not answer in time").into()),
+    }
+}
+
+async fn compare_two(mut first: PgConnection, options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    let mut second = options.connect().await?;
     for _ in 0..COMPARED {
         let before = process(&mut first).await?;
         sqlx::raw_sql("BEGIN").execute(&mut second).await?;

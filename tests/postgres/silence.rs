@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use gamekeeper::store::Store;
+
 use crate::changes::by_a_router;
 use crate::cluster::Cluster;
 use crate::world::{World, container, docker};
@@ -61,5 +63,21 @@ async fn all_connections_may_fall_silent_and_the_leader_goes_on() {
     let told = Instant::now();
     world.stop_keeper();
     assert!(told.elapsed() < ENDED, "{:?}", told.elapsed());
+    way.restore().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_nothing_at_all_is_told_within_seconds() {
+    let (cluster, dir) = (Cluster::start(), tempfile::tempdir().unwrap());
+    let (way, routed, direct) = by_a_router(&cluster, dir.path()).await;
+    direct.open().await;
+    way.hang();
+    let asked = Instant::now();
+    let place = routed.place();
+    let (opened, examined) = tokio::join!(Store::open(&place), Store::examine(&place));
+    assert!(asked.elapsed() < ENDED, "{:?}", asked.elapsed());
+    for told in [format!("{:?}", opened.unwrap_err()), format!("{:?}", examined.unwrap_err())] {
+        assert!(told.contains("did not answer in time"), "{told}");
+    }
     way.restore().await;
 }

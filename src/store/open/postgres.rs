@@ -92,17 +92,21 @@ pub(in crate::store) async fn to_look_at(
     let failed = |error: sqlx::Error| OpenError::connect(place, error);
     session::is_own(options).await.map_err(failed)?;
     let session = USUAL.session(schema).reading_only();
-    let mut connection = options.connect().await.map_err(failed)?;
-    session.begin(&mut connection).await.map_err(failed)?;
-    let there: bool = sqlx::query_scalar("SELECT to_regclass('schema_info') IS NOT NULL")
-        .fetch_one(&mut connection)
-        .await
-        .map_err(failed)?;
-    connection.close().await.map_err(failed)?;
+    let there = session::answered(USUAL.answer, is_there(options, &session)).await.map_err(failed)?;
     let pool =
         RemotePool { pool: made(&session, 1, USUAL.ping), connect: options.clone(), answer: USUAL.answer };
     let connections = Connections::remote(pool, None, CancellationToken::new());
     Ok(there.then(|| Store::new(connections, place.clone())))
+}
+
+/// Whether there is a database of ours.
+async fn is_there(options: &PgConnectOptions, session: &Session) -> Result<bool, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    session.begin(&mut connection).await?;
+    let there = sqlx::query_scalar("SELECT to_regclass('schema_info') IS NOT NULL");
+    let there = there.fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(there)
 }
 
 /// The one connection of a listener. A listener that is let go says so to the server first, which takes
@@ -120,9 +124,12 @@ pub(in crate::store) async fn alone(
     options: &PgConnectOptions,
     schema: &str,
 ) -> Result<PgConnection, sqlx::Error> {
-    let mut connection = options.connect().await?;
-    Session::of(schema).begin(&mut connection).await?;
-    Ok(connection)
+    let begins = async {
+        let mut connection = options.connect().await?;
+        Session::of(schema).begin(&mut connection).await?;
+        Ok(connection)
+    };
+    session::answered(USUAL.answer, begins).await
 }
 
 impl Limits {
