@@ -15,6 +15,7 @@ mod copy;
 mod engine;
 mod inputs;
 mod patch;
+mod patch_begins;
 mod players;
 mod put_back;
 mod running;
@@ -50,7 +51,7 @@ pub use blocked::{
 };
 pub use copy::BACKUP_NAME_TAKEN;
 use inputs::Unmet;
-pub use patch::PATCH_PENDING;
+pub use patch_begins::PATCH_PENDING;
 
 /// What to do now, and what to write down before.
 #[derive(Debug, Clone, PartialEq)]
