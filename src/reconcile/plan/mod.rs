@@ -16,6 +16,7 @@ mod ended;
 mod engine;
 mod inputs;
 mod patch;
+mod patch_begins;
 mod players;
 mod put_back;
 mod requests;
@@ -53,7 +54,7 @@ pub use blocked::{
 pub use copy::BACKUP_NAME_TAKEN;
 pub use ended::ENGINE_ENDED;
 use inputs::Unmet;
-pub use patch::PATCH_PENDING;
+pub use patch_begins::PATCH_PENDING;
 pub use turns::INVALID_SCHEDULE;
 
 /// What to do now, and what to write down before.
