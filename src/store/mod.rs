@@ -38,6 +38,8 @@ mod registry;
 mod reports;
 mod seats;
 mod served;
+#[cfg(test)]
+mod settled;
 mod tombstones;
 mod turns;
 pub mod version_records;
