@@ -16,6 +16,7 @@ pub mod patch;
 pub mod player;
 pub mod record;
 pub mod resources;
+pub mod settled;
 pub mod spec;
 pub mod status;
 pub mod text;

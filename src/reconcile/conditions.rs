@@ -31,6 +31,11 @@ impl Truths {
         self.0.push((kind, status, reason.to_owned(), shortened(&message.into(), LONGEST_MESSAGE)));
     }
 
+    /// How it was stated, if it was.
+    pub fn stated(&self, kind: ConditionType) -> Option<ConditionStatus> {
+        self.0.iter().find(|(known, ..)| *known == kind).map(|(_, status, ..)| *status)
+    }
+
     /// It holds.
     pub fn holds(&mut self, kind: ConditionType, reason: &str, message: impl Into<String>) {
         self.state(kind, ConditionStatus::True, reason, message);

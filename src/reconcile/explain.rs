@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::game::Phase;
 use crate::game::record::Record;
+use crate::game::settled::what_is_left;
 use crate::game::spec::{DeletionPolicy, Desired, DesiredStatus};
 
 use super::forecast::forecast;
@@ -144,17 +145,16 @@ pub fn explain(
         all.iter().skip(planned.steps.len()).filter(|planned| planned.step.mutates()).collect();
     let disruption = disruption(desired, record, all.iter().map(|planned| &planned.step));
     let shown = &planned.record;
-    let settled = all.iter().all(|planned| !planned.step.mutates())
-        && observation.freeze.is_none()
-        && shown.observed_generation == desired.generation
-        && words::is_as_desired(desired, shown);
+    let left = what_is_left(desired, shown);
+    let settled =
+        all.iter().all(|planned| !planned.step.mutates()) && observation.freeze.is_none() && left.is_empty();
     // What goes on in the background is said beside it; a settled game waits for nothing.
     let waits =
         planned.waiting_on.iter().filter(|wait| **wait != Wait::Work && !(settled && **wait == Wait::Engine));
     let backs_off = planned.waiting_on.contains(&Wait::NextAttempt);
     let guard = words::guard(shown, observation);
     Explanation {
-        summary: words::summary(desired, shown, &planned, settled),
+        summary: words::summary(desired, shown, &planned, settled, &left),
         phase: shown.phase,
         reason: shown.reason.clone(),
         message: shown.message.clone(),

@@ -45,6 +45,8 @@ mod reports;
 mod seats;
 mod served;
 mod session;
+#[cfg(test)]
+mod settled;
 mod tombstones;
 mod turns;
 pub mod version_records;

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::game::Phase;
 use crate::game::record::Record;
 use crate::game::spec::{Desired, DesiredStatus, MissedTurns, TurnSpec};
 use crate::game::turn::{OpenTurn, TurnState};
+use crate::game::{BackupReason, Phase};
 use crate::reconcile::observed::Observation;
 use crate::reconcile::plan::INVALID_SCHEDULE;
 use crate::reconcile::schedule::Slots;
@@ -120,7 +120,22 @@ fn obstacles(desired: &Desired, turns: &TurnSpec, shown: &Record, now: Timestamp
         add(INVALID_SCHEDULE, held.message.clone(), way_out);
     }
     if let Some(turn) = &shown.turn {
-        add("TurnOpen", open(turn), "It ends by itself, or is given up at its deadline.");
+        let copy = shown.copying.as_ref().filter(|copying| copying.reason == BackupReason::Turn);
+        match copy.and_then(|copying| copying.problem.as_ref()) {
+            Some(problem) => add(
+                &problem.reason,
+                format!("Turn {} waits for a copy of the state: {}.", turn.number, problem.message),
+                "Mend what the message says: the copy is tried again. `gamekeeper pause` calls the turn off.",
+            ),
+            None if desired.paused => {
+                add(
+                    "TurnOpen",
+                    open(turn),
+                    "It is not sent again: it ends, or is called off at its deadline.",
+                );
+            }
+            None => add("TurnOpen", open(turn), "It ends by itself, or is given up at its deadline."),
+        }
     }
     if let Some(not_before) = turns.not_before.filter(|not_before| *not_before > now) {
         let message = format!("No slot fires before {not_before:.0}; those until then become one turn.");

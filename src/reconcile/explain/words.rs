@@ -18,22 +18,14 @@ fn fact(what: &str, is: impl Into<String>) -> Fact {
     Fact { what: what.to_owned(), is: is.into() }
 }
 
-/// Whether what the record shows is what is desired.
-pub(super) fn is_as_desired(desired: &Desired, record: &Record) -> bool {
-    match (desired.deletion, desired.status) {
-        (Some(_), _) => false,
-        (None, DesiredStatus::Stopped) => record.phase == Phase::Stopped,
-        (None, DesiredStatus::Running) => {
-            let wish = desired.spec.as_ref().ok().and_then(|spec| spec.engine_version.as_ref());
-            let runs = record.applied.as_ref().map(|applied| &applied.engine_version);
-            matches!(record.phase, Phase::Running | Phase::Finished)
-                && wish.zip(runs).is_some_and(|(wish, runs)| wish.accepts(runs))
-        }
-    }
-}
-
 /// The whole in one sentence.
-pub(super) fn summary(desired: &Desired, shown: &Record, planned: &Plan, settled: bool) -> String {
+pub(super) fn summary(
+    desired: &Desired,
+    shown: &Record,
+    planned: &Plan,
+    settled: bool,
+    left: &[String],
+) -> String {
     let name = &desired.name;
     let should = match (desired.deletion, desired.status) {
         (Some(Deletion::Requested), _) => "should be deleted",
@@ -56,7 +48,11 @@ pub(super) fn summary(desired: &Desired, shown: &Record, planned: &Plan, settled
         (false, Some(planned)) => {
             format!("{name} {should}. Next: {}, because {}.", planned.step, planned.cause)
         }
-        (false, None) => format!("{name} {should}. {}", shown.message),
+        // What is wrong with it says more than what is missing.
+        (false, None) if !matches!(shown.phase, Phase::Running | Phase::Stopped) || left.is_empty() => {
+            format!("{name} {should}. {}", shown.message)
+        }
+        (false, None) => format!("{name} {should}. What is left: {}. {}", left.join("; "), shown.message),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::game::container::{ContainerState, StateDirectory};
 use crate::game::controller::Freeze;
 use crate::game::operation::Ending;
 use crate::game::spec::{Deletion, DesiredStatus};
-use crate::game::{ConditionType as C, Phase};
+use crate::game::{Condition, ConditionStatus, ConditionType as C, Phase};
 use crate::reconcile::observed::{Looked, RuntimeView, Seen};
 use crate::reconcile::operations::OperationChange;
 use crate::reconcile::step::{Step, Wait};
@@ -56,7 +56,20 @@ impl Round<'_> {
         );
     }
 
-    fn state_container(&mut self, seen: &Seen) {
+    /// No engine is healthy that does not run, whatever was true of it before.
+    pub(super) fn state_no_engine(&mut self, seen: &Seen) {
+        let runs =
+            ours(seen).is_some_and(|container| matches!(container.state, ContainerState::Running { .. }));
+        let known =
+            |known: &Condition| known.kind == C::EngineHealthy && known.status == ConditionStatus::True;
+        let before = self.was.conditions.iter().any(known);
+        let says = self.truths.stated(C::EngineHealthy).map_or(before, |is| is == ConditionStatus::True);
+        if !runs && says {
+            self.truths.fails(C::EngineHealthy, "NotRunning", "No engine of this game runs.");
+        }
+    }
+
+    pub(super) fn state_container(&mut self, seen: &Seen) {
         let Some(container) = ours(seen) else {
             return self.truths.fails(
                 C::ContainerRunning,

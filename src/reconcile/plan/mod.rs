@@ -205,6 +205,7 @@ impl<'a> Round<'a> {
 
     /// What Docker knows decides; see the module's documentation for the order.
     fn known(&mut self, seen: &Seen) {
+        self.state_container(seen);
         self.take_up_unblock();
         self.refuse_copy();
         if self.is_strange(seen) {
@@ -220,6 +221,7 @@ impl<'a> Round<'a> {
                 (None, DesiredStatus::Running) => self.run(seen),
             }
         }
+        self.state_no_engine(seen);
         self.refuse_requests();
         self.hold_turns(true);
     }

@@ -107,3 +107,17 @@ fn an_engine_that_is_down_stops_turns() {
     assert_eq!((down.next_slot, reasons(&down)), (Some(hours(&world, 10)), vec!["NotRunning"]));
     assert!(down.obstacles[0].way_out.contains("one turn"), "{down:?}");
 }
+
+#[test]
+fn a_turn_that_waits_for_its_copy_says_for_what() {
+    let mut world = scheduled();
+    world.desired.backup_before_turn = true;
+    (world.fails, world.fails_at) = (9, "back up state");
+    world.desired.requests.force_turn += 1;
+    world.converge();
+    let waits = outlook(&world);
+    assert_eq!(reasons(&waits), ["Failed"], "the word that the condition has, too");
+    let waits = &waits.obstacles[0];
+    assert!(waits.message.contains("waits for a copy of the state: back up state as "), "{waits:?}");
+    assert!(!waits.way_out.contains("ends by itself"), "{waits:?}");
+}

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use crate::game::container::{ContainerState, Owner, StateDirectory};
 use crate::game::controller::{Freeze, FreezeReason};
 use crate::game::record::{Contents, Exit, Life, Record};
+use crate::game::settled::what_is_left;
 use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus, Requests};
 use crate::game::{ConditionStatus, ConditionType, ContainerId, ImageId, NetworkId, Phase};
 use crate::reconcile::explain::explain;
@@ -355,6 +356,15 @@ proptest! {
                 || explained.guard.is_some();
             prop_assert!(tells, "{explained:?}");
         }
+        let left = what_is_left(&world.desired, &plan.record);
+        prop_assert!(!explained.settled || left.is_empty(), "{explained:?}");
+        prop_assert!(explained.settled || effects || frozen || !left.is_empty() || !explained.afterwards.is_empty());
+        let turns = explained.turns.iter().flat_map(|turns| &turns.obstacles);
+        let forbids = turns.filter(|found| ["Paused", "Stopped", "Finished"].contains(&found.reason.as_str()));
+        if forbids.count() > 0 {
+            let sends = explained.steps.iter().any(|step| step.step.starts_with("generate turn"));
+            prop_assert!(!sends, "a turn beside what forbids it: {explained:?}");
+        }
         if frozen {
             prop_assert_eq!(explained.guard.expect("a guard").reason, "FrozenByHand");
         }
@@ -376,6 +386,22 @@ proptest! {
         prop_assert!(ready != ConditionStatus::Unknown);
         let where_it_should_be = settled && usual;
         prop_assert!(ready == ConditionStatus::False || where_it_should_be, "{:?} {}", record.phase, record.reason);
+    }
+
+    /// What was true of an engine that is not there is not told of it any more.
+    #[test]
+    fn conditions_are_of_what_is_there(mut world in any_world(), rounds in 0..8usize) {
+        for _ in 0..=rounds {
+            let container = world.container.as_ref().filter(|container| container.owner != Owner::Foreign);
+            let runs = container.is_some_and(|c| matches!(c.state, ContainerState::Running { .. }));
+            let record = world.round().record;
+            let says = |kind| {
+                let known = record.conditions.iter().find(|known| known.kind == kind);
+                known.is_some_and(|known| known.status == ConditionStatus::True)
+            };
+            prop_assert_eq!(says(ConditionType::ContainerRunning), runs, "{} {:?}", record.reason, world.container);
+            prop_assert!(!says(ConditionType::EngineHealthy) || runs, "{}", record.reason);
+        }
     }
 
     #[test]
