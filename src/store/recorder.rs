@@ -36,7 +36,7 @@ const WAITING: usize = 1_024;
 const AT_ONCE: usize = 256;
 
 /// A transaction that took so long takes nothing more in.
-const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// The longest message of an event and cause of an operation that the schema takes, in bytes.
 pub(super) const SHORT_MESSAGE: usize = 1_024;
