@@ -111,6 +111,7 @@ async fn a_fleet_is_waited_for_and_each_failure_told() {
                 backup: "b-1".parse().unwrap(),
                 turn: Some(7),
                 committed_at: None,
+                deaths: 0,
                 stage: PatchStage::Leaving,
             });
             world.written(leaving.clone()).await;
