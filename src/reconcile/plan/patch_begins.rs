@@ -161,8 +161,8 @@ impl Round<'_> {
             },
             Looked::At(_) | Looked::NotYet => {
                 self.step(Step::LookAtRoom, "a change of version copies the state, there and back");
-                // No turn begins while that is looked at.
-                self.waits_for_turn_end = true;
+                // No turn begins while that is looked at; a look that fails holds up none.
+                self.waits_for_turn_end = self.observation.failure.is_none();
                 return false;
             }
         };

@@ -10,7 +10,8 @@ use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus, Requests};
 use crate::game::{ConditionStatus, ConditionType, ContainerId, ImageId, NetworkId, Phase};
 use crate::reconcile::explain::explain;
 use crate::reconcile::plan::{
-    DELETIONS_HELD, DIRECTORY_IN_USE, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, TURN_WENT_BACK, plan,
+    DELETIONS_HELD, DIRECTORY_IN_USE, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, STRANGE_CONTAINER,
+    TURN_WENT_BACK, plan,
 };
 use crate::reconcile::{EngineView, Policy, Step, Wait, Work};
 
@@ -395,6 +396,8 @@ proptest! {
             let container = world.container.as_ref().filter(|container| container.owner != Owner::Foreign);
             let runs = container.is_some_and(|c| matches!(c.state, ContainerState::Running { .. }));
             let record = world.round().record;
+            // One with another image than the one on record is not the game's either.
+            let runs = runs && record.reason != STRANGE_CONTAINER;
             let says = |kind| {
                 let known = record.conditions.iter().find(|known| known.kind == kind);
                 known.is_some_and(|known| known.status == ConditionStatus::True)
