@@ -38,7 +38,8 @@ fn requests(desired: &Desired, record: &Record) -> impl Iterator<Item = String> 
         (unblock != seen.unblock, "the look at what blocks it"),
     ]
     .into_iter()
-    .filter_map(|(is_left, what)| is_left.then(|| what.to_owned()))
+    .filter(|(is_left, _)| *is_left)
+    .map(|(_, what)| what.to_owned())
 }
 
 fn while_it_runs(desired: &Desired, record: &Record) -> Vec<String> {
