@@ -77,8 +77,7 @@ impl Round<'_> {
             self.no_longer_serving();
             self.record.container = Some(life.container.clone());
             self.record.container_started_at = Some(life.started_at.clone());
-            // What Docker took to start it is no fault of the engine's.
-            self.record.start_began_at = Some(self.now);
+            self.record.start_began_at = Some(self.record.start_began_at.unwrap_or(self.now));
         }
         let said = match &seen.engine {
             EngineView::Said { life: answered, at, answer, failures } if *answered == life => {
@@ -140,7 +139,9 @@ impl Round<'_> {
         let Illness { condition, reason, given_up, what, why } = *illness;
         self.truths.fails(C::EngineHealthy, condition, why);
         if let Some(began) = self.record.start_began_at {
-            let deadline = after(began, self.policy.start_deadline);
+            // What Docker took to start it is no fault of the engine's. (A time ahead is of another clock.)
+            let started = life.started_at.parse::<Timestamp>().ok().filter(|at| *at <= self.now);
+            let deadline = after(began.max(started.unwrap_or(began)), self.policy.start_deadline);
             if self.now >= deadline {
                 let message = format!(
                     "The engine was not healthy within {} s: {why}",
