@@ -12,13 +12,16 @@ fn state_file(world: &World, game: &str) -> std::path::PathBuf {
     world.state_root().join(game).join(game).join("state.json")
 }
 
+/// What an engine is made to say.
+type Lie = fn(&mut Value);
+
 #[tokio::test]
 async fn an_engine_that_says_what_cannot_be_is_not_believed_and_heals_with_the_truth() {
     let world = World::started().await;
     let (game, other) = (world.running("boaster").await, world.running("honest").await);
     let file = state_file(&world, &game);
     let truth = fs::read(&file).unwrap();
-    let lies: [(fn(&mut Value), &str); 2] = [
+    let lies: [(Lie, &str); 2] = [
         (|state| state["turn"] = json!(i64::MAX), "turn 9223372036854775807"),
         (|state| state["players"][0]["raceName"] = json!("Ter\0rans"), "U+0000"),
     ];
