@@ -47,12 +47,13 @@ if [ -n "$postgres" ]; then
   cluster=$(tests/support/postgres.sh start)
   trap 'tests/support/postgres.sh stop "$cluster"' EXIT
   export GAMEKEEPER_TEST_DATABASE_URL="postgres:///postgres?host=$cluster/socket&user=postgres"
-  # What is SQLite's own: rows past its types, its file and its locks, INSERT OR REPLACE, its dialect in
+  # What is SQLite's own: rows past its types, its file and its locks, its triggers, INSERT OR REPLACE, its dialect in
   # docs/lobby.md (the schema's tests run the page on PostgreSQL). And a start without the Docker Engine or the
   # state root of the games: there a candidate does not lead, which tests/postgres shows. A second controller
   # stands by there. And once is enough for what takes minutes to try the documents of OpenAPI.
   sqlite_only=(clients::openapi unreadable:: database_away:: crowd:: a_row_replaced_by_hand rows_of_nonsense
     last_nights_database another_database_does_not the_page_s_statements process::
+    a_database_file_that_is_moved_away a_record_that_the_database_refuses
     a_second_controller_on_one_directory)
   # Of the whole workspace as before: with fewer packages cargo chooses other features, and builds anew.
   run "${sqlite_only[@]}" -- --workspace --test api --test cli --test lobby --test e2e
