@@ -154,6 +154,7 @@ impl Round<'_> {
             version.unwrap_or_default(),
         );
         self.truths.fails(C::ContainerRunning, STRANGE_CONTAINER, message.clone());
+        self.truths.fails(C::EngineHealthy, STRANGE_CONTAINER, message.clone());
         self.blocked(STRANGE_CONTAINER, &message);
     }
 
