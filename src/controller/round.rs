@@ -342,6 +342,10 @@ async fn take_in(
                     output.facts.failure = Some(apply::row_locked(step, &who));
                     output.progressed = true;
                 }
+                Err(error) if error.is_of_one_game() => {
+                    output.facts.failure = Some(apply::row_not_deleted(step, &error));
+                    output.progressed = true;
+                }
                 Err(error) => output.not_recorded = Some(error),
             }
             return false;

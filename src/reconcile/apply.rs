@@ -20,7 +20,8 @@ use crate::runtime::{NewContainer, PullFailure, Runtime, RuntimeError};
 
 use super::observed::{Failure, FailureClass, ImageUsers, Pace};
 use super::plan::{
-    BACKUP_DAMAGED, BACKUP_GONE, BACKUP_NAME_TAKEN, DIRECTORY_IN_USE, ROW_LOCKED, STATE_MISSING,
+    BACKUP_DAMAGED, BACKUP_GONE, BACKUP_NAME_TAKEN, DIRECTORY_IN_USE, ROW_LOCKED, ROW_NOT_DELETED,
+    STATE_MISSING,
 };
 use super::step::Step;
 
@@ -260,6 +261,20 @@ pub fn row_locked(step: &Step, who: &str) -> Failure {
         reason: ROW_LOCKED.to_owned(),
         message: format!(
             "The game's row cannot be deleted while it, or a membership, is locked by {who}. It is tried again by itself."
+        ),
+    }
+}
+
+/// What it means that the database refuses to delete a game's row.
+pub fn row_not_deleted(step: &Step, why: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure {
+        step: step.clone(),
+        class: FailureClass::Retry,
+        pace: Pace::Usual,
+        reason: ROW_NOT_DELETED.to_owned(),
+        message: format!(
+            "The game's row cannot be deleted: {}. Mend what the database names; it is tried again by itself.",
+            chain(why)
         ),
     }
 }

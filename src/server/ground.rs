@@ -113,12 +113,17 @@ pub(super) async fn forget_the_past(store: Store, keep: History, shutdown: Cance
     while shutdown.run_until_cancelled(hours.tick()).await.is_some() {
         // A clock that was set ahead must not make everything old at once.
         let now = crate::clock::steady_now();
+        // Each for itself: what one cannot have now is no reason to keep the other.
         let forgotten = async {
-            store.prune_events(now - EVENTS_KEPT).await?;
-            store.prune_history(now, &keep).await
+            [
+                store.prune_events(now - EVENTS_KEPT).await.map(drop),
+                store.prune_history(now, &keep).await.map(drop),
+            ]
         };
-        if let Some(Err(error)) = shutdown.run_until_cancelled(forgotten).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the past could not be forgotten");
+        for result in shutdown.run_until_cancelled(forgotten).await.into_iter().flatten() {
+            if let Err(error) = result {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the past could not be forgotten");
+            }
         }
     }
 }

@@ -175,7 +175,10 @@ impl Transaction {
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         let Self { inner, remote, file } = self;
         match within(remote.as_ref(), inner.commit()).await {
-            Err(error) if is_lost(&error) => return Err(DbErr::Custom(format!("{UNANSWERED}: {error}"))),
+            // (A connection that is given up while the process ends says that there is none.)
+            Err(error) if is_lost(&error) || matches!(error, DbErr::ConnectionAcquire(_)) => {
+                return Err(DbErr::Custom(format!("{UNANSWERED}: {error}")));
+            }
             done => done?,
         }
         file.map_or(Ok(()), |file| file.check_committed())

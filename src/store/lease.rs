@@ -54,6 +54,10 @@ pub enum Taken {
     },
 }
 
+fn taken_by((holder, ends_in): (String, f64)) -> Taken {
+    Taken::Held { holder, ends_in: Duration::try_from_secs_f64(ends_in.max(0.0)).unwrap_or(LEASE) }
+}
+
 impl Store {
     /// Whether the lead has to be renewed, because somebody else could take it.
     pub fn lead_is_leased(&self) -> bool {
@@ -133,6 +137,12 @@ impl Store {
     /// # Errors
     /// The database failed. Whether the lead was taken all the same is not known then; it ends by itself.
     pub async fn try_lead(&self, holder: &str) -> Result<Taken, StoreError> {
+        // Asked without a lock first: the leader's writes hold the row's key.
+        if let Some(held) = self.held().await?
+            && held.1 > 0.0
+        {
+            return Ok(taken_by(held));
+        }
         let taken = self.on_lease(
             "INSERT INTO leases AS held (name, holder, epoch, acquired_at, renewed_at, expires_at)
              VALUES ($1, $2, 1, clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => $3))
@@ -146,16 +156,17 @@ impl Store {
         if let Some(row) = self.leases.query_one_raw(taken).await? {
             return Ok(Taken::Ours(Epoch(row.try_get_by_index(0)?)));
         }
+        Ok(taken_by(self.held().await?.ok_or_else(super::open::missing("leases"))?))
+    }
+
+    /// Who has the lease, and in how many seconds it ends.
+    async fn held(&self) -> Result<Option<(String, f64)>, DbErr> {
         let held = self.on_lease(
             "SELECT holder, extract(epoch FROM expires_at - clock_timestamp())::float8 FROM leases WHERE name = $1",
             [NAME.into()],
         );
-        let row = self.leases.query_one_raw(held).await?.ok_or_else(super::open::missing("leases"))?;
-        let ends_in: f64 = row.try_get_by_index(1)?;
-        Ok(Taken::Held {
-            holder: row.try_get_by_index(0)?,
-            ends_in: Duration::try_from_secs_f64(ends_in.max(0.0)).unwrap_or(LEASE),
-        })
+        let Some(row) = self.leases.query_one_raw(held).await? else { return Ok(None) };
+        Ok(Some((row.try_get_by_index(0)?, row.try_get_by_index(1)?)))
     }
 
     /// Renews the lease of this epoch. False if it has ended.

@@ -25,11 +25,14 @@ use crate::game::spec::Deletion;
 use crate::game::turn::{DecidedSlot, LedgerEntry};
 use crate::game::{EngineVersion, Epoch, GameId, Name, Namespace, OperationId};
 
-use super::again::{MayPass, again, passes, refuses};
+use super::again::{MayPass, again, passes, refuses, waited};
 use super::connection::is_unanswered;
 use super::entity::instance;
 use super::outbox::NewLobbyEvent;
 use super::{Store, turns};
+
+/// So soon it is asked once more whether a record was written.
+const ASKED_AGAIN: Duration = Duration::from_secs(1);
 
 /// How many writes may wait, and how many go into one transaction.
 const WAITING: usize = 1_024;
@@ -62,6 +65,15 @@ pub enum RecordError {
 }
 
 impl RecordError {
+    /// Whether it is this game's record alone that was not written: refused, or behind somebody's lock.
+    pub fn is_of_one_game(&self) -> bool {
+        match self {
+            Self::Database(error) => refuses(error) || waited(error),
+            Self::Locked(_) => true,
+            Self::Deposed | Self::SlotTaken(_) | Self::Closed => false,
+        }
+    }
+
     /// Whether the database refuses what there is to record, so that asking again changes nothing.
     pub fn is_refusal(&self) -> bool {
         match self {
@@ -209,11 +221,11 @@ impl Store {
         if !super::lease::holds(&transaction, epoch).await? {
             return Err(Attempt::Failed(RecordError::Deposed));
         }
-        let mut locked = locked::find(&transaction, recordings).await?;
+        let locked = locked::find(&transaction, recordings).await?;
         let number = write::observed_number(&transaction).await?;
         let (mut fates, mut counts) = (Vec::with_capacity(recordings.len()), false);
         for recording in recordings {
-            if let Some(who) = locked.remove(&recording.game) {
+            if let Some(who) = locked.get(&recording.game).cloned() {
                 fates.push(Fate::Locked(who));
                 continue;
             }
@@ -240,7 +252,7 @@ impl Store {
     /// moves in this epoch. What does not count, no operation among it, is simply asked for again.
     async fn settled(&self, epoch: Epoch, batch: Batch, error: DbErr) -> Result<Batch, RecordError> {
         let Some(moved) = batch.high_water else { return Err(RecordError::Database(error)) };
-        let read = again(|| async {
+        let read = || async {
             let transaction = self.db.begin_writing().await?;
             if !super::lease::holds(&transaction, epoch).await? {
                 return Err(RecordError::Deposed);
@@ -249,8 +261,21 @@ impl Store {
             let row = instance::Entity::find().lock_exclusive().one(&transaction).await?;
             transaction.rollback().await?;
             Ok(row.ok_or_else(super::open::missing("instance"))?.high_water)
-        });
-        if read.await? == moved { Ok(batch) } else { Err(RecordError::Database(error)) }
+        };
+        // Until somebody says so: whoever took it for not written would write it a second time.
+        let counted = loop {
+            match again(read).await {
+                Err(RecordError::Database(error)) if passes(&error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "whether a record was written is not known yet"
+                    );
+                    tokio::time::sleep(ASKED_AGAIN).await;
+                }
+                told => break told?,
+            }
+        };
+        if counted == moved { Ok(batch) } else { Err(RecordError::Database(error)) }
     }
 }
 

@@ -137,8 +137,9 @@ impl Round<'_> {
         let Some(container) = ours(seen).filter(|container| container.life().is_some()) else { return false };
         let on_record = self.record.image_id.as_ref().filter(|_| self.record.applied.is_some());
         on_record.is_some_and(|image| *image != container.image_id)
+            && self.record.restart_from.as_ref() != Some(&container.id)
             && !self.is_between_versions()
-            && self.record.put_back.is_none()
+            && !self.is_placing()
     }
 
     /// It is told and left alone, whatever is desired.

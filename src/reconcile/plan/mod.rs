@@ -145,6 +145,8 @@ struct Round<'a> {
     late: Option<(String, String)>,
     /// Something else than a turn begins as soon as the open one has ended.
     waits_for_turn_end: bool,
+    /// A restore that was asked for is about to be taken up: it is not refused.
+    restore_waits: bool,
     plan: Parts,
 }
 
@@ -199,6 +201,7 @@ impl<'a> Round<'a> {
             slots_seen: false,
             late: None,
             waits_for_turn_end: false,
+            restore_waits: false,
             plan: Parts::default(),
         }
     }
@@ -211,8 +214,10 @@ impl<'a> Round<'a> {
         if self.is_strange(seen) {
             self.leaves_stranger_alone(seen);
         } else if !self.has_lost_its_state(seen) {
-            if self.puts_back(seen) {
-                return self.keep_disruption_place();
+            let comes_back = self.puts_back(seen);
+            self.keep_disruption_place();
+            if comes_back {
+                return;
             }
             self.turn_around();
             match (self.desired.deletion, self.desired.status) {
@@ -235,7 +240,10 @@ impl<'a> Round<'a> {
         let deleting = |op: &crate::game::operation::OpenOperation| op.kind == OperationKind::Delete;
         let deletion_begins = self.desired.deletion.is_some()
             && !self.was.operation.as_ref().is_some_and(deleting)
-            && !matches!(self.was.reason.as_str(), "Deleting" | ROW_LOCKED | DELETIONS_HELD);
+            && !matches!(
+                self.was.reason.as_str(),
+                "Deleting" | ROW_LOCKED | ROW_NOT_DELETED | DELETIONS_HELD
+            );
         if deletion_begins && self.observation.failure.is_none() {
             self.forget_failures();
         }
@@ -493,6 +501,9 @@ pub const DELETIONS_HELD: &str = "DeletionsHeld";
 
 /// The reason of a deletion that waits because others have locked the game's row.
 pub const ROW_LOCKED: &str = "RowLocked";
+
+/// Everything of a deletion is done but the row's, which the database refuses.
+pub const ROW_NOT_DELETED: &str = "RowNotDeleted";
 
 /// The longest message that the record takes, in bytes: engines and registries may be talkative.
 const LONGEST_MESSAGE: usize = 4_096;

@@ -8,7 +8,6 @@
 //! before the old container goes is `patch_begins`.)
 
 use crate::game::ConditionType as C;
-use crate::game::RestoreId;
 use crate::game::backup::{BackupReason, NewBackup};
 use crate::game::container::Container;
 use crate::game::engine::EngineState;
@@ -16,12 +15,13 @@ use crate::game::operation::Ending;
 use crate::game::patch::{Build, FailedPatch, PatchStage, PutBack, PutBackCause, PutBackStage};
 use crate::game::record::Life;
 use crate::game::turn::{OpenTurn, TurnState};
-use crate::reconcile::observed::{FailureClass, Seen, Work};
+use crate::game::{ContainerId, ImageId, RestoreId};
+use crate::reconcile::observed::{FailureClass, RuntimeView, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
 
-use super::Round;
 use super::starting::REMOVED;
 use super::turns::is_sent;
+use super::{Round, ours};
 
 /// A new engine that dies so often in a row before its first turn is not the one to stay.
 const DEATHS_ON_PROBATION: u32 = 2;
@@ -156,6 +156,9 @@ impl Round<'_> {
         match self.patch_stage() {
             Some(PatchStage::Leaving) => {
                 if let Some(patch) = self.record.patch.take() {
+                    // The new one, if it has been made already, is ours to take away.
+                    let made = self.made_from_another(&patch.from.image);
+                    self.record.restart_from = made.or(self.record.restart_from.take());
                     self.record.applied = Some(patch.from.inputs);
                     self.record.image_id = Some(patch.from.image);
                     self.end_operation(Ending::Superseded);
@@ -261,11 +264,23 @@ impl Round<'_> {
         self.go_back_to_copy(reason, &message);
     }
 
+    /// The game's container that is there, if it was made from another image than this.
+    fn made_from_another(&self, image: &ImageId) -> Option<ContainerId> {
+        let RuntimeView::Known(seen) = &self.observation.runtime else { return None };
+        let container = ours(seen).filter(|container| container.image_id != *image)?;
+        Some(container.id.clone())
+    }
+
     fn go_back_to_copy(&mut self, reason: &str, message: &str) {
         let Some(patch) = self.record.patch.take() else { return };
         self.record.restart_from = None;
+        if self.is_fetching() && !self.is_fetched() {
+            // Nobody knows yet whether the copy that was asked for can be put back; this one is known.
+            let message = format!("Nothing was put back: the change of version failed meanwhile. {message}");
+            self.end_fetching(Ending::Failed { code: reason.to_owned(), message });
+        }
         if self.is_fetching() {
-            // A copy was asked for, and takes the place of this state too.
+            // A copy was asked for, is there and verified, and takes the place of this state too.
             self.places_backup();
             return self
                 .end_operation(Ending::Failed { code: reason.to_owned(), message: message.to_owned() });

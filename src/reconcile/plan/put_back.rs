@@ -7,7 +7,7 @@
 
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::patch::{Build, PutBack, PutBackCause, PutBackStage};
-use crate::game::spec::{DeletionPolicy, DesiredStatus};
+use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
 use crate::game::turn::{LedgerEntry, OpenTurn, TurnState};
 use crate::game::{ConditionType as C, Phase, RestoreId};
 use crate::reconcile::observed::{Looked, RuntimeView, Seen, Work};
@@ -30,7 +30,10 @@ impl Round<'_> {
         // What is removed while a copy comes into its place would be there again.
         let comes_back = matches!(self.working(), Some(Work::PuttingBack { .. }));
         if self.desired.deletion.is_some() {
-            self.call_off_fetching();
+            let comes_again = self.desired.deletion == Some(Deletion::RowGone) && self.is_in_grace();
+            if !comes_again {
+                self.call_off_fetching();
+            }
             if !self.is_worth_putting_back() && !comes_back {
                 return false;
             }
@@ -73,6 +76,7 @@ impl Round<'_> {
         }
         // One thing at a time; an older fetching gives way.
         if !matches!(self.working(), None | Some(Work::Pulling { .. } | Work::FetchingBackup { .. })) {
+            self.restore_waits = true;
             return false;
         }
         let Some(wanted) = &self.desired.restore_backup else {
@@ -101,6 +105,7 @@ impl Round<'_> {
         // One of those that are taken from their players at a time.
         self.plan.uses_disruption_place = true;
         if !self.observation.disruption_place {
+            self.restore_waits = true;
             self.wait(Wait::DisruptionPlace);
             return false;
         }
@@ -171,9 +176,20 @@ impl Round<'_> {
 
     fn call_off_fetching(&mut self) {
         if self.is_fetching() {
-            self.record.put_back = None;
-            self.end_restore(Ending::Superseded);
+            self.end_fetching(Ending::Superseded);
         }
+    }
+
+    /// The copy that was to be put back is not fetched any more.
+    pub(super) fn end_fetching(&mut self, ending: Ending) {
+        self.record.put_back = None;
+        self.end_restore(ending);
+    }
+
+    /// The copy that was asked for lies beside the state, and is what was copied once.
+    pub(super) fn is_fetched(&self) -> bool {
+        let RuntimeView::Known(seen) = &self.observation.runtime else { return false };
+        self.record.put_back.as_ref().is_some_and(|back| seen.fetched_back.as_ref() == Some(&back.restore))
     }
 
     fn end_restore(&mut self, ending: Ending) {

@@ -66,7 +66,7 @@ impl Round<'_> {
             (restart > observed.restart, OperationKind::Restart),
             (force_turn > observed.force_turn, OperationKind::ForceNextTurn),
             (patch > observed.patch, OperationKind::Patch),
-            (restore > observed.restore, OperationKind::Restore),
+            (restore > observed.restore && !self.restore_waits, OperationKind::Restore),
         ];
         for (_, kind) in refused.into_iter().filter(|(is_asked, _)| *is_asked) {
             // Whoever waits for a forced turn knows a refusal by its word.
@@ -81,6 +81,10 @@ impl Round<'_> {
         // (A word of a person's was taken up before anything was decided.) A row that is gone asks for
         // nothing, and what it had asked for is not asked for again if it comes back.
         self.record.observed_requests = observed.at_least(self.desired.requests);
+        if self.restore_waits {
+            // Where nothing else can be done, an older state may be the cure.
+            self.record.observed_requests.restore = observed.restore;
+        }
     }
 
     /// Why nothing is done that the game is asked for, if so. Not in a round that has still to look

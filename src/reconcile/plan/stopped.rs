@@ -11,7 +11,7 @@ use crate::reconcile::observed::{Looked, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
 
 use super::blocked::FOREIGN_CONTAINER;
-use super::{DELETIONS_HELD, ROW_LOCKED, Round, ours};
+use super::{DELETIONS_HELD, ROW_LOCKED, ROW_NOT_DELETED, Round, ours};
 
 /// How soon a container that Docker is removing is looked at again.
 const SETTLING: Duration = Duration::from_millis(500);
@@ -117,8 +117,9 @@ impl Round<'_> {
             self.observation.failure.is_some() || self.record.next_attempt_at.is_some_and(|at| at > self.now);
         // While the next attempt is waited for, what failed stays to be seen.
         let message = if failed { self.record.message.clone() } else { "The game is being deleted.".into() };
-        let locked = failed && self.record.reason == ROW_LOCKED;
-        self.headline(Phase::Stopping, if locked { ROW_LOCKED } else { "Deleting" }, &message);
+        let stays =
+            [ROW_LOCKED, ROW_NOT_DELETED].into_iter().find(|reason| failed && self.record.reason == *reason);
+        self.headline(Phase::Stopping, stays.unwrap_or("Deleting"), &message);
         self.begin_operation(OperationKind::Delete, "its deletion was asked for");
         if self.waits_for_attempt() {
             return;

@@ -77,7 +77,7 @@ impl Round<'_> {
             // What waits for a turn's end, a change of version, goes before a turn that does.
             (false, true) if busy || self.waits_for_turn_end => Situation::TurnOpen,
             (false, true) => Situation::TurnEnded,
-            (false, false) if self.waits_for_turn_end => Situation::TurnOpen,
+            (false, false) if self.waits_for_turn_end => slots::why_held(Phase::Patching),
             (false, false) => Situation::Ready,
         };
         let situation = self.situation(resumes, otherwise);

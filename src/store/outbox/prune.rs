@@ -88,7 +88,7 @@ impl Store {
         while too_many > 0 {
             let some = self.drop_arrived(&arrived(), too_many.min(AT_ONCE)).await?;
             gone.delivered += some;
-            too_many -= some;
+            too_many = too_many.saturating_sub(some);
             if some == 0 {
                 break;
             }
@@ -98,7 +98,7 @@ impl Store {
             let all = Condition::all().add(arrived().not());
             let some = self.drop_undelivered(&all, too_many.min(AT_ONCE), &too_much).await?;
             gone.undelivered += some;
-            too_many -= some;
+            too_many = too_many.saturating_sub(some);
             if some == 0 {
                 break;
             }

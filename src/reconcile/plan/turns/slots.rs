@@ -218,7 +218,7 @@ fn stands_for(row: &SlotFate, slot: Timestamp) -> bool {
 }
 
 /// Why a turn does not begin, in words that stay the same while it is so.
-fn why_held(phase: Phase) -> Situation<'static> {
+pub(super) fn why_held(phase: Phase) -> Situation<'static> {
     let (reason, message) = match phase {
         Phase::Pending | Phase::Starting | Phase::Stopped => {
             ("EngineStarting", "The engine was being started.")
