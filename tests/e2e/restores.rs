@@ -167,8 +167,10 @@ async fn a_rollback_whose_copy_was_harmed_has_ways_out() {
             }
             "stop" => {
                 world.ok(&["stop", "andromeda", "--wait", "--timeout", "30s"]);
-                let stopped = world.status(&game).await;
-                assert!(stopped.message.contains("could not be put back yet"), "{stopped:?}");
+                // Between two attempts it is shown as stopped, with the reason.
+                let told =
+                    |status: &crate::world::Status| status.message.contains("could not be put back yet");
+                world.until(&game, "told", told).await;
             }
             _ => {
                 world.ok(&["delete", "andromeda"]);
