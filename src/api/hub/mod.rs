@@ -170,10 +170,18 @@ impl Hub {
     ) -> Option<serde_json::Value> {
         let mut changed = self.changed[kind as usize].subscribe();
         let deadline = tokio::time::Instant::now() + limit;
+        let (mut seen, mut object) = (None, None);
         loop {
-            let object = self.held(kind, key).map(|held| held.shown().value());
-            let over = holds(object.as_ref());
-            if over || !matches!(tokio::time::timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
+            let held = self.held(kind, key);
+            let version = held.as_ref().map(|held| held.version());
+            // Each change of its kind comes by here; only those of the object itself are looked at.
+            if seen != Some(version) {
+                (seen, object) = (Some(version), held.map(|held| held.shown().value()));
+                if holds(object.as_ref()) {
+                    return object;
+                }
+            }
+            if !matches!(tokio::time::timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
                 return object;
             }
         }
