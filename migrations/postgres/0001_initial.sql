@@ -354,7 +354,9 @@ CREATE TABLE runtime_records (
     -- When the controller first saw that the game is to be deleted; grace and guard count from here.
     deletion_seen_at                timestamptz,
     -- What the guard against mass deletion decided about the present deletion.
-    deletion_guard                  text CHECK (deletion_guard IN ('counted', 'held', 'confirmed')),
+    deletion_guard                  text CHECK (deletion_guard IN ('counted', 'begun', 'held', 'confirmed')),
+    -- The latest confirmation when it decided: that one was given for others.
+    deletion_confirmed_before       timestamptz,
 
     -- Starts and failures.
     -- The open operation, if any.

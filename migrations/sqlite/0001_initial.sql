@@ -369,7 +369,10 @@ CREATE TABLE runtime_records (
     -- When the controller first saw that the game is to be deleted; grace and guard count from here.
     deletion_seen_at                TEXT CHECK (deletion_seen_at IS NULL OR datetime(deletion_seen_at) IS NOT NULL),
     -- What the guard against mass deletion decided about the present deletion.
-    deletion_guard                  TEXT CHECK (deletion_guard IN ('counted', 'held', 'confirmed')),
+    deletion_guard                  TEXT CHECK (deletion_guard IN ('counted', 'begun', 'held', 'confirmed')),
+    -- The latest confirmation when it decided: that one was given for others.
+    deletion_confirmed_before       TEXT CHECK (deletion_confirmed_before IS NULL OR
+                                        datetime(deletion_confirmed_before) IS NOT NULL),
 
     -- Starts and failures.
     -- The open operation, if any.

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::game::controller::HeldDeletion;
-use crate::game::operation::OperationKind;
 use crate::game::record::{DeletionGuard, Record};
 use crate::game::spec::Desired;
 use crate::game::{ContainerId, DeletionPolicy, EngineVersion, ImageRef, Phase};
@@ -44,6 +43,8 @@ pub(super) struct Entry {
     refused: u32,
     /// By how much the wall clock was set during the present round.
     clock_step: SignedDuration,
+    /// The record holds decisions that are not on disk yet: the next round writes it, whatever it plans.
+    unwritten: bool,
     /// Moves with everything that may have taken its container's address away.
     moves: Arc<AtomicU64>,
     /// Copies that somebody may have to go back to.
@@ -101,6 +102,7 @@ impl Entry {
             refused: 0,
             waits_for_person: false,
             clock_step: SignedDuration::ZERO,
+            unwritten: false,
             moves: Arc::default(),
             named: SharedNamed::default(),
         }
@@ -126,8 +128,12 @@ impl Entry {
         if let Some(record) = &mut self.record {
             // A time from the future was taken by a wrong clock.
             let seen = record.deletion_seen_at.filter(|seen| *seen <= now);
-            record.deletion_seen_at = deletion.map(|_| seen.unwrap_or(now));
-            record.deletion_guard = record.deletion_guard.filter(|_| deletion.is_some());
+            let seen = deletion.map(|_| seen.unwrap_or(now));
+            self.unwritten |= record.deletion_seen_at != seen;
+            record.deletion_seen_at = seen;
+            if deletion.is_none() {
+                (record.deletion_guard, record.deletion_confirmed_before) = (None, None);
+            }
         }
         self.desired = Some(Arc::new(desired));
         keep_named(&self.named, self.record.as_ref(), self.desired.as_deref());
@@ -228,17 +234,26 @@ impl Entry {
         })
     }
 
-    /// Keeps what was decided about its deletion. True if that is news.
-    pub(super) fn decide_deletion(&mut self, guard: Option<DeletionGuard>) -> bool {
+    /// Keeps what was decided about its deletion, when this was the latest confirmation of others. True
+    /// if that is news, which its next round puts on record.
+    pub(super) fn decide_deletion(
+        &mut self,
+        guard: Option<DeletionGuard>,
+        confirmed_before: Option<Timestamp>,
+    ) -> bool {
         let Some(record) = &mut self.record else { return false };
-        std::mem::replace(&mut record.deletion_guard, guard) != guard
+        let before = std::mem::replace(&mut record.deletion_guard, guard);
+        if before.is_none() {
+            record.deletion_confirmed_before = confirmed_before.filter(|_| guard.is_some());
+        }
+        self.unwritten |= before != guard;
+        before != guard
     }
 
-    /// Whether its tear-down has begun, or may begin in the round that is under way.
-    pub(super) fn deletion_has_begun(&self) -> bool {
-        let Some(record) = &self.record else { return false };
-        let deletes = record.operation.as_ref().is_some_and(|open| open.kind == OperationKind::Delete);
-        deletes || (self.in_round && record.deletion_guard == Some(DeletionGuard::Counted))
+    /// Whether its tear-down may begin in the round that is under way.
+    pub(super) fn deletion_may_begin(&self) -> bool {
+        let guard = self.record.as_ref().and_then(|record| record.deletion_guard);
+        self.in_round && guard == Some(DeletionGuard::Counted)
     }
 
     /// Whether a state directory belongs to it, as far as is known.
@@ -270,6 +285,7 @@ impl Entry {
         }
         let input = self.input(self.desired.clone()?, around);
         self.in_round = true;
+        self.unwritten = false;
         Some(input)
     }
 
@@ -305,6 +321,7 @@ impl Entry {
                 .and_then(|entry| failures.halt(&entry.version, desired.version_resumed)),
             deletion_held: held.then(|| guards.why_held.clone()),
             refused: self.refused,
+            unwritten: self.unwritten,
             freeze: guards.freeze().cloned(),
             facts: self.facts.clone(),
             desired,
@@ -332,18 +349,26 @@ impl Entry {
             deleted,
             not_recorded,
             refused,
+            unwritten,
         } = output;
         self.in_round = false;
+        self.unwritten |= unwritten;
         self.refused = refused;
         // A deletion may have been asked for since this round began, which knows nothing of it.
         let before = self.record.take();
         let seen = before.as_ref().and_then(|before| before.deletion_seen_at);
-        // Nor what was decided about it since.
-        let guard = before.and_then(|before| before.deletion_guard);
+        // Nor what was decided about it since; only that it began is the round's to say.
+        let decided = before.as_ref().and_then(|before| before.deletion_guard);
+        let guard = match (decided, record.deletion_guard) {
+            (Some(DeletionGuard::Counted), Some(DeletionGuard::Begun)) => Some(DeletionGuard::Begun),
+            _ => decided,
+        };
+        let confirmed_before = before.and_then(|before| before.deletion_confirmed_before);
         let going = self.is_going();
         let record = Record {
             deletion_seen_at: record.deletion_seen_at.or(seen).filter(|_| going),
             deletion_guard: guard.filter(|_| going),
+            deletion_confirmed_before: confirmed_before.filter(|_| going),
             ..record
         };
         self.record = Some(record);
@@ -475,6 +500,50 @@ mod tests {
             applied: None,
             token: None,
         }
+    }
+
+    /// A game that is to be deleted, whose record is as it is on disk.
+    fn going() -> Entry {
+        let mut entry = Entry::known(Record::first_seen(Default::default()));
+        let desired = Desired {
+            deletion: Some(crate::game::spec::Deletion::Requested),
+            ..crate::reconcile::plan::tests::world::desired()
+        };
+        entry.declare(desired, RowVersion::Row(1), Timestamp::UNIX_EPOCH);
+        entry
+    }
+
+    #[test]
+    fn what_was_decided_about_a_deletion_is_written_whatever_the_round_plans() {
+        let mut entry = going();
+        assert!(entry.unwritten, "since when it is to be deleted");
+        // A round has written it.
+        entry.unwritten = false;
+        assert!(entry.decide_deletion(Some(DeletionGuard::Held), None));
+        assert!(entry.unwritten, "a restart must not forget that it is held");
+        entry.unwritten = false;
+        assert!(!entry.decide_deletion(Some(DeletionGuard::Held), None) && !entry.unwritten);
+    }
+
+    #[test]
+    fn a_confirmation_that_was_there_before_the_decision_speaks_of_no_later_deletion() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let limits = crate::reconcile::deletions::Limits::default();
+        let mut spec = crate::game::controller::ControllerSpec {
+            deletions_confirmed_at: Some(at("2026-11-01T12:00:00Z")),
+            ..Default::default()
+        };
+        // The clock went back an hour since the word was given.
+        let mut entry = going();
+        entry.record.as_mut().unwrap().deletion_seen_at = Some(at("2026-11-01T11:10:00Z"));
+        entry.decide_deletion(Some(DeletionGuard::Held), spec.deletions_confirmed_at);
+        let later = at("2026-11-01T13:00:00Z");
+        assert_eq!(entry.fate(&spec, &limits, later).guard(false), Some(DeletionGuard::Held));
+        // A new word is later than any before, and speaks of it.
+        let word = spec.confirmation_of(at("2026-11-01T11:10:00Z"));
+        assert!(Some(word) > spec.deletions_confirmed_at);
+        spec.deletions_confirmed_at = Some(word);
+        assert_eq!(entry.fate(&spec, &limits, later).guard(false), Some(DeletionGuard::Confirmed));
     }
 
     #[test]

@@ -171,6 +171,10 @@ impl Controller {
     /// Counts the deletions that were asked for, and decides about each that is not decided yet: if they
     /// are too many, those that have not begun are held.
     pub(super) fn count_deletions(&mut self) {
+        if !self.guards.looked {
+            // What operators confirmed before is not known yet.
+            return;
+        }
         let now = Timestamp::now();
         let limits = self.context.policy.deletions.clone();
         let spec = &self.guards.spec;
@@ -179,7 +183,7 @@ impl Controller {
         let mut decided = Vec::new();
         for (game, entry) in &mut self.games {
             let guard = entry.fate(spec, &limits, now).guard(too_many);
-            if entry.is_going() && entry.decide_deletion(guard) {
+            if entry.is_going() && entry.decide_deletion(guard, spec.deletions_confirmed_at) {
                 decided.push(*game);
             }
         }
@@ -284,7 +288,7 @@ fn why_held(limits: &Limits) -> String {
 
 impl Entry {
     /// What its deletion counts for.
-    fn fate(&self, spec: &ControllerSpec, limits: &Limits, now: Timestamp) -> Fate {
+    pub(super) fn fate(&self, spec: &ControllerSpec, limits: &Limits, now: Timestamp) -> Fate {
         let Some(record) = &self.record else { return Fate::Stays { protected: false } };
         let old =
             |then: Timestamp| record.init_intent_at.is_some_and(|began| after(began, limits.window) <= then);
@@ -292,8 +296,8 @@ impl Entry {
             (true, true, Some(seen)) => Fate::Going {
                 protected: old(seen),
                 guard: record.deletion_guard,
-                confirmed: spec.confirms(seen, now),
-                begun: self.deletion_has_begun(),
+                confirmed: spec.confirms(seen, record.deletion_confirmed_before),
+                beginning: self.deletion_may_begin(),
             },
             (true, ..) => Fate::Stays { protected: old(now) },
             (false, _, Some(seen)) if record.deleted_at.is_some() => {

@@ -14,7 +14,8 @@ use crate::store::recorder::{RecordError, RecordedEvent};
 use super::round::Context;
 use super::telling;
 
-/// Puts the plan on record, if it says anything new. Returns the record as it is then.
+/// Puts the plan on record, if it says anything new, or the record holds what is not written yet.
+/// Returns the record as it is then.
 pub(super) async fn write_down(
     context: &Context,
     desired: &Desired,
@@ -22,6 +23,7 @@ pub(super) async fn write_down(
     plan: &Plan,
     deleted: Option<Deletion>,
     freeze: Option<FreezeReason>,
+    unwritten: bool,
 ) -> Result<Record, RecordError> {
     let mut record = plan.record.clone();
     if record.applied.is_some() && record.state_path.is_none() {
@@ -39,6 +41,7 @@ pub(super) async fn write_down(
         record.operation = Some(new.opened(*id));
     }
     if record == *was
+        && !unwritten
         && operation.is_empty()
         && plan.ledger.is_empty()
         && plan.slots.is_empty()

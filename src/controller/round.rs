@@ -68,6 +68,8 @@ pub(super) struct Input {
     pub(super) deletion_held: Option<String>,
     /// How often in a row the database refused what there was to record.
     pub(super) refused: u32,
+    /// The record holds what was decided since it was written last, which a restart must not forget.
+    pub(super) unwritten: bool,
 }
 
 impl Input {
@@ -111,12 +113,15 @@ pub(super) struct Output {
     pub(super) not_recorded: Option<RecordError>,
     /// How often in a row the database refused what there was to record.
     pub(super) refused: u32,
+    /// What was decided since the record was written last is still not written.
+    pub(super) unwritten: bool,
 }
 
 impl Output {
     fn new(input: Input) -> Self {
         Self {
             refused: input.refused,
+            unwritten: input.unwritten,
             record: input.record,
             facts: input.facts,
             begin: Vec::new(),
@@ -149,8 +154,9 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     context.metrics.rounds.inc();
 
     let freeze = observation.freeze.as_ref().map(|freeze| freeze.reason);
-    match write_down(context, &desired, &output.record, &planned, None, freeze).await {
-        Ok(record) => output.record = record,
+    let unwritten = output.unwritten;
+    match write_down(context, &desired, &output.record, &planned, None, freeze, unwritten).await {
+        Ok(record) => (output.record, output.unwritten) = (record, false),
         Err(RecordError::SlotTaken(slot)) => {
             // The next round knows it, and passes it over.
             tracing::warn!(%slot, "a slot has a turn already; the clock must have jumped");
@@ -333,7 +339,7 @@ async fn take_in(
                 reason: "Deleted".into(),
                 message: "The game was deleted.".into(),
             });
-            match write_down(context, desired, &output.record, &last, desired.deletion, None).await {
+            match write_down(context, desired, &output.record, &last, desired.deletion, None, true).await {
                 Ok(record) => {
                     output.record = record;
                     output.deleted = true;

@@ -1,6 +1,6 @@
 //! The whole controller: what operators want of it, what its games stand on, and how it is.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::id::{ContainerId, GameId, InstanceId};
@@ -76,10 +76,19 @@ pub struct Binding {
 }
 
 impl ControllerSpec {
-    /// Whether an operator has said that a deletion that was first seen then is meant. A word from
-    /// the future is none: the clock was wrong when it was given.
-    pub fn confirms(&self, seen: Timestamp, now: Timestamp) -> bool {
-        self.deletions_confirmed_at.is_some_and(|confirmed| seen <= confirmed && confirmed <= now)
+    /// Whether an operator has said that a deletion is meant: it was first seen at `seen`, and
+    /// `before` is the confirmation that was there when the guard decided about it. That one was given
+    /// for others, whatever clock it was given by.
+    pub fn confirms(&self, seen: Timestamp, before: Option<Timestamp>) -> bool {
+        self.deletions_confirmed_at.is_some_and(|confirmed| seen <= confirmed)
+            && self.deletions_confirmed_at != before
+    }
+
+    /// The confirmation of the deletions that were first seen up to `latest`: a value that is later than
+    /// any before, also after the clock was set back.
+    pub fn confirmation_of(&self, latest: Timestamp) -> Timestamp {
+        let next = |before: Timestamp| before.checked_add(SignedDuration::from_micros(1)).unwrap_or(before);
+        self.deletions_confirmed_at.map_or(latest, |before| latest.max(next(before)))
     }
 }
 

@@ -259,6 +259,9 @@ pub struct Record {
     /// The decision of the guard against mass deletion about the present deletion; none: it is not
     /// about this game.
     pub deletion_guard: Option<DeletionGuard>,
+    /// The operators' latest confirmation of deletions when the guard first decided about this one. It
+    /// was given for others: only a newer one speaks of this deletion.
+    pub deletion_confirmed_before: Option<Timestamp>,
     /// The deletion came to its end.
     pub deleted_at: Option<Timestamp>,
     /// What of it could not be read, and is not what it seems to be. Stays as it is where it is kept.
@@ -331,6 +334,7 @@ impl Record {
             operation: None,
             deletion_seen_at: None,
             deletion_guard: None,
+            deletion_confirmed_before: None,
             deleted_at: None,
             unreadable: Vec::new(),
         }
@@ -367,6 +371,7 @@ impl Record {
                 timeline: self.timeline,
                 deletion_seen_at: self.deletion_seen_at,
                 deletion_guard: self.deletion_guard,
+                deletion_confirmed_before: self.deletion_confirmed_before,
                 observed_generation: generation,
                 ..Self::first_seen(requests)
             }
@@ -384,6 +389,7 @@ impl Record {
         self.deleted_at = None;
         self.deletion_seen_at = None;
         self.deletion_guard = None;
+        self.deletion_confirmed_before = None;
         self.observed_requests = requests;
         self.turn = None;
         self.deferred.clear();
@@ -418,6 +424,9 @@ pub fn moved(at: Timestamp, step: SignedDuration) -> Timestamp {
 pub enum DeletionGuard {
     /// It may go on, and counts against the deletions that may follow.
     Counted,
+    /// It was counted, and its tear-down has begun: its engine may be gone, so that it is not held any
+    /// more.
+    Begun,
     /// It waits for an operator's confirmation, however long that takes.
     Held,
     /// An operator confirmed it.
@@ -429,6 +438,7 @@ impl DeletionGuard {
     pub fn as_row(self) -> &'static str {
         match self {
             Self::Counted => "counted",
+            Self::Begun => "begun",
             Self::Held => "held",
             Self::Confirmed => "confirmed",
         }
@@ -439,6 +449,7 @@ impl DeletionGuard {
     pub fn from_row(word: &str) -> Self {
         match word {
             "counted" => Self::Counted,
+            "begun" => Self::Begun,
             "confirmed" => Self::Confirmed,
             _ => Self::Held,
         }

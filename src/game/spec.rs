@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::id::{BackupId, GameId, ImageRef, Name, Namespace, RaceName, UserId};
-use super::manifest::FaultySpec;
+use super::manifest::{FaultySpec, SpecProblem};
 use super::resources::Resources;
 use super::version::{EngineVersion, VersionWish};
 
@@ -276,6 +276,11 @@ pub struct Desired {
     pub version: Option<VersionEntry>,
     /// Counts the times a person said that patches to that version go on.
     pub version_resumed: i64,
+    /// When its row was made; none of a row that is gone.
+    pub created_at: Option<Timestamp>,
+    /// Columns that only people read (labels, annotations, the display name, who wrote last) and that
+    /// cannot be read. They are no spec.
+    pub cosmetic: Vec<SpecProblem>,
     /// Who wrote last, for the audit.
     pub source: Source,
     /// The user behind it.

@@ -43,10 +43,10 @@ pub enum Fate {
         protected: bool,
         /// What was decided earlier.
         guard: Option<DeletionGuard>,
-        /// An operator has confirmed it.
+        /// An operator has confirmed it since it was decided about.
         confirmed: bool,
-        /// Its tear-down has begun.
-        begun: bool,
+        /// It may begin in the round that is under way.
+        beginning: bool,
     },
     /// It is deleted.
     Gone {
@@ -76,10 +76,11 @@ impl Count {
                 Fate::Going { .. } => match fate.decided() {
                     None => (false, false),
                     Some(DeletionGuard::Confirmed) => (true, false),
-                    Some(DeletionGuard::Counted | DeletionGuard::Held) => (true, true),
+                    Some(DeletionGuard::Counted | DeletionGuard::Begun | DeletionGuard::Held) => (true, true),
                 },
                 Fate::Gone { guard, age } => {
-                    let counts = guard == Some(DeletionGuard::Counted) && age < limits.window;
+                    let counted = matches!(guard, Some(DeletionGuard::Counted | DeletionGuard::Begun));
+                    let counts = counted && age < limits.window;
                     (counts, counts)
                 }
             };
@@ -101,7 +102,7 @@ impl Fate {
     /// is not about this game.
     pub fn guard(self, too_many: bool) -> Option<DeletionGuard> {
         match (self, self.decided()) {
-            (Self::Going { begun: false, .. }, Some(DeletionGuard::Counted)) if too_many => {
+            (Self::Going { beginning: false, .. }, Some(DeletionGuard::Counted)) if too_many => {
                 Some(DeletionGuard::Held)
             }
             (Self::Gone { guard, .. }, _) => guard,
@@ -114,14 +115,9 @@ impl Fate {
         match self {
             Self::Stays { .. } | Self::Gone { .. } => None,
             Self::Going { protected, guard, confirmed, .. } => match guard {
-                Some(DeletionGuard::Confirmed) => guard,
-                Some(DeletionGuard::Counted | DeletionGuard::Held) if confirmed => {
-                    Some(DeletionGuard::Confirmed)
-                }
-                Some(DeletionGuard::Counted | DeletionGuard::Held) => guard,
-                None if !protected => None,
-                None if confirmed => Some(DeletionGuard::Confirmed),
-                None => Some(DeletionGuard::Counted),
+                Some(_) if confirmed => Some(DeletionGuard::Confirmed),
+                Some(_) => guard,
+                None => protected.then_some(DeletionGuard::Counted),
             },
         }
     }
@@ -136,7 +132,7 @@ mod tests {
     }
 
     fn going(guard: Option<DeletionGuard>) -> Fate {
-        Fate::Going { protected: true, guard, confirmed: false, begun: false }
+        Fate::Going { protected: true, guard, confirmed: false, beginning: false }
     }
 
     fn gone(seconds: u64) -> Fate {
@@ -173,10 +169,13 @@ mod tests {
 
     #[test]
     fn a_confirmation_is_kept_and_no_longer_counts() {
-        let meant =
-            Fate::Going { protected: true, guard: Some(DeletionGuard::Held), confirmed: true, begun: false };
+        let meant = Fate::Going {
+            protected: true,
+            guard: Some(DeletionGuard::Held),
+            confirmed: true,
+            beginning: false,
+        };
         assert_eq!(meant.guard(true), Some(DeletionGuard::Confirmed));
-        // The clock stepped back since: the word is not from the past any more, but it was given.
         let later = going(Some(DeletionGuard::Confirmed));
         assert_eq!(later.guard(true), Some(DeletionGuard::Confirmed));
         assert!(!too_many(&[(3, old()), (10, later)]));
@@ -184,7 +183,7 @@ mod tests {
 
     #[test]
     fn young_games_and_games_that_never_ran_are_neither_counted_nor_held() {
-        let young = Fate::Going { protected: false, guard: None, confirmed: false, begun: false };
+        let young = Fate::Going { protected: false, guard: None, confirmed: false, beginning: false };
         assert!(!too_many(&[(20, young)]));
         assert_eq!(young.guard(true), None);
         assert!(!too_many(&[(30, Fate::Stays { protected: false }), (4, going(None))]));
@@ -193,13 +192,16 @@ mod tests {
 
     #[test]
     fn a_tear_down_that_has_begun_is_not_held() {
-        let begun = Fate::Going {
+        let beginning = Fate::Going {
             protected: true,
             guard: Some(DeletionGuard::Counted),
             confirmed: false,
-            begun: true,
+            beginning: true,
         };
-        assert_eq!(begun.guard(true), Some(DeletionGuard::Counted));
+        assert_eq!(beginning.guard(true), Some(DeletionGuard::Counted));
+        let begun = going(Some(DeletionGuard::Begun));
+        assert_eq!(begun.guard(true), Some(DeletionGuard::Begun));
+        assert!(too_many(&[(7, old()), (8, begun)]), "it goes on to count");
         assert_eq!(going(Some(DeletionGuard::Counted)).guard(true), Some(DeletionGuard::Held));
     }
 }

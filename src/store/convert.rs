@@ -8,8 +8,8 @@ use sea_orm::JsonValue;
 
 use crate::game::manifest::problem::{SpecProblem, shorten};
 use crate::game::manifest::{
-    EngineVersionManifest, FaultySpec, GameColumns, GameSpecManifest, ObjectMeta, PlayerManifest,
-    ResourcesManifest, VersionColumns,
+    EngineVersionManifest, GameColumns, GameSpecManifest, ObjectMeta, PlayerManifest, ResourcesManifest,
+    VersionColumns,
 };
 use crate::game::spec::{Deletion, DeletionPolicy, Desired, DesiredStatus, Requests, Source, VersionEntry};
 use crate::game::{GameId, Name, Namespace};
@@ -156,12 +156,10 @@ pub(super) fn desired(
     let players: Vec<(String, &str)> =
         active(members).map(|member| (member.user_id.to_string(), member.race_name.as_str())).collect();
     let players = players.iter().map(|(user, race)| (user.as_str(), *race));
-    let (spec, members) = columns(row).read(players, unreadable);
-    let spec = spec.and_then(|game| match odd.is_empty() {
-        true => Ok(game),
-        // It is told. What the game's turns and players are does not depend on it.
-        false => Err(FaultySpec { problems: odd.clone(), turns: Some(game.turns), knows_members: true }),
-    });
+    let (mut cosmetic, unreadable): (Vec<_>, Vec<_>) =
+        unreadable.iter().cloned().partition(SpecProblem::is_cosmetic);
+    cosmetic.extend(odd.iter().cloned());
+    let (spec, members) = columns(row).read(players, &unreadable);
     Some(Desired {
         id,
         namespace,
@@ -187,6 +185,8 @@ pub(super) fn desired(
         spec,
         version: meant.map(|version| version.entry.clone()),
         version_resumed: meant.map_or(0, |version| version.resumed),
+        created_at: Some(from_db(row.created_at)),
+        cosmetic,
         source: Source::from_row(&row.source).unwrap_or(Source::Lobby),
         requested_by: row.requested_by.clone(),
         request_id: row.request_id.clone(),

@@ -33,30 +33,40 @@ impl From<&Metadata> for Identity {
     }
 }
 
-/// The file that was opened, and its write-ahead log.
+/// The file that was opened, its write-ahead log and the index of that.
 #[derive(Debug)]
 pub(super) struct DatabaseFile {
     path: PathBuf,
     opened: Identity,
-    log: PathBuf,
-    /// Known from the first write on: SQLite keeps the log for as long as a connection is open, and
-    /// ours stay open.
-    log_opened: OnceLock<Identity>,
+    /// Two processes with different indexes of one log write over one another's pages.
+    beside: [Beside; 2],
+}
+
+/// A file that SQLite keeps beside the database for as long as a connection is open; ours stay open.
+#[derive(Debug)]
+struct Beside {
+    path: PathBuf,
+    /// Known from the first write on.
+    opened: OnceLock<Identity>,
 }
 
 impl DatabaseFile {
     /// The file at this path, which a connection of ours has open.
     pub(super) fn opened(path: &Path) -> io::Result<Self> {
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
         let opened = Identity::from(&std::fs::metadata(path)?);
-        Ok(Self { path: path.to_owned(), opened, log: log.into(), log_opened: OnceLock::new() })
+        let beside = ["-wal", "-shm"].map(|ending| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            Beside { path: name.into(), opened: OnceLock::new() }
+        });
+        Ok(Self { path: path.to_owned(), opened, beside })
     }
 
     /// What became of the file, if it is no longer the one that is open.
     pub(super) fn replaced(&self) -> Option<String> {
-        let log = self.log_opened.get().copied();
-        changed(&self.path, Some(self.opened)).or_else(|| changed(&self.log, log))
+        let beside =
+            || self.beside.iter().find_map(|Beside { path, opened }| changed(path, opened.get().copied()));
+        changed(&self.path, Some(self.opened)).or_else(beside)
     }
 
     /// # Errors
@@ -73,10 +83,12 @@ impl DatabaseFile {
     /// # Errors
     /// It was.
     pub(super) fn check_committed(&self) -> Result<(), DbErr> {
-        if self.log_opened.get().is_none()
-            && let Ok(found) = std::fs::metadata(&self.log)
-        {
-            let _ = self.log_opened.set(Identity::from(&found));
+        for Beside { path, opened } in &self.beside {
+            if opened.get().is_none()
+                && let Ok(found) = std::fs::metadata(path)
+            {
+                let _ = opened.set(Identity::from(&found));
+            }
         }
         self.check()
     }
@@ -102,7 +114,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_database_that_was_moved_or_removed_acknowledges_nothing_until_it_is_back() {
-        for part in ["x.db", "x.db-wal"] {
+        for part in ["x.db", "x.db-wal", "x.db-shm"] {
             let directory = tempfile::tempdir().unwrap();
             let at = |name: &str| directory.path().join(name);
             let store =

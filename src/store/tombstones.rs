@@ -79,6 +79,8 @@ fn buried(row: &game_tombstones::Model) -> Option<Desired> {
         spec: Err(vec![SpecProblem::new("metadata.name", "the game's row is gone")].into()),
         version: None,
         version_resumed: 0,
+        created_at: None,
+        cosmetic: Vec::new(),
         source: Source::Lobby,
         requested_by: row.requested_by.clone(),
         request_id: row.request_id.clone(),

@@ -7,9 +7,7 @@ use crate::world::{Status, World, container, docker, exists, inspect};
 const LIFE: &str = "{{.Id}} {{.State.StartedAt}}";
 
 /// A table, a column, what breaks it, and what makes it whole again.
-const BREAKS: [(&str, &str, &str, &str); 5] = [
-    ("games", "labels", r#"'{"x": "\ud800"}'"#, "'{}'"),
-    ("games", "annotations", r#"'{"x": 1e999}'"#, "'{}'"),
+const BREAKS: [(&str, &str, &str, &str); 3] = [
     ("games", "turn_schedule", "CAST(x'30ff' AS TEXT)", "''"),
     ("games", "resources", r#"'{"cpu": "\udc00"}'"#, "'{}'"),
     ("memberships", "race_name", "CAST(x'54ff' AS TEXT)", "'Terrans'"),
@@ -54,6 +52,7 @@ async fn an_unreadable_row_heals_stops_and_starts_as_far_as_it_can_be_read() {
     let world = World::started().await;
     let game = world.running("torn").await;
     set(&world, &game, "games", "annotations", r#"'{"x": 1e999}'"#).await;
+    set(&world, &game, "games", "resources", r#"'{"cpu": "\udc00"}'"#).await;
     world.until(&game, "told", is_told).await;
     docker(&["kill", &container(&game)]);
     let healed = |s: &Status| s.restarts == 1 && s.phase == "running" && is_told(s);
@@ -64,6 +63,7 @@ async fn an_unreadable_row_heals_stops_and_starts_as_far_as_it_can_be_read() {
     set(&world, &game, "games", "desired_status", "'running'").await;
     world.until(&game, "running", |status| status.phase == "running").await;
     assert_eq!(world.inits(&game), 1);
+    set(&world, &game, "games", "resources", "'{}'").await;
     // Somebody who writes the whole object writes what could not be read too.
     world.ok(&["stop", "torn", "--wait", "--timeout", "60s"]);
     let broken =
@@ -80,7 +80,7 @@ async fn a_row_unreadable_from_the_first_is_invalid_until_it_is_corrected() {
     let insert = |game: &str, name: &str| {
         format!(
             "BEGIN IMMEDIATE;
-             INSERT INTO games (game_id, name, desired_status, target_engine_version, labels)
+             INSERT INTO games (game_id, name, desired_status, target_engine_version, resources)
              VALUES ('{game}', '{name}', 'running', '1.4.2', '{{\"x\": \"\\ud800\"}}');
              INSERT INTO memberships (game_id, user_id, race_name) VALUES ('{game}', '{user}', 'Terrans');
              COMMIT"
@@ -91,13 +91,13 @@ async fn a_row_unreadable_from_the_first_is_invalid_until_it_is_corrected() {
     world.sql(&insert(&by_manifest, "by-manifest")).await;
     for game in [&by_row, &by_manifest] {
         let status = world.until(game, "invalid", |status| status.phase == "invalid").await;
-        assert!(is_told(&status) && status.message.contains("games.labels"), "{status:?}");
+        assert!(is_told(&status) && status.message.contains("games.resources"), "{status:?}");
         assert!(!exists(game) && !world.state_root().join(game).exists());
     }
     let lobby = "SELECT count(*) FROM game_status WHERE status = 'invalid' AND reason = 'UnreadableRow' AND NOT ready";
     assert_eq!(world.count(lobby).await, 2);
 
-    set(&world, &by_row, "games", "labels", "'{}'").await;
+    set(&world, &by_row, "games", "resources", "'{}'").await;
     let manifest = format!(
         "apiVersion: gamekeeper.dev/v1\nkind: Game\nmetadata: {{ name: by-manifest }}\nspec:\n  desiredStatus: Running\n  engineVersion: \"1.4.2\"\n  players: [{{ userId: {user}, raceName: Terrans }}]\n"
     );
@@ -105,6 +105,29 @@ async fn a_row_unreadable_from_the_first_is_invalid_until_it_is_corrected() {
     world.ok(&["apply", "-f", &file, "--wait", "--timeout", "60s"]);
     world.until(&by_row, "running", |status| status.phase == "running").await;
     assert!(world.ok(&["apply", "-f", &file]).contains("unchanged"));
+}
+
+#[tokio::test]
+async fn what_only_people_read_keeps_no_game_from_starting_and_is_told() {
+    let world = World::started().await;
+    let (game, user) = (Uuid::new_v4(), Uuid::new_v4());
+    world
+        .sql(&format!(
+            "BEGIN IMMEDIATE;
+             INSERT INTO games (game_id, name, desired_status, target_engine_version, labels, annotations, display_name)
+             VALUES ('{game}', 'torn', 'running', '1.4.2', '{{\"x\": \"\\ud800\"}}', '{{\"x\": 7}}', CAST(x'ff' AS TEXT));
+             INSERT INTO memberships (game_id, user_id, race_name) VALUES ('{game}', '{user}', 'Terrans');
+             COMMIT"
+        ))
+        .await;
+    let game = game.to_string();
+    world.until(&game, "running", |status| status.phase == "running" && !is_told(status)).await;
+    let described = world.ok(&["describe", "game/torn"]);
+    for told in ["games.labels", "games.display_name", "metadata.annotations[x]", "write this column anew"] {
+        assert!(described.contains(told), "{told}: {described}");
+    }
+    let settled = format!("SELECT count(*) FROM game_status WHERE game_id = '{game}' AND settled AND ready");
+    world.eventually("settled", async || world.count(&settled).await == 1).await;
 }
 
 #[tokio::test]

@@ -25,6 +25,21 @@ impl SpecProblem {
         let message = format!("cannot be read; write this column anew ({why})");
         Self { field: column.into(), message, unreadable: true }
     }
+
+    /// The column is one that only people read: no engine depends on it.
+    pub fn is_cosmetic(&self) -> bool {
+        const COSMETIC: [&str; 8] = [
+            "games.display_name",
+            "games.labels",
+            "games.annotations",
+            "games.requested_by",
+            "games.request_id",
+            "games.source",
+            "games.created_at",
+            "games.updated_at",
+        ];
+        COSMETIC.contains(&self.field.as_str())
+    }
 }
 
 impl fmt::Display for SpecProblem {

@@ -185,7 +185,9 @@ impl<'a> Round<'a> {
         // grace must not be over because a clock stepped back.
         let seen = was.deletion_seen_at.filter(|seen| *seen <= now);
         record.deletion_seen_at = desired.deletion.map(|_| seen.unwrap_or(now));
-        record.deletion_guard = was.deletion_guard.filter(|_| desired.deletion.is_some());
+        if desired.deletion.is_none() {
+            (record.deletion_guard, record.deletion_confirmed_before) = (None, None);
+        }
         Self {
             desired,
             was,

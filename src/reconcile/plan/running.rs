@@ -109,7 +109,9 @@ impl Round<'_> {
         self.record.applied = Some(applied);
         self.record.image_id = Some(container.image_id.clone());
         if container.life().is_some() {
-            self.record.init_intent_at = Some(self.record.init_intent_at.unwrap_or(self.now));
+            // Its game is as old as its row at least: it is not a young one because its record was lost.
+            let made = self.desired.created_at.map_or(self.now, |made| made.min(self.now));
+            self.record.init_intent_at = Some(self.record.init_intent_at.unwrap_or(made));
         }
         self.begin_operation(OperationKind::Adopt, "its container is there, and no record of it");
         true
@@ -175,11 +177,11 @@ impl Round<'_> {
             }
             (Some(applied), Ok(declared)) if applied.engine_version == declared.engine_version => {
                 self.same_version();
-                self.truths.holds(C::SpecValid, "Valid", "The spec can be met.");
+                self.spec_is_valid();
                 Ok(declared)
             }
             (Some(applied), Ok(declared)) if self.fulfils_its_requirement(&applied) => {
-                self.truths.holds(C::SpecValid, "Valid", "The spec can be met.");
+                self.spec_is_valid();
                 Ok(AppliedSpec { resources: declared.resources, ..applied })
             }
             (Some(applied), Ok(declared)) => {
@@ -193,16 +195,30 @@ impl Round<'_> {
             // Its record was lost: what was begun once is not begun again.
             (None, declared) if self.has_state() => {
                 self.end_patch_request();
-                self.truths.holds(C::SpecValid, "Valid", "The spec can be met.");
+                self.spec_is_valid();
                 declared
             }
             (None, declared) => {
                 self.end_patch_request();
                 let declared = declared.and_then(|inputs| may_begin(self.desired).map(|()| inputs))?;
-                self.truths.holds(C::SpecValid, "Valid", "The spec can be met.");
+                self.spec_is_valid();
                 Ok(declared)
             }
         }
+    }
+
+    /// The spec can be met. Columns that only people read are no spec: one that cannot be read is told
+    /// beside that, and keeps nothing from happening.
+    fn spec_is_valid(&mut self) {
+        let unread: Vec<String> = self.desired.cosmetic.iter().map(ToString::to_string).collect();
+        if unread.is_empty() {
+            return self.truths.holds(C::SpecValid, "Valid", "The spec can be met.");
+        }
+        let message = format!(
+            "The spec can be met. What only people read of this row could not be: {}",
+            unread.join("; ")
+        );
+        self.truths.holds(C::SpecValid, "ValidButUnreadable", message);
     }
 
     pub(super) fn goes_on_by_old_spec(&mut self, unmet: Unmet) {
@@ -214,7 +230,7 @@ impl Round<'_> {
     /// Says in the conditions whether the spec could be met, where nothing depends on it now.
     pub(super) fn state_spec_validity(&mut self) {
         match declared(self.desired) {
-            Ok(_) => self.truths.holds(C::SpecValid, "Valid", "The spec can be met."),
+            Ok(_) => self.spec_is_valid(),
             Err(unmet) => self.truths.fails(C::SpecValid, unmet.reason, unmet.message),
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::game::container::{ContainerState, StateDirectory};
 use crate::game::operation::{Ending, OperationKind};
+use crate::game::record::DeletionGuard;
 use crate::game::spec::{Deletion, DeletionPolicy};
 use crate::game::{ConditionType as C, Phase};
 use crate::reconcile::backoff::after;
@@ -98,6 +99,9 @@ impl Round<'_> {
                 "WaitingForTurn",
                 "A turn in flight gets time to end before the game is deleted.",
             );
+        }
+        if self.record.deletion_guard == Some(DeletionGuard::Counted) {
+            self.record.deletion_guard = Some(DeletionGuard::Begun);
         }
         if !self.take_down(seen, OperationKind::Delete, "its deletion was asked for") {
             return;

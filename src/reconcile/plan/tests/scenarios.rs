@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::game::container::{ContainerState, Owner, StateDirectory};
 use crate::game::operation::{Ending, OperationKind};
+use crate::game::record::DeletionGuard;
 use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
 use crate::game::{ConditionStatus, ConditionType, ContainerId, ImageId, NetworkId, Phase};
 use crate::reconcile::step::Step;
@@ -269,6 +270,23 @@ fn deletion_keeps_or_removes_the_state_by_policy() {
         assert_eq!(world.state_directory == StateDirectory::Present, kept);
         assert_eq!(world.done.last().map(String::as_str), Some("delete row"));
     }
+}
+
+#[test]
+fn a_deletion_that_has_begun_says_so_for_ever_and_is_not_held_when_something_is_in_its_way() {
+    let mut world = World::running();
+    world.record.deletion_guard = Some(DeletionGuard::Counted);
+    world.change(|d| d.deletion = Some(Deletion::Requested));
+    while world.container.is_some() {
+        world.round();
+    }
+    // Somebody takes the name: it is blocked, and its operation ends.
+    let mut foreign = World::running().container.unwrap();
+    foreign.owner = Owner::Foreign;
+    world.container = Some(foreign);
+    world.converge();
+    assert_eq!(world.record.reason, "ForeignContainer");
+    assert_eq!(world.record.deletion_guard, Some(DeletionGuard::Begun));
 }
 
 #[test]

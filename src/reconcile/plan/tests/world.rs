@@ -245,6 +245,8 @@ pub(crate) fn desired() -> Desired {
             resources: Resources::default(),
         }),
         version_resumed: 0,
+        created_at: None,
+        cosmetic: Vec::new(),
         source: Source::Operator,
         requested_by: "admin".into(),
         request_id: "r".into(),
