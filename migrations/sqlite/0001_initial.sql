@@ -366,6 +366,8 @@ CREATE TABLE runtime_records (
     blocked_by                      TEXT CHECK (length(blocked_by) <= 128),
     -- What keeps the game from going on now: ["the next attempt", ...]
     waiting_on                      TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(waiting_on) AND json_type(waiting_on) = 'array'),
+    -- Words for what is left until the game is as its spec says; empty: nothing; null: nobody has looked yet.
+    left_to_do                      TEXT CHECK (left_to_do IS NULL OR (json_valid(left_to_do) AND json_type(left_to_do) = 'array')),
     -- When the controller first saw that the game is to be deleted; grace and guard count from here.
     deletion_seen_at                TEXT CHECK (deletion_seen_at IS NULL OR datetime(deletion_seen_at) IS NOT NULL),
     -- What the guard against mass deletion decided about the present deletion.
@@ -734,8 +736,8 @@ INSERT INTO schema_info (id, version, min_binary) VALUES (1, 1, '0.1.0');
 -- How a lobby learns whether its row was accepted and came true
 ----------------------------------------------------------------------------------------------------
 
--- settled: the controller has seen this generation, it can come true, and there is nothing left to do for it.
--- ready:   the game is as it should be (a stopped game that should be stopped is ready).
+-- settled: the controller has seen this generation, it came true, and there is nothing left to do for it.
+-- ready:   the game is as it should be (a stopped game that should be stopped is ready). Settled games are ready.
 CREATE VIEW game_status AS
 SELECT
     g.game_id, g.namespace, g.name, g.display_name,
@@ -746,26 +748,8 @@ SELECT
         r.game_id IS NOT NULL
         AND r.observed_generation = g.generation
         AND g.deletion_requested_at IS NULL
-        AND coalesce(r.observed_restart_generation, g.restart_generation) = g.restart_generation
-        AND coalesce(r.observed_force_turn_generation, g.force_turn_generation) = g.force_turn_generation
-        AND coalesce(r.observed_patch_generation, g.patch_generation) = g.patch_generation
-        AND coalesce(r.observed_unblock_generation, g.unblock_generation) = g.unblock_generation
-        AND coalesce(r.observed_restore_generation, g.restore_generation) = g.restore_generation
-        AND coalesce(r.observed_backup_generation, g.backup_generation) = g.backup_generation
-        AND CASE g.desired_status
-            WHEN 'stopped' THEN r.status = 'stopped'
-            ELSE r.status IN ('running', 'finished')
-                -- A requirement such as ~1.4 is fulfilled by whatever it was resolved to.
-                AND (r.current_engine_version = g.target_engine_version
-                     OR (r.current_engine_version IS NOT NULL AND r.patch IS NULL
-                         AND g.target_engine_version NOT GLOB '[0-9]*.[0-9]*.[0-9]*'))
-                AND (r.status = 'finished' OR g.paused = (r.paused_at IS NOT NULL))
-                -- An engine goes on whatever its spec says; what that says does not come true until it is mended.
-                AND (NOT EXISTS (SELECT 1 FROM json_each(r.conditions) AS c
-                                  WHERE json_extract(c.value, '$.type') = 'SpecValid' AND json_extract(c.value, '$.status') = 'False')
-                     OR EXISTS (SELECT 1 FROM json_each(r.conditions) AS c
-                                 WHERE json_extract(c.value, '$.type') = 'Ready' AND json_extract(c.value, '$.status') = 'True'))
-        END
+        -- The controller leaves what is left of that generation here; it alone computes it.
+        AND coalesce(json_array_length(r.left_to_do) = 0, 0)
     ) AS settled,
     coalesce(
         (SELECT json_extract(c.value, '$.status') = 'True' FROM json_each(r.conditions) AS c
@@ -777,7 +761,9 @@ SELECT
     coalesce(r.message, 'the controller has not seen this game yet') AS message,
     r.current_engine_version, r.current_turn, r.timeline, r.next_turn_at, r.engine_health, r.engine_endpoint,
     r.paused_at, r.started_at, r.stopped_at, r.finished_at, r.last_observed_at,
-    coalesce(r.outbox_seq, 0) AS outbox_seq
+    coalesce(r.outbox_seq, 0) AS outbox_seq,
+    -- What is left of this generation, and what is waited for, in words; null: nobody has looked.
+    r.left_to_do, r.waiting_on
 FROM games AS g
 LEFT JOIN runtime_records AS r ON r.game_id = g.game_id;
 

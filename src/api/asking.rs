@@ -30,7 +30,14 @@ pub(super) async fn explain(
     // A game whose row is gone has an engine for a while yet, and that is when one asks.
     let known = shared.api.store.known_game(&namespace, &name).await?;
     let id = known.ok_or_else(|| ApiError::NotFound { resource: GAMES, name: name.clone() })?;
+    let row = shared.api.store.game(&namespace, &name).await?;
     let explanation = answer(shared.api.asker.explain(id)).await?;
+    // What the controller knows may be older than the row.
+    let declared = row.filter(|game| game.id == id).and_then(|game| game.manifest.metadata.generation);
+    let explanation = match declared {
+        Some(declared) if declared > explanation.generation => explanation.of_older_generation(declared),
+        _ => explanation,
+    };
     let metadata = ExplanationMeta { name, namespace, uid: Some(id.to_string()) };
     Ok(Json(ExplanationObject::new(metadata, explanation)))
 }

@@ -115,9 +115,9 @@ fn status(object: &Object, now: Timestamp) -> String {
         let generation = object.number("/status/operation/generation").unwrap_or_default();
         format!("{kind} for generation {generation}")
     });
-    let waiting: Vec<&str> =
-        object.list("/status/waitingOn").iter().filter_map(serde_json::Value::as_str).collect();
-    let entries: [(&str, Option<String>); 23] = [
+    let words = |at: &str| -> Vec<&str> { object.list(at).iter().filter_map(Value::as_str).collect() };
+    let (left, waiting) = (words("/status/leftToDo"), words("/status/waitingOn"));
+    let entries: [(&str, Option<String>); 24] = [
         ("Phase", object.text("/status/phase").map(str::to_owned)),
         ("Reason", object.text("/status/reason").map(str::to_owned)),
         ("Message", object.text("/status/message").map(str::to_owned)),
@@ -139,6 +139,7 @@ fn status(object: &Object, now: Timestamp) -> String {
         ("Started", ago(object.time("/status/startedAt"), now)),
         ("Stopped", ago(object.time("/status/stoppedAt"), now)),
         ("Restarts", number("/status/restartCount")),
+        ("Left to do", (!left.is_empty()).then(|| left.join(", "))),
         ("Waiting on", (!waiting.is_empty()).then(|| waiting.join(", "))),
         ("Next attempt", object.text("/status/nextAttemptAt").map(str::to_owned)),
     ];

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::game::GameId;
 use crate::game::spec::Desired;
-use crate::reconcile::explain::{Explanation, explain};
+use crate::reconcile::explain::{Explanation, Hindrance, explain_beside};
 
 use super::Controller;
 use super::entry::{Around, Entry};
@@ -19,15 +19,15 @@ const WAITING: usize = 64;
 /// A question.
 #[derive(Debug)]
 pub struct Question {
-    /// Which game.
+    /// The game.
     pub game: GameId,
-    /// What should be instead of what its row says; none: what its row says.
+    /// A desired state in the place of its row's; none: its row's.
     pub instead: Option<Box<Desired>>,
-    /// To whom the answer goes; dropped, it says that the game is not known.
+    /// The way back for the answer; dropped, it says that the game is not known.
     pub reply: oneshot::Sender<Explanation>,
 }
 
-/// Why there is no answer.
+/// The reason for no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer {
     /// The loop does not know the game (yet).
@@ -41,11 +41,11 @@ pub enum NoAnswer {
     StandsBy,
 }
 
-/// Where questions are asked. Its clones are the same.
+/// The end at which questions are asked. Its clones are the same.
 #[derive(Debug, Clone)]
 pub struct Asker(Arc<Mutex<mpsc::Sender<Question>>>);
 
-/// Where the loop takes them.
+/// The end at which the loop takes them.
 #[derive(Debug)]
 pub struct Questions(pub(super) mpsc::Receiver<Question>);
 
@@ -63,7 +63,7 @@ pub fn questions() -> (Asker, Questions) {
 }
 
 impl Asker {
-    /// What the controller would do about a game now.
+    /// The steps that the controller would take for a game now.
     ///
     /// # Errors
     /// The game is unknown, or the controller does not answer.
@@ -71,7 +71,7 @@ impl Asker {
         self.ask(game, None).await
     }
 
-    /// What it would do if this were desired. The game need not exist.
+    /// The steps that it would take if this were desired. The game need not exist.
     ///
     /// # Errors
     /// The controller does not answer.
@@ -79,7 +79,7 @@ impl Asker {
         self.ask(desired.id, Some(Box::new(desired))).await
     }
 
-    /// Where another loop takes the questions from now on.
+    /// The end at which another loop takes the questions from now on.
     pub fn to_another(&self) -> Questions {
         let (ask, asked) = mpsc::channel(WAITING);
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ask;
@@ -99,6 +99,21 @@ impl Asker {
 }
 
 impl Controller {
+    /// The thing that keeps this controller from acting for a game, beside a freeze and a Docker that does not answer,
+    /// which its plan knows of itself.
+    fn hindrance(&self, entry: &Entry) -> Option<Hindrance> {
+        let database = self.health.borrow().database_down.clone();
+        if !self.context.leading.holds() {
+            Some(Hindrance::NotLeading)
+        } else if let Some(why) = database {
+            Some(Hindrance::DatabaseUnreachable(why))
+        } else if !self.guards.looked {
+            Some(Hindrance::Starting)
+        } else {
+            entry.not_recorded().map(|why| Hindrance::NotRecorded(why.to_owned()))
+        }
+    }
+
     /// Answers from what is remembered, after looking again at what is stale.
     pub(super) fn explain(&mut self, question: Question) {
         let Question { game, instead, reply } = question;
@@ -117,6 +132,7 @@ impl Controller {
         // Nobody knows the game: dropping the question says so.
         let Some(desired) = instead.map(|desired| Arc::from(*desired)).or(entry.desired()) else { return };
         let mut input = entry.input(desired, around);
+        let hindrance = self.hindrance(entry);
         let context = self.context.clone();
         let mut reply = reply;
         self.workshop.tasks.spawn(async move {
@@ -130,7 +146,13 @@ impl Controller {
             }
             let observation = input.observation();
             // Whoever asked may have gone.
-            let _ = reply.send(explain(&input.desired, &input.record, &observation, &context.policy));
+            let _ = reply.send(explain_beside(
+                &input.desired,
+                &input.record,
+                &observation,
+                &context.policy,
+                hindrance,
+            ));
         });
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Entry {
     waits_for_person: bool,
     /// How often in a row the database refused what there was to record.
     refused: u32,
+    /// Why the last round could not be recorded, and so nothing was done.
+    not_recorded: Option<String>,
     /// By how much the wall clock was set during the present round.
     clock_step: SignedDuration,
     /// The record holds decisions that are not on disk yet: the next round writes it, whatever it plans.
@@ -100,6 +102,7 @@ impl Entry {
             gone: false,
             counted: false,
             refused: 0,
+            not_recorded: None,
             waits_for_person: false,
             clock_step: SignedDuration::ZERO,
             unwritten: false,
@@ -208,6 +211,11 @@ impl Entry {
     /// Copies that somebody may have to go back to, as that changes.
     pub(super) fn named(&self) -> SharedNamed {
         self.named.clone()
+    }
+
+    /// Why its last round could not be recorded, and so nothing was done.
+    pub(super) fn not_recorded(&self) -> Option<&str> {
+        self.not_recorded.as_deref()
     }
 
     /// Whether its row is there.
@@ -354,6 +362,7 @@ impl Entry {
         self.in_round = false;
         self.unwritten |= unwritten;
         self.refused = refused;
+        self.not_recorded = not_recorded.as_ref().map(|error| crate::reconcile::apply::chain(error));
         // A deletion may have been asked for since this round began, which knows nothing of it.
         let before = self.record.take();
         let seen = before.as_ref().and_then(|before| before.deletion_seen_at);

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::game::controller::FreezeReason;
 use crate::game::record::Record;
+use crate::game::settled::what_is_left;
 use crate::game::spec::Desired;
 use crate::game::status::set_condition;
 use crate::game::{Condition, ConditionStatus, ConditionType, Phase};
@@ -54,7 +55,8 @@ pub(super) async fn refused(
     // What it comes from is asked anew.
     output.facts.engine = EngineView::NotAsked;
     output.facts.failure = None;
-    let said = saying_so(&output.record, &chain(&error), Timestamp::now());
+    let mut said = saying_so(&output.record, &chain(&error), Timestamp::now());
+    said.left_to_do = what_is_left(desired, &said);
     tracing::warn!(error = &error as &dyn std::error::Error, refused = output.refused, "a record is refused");
     output.look_again = Some(after(Timestamp::now(), pause(output.refused)));
     if said == output.record {

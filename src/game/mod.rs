@@ -4,6 +4,7 @@
 //! validated once, in [`manifest`], into the types of this module; later code never sees raw input.
 
 pub mod access;
+pub mod agreement;
 pub mod backup;
 pub mod container;
 pub mod controller;

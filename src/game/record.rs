@@ -9,7 +9,7 @@ use super::operation::OpenOperation;
 use super::patch::{FailedPatch, Patch, PatchDelay, PutBack};
 use super::player::{Mapping, Standing};
 use super::resources::Resources;
-use super::spec::{Contract, Relaxation, Requests, RunAs};
+use super::spec::{Contract, Relaxation, Requests, RunAs, VersionEntry};
 use super::status::{Condition, Phase};
 use super::turn::{OpenTurn, TurnState};
 use super::version::EngineVersion;
@@ -50,6 +50,19 @@ fn port() -> u16 {
 }
 
 impl AppliedSpec {
+    /// The inputs that a version and, over its own limits, a game's declare.
+    pub fn declared(version: &VersionEntry, resources: Resources) -> Self {
+        Self {
+            engine_version: version.version.clone(),
+            image: version.image.clone(),
+            port: version.port,
+            contract: version.contract,
+            run_as: version.run_as,
+            relaxations: version.relaxations.clone(),
+            resources: resources.or(version.resources),
+        }
+    }
+
     /// The declared input that differs so that a container built from these needs a new one to take
     /// its place; none if it may stay. Every declared input is asked: a new field has to say here
     /// what a difference in it means.
@@ -250,6 +263,8 @@ pub struct Record {
     pub blocked_by: Option<String>,
     /// What keeps the game from going on, in words; what passes in a moment is not listed.
     pub waiting_on: Vec<String>,
+    /// Words for what is left until the game is as its spec says; see [`what_is_left`](super::settled::what_is_left).
+    pub left_to_do: Vec<String>,
     /// The truths in detail.
     pub conditions: Vec<Condition>,
     /// The operation under way.
@@ -330,6 +345,7 @@ impl Record {
             restart_from: None,
             blocked_by: None,
             waiting_on: Vec::new(),
+            left_to_do: super::settled::unseen(),
             conditions: Vec::new(),
             operation: None,
             deletion_seen_at: None,

@@ -1,6 +1,11 @@
 //! A plan in words: what should be, what is, what would be done now and why, and what follows.
+//!
+//! The headline, what is left and what is waited for are the planner's own, as the status has them. That
+//! nothing is left to do is said of a game that is settled, while nothing keeps the controller from acting.
 
+mod hindrance;
 mod turns;
+mod waits;
 mod words;
 
 use jiff::Timestamp;
@@ -8,18 +13,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::game::Phase;
 use crate::game::record::Record;
-use crate::game::settled::what_is_left;
 use crate::game::spec::{DeletionPolicy, Desired, DesiredStatus};
 
 use super::forecast::forecast;
 use super::observed::Observation;
 use super::plan::plan;
 use super::policy::Policy;
-use super::step::{Planned, Step, Wait};
+use super::step::{Planned, Step};
+use super::wait::Wait;
 
+pub use hindrance::Hindrance;
 pub use turns::TurnOutlook;
 
-/// What a game's plan comes to, for people.
+/// A game's plan, explained for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
@@ -35,28 +41,28 @@ pub struct Explanation {
     pub generation: i64,
     /// The generation that was looked at last.
     pub observed_generation: i64,
-    /// What should be, line by line.
+    /// The desired state, line by line.
     pub desired: Vec<Fact>,
-    /// What is, line by line.
+    /// The observed state, line by line.
     pub observed: Vec<Fact>,
-    /// What forbids to touch it, if anything does.
+    /// The thing that keeps the controller from acting for it, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<Guard>,
-    /// Why the engine is not of the version that is asked for, if it is not, and what to do. Turns go on.
+    /// The reason for an engine of another version than is asked for, if so, and the way out. Turns go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<Guard>,
-    /// What the planner would do now.
+    /// The steps that the planner would take now.
     pub steps: Vec<ShownStep>,
-    /// What would follow if every step succeeds, up to the end.
+    /// The steps that would follow if every one succeeds, up to the end.
     pub afterwards: Vec<ShownStep>,
-    /// What this means for whoever plays now.
+    /// The consequence for whoever plays now.
     pub disruption: Disruption,
-    /// What it waits on.
+    /// The things it waits on, each with what ends it and when.
     pub waiting_on: Vec<String>,
-    /// What goes on in the background.
+    /// Work in the background.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub working_on: Option<String>,
-    /// When it is looked at again, if nothing happens before.
+    /// The next look, if nothing happens before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub next_look_at: Option<Timestamp>,
@@ -66,9 +72,12 @@ pub struct Explanation {
     pub next_attempt_at: Option<Timestamp>,
     /// Failed attempts in a row.
     pub failures: u32,
-    /// Nothing is left to do for this generation.
+    /// Nothing is left to do for this generation; as `settled` in the view `game_status`.
     pub settled: bool,
-    /// Which turn comes next; absent if the game goes, or its spec cannot be read.
+    /// The things that are left to do for it, in words.
+    #[serde(default)]
+    pub left_to_do: Vec<String>,
+    /// The next turn; absent if the game goes, or its spec cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turns: Option<TurnOutlook>,
 }
@@ -76,13 +85,13 @@ pub struct Explanation {
 /// One thing that is so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Fact {
-    /// What.
+    /// Its name.
     pub what: String,
-    /// How it is.
+    /// Its state.
     pub is: String,
 }
 
-/// What forbids to touch a game or to have a turn, and the way out.
+/// A thing that keeps the controller from acting for a game, or a turn from beginning, and the way out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Guard {
@@ -90,7 +99,7 @@ pub struct Guard {
     pub reason: String,
     /// A sentence.
     pub message: String,
-    /// What to do about it.
+    /// The way out.
     pub way_out: String,
 }
 
@@ -98,15 +107,15 @@ pub struct Guard {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShownStep {
-    /// What.
+    /// The step, in words.
     pub step: String,
-    /// Why.
+    /// Its cause, in words.
     pub cause: String,
     /// It changes something; looking and asking do not.
     pub changes: bool,
 }
 
-/// What a plan means for whoever plays now.
+/// The consequence of a plan for whoever plays now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Disruption {
     /// Nothing that runs is touched.
@@ -136,6 +145,17 @@ pub fn explain(
     observation: &Observation,
     policy: &Policy,
 ) -> Explanation {
+    explain_beside(desired, record, observation, policy, None)
+}
+
+/// The same, beside what keeps the whole controller from acting.
+pub fn explain_beside(
+    desired: &Desired,
+    record: &Record,
+    observation: &Observation,
+    policy: &Policy,
+    hindrance: Option<Hindrance>,
+) -> Explanation {
     let planned = plan(desired, record, observation, policy);
     // What holds it back is said; beside it, what would be done if it did not.
     let free = Observation { freeze: None, deletion_held: None, ..observation.clone() };
@@ -145,16 +165,17 @@ pub fn explain(
         all.iter().skip(planned.steps.len()).filter(|planned| planned.step.mutates()).collect();
     let disruption = disruption(desired, record, all.iter().map(|planned| &planned.step));
     let shown = &planned.record;
-    let left = what_is_left(desired, shown);
-    let settled =
-        all.iter().all(|planned| !planned.step.mutates()) && observation.freeze.is_none() && left.is_empty();
-    // What goes on in the background is said beside it; a settled game waits for nothing.
-    let waits =
-        planned.waiting_on.iter().filter(|wait| **wait != Wait::Work && !(settled && **wait == Wait::Engine));
     let backs_off = planned.waiting_on.contains(&Wait::NextAttempt);
-    let guard = words::guard(shown, observation);
+    let guard = hindrance.map(Guard::from).or_else(|| words::guard(shown, observation));
+    let mut turns = turns::outlook(desired, shown, observation, words::guard(shown, observation));
+    if let Some(turns) = &mut turns
+        && planned.steps.iter().any(|planned| matches!(planned.step, Step::GenerateTurn { .. }))
+    {
+        // Nothing stands in the way of the turn that begins now; the next one waits for it.
+        turns.obstacles.retain(|obstacle| obstacle.reason == turns::TURN_OPEN);
+    }
     Explanation {
-        summary: words::summary(desired, shown, &planned, settled, &left),
+        summary: words::summary(desired, &planned, guard.as_ref()),
         phase: shown.phase,
         reason: shown.reason.clone(),
         message: shown.message.clone(),
@@ -162,18 +183,37 @@ pub fn explain(
         observed_generation: record.observed_generation,
         desired: words::desired(desired),
         observed: words::observed(shown, observation),
-        turns: turns::outlook(desired, shown, observation, guard.clone()),
+        turns,
         guard,
         patch: words::patch(shown),
         steps: planned.steps.iter().map(ShownStep::from).collect(),
         afterwards: afterwards.into_iter().map(ShownStep::from).collect(),
         disruption,
-        waiting_on: waits.map(ToString::to_string).collect(),
+        waiting_on: waits::shown(&planned),
         working_on: observation.work.as_ref().map(words::work),
         next_look_at: planned.look_again,
-        next_attempt_at: shown.next_attempt_at.filter(|_| backs_off),
+        next_attempt_at: waits::next_attempt(shown).filter(|_| backs_off),
         failures: shown.failures,
-        settled,
+        settled: shown.left_to_do.is_empty(),
+        left_to_do: shown.left_to_do.clone(),
+    }
+}
+
+impl Explanation {
+    /// The same for a row of a newer generation, of which the controller has not heard yet.
+    pub fn of_older_generation(self, newest: i64) -> Self {
+        let guard = Guard::from(Hindrance::NotHeard { newest, known: self.generation });
+        let mut left_to_do = self.left_to_do;
+        left_to_do.push(format!("a look at generation {newest}"));
+        let summary = guard.message.clone();
+        Self {
+            summary,
+            generation: newest,
+            settled: false,
+            left_to_do,
+            guard: self.guard.or(Some(guard)),
+            ..self
+        }
     }
 }
 

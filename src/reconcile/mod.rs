@@ -18,6 +18,7 @@ pub mod policy;
 pub mod schedule;
 pub mod step;
 pub mod turns;
+pub mod wait;
 
 pub use observed::{
     EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Observation, Pace, Reached, RuntimeView,
@@ -25,4 +26,5 @@ pub use observed::{
 };
 pub use plan::{Plan, plan};
 pub use policy::{Policy, PullPolicy};
-pub use step::{Planned, Step, Wait};
+pub use step::{Planned, Step};
+pub use wait::{EndedBy, Wait};

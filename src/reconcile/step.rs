@@ -9,6 +9,7 @@ use crate::game::spec::RunAs;
 use crate::game::{BackupId, ContainerId, ImageId, ImageRef, NewBackup, RaceName, RestoreId};
 
 use super::observed::{Dead, Vacancy};
+pub use super::wait::Wait;
 
 /// One effect.
 #[derive(Debug, Clone, PartialEq)]
@@ -204,66 +205,5 @@ pub struct Planned {
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.step, self.cause)
-    }
-}
-
-/// What a plan without further steps is waiting on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wait {
-    /// An image being fetched; a game that no longer waits on it lets go of it.
-    Pull(ImageRef),
-    /// A place among the concurrent starts.
-    StartSlot,
-    /// A place among the games that are disrupted at a time.
-    DisruptionPlace,
-    /// Background work of its own.
-    Work,
-    /// The next attempt, after a failure.
-    NextAttempt,
-    /// The engine's health, or its next look.
-    Engine,
-    /// Docker, which has to settle or to answer.
-    Docker,
-    /// The grace period of a row that vanished.
-    Grace,
-    /// A changed spec.
-    Spec,
-    /// A person.
-    Person,
-}
-
-impl Wait {
-    /// Whether it is worth showing: what passes in a moment is not.
-    pub fn lasts(&self) -> bool {
-        match self {
-            Self::Work | Self::Engine => false,
-            Self::Pull(_)
-            | Self::StartSlot
-            | Self::DisruptionPlace
-            | Self::NextAttempt
-            | Self::Docker
-            | Self::Grace
-            | Self::Spec
-            | Self::Person => true,
-        }
-    }
-}
-
-impl fmt::Display for Wait {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pull(image) => write!(f, "the image {image}"),
-            Self::StartSlot => f.write_str("a place among the concurrent starts"),
-            Self::DisruptionPlace => {
-                f.write_str("a place among the games that are patched or restored at a time")
-            }
-            Self::Work => f.write_str("work in the background"),
-            Self::NextAttempt => f.write_str("the next attempt"),
-            Self::Engine => f.write_str("the engine"),
-            Self::Docker => f.write_str("Docker"),
-            Self::Grace => f.write_str("the grace period of its vanished row"),
-            Self::Spec => f.write_str("a changed spec"),
-            Self::Person => f.write_str("a person"),
-        }
     }
 }

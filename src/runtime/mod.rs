@@ -165,10 +165,7 @@ pub enum RuntimeError {
         source: std::io::Error,
     },
     /// There is no room for a copy of the state.
-    #[error(
-        "there is no room for a copy of the state: it takes {needed} bytes, and {free} are free; {} are missing",
-        needed.saturating_sub(*free)
-    )]
+    #[error("there is no room for a copy of the state: {}", missing_room(*needed, *free))]
     NoRoom {
         /// What it takes, in bytes.
         needed: u64,
@@ -191,6 +188,18 @@ pub enum RuntimeError {
     /// Docker failed at it; it may go better next time.
     #[error("{0}")]
     Failed(String),
+}
+
+/// Words for the room that is missing: bytes, or else whatever a file takes beside them.
+fn missing_room(needed: u64, free: u64) -> String {
+    match needed.checked_sub(free) {
+        Some(missing @ 1..) => {
+            format!("it takes {needed} bytes, and {free} are free; {missing} are missing")
+        }
+        Some(0) | None => {
+            "bytes enough are free, but the file system takes no more files: its inodes are used up (`df -i`), or a quota is".to_owned()
+        }
+    }
 }
 
 /// Why a pull failed.

@@ -10,6 +10,7 @@ use sea_orm::{
 
 use crate::game::operation::{OpenOperation, OperationKind};
 use crate::game::record::{Contents, DeletionGuard, Exit, Life, Record, Unreadable};
+use crate::game::settled::unseen;
 use crate::game::spec::Requests;
 use crate::game::{ContainerId, GameId, ImageId, OperationId, Phase};
 
@@ -183,6 +184,7 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         restart_from: container(&row.restart_from_container_id),
         blocked_by: row.blocked_by.clone(),
         waiting_on: serde_json::from_value(row.waiting_on.clone()).unwrap_or_default(),
+        left_to_do: row.left_to_do.as_ref().and_then(read).unwrap_or_else(unseen),
         conditions: serde_json::from_value(row.conditions.clone()).unwrap_or_default(),
         operation,
         deletion_seen_at: row.deletion_seen_at.map(from_db),
@@ -267,6 +269,7 @@ pub(super) fn to_row(
         restart_from,
         blocked_by,
         waiting_on,
+        left_to_do,
         conditions,
         operation,
         deletion_seen_at,
@@ -325,6 +328,7 @@ pub(super) fn to_row(
         operation_id: Set(operation.as_ref().map(|operation| DbUuid(operation.id.0))),
         blocked_by: Set(blocked_by.as_ref().map(|reason| cut(reason, REASON))),
         waiting_on: Set(stored(waiting_on)),
+        left_to_do: Set(Some(stored(left_to_do))),
         deletion_seen_at: time(deletion_seen_at),
         deletion_guard: Set(deletion_guard.map(|guard| guard.as_row().to_owned())),
         deletion_confirmed_before: time(deletion_confirmed_before),

@@ -2,6 +2,7 @@
 
 use gamekeeper::api::auth::Role;
 use gamekeeper::game::spec::{DesiredStatus, Source};
+use gamekeeper::reconcile::explain::Explanation;
 use reqwest::Method;
 use serde_json::json;
 
@@ -20,6 +21,22 @@ async fn a_game_is_explained_in_the_controller_s_words() {
     assert_eq!(told["steps"][0]["step"], "create container for 1.4.2");
     world.get(&format!("{GAMES}/nobody/explain")).await.refused(404, "NotFound");
     world.post(&format!("{GAMES}/andromeda/explain"), &json!({})).await.refused(405, "MethodNotAllowed");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generation_that_the_controller_has_not_heard_of_is_said_to_be_that() {
+    let mut world = World::new().await;
+    world.post(GAMES, &game("andromeda")).await.ok(201);
+    let settled = Explanation { settled: true, ..explanation() };
+    let _asked = world.answers(settled);
+    let path = format!("{GAMES}/andromeda/explain");
+    let heard = world.get(&path).await.ok(200);
+    assert_eq!((&heard["settled"], &heard["guard"]), (&json!(true), &json!(null)));
+    world.patch(&format!("{GAMES}/andromeda"), &json!({ "spec": { "paused": true } })).await.ok(200);
+    let told = world.get(&path).await.ok(200);
+    assert_eq!((&told["settled"], &told["guard"]["reason"]), (&json!(false), &json!("NotHeard")), "{told}");
+    assert_eq!(told["leftToDo"], json!(["a look at generation 2"]));
     world.end().await;
 }
 

@@ -3,6 +3,7 @@
 
 mod abuse;
 mod adoption;
+mod agreement;
 mod backups;
 mod beyond_bounds;
 mod blocked;

@@ -134,6 +134,8 @@ pub struct GameStatus {
     /// What keeps the game from going on now, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waiting_on: Vec<String>,
+    /// What is left until the game is as this generation of its spec says, in words. Empty: it is settled.
+    pub left_to_do: Vec<String>,
     /// The change of engine version under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch: Option<PatchStatus>,
@@ -269,6 +271,7 @@ impl From<Record> for GameStatus {
             restart_from: _,
             blocked_by: _,
             waiting_on,
+            left_to_do,
             conditions,
             operation,
             deletion_seen_at: _,
@@ -309,6 +312,7 @@ impl From<Record> for GameStatus {
             last_log_lines,
             next_turn_at,
             waiting_on,
+            left_to_do,
             patch,
             patch_delay: patch_delay.map(PatchDelayStatus::from),
             failed_patch: failed_patch.map(FailedPatchStatus::from),

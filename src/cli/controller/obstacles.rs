@@ -1,13 +1,13 @@
-//! What keeps the controller that is asked from acting.
+//! The things that keep the controller that is asked from acting.
 
 use crate::cli::client::Object;
 use crate::game::controller::DOCKER_WAY_OUT;
 
 /// One of them.
 pub(crate) struct Obstacle {
-    /// What was found.
+    /// The finding.
     pub(crate) what: String,
-    /// What to do about it.
+    /// The way out.
     pub(crate) way_out: String,
 }
 
@@ -22,5 +22,15 @@ pub(crate) fn obstacles(controller: &Object) -> Vec<Obstacle> {
         what: format!("Docker does not answer: {why}"),
         way_out: DOCKER_WAY_OUT.to_owned(),
     });
-    freezes.chain(docker).collect()
+    let database = controller.text("/status/databaseDown").map(|why| Obstacle {
+        what: format!("the database does not answer the controller: {why}"),
+        way_out: "mend the database; the controller goes on by itself".to_owned(),
+    });
+    let is_starting = controller.text("/status/phase") == Some("Starting");
+    let starting = is_starting.then(|| Obstacle {
+        what: "the controller has not looked at everything yet, and hears of no change of desired state"
+            .into(),
+        way_out: "wait a moment; if it stays so, the server's log says what it waits for".to_owned(),
+    });
+    freezes.chain(docker).chain(database).chain(starting).collect()
 }

@@ -4,6 +4,7 @@
 //! is changed but what a check makes for itself, and that is removed again.
 
 mod docker;
+mod games;
 mod places;
 mod server;
 

@@ -49,6 +49,9 @@ pub(super) async fn server(config: &Config, place: &Whereabouts) -> Vec<(&'stati
     }
     if let Ok(controller) = client.controller().await {
         findings.extend(lead(&controller).into_iter().map(|finding| ("lead", finding)));
+        // A server that does not say its games has been told of above.
+        let games = super::games::games(&client).await.unwrap_or_default();
+        findings.extend(games.into_iter().map(|finding| ("games", finding)));
     }
     findings
 }

@@ -26,9 +26,11 @@ const LOG_BYTES: usize = 64 << 10;
 
 /// Says why a game is as it is, what happens next, and when
 ///
-/// What should be and what is, what forbids to touch it and the way out, the steps that the controller
-/// would take now and why, what follows, what it waits on, the last operations, and what the engine
-/// wrote last; which turn comes next, and what stands in its way. Nothing is changed by asking.
+/// What should be and what is, what is left to do, what forbids to touch it and the way out, the steps that
+/// the controller would take now and why, what follows, what it waits on and what ends that, the last
+/// operations, and what the engine wrote last; which turn comes next, and what stands in its way. That
+/// nothing is left to do is said of a game that is settled: what its spec says is true, and the controller
+/// is able to act. Nothing is changed by asking.
 ///
 /// With --at: what was decided at that time and why, what should have been, what was under way, and what
 /// changed around it; of a game that is gone too. A time is written in full, 2026-11-23T18:00:00Z

@@ -22,7 +22,7 @@ pub(super) struct Known {
     pub(super) log: Option<Log>,
 }
 
-/// What an engine wrote last.
+/// The last words of an engine.
 pub(super) struct Log {
     /// Its last lines.
     pub(super) lines: Vec<String>,
@@ -55,8 +55,9 @@ pub(super) fn whole(Known { name, explanation, operations, log }: &Known, now: T
         "What follows, if all goes well"
     };
     section(&mut text, follows, &steps(explanation.list("/afterwards")));
+    section(&mut text, "What is left", &bullets(explanation.list("/leftToDo")));
     section(&mut text, "In the background", &said(explanation, "/workingOn"));
-    section(&mut text, "Waiting on", &bullets(explanation));
+    section(&mut text, "Waiting on", &bullets(explanation.list("/waitingOn")));
     section(&mut text, "Next", &times(explanation, now));
     section(&mut text, "Turns", &turns(explanation, now));
     let plays = if guarded(explanation) {
@@ -80,7 +81,7 @@ pub(super) fn whole(Known { name, explanation, operations, log }: &Known, now: T
     text
 }
 
-/// What a plan says of one game, indented.
+/// A plan for one game, indented.
 pub(crate) fn forecast(explanation: &Object) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "  {}", said(explanation, "/summary"));
@@ -108,10 +109,12 @@ pub(crate) fn forecast(explanation: &Object) -> String {
 fn headline(text: &mut String, explanation: &Object) {
     let generation = explanation.number("/generation").unwrap_or_default();
     let observed = explanation.number("/observedGeneration").unwrap_or_default();
-    let seen = match (observed == generation, explanation.flag("/settled").unwrap_or_default()) {
-        (true, true) => "looked at, and nothing is left to do for it".to_owned(),
-        (true, false) => "looked at, and not done yet".to_owned(),
-        (false, _) => format!("not looked at yet; the last one was {observed}"),
+    let settled = explanation.flag("/settled").unwrap_or_default();
+    let seen = match (observed == generation, settled, guarded(explanation)) {
+        (true, true, false) => "looked at, and nothing is left to do for it".to_owned(),
+        (true, true, true) => "looked at and settled; nothing is done for it now".to_owned(),
+        (true, false, _) => "looked at, and not done yet".to_owned(),
+        (false, ..) => format!("not looked at yet; the last one was {observed}"),
     };
     let (phase, reason) = (said(explanation, "/phase"), said(explanation, "/reason"));
     let because = if reason.is_empty() || reason == phase { String::new() } else { format!(" ({reason})") };
@@ -168,9 +171,8 @@ fn steps(steps: &[serde_json::Value]) -> String {
     text
 }
 
-fn bullets(explanation: &Object) -> String {
-    let waiting = explanation.list("/waitingOn").iter().filter_map(|on| on.as_str());
-    waiting.map(|on| format!("- {}\n", clean(on))).collect()
+fn bullets(list: &[serde_json::Value]) -> String {
+    list.iter().filter_map(|entry| entry.as_str()).map(|entry| format!("- {}\n", clean(entry))).collect()
 }
 
 fn times(explanation: &Object, now: Timestamp) -> String {
@@ -189,7 +191,7 @@ fn times(explanation: &Object, now: Timestamp) -> String {
     text
 }
 
-/// Which turn comes next, and what stands in its way.
+/// The next turn, and the things in its way.
 fn turns(explanation: &Object, now: Timestamp) -> String {
     let Some(turns) = part(explanation, "turns") else { return String::new() };
     let mut text = String::new();
@@ -263,7 +265,7 @@ pub(super) fn section(text: &mut String, heading: &str, body: &str) {
     }
 }
 
-/// Whether something forbids to touch it.
+/// True while something keeps the controller from acting for it.
 fn guarded(explanation: &Object) -> bool {
     part(explanation, "guard").is_some()
 }

@@ -122,7 +122,7 @@ impl Awaited {
         self.target.to_string()
     }
 
-    /// Its phase, and why.
+    /// Its phase, why it is so, and what it waits for.
     fn state(&self) -> String {
         let Some(object) = &self.seen else { return "not seen yet".into() };
         let phase =
@@ -130,7 +130,11 @@ impl Awaited {
         let because = object.text("/status/reason").map(|reason| format!(" ({reason})")).unwrap_or_default();
         let message =
             object.text("/status/message").map(|message| format!(": {message}")).unwrap_or_default();
-        clean(&format!("{phase}{because}{message}"))
+        let waits: Vec<&str> =
+            object.list("/status/waitingOn").iter().filter_map(serde_json::Value::as_str).collect();
+        let waits =
+            if waits.is_empty() { String::new() } else { format!(" Waiting on: {}.", waits.join(", ")) };
+        clean(&format!("{phase}{because}{message}{waits}"))
     }
 }
 

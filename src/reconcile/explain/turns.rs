@@ -1,4 +1,4 @@
-//! Which turn comes next, and what stands in its way.
+//! The next turn, and the things that stand in its way.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use crate::reconcile::schedule::Slots;
 
 use super::Guard;
 
-/// Which turn comes next, and what stands in its way.
+/// The next turn, and the things that stand in its way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TurnOutlook {
@@ -22,7 +22,7 @@ pub struct TurnOutlook {
     pub schedule: Option<String>,
     /// The schedule's zone.
     pub time_zone: String,
-    /// When the next turn of the schedule is due, were there nothing in its way.
+    /// The time of the schedule's next turn, were there nothing in its way.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub next_slot: Option<Timestamp>,
@@ -31,9 +31,12 @@ pub struct TurnOutlook {
     pub next_turn: Option<i64>,
     /// A turn was asked for, and has not begun.
     pub requested: bool,
-    /// What stands in the way, and the way out.
+    /// The things in its way, each with the way out.
     pub obstacles: Vec<Guard>,
 }
+
+/// A turn is under way.
+pub(super) const TURN_OPEN: &str = "TurnOpen";
 
 /// The outlook; none of a game that goes.
 pub(super) fn outlook(
@@ -81,7 +84,7 @@ fn next_slot(spec: &TurnSpec, desired: &Desired, shown: &Record, now: Timestamp)
     }
 }
 
-/// Whatever stops a turn, the most lasting first.
+/// The things that stop a turn, the most lasting first.
 fn obstacles(desired: &Desired, turns: &TurnSpec, shown: &Record, now: Timestamp) -> Vec<Guard> {
     let mut found = Vec::new();
     let mut add = |reason: &str, message: String, way_out: &str| {
@@ -129,12 +132,12 @@ fn obstacles(desired: &Desired, turns: &TurnSpec, shown: &Record, now: Timestamp
             ),
             None if desired.paused => {
                 add(
-                    "TurnOpen",
+                    TURN_OPEN,
                     open(turn),
                     "It is not sent again: it ends, or is called off at its deadline.",
                 );
             }
-            None => add("TurnOpen", open(turn), "It ends by itself, or is given up at its deadline."),
+            None => add(TURN_OPEN, open(turn), "It ends by itself, or is given up at its deadline."),
         }
     }
     if let Some(not_before) = turns.not_before.filter(|not_before| *not_before > now) {

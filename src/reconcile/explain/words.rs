@@ -12,29 +12,28 @@ use crate::reconcile::plan::{
     PARTIAL_INIT, PINNED_IMAGE_GONE, Plan, RECORD_REFUSED, STATE_MISSING, STRANGE_CONTAINER, TURN_WENT_BACK,
 };
 
-use super::{Fact, Guard};
+use super::{Fact, Guard, Hindrance};
 
 fn fact(what: &str, is: impl Into<String>) -> Fact {
     Fact { what: what.to_owned(), is: is.into() }
 }
 
-/// The whole in one sentence.
-pub(super) fn summary(
-    desired: &Desired,
-    shown: &Record,
-    planned: &Plan,
-    settled: bool,
-    left: &[String],
-) -> String {
-    let name = &desired.name;
+/// The whole in one sentence. That nothing is left is said only while nothing keeps the controller from
+/// acting.
+pub(super) fn summary(desired: &Desired, planned: &Plan, guard: Option<&Guard>) -> String {
+    let shown = &planned.record;
+    let (name, left) = (&desired.name, &shown.left_to_do);
     let should = match (desired.deletion, desired.status) {
         (Some(Deletion::Requested), _) => "should be deleted",
         (Some(Deletion::RowGone), _) => "has lost its row",
         (None, DesiredStatus::Running) => "should run",
         (None, DesiredStatus::Stopped) => "should be stopped",
     };
+    if let Some(guard) = guard.filter(|guard| guard.message != shown.message) {
+        return format!("{name} {should}. Nothing is done for it now: {}", guard.message);
+    }
     let does = planned.steps.iter().find(|planned| planned.step.mutates());
-    match (settled, does) {
+    match (left.is_empty(), does) {
         (true, _) if desired.status == DesiredStatus::Stopped => format!("{name} should be stopped, and is."),
         (true, _) if shown.reason == ENGINE_ENDED => {
             format!(
@@ -44,19 +43,22 @@ pub(super) fn summary(
         (true, _) if shown.phase == Phase::Finished => {
             format!("{name} is finished; its engine stays up for reports.")
         }
-        (true, _) => format!("{name} should run, and does."),
+        (true, Some(planned)) => {
+            format!("{name} should run, and does. Next: {}, because {}.", planned.step, planned.cause)
+        }
+        (true, None) => format!("{name} should run, and does."),
         (false, Some(planned)) => {
             format!("{name} {should}. Next: {}, because {}.", planned.step, planned.cause)
         }
         // What is wrong with it says more than what is missing.
-        (false, None) if !matches!(shown.phase, Phase::Running | Phase::Stopped) || left.is_empty() => {
+        (false, None) if !matches!(shown.phase, Phase::Running | Phase::Stopped) => {
             format!("{name} {should}. {}", shown.message)
         }
         (false, None) => format!("{name} {should}. What is left: {}. {}", left.join("; "), shown.message),
     }
 }
 
-/// What should be.
+/// The desired state.
 pub(super) fn desired(desired: &Desired) -> Vec<Fact> {
     let mut facts = Vec::new();
     let policy = match desired.deletion_policy {
@@ -92,7 +94,7 @@ pub(super) fn desired(desired: &Desired) -> Vec<Fact> {
     facts
 }
 
-/// What is.
+/// The observed state.
 pub(super) fn observed(record: &Record, observation: &Observation) -> Vec<Fact> {
     let mut facts = vec![fact("Status", phase(record.phase))];
     match &observation.runtime {
@@ -186,7 +188,7 @@ fn engine(seen: &Seen) -> Option<String> {
     }
 }
 
-/// What goes on in the background.
+/// Work in the background.
 pub(super) fn work(work: &Work) -> String {
     match work {
         Work::Pulling { image, progress } => format!("fetching image {image}: {progress}"),
@@ -202,7 +204,7 @@ pub(super) fn work(work: &Work) -> String {
     }
 }
 
-/// What forbids to touch it, and the way out.
+/// The thing that keeps the controller from acting for it, and the way out.
 pub(super) fn guard(shown: &Record, observation: &Observation) -> Option<Guard> {
     if let Some(freeze) = &observation.freeze {
         return Some(Guard {
@@ -210,6 +212,9 @@ pub(super) fn guard(shown: &Record, observation: &Observation) -> Option<Guard> 
             message: freeze.message.clone(),
             way_out: freeze.way_out.clone(),
         });
+    }
+    if let RuntimeView::Unknown { since, why, .. } = &observation.runtime {
+        return Some(Hindrance::DockerUnreachable(*since, why.clone()).into());
     }
     let way_out = match shown.reason.as_str() {
         _ if shown.phase != Phase::Blocked => return None,
@@ -240,7 +245,7 @@ pub(super) fn guard(shown: &Record, observation: &Observation) -> Option<Guard> 
     Some(Guard { reason: shown.reason.clone(), message: shown.message.clone(), way_out: way_out.to_owned() })
 }
 
-/// Why the engine is not of the version that is asked for, and what to do about it.
+/// The reason for an engine of another version than is asked for, and the way out.
 pub(super) fn patch(shown: &Record) -> Option<Guard> {
     // What never ran has nothing to change from.
     shown.applied.as_ref()?;

@@ -46,7 +46,10 @@ impl Round<'_> {
             RuntimeView::Unknown { why, .. } => {
                 self.truths.unknown(C::ContainerRunning, "DockerUnreachable", why)
             }
-            RuntimeView::Known(seen) => self.state_container(seen),
+            RuntimeView::Known(seen) => {
+                self.state_container(seen);
+                self.state_no_engine(seen);
+            }
         }
         let reason = freeze.reason.to_string();
         self.headline(
@@ -56,7 +59,7 @@ impl Round<'_> {
         );
     }
 
-    /// No engine is healthy that does not run, whatever was true of it before.
+    /// No engine is healthy or can be reached that does not run, whatever was true of it before.
     pub(super) fn state_no_engine(&mut self, seen: &Seen) {
         let runs =
             ours(seen).is_some_and(|container| matches!(container.state, ContainerState::Running { .. }));
@@ -64,6 +67,9 @@ impl Round<'_> {
             |known: &Condition| known.kind == C::EngineHealthy && known.status == ConditionStatus::True;
         let before = self.was.conditions.iter().any(known);
         let says = self.truths.stated(C::EngineHealthy).map_or(before, |is| is == ConditionStatus::True);
+        if !runs {
+            (self.record.endpoint, self.record.endpoints) = (None, None);
+        }
         if !runs && says {
             self.truths.fails(C::EngineHealthy, "NotRunning", "No engine of this game runs.");
         }

@@ -47,15 +47,7 @@ pub(super) fn declared(desired: &Desired) -> Result<AppliedSpec, Unmet> {
             ),
         };
     };
-    Ok(AppliedSpec {
-        engine_version: version.version.clone(),
-        image: version.image.clone(),
-        port: version.port,
-        contract: version.contract,
-        run_as: version.run_as,
-        relaxations: version.relaxations.clone(),
-        resources: spec.resources.or(version.resources),
-    })
+    Ok(AppliedSpec::declared(version, spec.resources))
 }
 
 /// What only a first start needs.

@@ -25,6 +25,7 @@ mod silent;
 mod starting;
 mod stopped;
 mod turns;
+mod waits;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -432,6 +433,10 @@ impl<'a> Round<'a> {
     }
 
     fn finish(mut self) -> Plan {
+        if let Some(unmet) = &self.unmet.clone() {
+            self.waits_for_unmet(unmet);
+        }
+        self.waits_for_turns();
         if self.record.phase != Phase::Unknown && !self.shows_the_same {
             if let Some(unmet) = self.unmet.take().filter(|_| self.ready) {
                 // It runs, but not as the new spec wants: whoever wrote that must read why.
@@ -457,7 +462,8 @@ impl<'a> Round<'a> {
             self.record.blocked_by = None;
         }
         let generation = self.record.observed_generation;
-        self.truths.write(&mut self.record.conditions, generation, self.now);
+        std::mem::take(&mut self.truths).write(&mut self.record.conditions, generation, self.now);
+        self.note_what_is_left();
         if self.plan.operation.close.is_some() {
             self.record.operation = None;
         }

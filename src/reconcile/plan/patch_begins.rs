@@ -264,6 +264,7 @@ impl Round<'_> {
             return false;
         }
         self.pending(&why);
+        self.wait(Wait::NextAttempt);
         self.look_again(due);
         true
     }

@@ -180,6 +180,7 @@ impl Round<'_> {
     pub(super) fn take_down(&mut self, seen: &Seen, kind: OperationKind, cause: &str) -> bool {
         let Some(container) = ours(seen) else { return true };
         self.begin_operation(kind, cause);
+        self.no_longer_serving();
         let message = format!("The engine is being stopped: {cause}.");
         if self.observation.failure.is_none() && self.record.next_attempt_at.is_none_or(|at| at <= self.now) {
             // While the next attempt is waited for, what failed stays to be seen.
@@ -233,6 +234,8 @@ impl Round<'_> {
         self.record.restart_from = None;
         self.record.start_began_at = None;
         self.record.players.clear();
+        // No turn is due without an engine; the next start looks at the schedule.
+        self.record.next_turn_at = None;
         self.truths.fails(C::ContainerRunning, "NoContainer", "No container of this game runs.");
         self.truths.fails(C::EngineHealthy, "NoContainer", "No engine runs.");
     }

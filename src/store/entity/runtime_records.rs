@@ -49,6 +49,7 @@ pub struct Model {
     pub operation_id: Option<DbUuid>,
     pub blocked_by: Option<String>,
     pub waiting_on: Json,
+    pub left_to_do: Option<Json>,
     pub deletion_seen_at: Option<DateTimeUtc>,
     pub deletion_guard: Option<String>,
     pub deletion_confirmed_before: Option<DateTimeUtc>,

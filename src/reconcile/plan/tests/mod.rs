@@ -1,5 +1,6 @@
 //! Plans are tested by their printed form against a model of the world that does what it is told.
 
+mod agreement;
 mod called_off;
 mod copies;
 mod ended;

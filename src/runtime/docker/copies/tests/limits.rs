@@ -36,6 +36,9 @@ fn without_room_nothing_is_copied_and_what_is_missing_is_said() {
     assert!(needed > 5 << 20 && free < 3 << 20, "{needed} needed, {free} free");
     let told = CopyError::NoRoom { needed, free }.told(|_| unreachable!()).to_string();
     assert!(told.contains(&format!("{} are missing", needed - free)), "{told}");
+    // Where bytes are not what is missing, none are said to be.
+    let told = CopyError::NoRoom { needed: 5, free: 5 }.told(|_| unreachable!()).to_string();
+    assert!(told.contains("inodes") && !told.contains("are missing"), "{told}");
     assert_eq!(tree(&world.state()), before);
     assert_eq!(fs::read_dir(world.own(BACKUPS)).expect("a listing").count(), 0);
 
