@@ -361,6 +361,8 @@ impl Record {
     pub fn shift_clock(&mut self, step: SignedDuration) {
         let counted_from = [
             &mut self.reported_at,
+            // The guard against mass deletion counts a game's age from here.
+            &mut self.init_intent_at,
             &mut self.turn_wait_until,
             &mut self.start_began_at,
             &mut self.healthy_since,

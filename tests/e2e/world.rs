@@ -113,13 +113,18 @@ impl World {
 
     /// Another one, with directories of its own.
     pub(crate) fn run_command_in(&self, data_dir: &Path, state_root: &Path) -> Command {
+        self.run_command_by(&self.database, data_dir, state_root)
+    }
+
+    /// The same by another way to the database.
+    pub(crate) fn run_command_by(&self, database: &Database, data_dir: &Path, state_root: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gamekeeper"));
         command
             .args(["run", "--listen", "127.0.0.1:0", "--network", &self.network, "--data-dir"])
             .arg(data_dir)
             .arg("--state-root")
             .arg(state_root)
-            .args(self.database.arguments())
+            .args(database.arguments())
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("GAMEKEEPER_LOG_LEVEL", "info,gamekeeper=debug")

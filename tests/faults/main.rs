@@ -5,6 +5,7 @@
 //! `docs/faults.md` says which test shows what.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod clock;
 mod copies;
 mod engines;
 mod ground;
@@ -38,6 +39,9 @@ mod meddler;
 #[path = "../support/second_docker.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
 mod second_docker;
+#[path = "../support/set_clock.rs"]
+#[allow(unreachable_pub, reason = "shared with other tests")]
+mod set_clock;
 #[path = "../e2e/world.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod world;

@@ -15,6 +15,8 @@ use sea_orm::sqlx::{ConnectOptions, raw_sql};
 use crate::cluster::Cluster;
 use crate::database::Database;
 use crate::fencing::recording;
+use crate::set_clock::SetClock;
+use crate::world::World;
 
 /// The disk takes so long for each commit of observed state.
 const SLOW_COMMITS: &str = "
@@ -158,4 +160,23 @@ async fn forgetting_a_great_many_reports_holds_nobody_up() {
         database.count(kept).await,
         database.count("SELECT count(*) FROM runtime_health_snapshots").await
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_clock_is_set_keeps_the_lead() {
+    let (cluster, clock) = (Cluster::start(), SetClock::right());
+    let mut world = World::on(Database::on(&cluster.url()));
+    world.environment.extend(clock.environment());
+    world.start();
+    let renewed = async || {
+        let last = world.rows("SELECT renewed_at::text FROM leases").await[0].get::<String>(0);
+        let later = format!("SELECT count(*) FROM leases WHERE renewed_at > '{last}'");
+        world.eventually("it is renewed", async || world.count(&later).await == 1).await;
+    };
+    for ahead in [-3_600, 3_600, 10 * 365 * 86_400, 0] {
+        clock.ahead(ahead);
+        renewed().await;
+    }
+    assert_eq!(world.count("SELECT epoch FROM leases").await, 1);
+    assert!(!world.log().contains("the lead is lost"), "{}", world.log());
 }

@@ -33,6 +33,9 @@ mod meddler;
 #[path = "../support/replica.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod replica;
+#[path = "../support/set_clock.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod set_clock;
 #[path = "../e2e/world.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod world;

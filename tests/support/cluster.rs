@@ -20,6 +20,18 @@ impl Cluster {
         Self { dir: dir.trim_end().into() }
     }
 
+    /// What is its own: `socket`, and `pooler` if there is one.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Kills PgBouncer as by a power cut.
+    pub fn kill_pooler(&self) {
+        let pid = std::fs::read_to_string(self.dir.join("pooler/pid")).expect("a pooler");
+        let killed = Command::new("kill").args(["-KILL", pid.trim()]).status().expect("run kill");
+        assert!(killed.success(), "the pooler is not there");
+    }
+
     /// Where it listens.
     pub fn socket(&self) -> PathBuf {
         self.dir.join("socket")

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::database::Database;
 use crate::world::World;
 
 /// Killed when dropped.
@@ -21,14 +22,21 @@ impl Replica {
         Self::start_on(world, name, &world.state_root())
     }
 
-    /// Starts it and waits for nothing: it may come to its end again.
-    pub fn spawned(world: &World, name: &str) -> Self {
+    /// Starts it by this way to the database, with these variables, and waits for nothing: it may come to
+    /// its end again.
+    pub fn spawned(world: &World, name: &str, database: &Database, environment: &[(String, String)]) -> Self {
         let data_dir = world.dir.path().join(name);
         let log = world.dir.path().join(format!("{name}.log"));
         let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        let mut command = world.run_command_in(&data_dir, &world.state_root());
+        let mut command = world.run_command_by(database, &data_dir, &world.state_root());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let child = command.stdout(Stdio::null()).stderr(file).spawn().unwrap();
         Self { child, data_dir, log, line: String::new() }
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn has_ended(&mut self) -> bool {
@@ -80,8 +88,14 @@ impl Replica {
 
     /// The command line, speaking to this one.
     pub fn gk(&self, arguments: &[&str]) -> std::process::Output {
+        self.gk_by(arguments, &[])
+    }
+
+    /// The same with these variables.
+    pub fn gk_by(&self, arguments: &[&str], environment: &[(String, String)]) -> std::process::Output {
         Command::new(env!("CARGO_BIN_EXE_gamekeeper"))
             .args(arguments)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .env("GAMEKEEPER_DATA_DIR", &self.data_dir)
             .stdin(Stdio::null())
             .output()
