@@ -169,7 +169,7 @@ pub fn explain(
         afterwards: afterwards.into_iter().map(ShownStep::from).collect(),
         disruption,
         waiting_on: waits.map(ToString::to_string).collect(),
-        working_on: observation.work.as_ref().map(words::work),
+        working_on: words::background(observation),
         next_look_at: planned.look_again,
         next_attempt_at: shown.next_attempt_at.filter(|_| backs_off),
         failures: shown.failures,
