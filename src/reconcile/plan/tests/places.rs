@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use proptest::prelude::*;
-
 use crate::game::container::{ContainerState, Owner};
 use crate::game::patch::PatchStage;
 use crate::game::spec::DesiredStatus;
@@ -11,7 +9,6 @@ use crate::game::{EngineVersion, Phase};
 use crate::reconcile::Wait;
 use crate::reconcile::plan::{BACKUP_DAMAGED, BACKUP_GONE, FOREIGN_CONTAINER};
 
-use super::properties::any_world;
 use super::restores::{ask, cannot_go_back, runs, wants, with_a_copy};
 use super::world::{Newer, World};
 
@@ -149,19 +146,4 @@ fn a_new_container_that_somebody_started_is_taken_away_when_its_change_is_called
     world.change(|desired| desired.status = DesiredStatus::Stopped);
     world.converge();
     assert_eq!((world.record.phase, world.container.is_some()), (Phase::Stopped, false), "{:?}", world.done);
-}
-
-proptest! {
-    /// Whatever was and is: who waits for a person has no place, unless for what a person asked for.
-    #[test]
-    fn no_blocked_game_holds_a_place(mut world in any_world(), rounds in 0..12usize) {
-        for _ in 0..=rounds {
-            let planned = world.round();
-            if planned.record.phase == Phase::Blocked && planned.waiting_on.contains(&Wait::Person) {
-                prop_assert!(!planned.uses_start_slot, "{}", planned.record.reason);
-                prop_assert!(!planned.uses_disruption_place, "{}", planned.record.reason);
-            }
-            world.now += jiff::SignedDuration::from_secs(7);
-        }
-    }
 }

@@ -1,5 +1,5 @@
 //! Whatever keeps a game from going on: what it is asked for is done, refused, or kept in sight, and a
-//! pause is acknowledged as soon as no turn is at work.
+//! pause is acknowledged as soon as no turn is at work. And it holds no place that others wait for.
 
 use std::time::Duration;
 
@@ -158,7 +158,7 @@ fn stuck(how: Stuck, in_flight: bool) -> World {
 
 proptest! {
     #[test]
-    fn whoever_is_stuck_answers_what_it_is_asked_for_and_acknowledges_a_pause(
+    fn whoever_is_stuck_answers_acknowledges_a_pause_and_holds_no_place(
         how in prop::sample::select(&ALL[..]),
         in_flight in any::<bool>(),
         pauses in any::<bool>(),
@@ -189,7 +189,8 @@ proptest! {
         let over = world.record.finished_at.is_some();
         prop_assert_eq!(world.record.paused_at.is_some(), pauses, "{} {:?}", place, world.record.turn);
         prop_assert!(over || how != Stuck::EngineEnded);
-        prop_assert!(!world.plan().uses_start_slot, "{}", place);
+        let planned = world.plan();
+        prop_assert!(!planned.uses_start_slot && !planned.uses_disruption_place, "{}", place);
     }
 }
 
