@@ -94,7 +94,7 @@ impl CopyName {
                 let on_its_own = record.copying.as_ref().is_some_and(|copying| copying.backup == *id);
                 on_its_own || record.patch.as_ref().is_some_and(|patch| patch.backup == *id)
             }
-            Self::Restore(id) => record.put_back.as_ref().is_some_and(|back| back.restore == *id),
+            Self::Restore(id) => record.put_backs().any(|back| back.restore == *id),
         }
     }
 }
@@ -135,11 +135,10 @@ pub(super) fn keep_named(named: &SharedNamed, record: Option<&Record>, desired: 
     let patch = record.and_then(|record| record.patch.as_ref()).map(|patch| &patch.backup);
     let put_back = record.and_then(|record| record.put_back.as_ref());
     let restore = desired.and_then(|desired| desired.restore_backup.as_ref());
-    let names = [patch, put_back.map(|back| &back.backup), restore];
-    *named.lock().unwrap_or_else(PoisonError::into_inner) = Named {
-        copies: names.into_iter().flatten().cloned().collect(),
-        aside: put_back.map(|back| back.restore.clone()),
-    };
+    let put_backs = record.into_iter().flat_map(Record::put_backs).map(|back| &back.backup);
+    let names = [patch, restore].into_iter().flatten().chain(put_backs);
+    *named.lock().unwrap_or_else(PoisonError::into_inner) =
+        Named { copies: names.cloned().collect(), aside: put_back.map(|back| back.restore.clone()) };
 }
 
 /// Removes what is too much of a game's copies, and of its states that were moved aside. That it fails

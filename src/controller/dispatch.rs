@@ -76,7 +76,7 @@ impl Controller {
                 self.workshop.probe(target, number, life);
             }
             Background::Turn(life, endpoint, from) => {
-                let Some(target) = entry.target(endpoint) else { return self.retry(game) };
+                let Some(target) = entry.target(endpoint) else { return self.is_not_sent(game, step) };
                 let number = entry.begin_work(Work::Generating(life.clone()));
                 self.workshop.turn(target, number, step, life, from);
             }
@@ -85,29 +85,45 @@ impl Controller {
                 let progress = Progress::default();
                 let what = CopyName::Backup(new.id.clone());
                 let task = self.workshop.back_up(number, step, new, progress.clone(), entry.named());
-                self.copies.insert(game, CopyUnderWay { what, number, progress, task: Some(task) });
+                self.copy_begins(game, CopyUnderWay { what, number, progress, task: Some(task) });
             }
             Background::FetchBackup(backup, restore) => {
-                let number = entry.begin_work(Work::FetchingBackup { progress: String::new() });
+                let number = entry.begin_fetching(restore.clone());
                 let progress = Progress::default();
                 let what = CopyName::Restore(restore.clone());
                 let names = (backup, restore);
                 let task = self.workshop.fetch_backup(game, number, step, names, progress.clone());
-                self.copies.insert(game, CopyUnderWay { what, number, progress, task: Some(task) });
+                self.copy_begins(game, CopyUnderWay { what, number, progress, task: Some(task) });
             }
             Background::PutBack(backup, restore) => {
                 let number = entry.begin_work(Work::PuttingBack { progress: String::new() });
                 let progress = Progress::default();
                 let what = CopyName::Restore(restore.clone());
                 let copy = CopyUnderWay { what, number, progress: progress.clone(), task: None };
-                self.copies.insert(game, copy);
+                self.copy_begins(game, copy);
                 self.workshop.put_back(game, number, step, (backup, restore), progress);
             }
             Background::Initialise(life, endpoint, races) => {
-                let Some(target) = entry.target(endpoint) else { return self.retry(game) };
+                let Some(target) = entry.target(endpoint) else { return self.is_not_sent(game, step) };
                 let number = entry.begin_work(Work::Initialising(life));
                 self.workshop.initialise(target, number, step, races);
             }
+        }
+    }
+
+    /// A call that is on record as sent cannot be made now: that is told, so that it goes on record too.
+    fn is_not_sent(&mut self, game: GameId, step: Step) {
+        if let Some(entry) = self.games.get_mut(&game) {
+            entry.tell(News::NotSent(step));
+        }
+        self.retry(game);
+    }
+
+    /// One copy at a time is on its way for each game: the one before is not wanted any more.
+    fn copy_begins(&mut self, game: GameId, copy: CopyUnderWay) {
+        let before = self.copies.insert(game, copy).filter(CopyUnderWay::call_off);
+        if let (Some(before), Some(entry)) = (before, self.games.get_mut(&game)) {
+            entry.end_work(before.number, News::ContainerStale);
         }
     }
 

@@ -8,9 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::game::controller::HeldDeletion;
 use crate::game::record::{DeletionGuard, Record};
 use crate::game::spec::Desired;
-use crate::game::{ContainerId, DeletionPolicy, EngineVersion, ImageRef, Phase};
+use crate::game::{ContainerId, DeletionPolicy, EngineVersion, ImageRef, Phase, RestoreId};
 use crate::reconcile::apply::Background;
-use crate::reconcile::{FailureClass, Step, Wait, Work};
+use crate::reconcile::{Beside, FailureClass, Fetching, Pulling, Step, Wait, Work};
 use crate::store::RowVersion;
 use crate::store::recorder::RecordError;
 
@@ -28,6 +28,8 @@ pub(super) struct Entry {
     pub(super) facts: Facts,
     /// Work in its background, numbered: the end of an older one says nothing about it.
     work: Option<(u64, Work)>,
+    /// The putting back that a copy is being fetched for, beside that work.
+    fetching: Option<(u64, RestoreId)>,
     works: u64,
     pub(super) in_round: bool,
     /// It became due while in a round.
@@ -60,7 +62,7 @@ pub(super) struct Around<'a> {
     /// How far the copying of its state is.
     pub(super) copying: Option<String>,
     pub(super) failures: &'a Failures,
-    pub(super) pulling: Option<Work>,
+    pub(super) pulling: Option<Pulling>,
     pub(super) docker_down: Option<(Timestamp, String)>,
     pub(super) docker_engine_id: Option<String>,
     pub(super) guards: &'a Guards,
@@ -95,6 +97,7 @@ impl Entry {
             record: None,
             facts: Facts::default(),
             work: None,
+            fetching: None,
             works: 0,
             in_round: false,
             due_again: false,
@@ -181,8 +184,18 @@ impl Entry {
         self.works
     }
 
+    /// A copy is being fetched for this putting back, beside whatever else goes on. Returns its number.
+    pub(super) fn begin_fetching(&mut self, restore: RestoreId) -> u64 {
+        self.works += 1;
+        self.fetching = Some((self.works, restore));
+        self.works
+    }
+
     /// Work came to its end. What a superseded one failed at is of no interest any more.
     pub(super) fn end_work(&mut self, number: u64, news: News) -> Option<News> {
+        if self.fetching.take_if(|(current, _)| *current == number).is_some() {
+            return Some(news);
+        }
         if self.work.as_ref().is_some_and(|(current, _)| *current == number) {
             self.work = None;
             return Some(news);
@@ -192,7 +205,10 @@ impl Entry {
             // What it was for may not be wanted any more; what it did is asked for again.
             News::PutBack(_) => Some(News::EverythingStale),
             News::EngineStale(_) => Some(News::EngineStale(None)),
-            News::Said(..)
+            // Another initialisation may have been sent since, and is not told from it.
+            News::NotSent(Step::InitialiseEngine { .. }) => Some(News::EngineStale(None)),
+            News::NotSent(_)
+            | News::Said(..)
             | News::ContainerStale
             | News::EverythingStale
             | News::StateDirectory(_)
@@ -322,7 +338,14 @@ impl Entry {
         } = around;
         let held = desired.deletion.is_some() && record.deletion_guard == Some(DeletionGuard::Held);
         Input {
-            work: self.work.as_ref().map(|(_, work)| told(work, copying)).or(pulling),
+            beside: Beside {
+                pulling,
+                fetching: self.fetching.as_ref().map(|(_, restore)| Fetching {
+                    restore: restore.clone(),
+                    progress: copying.clone().unwrap_or_default(),
+                }),
+            },
+            work: self.work.as_ref().map(|(_, work)| told(work, copying)),
             version_halted: desired
                 .version
                 .as_ref()
@@ -478,13 +501,8 @@ fn told(work: &Work, copying: Option<String>) -> Work {
     let progress = copying.unwrap_or_default();
     match work {
         Work::BackingUp { .. } => Work::BackingUp { progress },
-        Work::FetchingBackup { .. } => Work::FetchingBackup { progress },
         Work::PuttingBack { .. } => Work::PuttingBack { progress },
-        Work::Pulling { .. }
-        | Work::Stopping(_)
-        | Work::Probing(_)
-        | Work::Initialising(_)
-        | Work::Generating(_) => work.clone(),
+        Work::Stopping(_) | Work::Probing(_) | Work::Initialising(_) | Work::Generating(_) => work.clone(),
     }
 }
 

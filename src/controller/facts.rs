@@ -7,7 +7,7 @@ use crate::game::container::{Container, ContainerState, ImageSelector, StateDire
 use crate::game::engine::Answer;
 use crate::game::record::{Contents, Life, moved};
 use crate::game::{Backup, BackupId, GameId, ImageRef, NetworkId, RestoreId};
-use crate::reconcile::{EngineView, Failure, Image, ImageUsers, Looked, Reached, RuntimeView, Seen};
+use crate::reconcile::{EngineView, Failure, Image, ImageUsers, Looked, Reached, RuntimeView, Seen, Step};
 use crate::runtime::Listed;
 
 /// Facts of one game. What is stale is asked for again when a round begins.
@@ -38,6 +38,8 @@ pub(super) struct Facts {
     pub(super) engine: EngineView,
     /// A step that failed since the last plan.
     pub(super) failure: Option<Failure>,
+    /// A call that is on record as sent, and was not.
+    pub(super) not_sent: Option<Step>,
     /// Docker has not answered about this game since.
     pub(super) silent: Option<(Timestamp, String)>,
 }
@@ -78,6 +80,7 @@ impl Default for Facts {
             rival: Looked::NotYet,
             engine: EngineView::NotAsked,
             failure: None,
+            not_sent: None,
             silent: None,
         }
     }
@@ -96,6 +99,9 @@ pub(super) enum News {
     StateDirectory(bool),
     /// The engine was told something, and has to be asked what came of it.
     EngineStale(Option<Failure>),
+    /// The call was not made, though it is on record: the address was not the engine's any more, or
+    /// nothing may be touched by now.
+    NotSent(Step),
     /// The image was fetched.
     Fetched(ImageRef),
     /// A copy of the state was taken.
@@ -139,6 +145,10 @@ impl Facts {
             News::EngineStale(failure) => {
                 self.engine = EngineView::NotAsked;
                 self.failure = failure.or(self.failure.take());
+            }
+            News::NotSent(step) => {
+                self.engine = EngineView::NotAsked;
+                self.not_sent = Some(step);
             }
             News::Fetched(image) => {
                 self.image = None;

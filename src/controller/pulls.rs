@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::task::AbortHandle;
 
 use crate::game::{GameId, ImageRef};
-use crate::reconcile::{Step, Work};
+use crate::reconcile::{Pulling, Step};
 use crate::runtime::{PullProgress, RuntimeError};
 
 use super::facts::News;
@@ -50,22 +50,24 @@ impl Pulls {
     }
 
     /// The pull that this game waits on.
-    pub(super) fn of(&self, game: GameId) -> Option<Work> {
+    pub(super) fn of(&self, game: GameId) -> Option<Pulling> {
         let (image, pull) = self.0.iter().find(|(_, pull)| pull.wanted_by.contains(&game))?;
         let progress = pull.progress.lock().map(|progress| progress.clone()).unwrap_or_default();
-        Some(Work::Pulling { image: image.clone(), progress: words(&progress) })
+        Some(Pulling { image: image.clone(), progress: words(&progress) })
     }
 
     /// A pull came to its end: what each game that waited on it learns.
     pub(super) fn ended(
         &mut self,
         image: &ImageRef,
-        result: Result<(), RuntimeError>,
+        result: Option<Result<(), RuntimeError>>,
     ) -> Vec<(GameId, News)> {
         let Some(pull) = self.0.remove(image) else { return Vec::new() };
         let news = match result {
-            Ok(()) => News::Fetched(image.clone()),
-            Err(error) => counted(&Step::PullImage(image.clone()), &error),
+            // Nobody began: the next round says whether it is still wanted.
+            None => News::ContainerStale,
+            Some(Ok(())) => News::Fetched(image.clone()),
+            Some(Err(error)) => counted(&Step::PullImage(image.clone()), &error),
         };
         pull.wanted_by.into_iter().map(|game| (game, news.clone())).collect()
     }

@@ -10,22 +10,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::game::controller::FreezeReason;
-use crate::game::record::Record;
-use crate::game::settled::what_is_left;
 use crate::game::spec::Desired;
-use crate::game::status::set_condition;
-use crate::game::{Condition, ConditionStatus, ConditionType, Phase};
+use crate::reconcile::Observation;
 use crate::reconcile::apply::chain;
 use crate::reconcile::backoff::after;
 use crate::reconcile::conditions::shortened;
 use crate::reconcile::observed::EngineView;
-use crate::reconcile::plan::RECORD_REFUSED;
-use crate::store::Recording;
-use crate::store::recorder::{RecordError, RecordedEvent};
+use crate::reconcile::plan::not_recorded;
+use crate::store::recorder::RecordError;
 
 use super::RETRY;
-use super::recording::tell;
+use super::recording::write_down;
 use super::round::{Context, Output};
 
 /// The longest pause between two attempts: what is true later is on record soon after.
@@ -43,9 +38,9 @@ pub(super) fn pause(refused: u32) -> Duration {
 pub(super) async fn refused(
     context: &Context,
     desired: &Desired,
+    observation: &Observation,
     output: &mut Output,
     error: RecordError,
-    freeze: Option<FreezeReason>,
 ) {
     output.refused = output.refused.saturating_add(1);
     if output.refused < 2 {
@@ -55,69 +50,27 @@ pub(super) async fn refused(
     // What it comes from is asked anew.
     output.facts.engine = EngineView::NotAsked;
     output.facts.failure = None;
-    let mut said = saying_so(&output.record, &chain(&error), Timestamp::now());
-    said.left_to_do = what_is_left(desired, &said);
+    // Nobody knows how long it lasts: others need not wait for its places.
+    (output.uses_start_slot, output.uses_disruption_place) = (false, false);
+    let why = shortened(&chain(&error), SHOWN);
     tracing::warn!(error = &error as &dyn std::error::Error, refused = output.refused, "a record is refused");
     output.look_again = Some(after(Timestamp::now(), pause(output.refused)));
-    if said == output.record {
-        return;
-    }
-    let mut recording = Recording {
-        event: Some(RecordedEvent {
-            warning: true,
-            reason: said.reason.clone(),
-            message: said.message.clone(),
-        }),
-        counts: freeze.is_none(),
-        ..Recording::of(desired.id, desired.namespace.clone(), desired.name.clone(), said.clone())
-    };
-    tell(desired, &output.record, &mut recording, freeze);
-    match context.recorder.record(recording).await {
-        Ok(()) => output.record = said,
+    let instead = not_recorded(desired, &output.record, observation, &context.policy, &why);
+    let freeze = observation.freeze.as_ref().map(|freeze| freeze.reason);
+    match write_down(context, desired, &output.record, &instead, None, freeze).await {
+        Ok(record) => output.record = record,
         Err(error) => output.not_recorded = Some(error),
     }
-}
-
-/// The record as it was, but that it says why it goes no further.
-fn saying_so(was: &Record, why: &str, now: Timestamp) -> Record {
-    let why = shortened(why, SHOWN);
-    let message = format!(
-        "The database refuses what there is to record of the game, so nothing of it is done; it is tried again with growing pauses: {why}"
-    );
-    let mut record = Record { phase: Phase::Blocked, reason: RECORD_REFUSED.into(), message, ..was.clone() };
-    let (reason, message) = (record.reason.clone(), record.message.clone());
-    let not_ready = Condition {
-        kind: ConditionType::Ready,
-        status: ConditionStatus::False,
-        reason,
-        message,
-        last_transition_time: now,
-        observed_generation: record.observed_generation,
-    };
-    set_condition(&mut record.conditions, not_ready);
-    record
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::game::spec::Requests;
 
     #[test]
     fn the_pauses_grow_and_end_at_half_a_minute() {
         let pauses: Vec<u64> = (0..9).map(|refused| pause(refused).as_secs()).collect();
         assert_eq!(pauses, [1, 1, 2, 4, 8, 16, 30, 30, 30]);
         assert_eq!(pause(u32::MAX), LONGEST);
-    }
-
-    #[test]
-    fn a_record_that_says_so_is_written_once() {
-        let was = Record { phase: Phase::Running, ..Record::first_seen(Requests::default()) };
-        let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let said = saying_so(&was, &"x".repeat(10_000), now);
-        assert_eq!((said.phase, said.reason.as_str()), (Phase::Blocked, RECORD_REFUSED));
-        assert!(said.message.len() < 1_000);
-        let later = after(now, Duration::from_secs(60));
-        assert_eq!(saying_so(&said, &"x".repeat(10_000), later), said);
     }
 }

@@ -17,7 +17,7 @@ use crate::game::{EngineVersion, Epoch};
 use crate::reconcile::apply::{self, Background, Effect, Subject};
 use crate::reconcile::observed::EngineView;
 use crate::reconcile::plan::{Plan, RECORD_REFUSED};
-use crate::reconcile::{FailureClass, Observation, Policy, Step, Wait, Work, plan};
+use crate::reconcile::{Beside, FailureClass, Observation, Policy, Step, Wait, Work, plan};
 use crate::runtime::{Runtime, RuntimeError};
 use crate::store::Recorder;
 use crate::store::recorder::RecordError;
@@ -54,6 +54,7 @@ pub(super) struct Input {
     pub(super) record: Record,
     pub(super) facts: Facts,
     pub(super) work: Option<Work>,
+    pub(super) beside: Beside,
     pub(super) start_slot: bool,
     pub(super) disruption_place: bool,
     /// Why nobody is moved to the version that is wanted, if so.
@@ -80,11 +81,13 @@ impl Input {
             fresh: uuid::Uuid::new_v4(),
             runtime: self.facts.view(),
             work: self.work.clone(),
+            beside: self.beside.clone(),
             backed_up: self.facts.backed_up.clone(),
             start_slot: self.start_slot,
             disruption_place: self.disruption_place,
             version_halted: self.version_halted.clone(),
             failure: self.facts.failure.clone(),
+            not_sent: self.facts.not_sent.clone(),
             freeze: self.freeze.clone(),
             deletion_held: self.deletion_held.clone(),
         }
@@ -165,7 +168,7 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
             return output;
         }
         Err(error) if error.is_refusal() => {
-            refused::refused(context, &desired, &mut output, error, freeze).await;
+            refused::refused(context, &desired, &observation, &mut output, error).await;
             return output;
         }
         Err(error) => {
@@ -177,7 +180,7 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
         // What the engine says is on record.
         output.refused = 0;
     }
-    output.facts.failure = None;
+    (output.facts.failure, output.facts.not_sent) = (None, None);
     output.waiting_on.clone_from(&planned.waiting_on);
     output.look_again = planned.look_again;
     output.uses_start_slot = planned.uses_start_slot;
@@ -257,15 +260,23 @@ async fn log_tail(context: &Context, container: &crate::game::ContainerId) -> St
     }
 }
 
-/// Takes the steps, in order, until one fails.
+/// Takes the steps, in order, until one fails. A call that was not reached is on record as sent, so it is
+/// told that it was not.
 async fn act(context: &Context, desired: &Desired, plan: &Plan, output: &mut Output) {
+    let taken = take_steps(context, desired, plan, output).await;
+    let left = plan.steps.iter().skip(taken).map(|planned| &planned.step);
+    output.facts.not_sent = left.into_iter().find(|step| step.is_on_record_as_sent()).cloned();
+}
+
+/// Returns how many were taken.
+async fn take_steps(context: &Context, desired: &Desired, plan: &Plan, output: &mut Output) -> usize {
     let subject = Subject { game: desired.id, name: desired.name.clone(), epoch: context.epoch };
-    for planned in &plan.steps {
+    for (taken, planned) in plan.steps.iter().enumerate() {
         let step = &planned.step;
         if step.mutates() && (context.brake.borrow().is_some() || !context.leading.holds()) {
             // Frozen or deposed since it was planned: the next round says so, here or elsewhere.
             output.progressed = true;
-            return;
+            return taken;
         }
         if step.mutates() {
             tracing::info!(step = %step, cause = planned.cause, "step");
@@ -278,12 +289,16 @@ async fn act(context: &Context, desired: &Desired, plan: &Plan, output: &mut Out
         match result {
             Ok(effect) => {
                 if !take_in(context, desired, plan, step, effect, output).await {
-                    return;
+                    return taken;
                 }
             }
-            Err(error) => return failed(step, &error, output),
+            Err(error) => {
+                failed(step, &error, output);
+                return taken;
+            }
         }
     }
+    plan.steps.len()
 }
 
 /// Remembers what a step found or did. False if the round must end.

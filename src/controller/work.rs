@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
@@ -38,7 +38,7 @@ pub(super) enum Finished {
     /// Work in the background of one game.
     Work(GameId, u64, News),
     /// A pull, for every game that waits on it.
-    Pull(ImageRef, Result<(), RuntimeError>),
+    Pull(ImageRef, Option<Result<(), RuntimeError>>),
     /// A look at everything: what the games stand on, and every container.
     Listed(Box<Everything>),
     /// A bulk look at desired state.
@@ -104,6 +104,14 @@ impl Workshop {
         self.brake.borrow().is_some() || !self.leading.holds()
     }
 
+    /// A place among those that do the like. None for a process that is frozen or deposed by then, however
+    /// long it waited: whatever changes anything in the background comes through here. (Who puts a copy
+    /// back queues behind nobody, for its game is down; it asks the same.)
+    async fn place<'p>(&self, places: &'p Semaphore) -> Option<SemaphorePermit<'p>> {
+        let place = places.acquire().await.ok();
+        place.filter(|_| !self.may_not_act())
+    }
+
     pub(super) fn spawn(&self, work: impl Future<Output = Finished> + Send + 'static) -> AbortHandle {
         let finished = self.finished.clone();
         let task = async move {
@@ -124,11 +132,9 @@ impl Workshop {
     ) {
         let this = self.clone();
         self.spawn(async move {
-            let _place = this.stops.acquire().await;
-            if this.may_not_act() {
-                // Frozen or deposed while it waited for its place.
+            let Some(_place) = this.place(&this.stops).await else {
                 return Finished::Work(game, number, News::ContainerStale);
-            }
+            };
             let news = match this.runtime.stop(game, &container, grace).await {
                 Ok(()) => News::ContainerStale,
                 Err(error) => counted(&step, &error),
@@ -159,10 +165,10 @@ impl Workshop {
     ) {
         let this = self.clone();
         self.spawn(async move {
-            let _place = this.engine_calls.acquire().await;
-            if this.may_not_act() || !believed.holds() {
-                // Frozen or deposed while it waited for its place, or its address is another's.
-                return Finished::Work(target.game, number, News::EngineStale(None));
+            let place = this.place(&this.engine_calls).await;
+            if place.is_none() || !believed.holds() {
+                // Its address may be another's by now.
+                return Finished::Work(target.game, number, News::NotSent(step));
             }
             let failure = this.engines.initialise(&target, &races).await.err();
             let failure = failure.map(|error| {
@@ -183,10 +189,10 @@ impl Workshop {
     ) {
         let this = self.clone();
         self.spawn(async move {
-            let _place = this.turns.acquire().await;
-            if this.may_not_act() || !believed.holds() {
-                // Frozen or deposed while it waited for its place, or its address is another's.
-                return Finished::Work(target.game, number, News::EngineStale(None));
+            let place = this.place(&this.turns).await;
+            if place.is_none() || !believed.holds() {
+                // Its address may be another's by now.
+                return Finished::Work(target.game, number, News::NotSent(step));
             }
             let news = match this.engines.turn(&target, from).await {
                 Ok(answer) => said(&believed, life, answer),
@@ -210,16 +216,14 @@ impl Workshop {
     ) -> AbortHandle {
         let this = self.clone();
         self.spawn(async move {
-            let place = this.copies.acquire().await;
-            if this.may_not_act() {
-                // Frozen or deposed while it waited for its place.
+            let Some(place) = this.place(&this.copies).await else {
                 return Finished::Work(new.game, number, News::ContainerStale);
-            }
+            };
             let tell = |now| keep(&progress, now);
             let pausing = Pausing { runtime: this.runtime.clone(), game: new.game };
             let copied = in_turns(
                 &this.copies,
-                place.ok(),
+                Some(place),
                 TURN,
                 |paused| pausing.pause(paused),
                 this.runtime.back_up(&new, &tell),
@@ -249,11 +253,9 @@ impl Workshop {
     ) -> AbortHandle {
         let this = self.clone();
         self.spawn(async move {
-            let place = this.copies.acquire().await;
-            if this.may_not_act() {
-                // Frozen or deposed while it waited for its place.
+            let Some(place) = this.place(&this.copies).await else {
                 return Finished::Work(game, number, News::ContainerStale);
-            }
+            };
             let tell = |now| keep(&progress, now);
             let pausing = Pausing { runtime: this.runtime.clone(), game };
             let fetched = async {
@@ -266,7 +268,7 @@ impl Workshop {
                 }
             };
             let done = tokio::select! {
-                done = in_turns(&this.copies, place.ok(), TURN, |paused| pausing.pause(paused), fetched) => done,
+                done = in_turns(&this.copies, Some(place), TURN, |paused| pausing.pause(paused), fetched) => done,
                 () = this.leading.ended() => return Finished::Work(game, number, News::ContainerStale),
             };
             let news = match done {
@@ -307,14 +309,16 @@ impl Workshop {
     pub(super) fn pull(&self, image: ImageRef, progress: Arc<std::sync::Mutex<PullProgress>>) -> AbortHandle {
         let this = self.clone();
         self.spawn(async move {
-            let _place = this.pulls.acquire().await;
+            let Some(_place) = this.place(&this.pulls).await else {
+                return Finished::Pull(image, None);
+            };
             let tell = move |now: PullProgress| {
                 if let Ok(mut shown) = progress.lock() {
                     *shown = now;
                 }
             };
             let result = this.runtime.pull(&image, &tell).await.map(drop);
-            Finished::Pull(image, result)
+            Finished::Pull(image, Some(result))
         })
     }
 

@@ -106,6 +106,10 @@ pub struct PutBack {
     pub reason: String,
     /// A sentence.
     pub message: String,
+    /// What takes the place of this way back, which does not come to its end: a restore that was asked for
+    /// since. Until its copy is fetched and verified, this one stays the way back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<Box<PutBack>>,
 }
 
 /// How far a kept copy is on its way back.

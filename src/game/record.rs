@@ -426,6 +426,11 @@ impl Record {
         self.deleted_at.is_none() && turn.number <= self.current_turn.unwrap_or_default().saturating_add(1)
     }
 
+    /// The ways back that are on record: the one, and the one that is to take its place.
+    pub fn put_backs(&self) -> impl Iterator<Item = &PutBack> {
+        self.put_back.iter().flat_map(|back| std::iter::once(back).chain(back.instead.as_deref()))
+    }
+
     /// The life that the record speaks of.
     pub fn life(&self) -> Option<Life> {
         Some(Life { container: self.container.clone()?, started_at: self.container_started_at.clone()? })

@@ -146,10 +146,10 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
         Step::ProbeEngine { life, endpoint } => {
             Effect::Begin(Background::Probe(life.clone(), endpoint.clone()))
         }
-        Step::InitialiseEngine { life, endpoint, races } => {
+        Step::InitialiseEngine { life, endpoint, races, is_first: _ } => {
             Effect::Begin(Background::Initialise(life.clone(), endpoint.clone(), races.clone()))
         }
-        Step::GenerateTurn { life, endpoint, from } => {
+        Step::GenerateTurn { life, endpoint, from, attempt: _ } => {
             Effect::Begin(Background::Turn(life.clone(), endpoint.clone(), *from))
         }
         Step::BackUp(new) => Effect::Begin(Background::BackUp(new.clone())),

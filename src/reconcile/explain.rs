@@ -190,7 +190,7 @@ pub fn explain_beside(
         afterwards: afterwards.into_iter().map(ShownStep::from).collect(),
         disruption,
         waiting_on: waits::shown(&planned),
-        working_on: observation.work.as_ref().map(words::work),
+        working_on: words::background(observation),
         next_look_at: planned.look_again,
         next_attempt_at: waits::next_attempt(shown).filter(|_| backs_off),
         failures: shown.failures,

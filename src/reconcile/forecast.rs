@@ -10,7 +10,9 @@ use crate::game::spec::Desired;
 use crate::game::{Backup, BackupId, BackupReason, ContainerId, ImageId, NetworkId, OperationId};
 
 use super::backoff::after;
-use super::observed::{EngineView, Image, ImageUsers, Looked, Observation, RuntimeView, Seen, Work};
+use super::observed::{
+    Beside, EngineView, Image, ImageUsers, Looked, Observation, Pulling, RuntimeView, Seen, Work,
+};
 use super::plan::{Plan, plan};
 use super::policy::Policy;
 use super::step::{Planned, Step, Wait};
@@ -60,7 +62,7 @@ impl Foreseen {
             let id = OperationId(uuid::Uuid::nil());
             self.record.operation = Some(new.opened(id));
         }
-        self.around.failure = None;
+        (self.around.failure, self.around.not_sent) = (None, None);
         for planned in &planned.steps {
             self.steps.push(planned.clone());
             if matches!(planned.step, Step::FinishDeletion(_)) {
@@ -73,9 +75,9 @@ impl Foreseen {
 
     /// Lets the time pass that the plan waits for. False if nothing comes by itself.
     fn wait_out(&mut self, planned: &Plan) -> bool {
+        let Beside { pulling, fetching } = &mut self.around.beside;
         match self.around.work.take() {
             Some(Work::Stopping(_)) => self.end_process(),
-            Some(Work::Pulling { image, .. }) => self.fetched(ImageSelector::Reference(image)),
             Some(Work::Probing(life)) => self.answers(&life),
             Some(Work::Initialising(life)) => self.has_its_game(&life),
             Some(Work::Generating(life)) => self.generates(&life),
@@ -84,11 +86,16 @@ impl Foreseen {
                 let copying = self.record.copying.as_ref().map(|copying| &copying.backup);
                 self.around.backed_up = copying.or(patch).map(kept);
             }
-            Some(Work::FetchingBackup { .. }) => {
-                self.seen.fetched_back = self.record.put_back.as_ref().map(|back| back.restore.clone());
-            }
             Some(Work::PuttingBack { .. }) => {
                 self.seen.put_back = self.record.put_back.as_ref().map(|back| back.restore.clone());
+            }
+            None if fetching.is_some() => {
+                self.seen.fetched_back = fetching.take().map(|fetching| fetching.restore);
+            }
+            None if pulling.is_some() => {
+                if let Some(Pulling { image, .. }) = pulling.take() {
+                    self.fetched(ImageSelector::Reference(image));
+                }
             }
             None if planned.waiting_on.contains(&Wait::DisruptionPlace) && !self.around.disruption_place => {
                 self.around.disruption_place = true;
@@ -162,7 +169,12 @@ impl Foreseen {
 
     fn fetched(&mut self, selector: ImageSelector) {
         let found = Some(self.image(&selector));
-        self.seen.image = Image::At { selector, found, fetched: true };
+        let is_next = matches!(&self.seen.next_image, Image::At { selector: next, .. } if *next == selector);
+        let image = Image::At { selector, found, fetched: true };
+        if is_next {
+            self.seen.next_image = image.clone();
+        }
+        self.seen.image = image;
     }
 
     /// The image that is known, or one that is thought to be there.

@@ -21,8 +21,8 @@ pub mod turns;
 pub mod wait;
 
 pub use observed::{
-    EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Observation, Pace, Reached, RuntimeView,
-    Seen, Work,
+    Beside, EngineView, Failure, FailureClass, Fetching, Image, ImageUsers, Looked, Observation, Pace,
+    Pulling, Reached, RuntimeView, Seen, Work,
 };
 pub use plan::{Plan, plan};
 pub use policy::{Policy, PullPolicy};

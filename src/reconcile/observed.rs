@@ -26,8 +26,10 @@ pub struct Observation {
     pub fresh: Uuid,
     /// What Docker says.
     pub runtime: RuntimeView,
-    /// What goes on in the background for this game.
+    /// What goes on in the background for this game, and occupies its engine.
     pub work: Option<Work>,
+    /// What goes on beside its engine.
+    pub beside: Beside,
     /// The copy of the state that was taken last.
     pub backed_up: Option<Backup>,
     /// A place among the concurrent starts is held.
@@ -38,6 +40,8 @@ pub struct Observation {
     pub version_halted: Option<String>,
     /// A step that failed since the last plan.
     pub failure: Option<Failure>,
+    /// A call that is on record as sent, and is known not to have been.
+    pub not_sent: Option<Step>,
     /// Why the whole controller touches nothing, if so.
     pub freeze: Option<Freeze>,
     /// Why deletions wait for an operator's word, if this one does.
@@ -175,16 +179,38 @@ pub enum EngineView {
     },
 }
 
-/// What goes on in the background for a game; its end brings the next round.
+/// Background work beside a game's engine. It needs nothing of the engine, however long it takes: the
+/// engine is asked, healed and given its turns as ever. Its end brings the next round.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// An image is being fetched.
+    pub pulling: Option<Pulling>,
+    /// A kept copy is being copied beside the state.
+    pub fetching: Option<Fetching>,
+}
+
+/// An image on its way to the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulling {
+    /// Which.
+    pub image: ImageRef,
+    /// How far, in words for people.
+    pub progress: String,
+}
+
+/// A kept copy on its way to lie beside the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetching {
+    /// The putting back that it is for.
+    pub restore: RestoreId,
+    /// How far, in words for people.
+    pub progress: String,
+}
+
+/// Background work that occupies a game's engine or its container: one at a time, and meanwhile the
+/// engine is asked for nothing. Its end brings the next round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
-    /// An image is being fetched.
-    Pulling {
-        /// Which.
-        image: ImageRef,
-        /// How far, in words for people.
-        progress: String,
-    },
     /// A container is being stopped.
     Stopping(ContainerId),
     /// The engine is being asked how it is.
@@ -195,11 +221,6 @@ pub enum Work {
     Generating(Life),
     /// A copy of the state is being taken.
     BackingUp {
-        /// How far, in words for people.
-        progress: String,
-    },
-    /// A kept copy is being copied beside the state.
-    FetchingBackup {
         /// How far, in words for people.
         progress: String,
     },

@@ -83,6 +83,8 @@ pub enum Step {
         endpoint: String,
         /// Who plays.
         races: Vec<RaceName>,
+        /// No engine of this game was told before.
+        is_first: bool,
     },
     /// Have the engine go from this turn to the next one, in the background.
     GenerateTurn {
@@ -92,6 +94,8 @@ pub enum Step {
         endpoint: String,
         /// The turn it is at.
         from: i64,
+        /// Which attempt it is.
+        attempt: u32,
     },
     /// Take a copy of the state, in the background.
     BackUp(NewBackup),
@@ -150,6 +154,13 @@ impl Step {
             | Self::RemoveStateDirectory(_)
             | Self::FinishDeletion(_) => true,
         }
+    }
+}
+
+impl Step {
+    /// A call to the engine that is on record as sent before it is: if it is not, that has to be told.
+    pub fn is_on_record_as_sent(&self) -> bool {
+        matches!(self, Self::InitialiseEngine { .. } | Self::GenerateTurn { .. })
     }
 }
 

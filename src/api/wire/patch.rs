@@ -159,8 +159,18 @@ impl From<Copying> for CopyingStatus {
 
 impl From<PutBack> for PutBackStatus {
     fn from(put_back: PutBack) -> Self {
-        let PutBack { backup, restore: _, stage, build, turn, new_timeline: _, cause, reason, message } =
-            put_back;
+        let PutBack {
+            backup,
+            restore: _,
+            stage,
+            build,
+            turn,
+            new_timeline: _,
+            cause,
+            reason,
+            message,
+            instead: _,
+        } = put_back;
         let stage = match stage {
             PutBackStage::Fetching => "Fetching",
             PutBackStage::Placing => "Placing",

@@ -6,7 +6,9 @@ use crate::game::engine::Answer;
 use crate::game::manifest::FaultySpec;
 use crate::game::record::Record;
 use crate::game::spec::{Deletion, DeletionPolicy, Desired, DesiredStatus};
-use crate::reconcile::observed::{EngineView, Looked, Observation, RuntimeView, Seen, Work};
+use crate::reconcile::observed::{
+    Beside, EngineView, Fetching, Looked, Observation, Pulling, RuntimeView, Seen, Work,
+};
 use crate::reconcile::plan::{
     BACKUP_DAMAGED, BACKUP_GONE, DELETIONS_HELD, DIRECTORY_IN_USE, ENGINE_ENDED, FOREIGN_CONTAINER,
     PARTIAL_INIT, PINNED_IMAGE_GONE, Plan, RECORD_REFUSED, STATE_MISSING, STRANGE_CONTAINER, TURN_WENT_BACK,
@@ -188,17 +190,26 @@ fn engine(seen: &Seen) -> Option<String> {
     }
 }
 
-/// Work in the background.
-pub(super) fn work(work: &Work) -> String {
+/// What goes on in the background, if anything does.
+pub(super) fn background(observation: &Observation) -> Option<String> {
+    let Beside { pulling, fetching } = &observation.beside;
+    let fetching = fetching.as_ref().map(|Fetching { progress, .. }| {
+        format!("copying a kept copy beside the state, to put it back: {progress}")
+    });
+    let pulling =
+        pulling.as_ref().map(|Pulling { image, progress }| format!("fetching image {image}: {progress}"));
+    let all: Vec<String> =
+        [observation.work.as_ref().map(work), fetching, pulling].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// Work that occupies the engine.
+fn work(work: &Work) -> String {
     match work {
-        Work::Pulling { image, progress } => format!("fetching image {image}: {progress}"),
         Work::Stopping(container) => format!("stopping container {}", container.short()),
         Work::Probing(_) => "asking the engine how it is".to_owned(),
         Work::Generating(_) => "the engine generates a turn".to_owned(),
         Work::BackingUp { progress } => format!("copying the state: {progress}"),
-        Work::FetchingBackup { progress } => {
-            format!("copying a kept copy beside the state, to put it back: {progress}")
-        }
         Work::PuttingBack { progress } => format!("putting a copy of the state back: {progress}"),
         Work::Initialising(_) => "giving the engine its game".to_owned(),
     }

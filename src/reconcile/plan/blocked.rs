@@ -108,7 +108,7 @@ impl Round<'_> {
 
     /// What is on record cannot be read, and might say that a copy is to be put back, or another
     /// version is being tried: nothing is decided from the rest.
-    pub(super) fn unreadable(&mut self) {
+    pub(super) fn unreadable(&mut self, runtime: &RuntimeView) {
         self.record.observed_generation = self.was.observed_generation;
         self.record.observed_membership_revision = self.was.observed_membership_revision;
         let columns = self.was.unreadable.iter();
@@ -118,6 +118,30 @@ impl Round<'_> {
             columns.join("; ")
         );
         self.blocked(UNREADABLE_RECORD, &message);
+        self.answer_without_a_look(runtime);
+    }
+
+    /// What is asked for is answered though nothing is decided. (A person's word about what blocks it counts
+    /// once it can be taken up.)
+    fn answer_without_a_look(&mut self, runtime: &RuntimeView) {
+        self.refuse_requests();
+        self.record.observed_requests.unblock = self.was.observed_requests.unblock;
+        if let RuntimeView::Known(seen) = runtime {
+            self.pause_or_resume(self.is_at_work(seen));
+        }
+    }
+
+    /// The database refuses what there is to record, so nothing is done: this is recorded instead, and what
+    /// the game is asked for is answered by it.
+    pub(super) fn not_recorded(&mut self, runtime: &RuntimeView, why: &str) {
+        self.record.observed_generation = self.was.observed_generation;
+        self.record.observed_membership_revision = self.was.observed_membership_revision;
+        self.wait(Wait::Person);
+        let message = format!(
+            "The database refuses what there is to record of the game, so nothing of it is done; it is tried again with growing pauses: {why}"
+        );
+        self.headline(Phase::Blocked, RECORD_REFUSED, &message);
+        self.answer_without_a_look(runtime);
     }
 
     /// It needs a person. Told once: looking again is no new attempt.
@@ -126,6 +150,10 @@ impl Round<'_> {
         let known =
             self.was.phase == Phase::Blocked && self.was.reason == reason && self.was.operation.is_none();
         self.headline(Phase::Blocked, reason, message);
+        if self.is_between_versions() && self.was.blocked_by.as_deref() != Some(reason) {
+            // Its place is another's now: what blocks it on the way to this version may block the next, too.
+            self.plan.failed_version = self.record.applied.as_ref().map(|to| to.engine_version.clone());
+        }
         self.record.blocked_by = Some(reason.to_owned());
         if known {
             let at_once = std::mem::take(&mut self.plan.operation.at_once);

@@ -314,6 +314,7 @@ impl Round<'_> {
         self.begin_start("its engine has no game yet");
         self.headline(Phase::Starting, "Initialising", "The engine is being given its game.");
         self.truths.fails(C::Initialized, "NotYet", "The engine does not say yet that it has its game.");
+        let is_first = self.record.init_intent_at.is_none();
         self.record.init_intent_at = Some(self.record.init_intent_at.unwrap_or(self.now));
         self.record.failures = self.record.failures.saturating_add(1);
         // One more than counted: there is no second sending at once.
@@ -322,7 +323,7 @@ impl Round<'_> {
         // The deadline was for its health, which it has.
         self.record.start_began_at = None;
         self.record.applied = Some(target.clone());
-        let step = Step::InitialiseEngine { life: life.clone(), endpoint, races };
+        let step = Step::InitialiseEngine { life: life.clone(), endpoint, races, is_first };
         self.step(step, "it was asked, and has no game");
         self.wait(Wait::Work);
     }

@@ -112,15 +112,29 @@ pub struct Told {
 /// Plans one game.
 pub fn plan(desired: &Desired, record: &Record, observation: &Observation, policy: &Policy) -> Plan {
     let mut round = Round::new(desired, record, observation, policy);
+    round.take_back_what_was_not_sent();
     round.absorb_failure();
     match (&observation.freeze, &observation.runtime) {
         (Some(freeze), runtime) => round.frozen(freeze, runtime),
-        (None, _) if !record.unreadable.is_empty() => round.unreadable(),
+        (None, runtime) if !record.unreadable.is_empty() => round.unreadable(runtime),
         (None, RuntimeView::Unknown { since, why, engine }) => {
             round.unknown(*since, why, engine.as_deref());
         }
         (None, RuntimeView::Known(seen)) => round.known(seen),
     }
+    round.finish()
+}
+
+/// What is recorded of a game in place of a plan that the database refuses to record, for this reason.
+pub fn not_recorded(
+    desired: &Desired,
+    record: &Record,
+    observation: &Observation,
+    policy: &Policy,
+    why: &str,
+) -> Plan {
+    let mut round = Round::new(desired, record, observation, policy);
+    round.not_recorded(&observation.runtime, why);
     round.finish()
 }
 
@@ -216,12 +230,7 @@ impl<'a> Round<'a> {
         self.refuse_copy();
         if self.is_strange(seen) {
             self.leaves_stranger_alone(seen);
-        } else if !self.has_lost_its_state(seen) {
-            let comes_back = self.puts_back(seen);
-            self.keep_disruption_place();
-            if comes_back {
-                return;
-            }
+        } else if !self.has_lost_its_state(seen) && !self.puts_back(seen) {
             self.turn_around();
             match (self.desired.deletion, self.desired.status) {
                 (Some(deletion), _) => self.delete(seen, deletion),
@@ -229,9 +238,11 @@ impl<'a> Round<'a> {
                 (None, DesiredStatus::Running) => self.run(seen),
             }
         }
+        // Whatever it came to: nobody is left without an answer, and no place is held by who is stuck.
         self.state_no_engine(seen);
         self.refuse_requests();
-        self.hold_turns(true);
+        self.hold_turns(Some(seen));
+        self.keep_places();
     }
 
     /// Failures on the way up say nothing about the way down, and the other way round; those of a
@@ -379,6 +390,10 @@ impl<'a> Round<'a> {
     }
 
     fn begin_operation(&mut self, kind: OperationKind, cause: &str) {
+        if kind != OperationKind::Restore && self.keeps_restore_open() {
+            // What comes true beside it is a part of it.
+            return;
+        }
         let wanted = self.new_operation(kind, cause);
         self.plan.operation.ensure(self.was.operation.as_ref(), wanted);
     }

@@ -177,7 +177,7 @@ impl Round<'_> {
         let Some(patch) = self.record.patch.as_mut().filter(|patch| patch.stage == PatchStage::Trying) else {
             return true;
         };
-        let open = self.record.turn.as_ref().map(|turn| turn.number);
+        let open = self.record.turn.as_ref().filter(|turn| is_sent(turn)).map(|turn| turn.number);
         let as_left = patch.turn.is_none_or(|left| left == state.turn) || open == Some(state.turn);
         if !as_left {
             let left = patch.turn.unwrap_or_default();
@@ -188,6 +188,8 @@ impl Round<'_> {
         patch.stage = PatchStage::Probation;
         patch.turn = Some(state.turn);
         patch.committed_at = Some(self.now);
+        // A turn that waits is the new engine's first.
+        self.opens_anew();
         // What was wanted meanwhile has waited for this.
         self.look_again(self.now);
         self.truths.holds(
@@ -301,6 +303,7 @@ impl Round<'_> {
             cause: PutBackCause::Patch,
             reason: reason.to_owned(),
             message: message.to_owned(),
+            instead: None,
         });
         self.truths.fails(C::PatchSucceeded, reason, message);
         self.forget_failures();

@@ -14,12 +14,13 @@ use crate::game::spec::RunAs;
 use crate::game::version::VersionWish;
 use crate::game::{EngineVersion, ImageId, ImageRef};
 use crate::reconcile::backoff::{after, paced_attempt};
-use crate::reconcile::observed::{Image, Looked, Pace, Seen, Work};
+use crate::reconcile::observed::{Image, Looked, Pace, Pulling, Seen, Work};
 use crate::reconcile::policy::PullPolicy;
 use crate::reconcile::step::{Step, Wait};
 
 use super::Round;
 use super::inputs::Unmet;
+use super::turns::is_sent;
 
 /// For so long it is believed that there was room, or none.
 const ROOM_IS_KNOWN: Duration = Duration::from_secs(5);
@@ -53,6 +54,10 @@ impl Round<'_> {
             declared.engine_version, applied.engine_version
         );
         self.unmet = Some(Unmet { reason: PATCH_PENDING, message });
+        if self.observation.beside.pulling.as_ref().is_some_and(|pulling| pulling.image == declared.image) {
+            // Whatever the old engine needs meanwhile is no reason to let go of it.
+            self.keeps_pulling();
+        }
         self.wish = Some(declared);
     }
 
@@ -130,24 +135,35 @@ impl Round<'_> {
         if !self.keeps_its_user(seen, &to, &image) {
             return;
         }
-        self.plan.uses_disruption_place = true;
-        if !self.observation.disruption_place {
-            self.pending("it waits until fewer games are patched at a time");
-            return self.wait(Wait::DisruptionPlace);
-        }
-        // A turn that is open where an engine serves is settled first; a dead engine settles none.
-        let serves = self.record.healthy_since.is_some();
+        // However long that takes, others need not wait for it.
         if self.is_copying_on_demand() {
             self.pending("it waits for the copy of the state that was asked for");
             return self.wait(Wait::Work);
         }
-        if self.is_in_flight(seen) || (serves && self.record.turn.is_some()) {
+        if !self.holds_disruption_place() {
+            return self.pending("it waits until fewer games are patched at a time");
+        }
+        // A turn that was sent is settled first where an engine serves; a dead engine settles none. One that
+        // was not is made by the new engine: what it waits for may never be.
+        let serves = self.record.healthy_since.is_some();
+        let is_sent = self.record.turn.as_ref().is_some_and(is_sent);
+        if self.is_in_flight(seen) || (serves && is_sent) {
             self.waits_for_turn_end = true;
             return self.pending("it waits for the turn that is being generated");
         }
         if self.has_room(seen, &to) {
             self.leave(container, to, image);
         }
+    }
+
+    /// Whether the game has one of the places of those who are taken from their players at a time. Every
+    /// step that disrupts a game without its spec's wish for a restart or a stop asks here first.
+    pub(super) fn holds_disruption_place(&mut self) -> bool {
+        self.plan.uses_disruption_place = true;
+        if !self.observation.disruption_place {
+            self.wait(Wait::DisruptionPlace);
+        }
+        self.observation.disruption_place
     }
 
     /// Whether there is room for the copy that is taken before it and for that copy's way back: asked
@@ -278,10 +294,7 @@ impl Round<'_> {
                 (found.clone(), *fetched)
             }
             Image::At { .. } | Image::NotYet => {
-                if let Some(Work::Pulling { image, .. }) = self.working() {
-                    // Looking is no reason to let go of it.
-                    self.wait(Wait::Pull(image.clone()));
-                }
+                self.keeps_pulling();
                 self.step(Step::LookAtNextImage(image.clone()), "a change of version needs it");
                 return None;
             }
@@ -290,14 +303,16 @@ impl Round<'_> {
         if let Some(found) = found.filter(|_| !fetch_first) {
             return Some(found);
         }
-        match self.working() {
-            Some(Work::Pulling { image: pulling, progress }) if pulling == image => {
+        match &self.observation.beside.pulling {
+            Some(Pulling { image: pulling, progress }) if pulling == image => {
                 let progress = format!("image {image} is being fetched: {progress}");
                 self.pending(&progress);
             }
             _ => {
                 self.pending(&format!("image {image} is being fetched"));
                 self.step(Step::PullImage(image.clone()), "a change of version needs it");
+                // The engine does not wait for its end.
+                self.look_again(self.now);
             }
         }
         self.wait(Wait::Pull(image.clone()));

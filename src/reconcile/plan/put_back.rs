@@ -3,7 +3,8 @@
 //!
 //! A restore that is asked for has two stages. First the copy is fetched beside the state and verified,
 //! while the engine goes on; a copy that is gone or damaged, and room that is missing, end it there.
-//! Only then the engine goes, and what is left to do is to move directories.
+//! Only then the engine goes, and what is left to do is to move directories. A restore that is asked for
+//! while a way back does not come to its end is fetched beside that one, and takes its place in the end.
 
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::patch::{Build, PutBack, PutBackCause, PutBackStage};
@@ -16,8 +17,8 @@ use crate::reconcile::step::{Step, Wait};
 use super::blocked::FOREIGN_CONTAINER;
 use super::{RolledBack, Round, ours};
 
-/// So many attempts at putting a copy back delay a deletion.
-const GIVEN_UP: u32 = 3;
+/// So many attempts at putting a copy back delay a deletion. From then on nobody knows when one succeeds.
+pub(super) const GIVEN_UP: u32 = 3;
 
 const ASKED_FOR: &str = "it was asked for";
 
@@ -38,7 +39,10 @@ impl Round<'_> {
                 return false;
             }
         }
-        self.take_up_restore(seen) || self.fetches_backup(seen) || self.is_held_by_the_way_back(seen)
+        let begins = self.take_up_restore(seen) || self.fetches_backup(seen);
+        // Whoever fetches a copy has one of the places of those who are taken from their players at a time.
+        self.plan.uses_disruption_place |= self.is_fetching();
+        begins || self.is_held_by_the_way_back(seen)
     }
 
     /// The way back is gone on with. False if nothing is left to do, also where a game that should be
@@ -56,9 +60,26 @@ impl Round<'_> {
         self.desired.deletion_policy == DeletionPolicy::Retain && self.record.failures < GIVEN_UP
     }
 
-    /// A copy that was asked for is on its way to lie beside the state; the engine goes on.
+    /// The restore whose copy is on its way to lie beside the state. If an engine runs, it goes on.
+    fn fetching(&self) -> Option<&PutBack> {
+        let back = self.record.put_back.as_ref()?;
+        match back.stage {
+            PutBackStage::Fetching => Some(back),
+            PutBackStage::Placing => back.instead.as_deref(),
+        }
+    }
+
+    /// That restore, which is none any more.
+    fn take_fetching(&mut self) -> Option<PutBack> {
+        match &mut self.record.put_back {
+            Some(PutBack { stage: PutBackStage::Placing, instead, .. }) => instead.take().map(|back| *back),
+            fetching => fetching.take(),
+        }
+    }
+
+    /// A copy that was asked for is on its way to lie beside the state.
     pub(super) fn is_fetching(&self) -> bool {
-        self.record.put_back.as_ref().is_some_and(|back| back.stage == PutBackStage::Fetching)
+        self.fetching().is_some()
     }
 
     /// A copy takes the place of the state: no engine runs on what is there.
@@ -67,15 +88,15 @@ impl Round<'_> {
     }
 
     /// A restore that was asked for begins once what it names has been found. It takes the place of one
-    /// that has moved nothing, and of a way back that does not come to its end: whatever of that was done
-    /// lies aside.
+    /// that has moved nothing at once, and of a way back that does not come to its end once its own copy
+    /// is verified: whatever of the other was done lies aside.
     fn take_up_restore(&mut self, seen: &Seen) -> bool {
         let asked = self.desired.requests.restore > self.record.observed_requests.restore;
         if !asked || self.is_between_versions() || self.desired.deletion.is_some() {
             return false;
         }
         // One thing at a time; an older fetching gives way.
-        if !matches!(self.working(), None | Some(Work::Pulling { .. } | Work::FetchingBackup { .. })) {
+        if self.working().is_some() {
             self.restore_waits = true;
             return false;
         }
@@ -87,7 +108,7 @@ impl Round<'_> {
             Looked::At((looked_for, found)) if looked_for == wanted => found.clone(),
             Looked::At(_) | Looked::NotYet => {
                 self.step(Step::LookAtBackup(wanted.clone()), "a restore was asked for");
-                self.shows_the_same = true;
+                (self.shows_the_same, self.slots_seen) = (true, true);
                 return true;
             }
         };
@@ -102,39 +123,38 @@ impl Round<'_> {
             );
             return false;
         };
-        // One of those that are taken from their players at a time.
-        self.plan.uses_disruption_place = true;
-        if !self.observation.disruption_place {
+        if !self.holds_disruption_place() {
             self.restore_waits = true;
-            self.wait(Wait::DisruptionPlace);
             return false;
         }
         self.record.observed_requests.restore = self.desired.requests.restore;
         let at = copy.turn.map_or_else(String::new, |turn| format!(", turn {turn}"));
-        // Where a way back has begun no engine runs, and none may before it is at an end.
-        let stage = if self.is_placing() { PutBackStage::Placing } else { PutBackStage::Fetching };
-        self.record.put_back = Some(PutBack {
+        let back = PutBack {
             backup: copy.id,
             restore: RestoreId::fresh(self.observation.fresh),
-            stage,
+            stage: PutBackStage::Fetching,
             build,
             turn: copy.turn,
             new_timeline: true,
             cause: PutBackCause::Restore,
             reason: "Restored".into(),
             message: format!("The copy {wanted} of {}{at} was put back.", copy.taken_at),
-        });
-        if stage == PutBackStage::Placing {
-            self.forget_failures();
+            instead: None,
+        };
+        match &mut self.record.put_back {
+            // No engine runs, and none may before the way back is at an end. This one is as good as known.
+            Some(placing) if placing.stage == PutBackStage::Placing => placing.instead = Some(Box::new(back)),
+            put_back => *put_back = Some(back),
         }
-        self.supersede_with(OperationKind::Restore, ASKED_FOR);
-        self.fetches_backup(seen) || self.goes_back(seen)
+        self.plan.operation.end(self.was.operation.as_ref(), Ending::Superseded);
+        self.begin_operation(OperationKind::Restore, ASKED_FOR);
+        self.fetches_backup(seen)
     }
 
     /// Before the engine is touched: the copy is copied beside the state and compared with what was
     /// copied once. What speaks against it ends the restore here. True in the round that begins it.
     fn fetches_backup(&mut self, seen: &Seen) -> bool {
-        let Some(back) = self.record.put_back.clone().filter(|_| self.is_fetching()) else { return false };
+        let Some(back) = self.fetching().cloned() else { return false };
         if seen.fetched_back.as_ref() == Some(&back.restore) {
             // At a turn boundary.
             if !self.is_in_flight(seen) && !self.is_copying_on_demand() {
@@ -142,22 +162,24 @@ impl Round<'_> {
             }
             return false;
         }
-        match self.working() {
-            None | Some(Work::Pulling { .. }) => {}
-            // Also one that is not wanted any more: its end brings the look.
-            Some(_) => return false,
+        // Also a fetching that is not wanted any more: its end brings the look.
+        if self.working().is_some() || self.observation.beside.fetching.is_some() {
+            self.wait(Wait::Work);
+            return false;
         }
         self.begin_operation(OperationKind::Restore, ASKED_FOR);
         self.step(Step::FetchBackup { backup: back.backup, restore: back.restore }, ASKED_FOR);
         self.wait(Wait::Work);
-        self.shows_the_same = true;
+        (self.shows_the_same, self.slots_seen) = (true, true);
+        // Whatever else there is to do does not wait for its end.
+        self.look_again(self.now);
         true
     }
 
     /// From here on the engine has to go.
     pub(super) fn places_backup(&mut self) {
-        if let Some(back) = &mut self.record.put_back {
-            back.stage = PutBackStage::Placing;
+        if let Some(back) = self.take_fetching() {
+            self.record.put_back = Some(PutBack { stage: PutBackStage::Placing, ..back });
         }
         self.record.patch = None;
         self.forget_failures();
@@ -165,11 +187,17 @@ impl Round<'_> {
 
     /// The copy could not be fetched: nothing was touched, and the restore is over. True if it was that.
     pub(super) fn fetching_fails(&mut self, restore: &RestoreId, reason: &str, message: &str) -> bool {
-        let is_it = |back: &mut PutBack| back.restore == *restore && back.stage == PutBackStage::Fetching;
-        if self.record.put_back.take_if(is_it).is_none() {
+        if self.fetching().is_none_or(|back| back.restore != *restore) {
             return false;
         }
-        let message = format!("Nothing was put back, and the game goes on as it is: {message}.");
+        self.take_fetching();
+        let message = if self.is_placing() {
+            format!(
+                "Nothing was put back, and the way back that was begun before is gone on with: {message}."
+            )
+        } else {
+            format!("Nothing was put back, and the game goes on as it is: {message}.")
+        };
         self.end_restore(Ending::Failed { code: reason.to_owned(), message });
         true
     }
@@ -182,14 +210,14 @@ impl Round<'_> {
 
     /// The copy that was to be put back is not fetched any more.
     pub(super) fn end_fetching(&mut self, ending: Ending) {
-        self.record.put_back = None;
+        self.take_fetching();
         self.end_restore(ending);
     }
 
     /// The copy that was asked for lies beside the state, and is what was copied once.
     pub(super) fn is_fetched(&self) -> bool {
         let RuntimeView::Known(seen) = &self.observation.runtime else { return false };
-        self.record.put_back.as_ref().is_some_and(|back| seen.fetched_back.as_ref() == Some(&back.restore))
+        self.fetching().is_some_and(|back| seen.fetched_back.as_ref() == Some(&back.restore))
     }
 
     fn end_restore(&mut self, ending: Ending) {
@@ -225,12 +253,6 @@ impl Round<'_> {
         if let RuntimeView::Known(seen) = &observation.runtime {
             self.goes_back(seen);
         }
-        self.keep_disruption_place();
-    }
-
-    /// A restore, or a change of version that failed, disrupts its game until it is back.
-    pub(super) fn keep_disruption_place(&mut self) {
-        self.plan.uses_disruption_place |= self.record.put_back.is_some();
     }
 
     /// The way back. True while it is not at its end.
@@ -258,6 +280,11 @@ impl Round<'_> {
         if seen.put_back.as_ref() == Some(&back.restore) && ours(seen).is_none() {
             self.is_back(back);
             return false;
+        }
+        if back.instead.is_some() {
+            // What may take its place is being fetched, and one copy at a time is on its way.
+            self.wait(Wait::Work);
+            return true;
         }
         if self.waits_for_attempt() {
             return true;
@@ -291,8 +318,17 @@ impl Round<'_> {
 
     /// The copy is the game's state now: what made it runs on it.
     fn is_back(&mut self, back: PutBack) {
-        let PutBack { build: Build { inputs, image }, turn, new_timeline, cause, reason, message, .. } = back;
-        self.record.put_back = None;
+        let PutBack {
+            build: Build { inputs, image },
+            turn,
+            new_timeline,
+            cause,
+            reason,
+            message,
+            instead,
+            ..
+        } = back;
+        self.record.put_back = instead.map(|back| *back);
         self.record.container = None;
         self.record.container_started_at = None;
         self.record.applied = Some(inputs);
@@ -320,9 +356,10 @@ impl Round<'_> {
 
     /// Nobody can put the copy back, and a person says so: what ran last goes on with the state as it is.
     pub(super) fn gives_up_going_back(&mut self) {
-        let Some(back) = self.record.put_back.take_if(|back| back.stage == PutBackStage::Placing) else {
+        let Some(mut back) = self.record.put_back.take_if(|back| back.stage == PutBackStage::Placing) else {
             return;
         };
+        self.record.put_back = back.instead.take().map(|back| *back);
         let message =
             format!("The copy {} was given up; the game goes on with its state as it is.", back.backup);
         self.truths.fails(C::PatchSucceeded, &back.reason, message);

@@ -1,7 +1,11 @@
 //! Requests: whatever a game is asked for by counter is done or refused in bounded time, whatever
 //! state it is in. What can be done is taken up where it is done; here is what becomes of the rest.
 //!
-//! Kept without end is one alone: a turn forced while the game is paused, until it is resumed.
+//! Kept without end are two: a turn forced while the game is paused, until it is resumed, and one
+//! forced while an engine that keeps dying is healed, until one serves. A controller that is frozen
+//! takes up and refuses nothing, for what it would write may be an older database's, or another's
+//! games'; and while Docker is silent nobody knows what could be done. Both are told, and what was asked
+//! for is taken up when they are over.
 
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::patch::PatchDelay;
@@ -11,6 +15,7 @@ use crate::game::{EngineVersion, Phase};
 use crate::reconcile::step::{Step, Wait};
 
 use super::Round;
+use super::put_back::GIVEN_UP;
 
 impl Round<'_> {
     /// The game is stopped: there is nothing to restart, no turn to force, and its version is changed
@@ -98,12 +103,35 @@ impl Round<'_> {
             return None;
         }
         let (reason, message) = (&self.record.reason, &self.record.message);
+        let rests = [Wait::Person, Wait::NextAttempt].iter().any(|wait| self.plan.waiting_on.contains(wait));
         match self.record.phase {
-            Phase::Blocked if self.plan.waiting_on.contains(&Wait::Person) => {
+            Phase::Blocked if rests => {
                 Some(("Blocked", format!("the game waits for a person ({reason}). {message}")))
             }
             Phase::Invalid => Some(("Invalid", format!("the spec cannot be met ({reason}). {message}"))),
+            _ if rests && self.is_stuck() => Some((
+                "WayBackFails",
+                format!("a copy of the state is to be put back, and that fails ({reason}). {message}"),
+            )),
             _ => None,
         }
+    }
+
+    /// Goes no further by itself, or nobody knows when: it waits for a person, for another spec, for a row
+    /// that may come back; or its way back has failed again and again. Whatever is so holds no place that
+    /// others wait for, and answers what it is asked for.
+    pub(super) fn is_stuck(&self) -> bool {
+        let waits = self.plan.waiting_on.iter().any(Wait::is_for_others);
+        let fails = self.is_placing() && self.record.failures >= GIVEN_UP;
+        self.record.phase == Phase::Blocked || waits || fails
+    }
+
+    /// Places among the starts and among the games that are disrupted at a time are for those who go on:
+    /// one that is stuck on its way holds none. (It goes on without, if it does: it is down already.)
+    pub(super) fn keep_places(&mut self) {
+        let is_stuck = self.is_stuck();
+        self.plan.uses_start_slot &= !is_stuck;
+        let is_on_its_way = self.is_placing() || self.is_between_versions();
+        self.plan.uses_disruption_place |= is_on_its_way && !is_stuck;
     }
 }

@@ -171,10 +171,7 @@ impl Round<'_> {
         let applied = self.record.applied.clone().filter(|_| self.has_state());
         match (applied, declared) {
             // What is wanted meanwhile waits until the change of version is committed or rolled back.
-            (Some(applied), _) if self.is_between_versions() => {
-                self.plan.uses_disruption_place = true;
-                Ok(applied)
-            }
+            (Some(applied), _) if self.is_between_versions() => Ok(applied),
             (Some(applied), Ok(declared)) if applied.engine_version == declared.engine_version => {
                 self.same_version();
                 self.spec_is_valid();

@@ -38,7 +38,7 @@ impl Round<'_> {
         if let Some(engine) = engine.filter(|engine| self.may_have_turns(engine)) {
             self.turns_without_docker(since, engine);
         }
-        self.hold_turns(false);
+        self.hold_turns(None);
     }
 
     /// It was serving when Docker fell silent, nothing but turns was wanted of it, and it can be told

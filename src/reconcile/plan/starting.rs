@@ -7,7 +7,7 @@ use crate::game::operation::{Ending, OperationKind};
 use crate::game::record::{AppliedSpec, Exit, Life};
 use crate::game::{ConditionType as C, NetworkId, Phase};
 use crate::reconcile::backoff::after;
-use crate::reconcile::observed::{Image, Looked, Seen, Work};
+use crate::reconcile::observed::{Image, Looked, Pulling, Seen};
 use crate::reconcile::policy::PullPolicy;
 use crate::reconcile::step::{Step, Wait};
 
@@ -73,11 +73,7 @@ impl Round<'_> {
             self.step(Step::LookAtStateDirectory, "a container mounts it");
         }
         if !self.plan.steps.is_empty() {
-            if let Some(Work::Pulling { image, .. }) = self.working() {
-                // Looking again is no reason to let go of it.
-                self.wait(Wait::Pull(image.clone()));
-            }
-            return;
+            return self.keeps_pulling();
         }
         if self.lacks_its_state(seen) || self.directory_is_held(seen) {
             return;
@@ -130,8 +126,8 @@ impl Round<'_> {
             self.truths.fails(C::ImageReady, PINNED_IMAGE_GONE, message.clone());
             return self.blocked(PINNED_IMAGE_GONE, &message);
         }
-        let message = match self.working() {
-            Some(Work::Pulling { image, progress }) if *image == target.image => {
+        let message = match &self.observation.beside.pulling {
+            Some(Pulling { image, progress }) if *image == target.image => {
                 format!("Image {} is being fetched: {progress}", target.image)
             }
             _ => {
@@ -144,6 +140,13 @@ impl Round<'_> {
         self.wait(Wait::Pull(target.image.clone()));
         // Only to show how far it is; its end brings a round of its own.
         self.look_again(after(self.now, SHOWN_EVERY));
+    }
+
+    /// A look on the way is no reason to let go of an image that is being fetched.
+    pub(super) fn keeps_pulling(&mut self) {
+        if let Some(Pulling { image, .. }) = &self.observation.beside.pulling {
+            self.wait(Wait::Pull(image.clone()));
+        }
     }
 
     /// Made, not started: start it if it is what is wanted.

@@ -24,7 +24,7 @@ impl Round<'_> {
         self.state_spec_validity();
         self.leaves_patch();
         if self.is_held_by_the_way_back(seen) {
-            return self.keep_disruption_place();
+            return;
         }
         if self.waits_for_turn(seen) {
             return self.headline(
@@ -38,7 +38,11 @@ impl Round<'_> {
         }
         self.gone();
         let was_asked = self.was.observed_generation != self.desired.generation;
-        let copies = self.has_backup_operation();
+        let restores = self.keeps_restore_open();
+        if restores && self.was.phase == Phase::Stopping {
+            self.begin_and_end(OperationKind::Stop, "it should be stopped");
+        }
+        let copies = self.has_backup_operation() || restores;
         if !copies && ((was_asked && self.was.observed_generation > 0) || self.was.container.is_some()) {
             self.begin_operation(OperationKind::Stop, "it should be stopped");
         }
@@ -90,7 +94,7 @@ impl Round<'_> {
         if self.is_worth_putting_back() {
             self.leaves_patch();
             if self.goes_back(seen) {
-                return self.keep_disruption_place();
+                return;
             }
         }
         if self.waits_for_turn(seen) {

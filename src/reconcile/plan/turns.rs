@@ -10,6 +10,7 @@ mod slots;
 
 use jiff::Timestamp;
 
+use crate::game::container::ContainerState;
 use crate::game::engine::{Answer, EngineState};
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::record::Life;
@@ -78,6 +79,9 @@ impl Round<'_> {
             (false, true) if busy || self.waits_for_turn_end => Situation::TurnOpen,
             (false, true) => Situation::TurnEnded,
             (false, false) if self.waits_for_turn_end => slots::why_held(Phase::Patching),
+            // Either may take long: what falls due meanwhile waits, and that is told.
+            (false, false) if fetching => slots::RESTORING,
+            (false, false) if matches!(self.working(), Some(Work::BackingUp { .. })) => slots::COPYING,
             (false, false) => Situation::Ready,
         };
         let situation = self.situation(resumes, otherwise);
@@ -143,7 +147,7 @@ impl Round<'_> {
 
     /// The pause is acknowledged once no turn may be at work, and from then on none is sent. True if
     /// the game goes on from here.
-    fn pause_or_resume(&mut self, at_work: bool) -> bool {
+    pub(super) fn pause_or_resume(&mut self, at_work: bool) -> bool {
         let resumes = self.record.paused_at.is_some() && !self.desired.paused;
         match (self.desired.paused, self.record.paused_at) {
             (true, None) if !at_work => {
@@ -161,7 +165,7 @@ impl Round<'_> {
     }
 
     /// An operation that is done as it is decided.
-    fn begin_and_end(&mut self, kind: OperationKind, cause: &str) {
+    pub(super) fn begin_and_end(&mut self, kind: OperationKind, cause: &str) {
         let new = self.new_operation(kind, cause);
         self.plan.operation.at_once.push((new, Ending::Succeeded));
     }
@@ -325,6 +329,7 @@ impl Round<'_> {
         }
         self.begin_operation(kind_of(&turn), why);
         turn.attempts = turn.attempts.saturating_add(1);
+        let attempt = turn.attempts;
         let now = self.now;
         let deadline = after(now, self.policy.turn_deadline);
         turn.state = TurnState::Dispatched { life: engine.life.clone(), at: now, deadline };
@@ -333,7 +338,43 @@ impl Round<'_> {
         self.wait(Wait::Work);
         self.look_again(deadline);
         let (life, endpoint) = (engine.life.clone(), engine.endpoint.to_owned());
-        self.step(Step::GenerateTurn { life, endpoint, from: engine.state.turn }, why);
+        self.step(Step::GenerateTurn { life, endpoint, from: engine.state.turn, attempt }, why);
+    }
+
+    /// A call is on record as sent, and was not: as if nobody had tried. What it would have been answered
+    /// is nobody's fault, least of all a new engine's.
+    pub(super) fn take_back_what_was_not_sent(&mut self) {
+        match &self.observation.not_sent {
+            Some(Step::GenerateTurn { life, from, attempt, .. }) => {
+                let is_it = |turn: &OpenTurn| {
+                    let sent = matches!(&turn.state, TurnState::Dispatched { life: to, .. } if to == life);
+                    sent && turn.number == from + 1 && turn.attempts == *attempt
+                };
+                if let Some(turn) = self.record.turn.as_mut().filter(|turn| is_it(turn)) {
+                    turn.attempts = turn.attempts.saturating_sub(1);
+                    turn.state = TurnState::Pending;
+                    self.plan.ledger.push(LedgerEntry { turn: turn.clone(), end: None });
+                }
+            }
+            Some(Step::InitialiseEngine { is_first, .. }) if self.record.initialized_at.is_none() => {
+                self.record.failures = self.record.failures.saturating_sub(1);
+                self.record.next_attempt_at = None;
+                if *is_first {
+                    self.record.init_intent_at = None;
+                    self.record.init_baseline = None;
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// The turn that waits counts from now.
+    pub(super) fn opens_anew(&mut self) {
+        let now = self.now;
+        if let Some(turn) = self.record.turn.as_mut().filter(|turn| !is_sent(turn)) {
+            turn.opened_at = now;
+            self.plan.ledger.push(LedgerEntry { turn: turn.clone(), end: None });
+        }
     }
 
     /// A turn asked for that cannot be: consumed, and said.
@@ -415,6 +456,26 @@ impl Round<'_> {
             }
             (Some(_) | None, _) => false,
         }
+    }
+
+    /// A turn may be at work in a process that lives: it was sent to it, and the process has not said since
+    /// that it is idle. A process that nobody asks, as its game is blocked, is at work until the turn's
+    /// deadline at most.
+    pub(super) fn is_at_work(&self, seen: &Seen) -> bool {
+        if let Some(Work::Generating(_)) = self.working() {
+            return true;
+        }
+        let Some(OpenTurn { state: TurnState::Dispatched { life, at, deadline }, .. }) = &self.record.turn
+        else {
+            return false;
+        };
+        let lives = seen.container.as_ref().is_some_and(|container| {
+            let runs =
+                matches!(container.state, ContainerState::Running { .. } | ContainerState::Unsettled { .. });
+            runs && container.life().is_none_or(|now| now == *life)
+        });
+        let idle = |(asked, state): (Timestamp, &EngineState)| asked >= *at && !state.generating;
+        lives && self.now < *deadline && !said(seen).is_some_and(idle)
     }
 
     /// While its end is waited for and nobody here holds the call, the engine is asked.

@@ -11,7 +11,7 @@ use crate::game::controller::{Freeze, FreezeReason};
 use crate::game::spec::{Deletion, DesiredStatus};
 use crate::reconcile::explain::explain;
 use crate::reconcile::plan::tests::world::{Engines, Looks, World};
-use crate::reconcile::{Policy, Work};
+use crate::reconcile::{Policy, Pulling, Work};
 
 /// What the planner says of this world.
 fn explained(world: &World) -> Object {
@@ -76,9 +76,12 @@ fn pulling_an_image() {
     let mut world = World::new();
     world.image_on_host = false;
     world.round();
-    let work =
-        Work::Pulling { image: crate::game::ImageRef::new("engine:1.4.2"), progress: "23 of 80 MB".into() };
-    expect("pulling", &world, explained_with(&world, Some(work)), Vec::new(), None);
+    let (image, progress) = (crate::game::ImageRef::new("engine:1.4.2"), "23 of 80 MB".into());
+    let mut observation = world.observation();
+    observation.beside.pulling = Some(Pulling { image, progress });
+    let explanation = explain(&world.desired, &world.record, &observation, &Policy::default());
+    let explained = Object(serde_json::to_value(explanation).unwrap());
+    expect("pulling", &world, explained, Vec::new(), None);
 }
 
 #[test]

@@ -1,16 +1,20 @@
 //! Plans are tested by their printed form against a model of the world that does what it is told.
 
 mod agreement;
+mod beside;
 mod called_off;
 mod copies;
 mod ended;
 mod interleavings;
+mod not_sent;
 mod parts;
 mod patches;
+mod places;
 mod players;
 mod properties;
 mod requests;
 mod restores;
 mod scenarios;
+mod stuck;
 mod turns;
 pub(crate) mod world;

@@ -19,7 +19,7 @@ use super::world::World;
 const A_WHILE: Duration = Duration::from_secs(301);
 
 /// One more of everything.
-fn ask_for_everything(world: &mut World) {
+pub(super) fn ask_for_everything(world: &mut World) {
     world.change(|desired| {
         let Requests { restart, force_turn, patch, restore, backup, unblock } = desired.requests;
         desired.requests = Requests {

@@ -15,7 +15,7 @@ fn force(world: &mut World) {
     world.converge();
 }
 
-fn wants(world: &mut World, version: &str) {
+pub(super) fn wants(world: &mut World, version: &str) {
     let version: crate::game::EngineVersion = version.parse().unwrap();
     world.change(|desired| {
         desired.spec.as_mut().unwrap().engine_version = Some(version.clone().into());
@@ -26,7 +26,7 @@ fn wants(world: &mut World, version: &str) {
 }
 
 /// A running game at turn 1, and a copy of it at turn 0.
-fn with_a_copy() -> (World, BackupId) {
+pub(super) fn with_a_copy() -> (World, BackupId) {
     let mut world = World::running();
     world.change(|desired| desired.requests.backup += 1);
     world.converge();
@@ -37,7 +37,7 @@ fn with_a_copy() -> (World, BackupId) {
     (world, copy)
 }
 
-fn ask(world: &mut World, copy: &BackupId) {
+pub(super) fn ask(world: &mut World, copy: &BackupId) {
     let copy = copy.clone();
     world.change(|desired| {
         desired.restore_backup = Some(copy);
@@ -206,7 +206,7 @@ fn an_older_record_puts_a_copy_back_again() {
 }
 
 /// A change of version failed, and the copy cannot be put back.
-fn cannot_go_back(reason: &'static str) -> (World, BackupId) {
+pub(super) fn cannot_go_back(reason: &'static str) -> (World, BackupId) {
     let (mut world, copy) = with_a_copy();
     world.newer = Newer::ExitsAtStart;
     wants(&mut world, "1.4.3");
@@ -219,7 +219,7 @@ fn cannot_go_back(reason: &'static str) -> (World, BackupId) {
     (world, copy)
 }
 
-fn runs(world: &World) -> String {
+pub(super) fn runs(world: &World) -> String {
     world.record.applied.as_ref().unwrap().engine_version.to_string()
 }
 

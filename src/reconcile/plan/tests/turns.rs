@@ -378,7 +378,7 @@ fn a_stop_waits_its_time_and_no_longer() {
 }
 
 #[test]
-fn a_pause_is_acknowledged_while_the_engine_is_down_but_not_before_a_sent_turn_is_settled() {
+fn a_pause_is_acknowledged_while_the_engine_is_down_and_a_sent_turn_is_settled_when_it_is_back() {
     let mut world = hourly();
     world.engines = Engines::ExitAtStart;
     world.kill(1);
@@ -395,7 +395,7 @@ fn a_pause_is_acknowledged_while_the_engine_is_down_but_not_before_a_sent_turn_i
     world.kill(1);
     world.change(|desired| desired.paused = true);
     world.converge();
-    assert!(world.record.paused_at.is_none(), "its turn is open");
+    assert!(world.record.paused_at.is_some() && world.record.turn.is_some(), "nothing is at work");
     (world.engines, world.turns) = (Engines::Healthy, Turns::AtOnce);
     world.later(Duration::from_secs(301));
     // The next process says that it was not generated: it is called off, and not sent again.

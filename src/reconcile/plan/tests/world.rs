@@ -24,11 +24,11 @@ use crate::game::{
 };
 use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{
-    EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Observation, Pace, Reached, RuntimeView,
-    Seen, Work,
+    Beside, EngineView, Failure, FailureClass, Fetching, Image, ImageUsers, Looked, Observation, Pace,
+    Pulling, Reached, RuntimeView, Seen, Work,
 };
 use crate::reconcile::plan::{Plan, plan};
-use crate::reconcile::step::Planned;
+use crate::reconcile::step::{Planned, Wait};
 use crate::reconcile::{Policy, Step};
 
 /// How the ids of images begin that came with another version.
@@ -137,6 +137,16 @@ pub(crate) struct World {
     /// Stops and copies take until [`World::end_work`].
     pub(crate) works_slowly: bool,
     under_way: Option<Step>,
+    /// A copy that is being fetched beside whatever else goes on.
+    fetching: Option<Step>,
+    /// Pulls take until [`World::end_pull`].
+    pub(crate) pulls_slowly: bool,
+    pulling: Option<ImageRef>,
+    /// A place among the concurrent starts is free, or held.
+    pub(crate) start_slot: bool,
+    /// The next call to the engine is not sent.
+    pub(crate) calls_get_lost: bool,
+    not_sent: Option<Step>,
     writes_before: u32,
     /// So many steps that change something fail from now on: those that are printed so.
     pub(crate) fails: u32,
@@ -288,6 +298,12 @@ impl World {
             backups: BTreeMap::new(),
             works_slowly: false,
             under_way: None,
+            fetching: None,
+            pulls_slowly: false,
+            pulling: None,
+            start_slot: true,
+            calls_get_lost: false,
+            not_sent: None,
             writes_before: 0,
             fails: 0,
             fails_at: "",
@@ -361,14 +377,28 @@ impl World {
             fresh: Uuid::from_u128(self.rounds),
             runtime,
             work: self.under_way.as_ref().and_then(work),
+            beside: self.beside(),
             backed_up: self.backed_up.clone(),
-            start_slot: true,
+            start_slot: self.start_slot,
             disruption_place: self.disruption_place,
             version_halted: self.version_halted.clone(),
             failure: self.failure.clone(),
+            not_sent: self.not_sent.clone(),
             freeze: self.freeze.clone(),
             deletion_held: self.deletion_held.clone(),
         }
+    }
+
+    fn beside(&self) -> Beside {
+        let progress = String::new;
+        let fetching = self.fetching.as_ref().and_then(|step| match step {
+            Step::FetchBackup { restore, .. } => {
+                Some(Fetching { restore: restore.clone(), progress: progress() })
+            }
+            _ => None,
+        });
+        let pulling = self.pulling.clone().map(|image| Pulling { image, progress: progress() });
+        Beside { pulling, fetching }
     }
 
     fn reached(&self) -> Option<Box<Reached>> {
@@ -390,7 +420,7 @@ impl World {
     pub(crate) fn round_of(&mut self, steps: usize) -> Plan {
         self.rounds += 1;
         let planned = self.plan();
-        self.failure = None;
+        (self.failure, self.not_sent) = (None, None);
         for turn in planned.ledger.iter().map(|entry| &entry.turn) {
             let other =
                 |(number, slot): (&i64, &Option<Timestamp>)| *number != turn.number && *slot == turn.slot;
@@ -426,7 +456,21 @@ impl World {
                 // The copy is called off.
                 self.under_way = None;
             }
+            if step.is_on_record_as_sent() && std::mem::take(&mut self.calls_get_lost) {
+                (self.not_sent, self.engine) = (Some(step.clone()), EngineView::NotAsked);
+                continue;
+            }
             match work(step) {
+                None if self.works_slowly && matches!(step, Step::FetchBackup { .. }) => {
+                    assert!(self.fetching.is_none(), "a copy is fetched twice: {:?}", self.done);
+                    self.fetching = Some(step.clone());
+                }
+                None if self.pulls_slowly && matches!(step, Step::PullImage(_)) => {
+                    assert!(self.pulling.is_none(), "an image is pulled twice: {:?}", self.done);
+                    if let Step::PullImage(image) = step {
+                        self.pulling = Some(image.clone());
+                    }
+                }
                 Some(_) if self.works_slowly => {
                     // One at a time: what was under way comes to its end.
                     self.end_work();
@@ -437,29 +481,48 @@ impl World {
             }
         }
         self.call_off_unwanted();
+        let looks = planned.steps.iter().any(|planned| !planned.step.mutates());
+        let waits_for_it = planned.waiting_on.iter().any(|wait| matches!(wait, Wait::Pull(_)));
+        if !looks && !waits_for_it {
+            // Nobody wants it any more.
+            self.pulling = None;
+        }
         planned
     }
 
     /// What is copied and is not on record any more is called off.
     fn call_off_unwanted(&mut self) {
-        let Record { copying, patch, put_back, .. } = &self.record;
+        let Record { copying, patch, .. } = &self.record;
         let wanted = match &self.under_way {
             Some(Step::BackUp(new)) => {
                 copying.as_ref().is_some_and(|copying| copying.backup == new.id)
                     || patch.as_ref().is_some_and(|patch| patch.backup == new.id)
-            }
-            Some(Step::FetchBackup { restore, .. }) => {
-                put_back.as_ref().is_some_and(|back| back.restore == *restore)
             }
             _ => true,
         };
         if !wanted {
             self.under_way = None;
         }
+        if let Some(Step::FetchBackup { restore, .. }) = &self.fetching
+            && self.record.put_backs().all(|back| back.restore != *restore)
+        {
+            self.fetching = None;
+        }
+    }
+
+    /// The image that is being pulled is there.
+    pub(crate) fn end_pull(&mut self) {
+        self.pulls_slowly = false;
+        if let Some(image) = self.pulling.take() {
+            self.apply(&Step::PullImage(image));
+        }
     }
 
     /// What is under way in the background comes to its end.
     pub(crate) fn end_work(&mut self) {
+        if let Some(step) = self.fetching.take() {
+            self.apply(&step);
+        }
         let Some(step) = self.under_way.take() else { return };
         match &step {
             // Somebody started what was to be copied first, or wrote while it was copied.
@@ -483,6 +546,7 @@ impl World {
         (self.room, self.fetched_back) = (Looked::NotYet, None);
         (self.engine, self.fetched) = (EngineView::NotAsked, false);
         (self.under_way, self.failure) = (None, None);
+        (self.fetching, self.pulling, self.not_sent) = (None, None, None);
     }
 
     pub(crate) fn fail(&mut self, step: &Step) {
@@ -864,7 +928,6 @@ fn work(step: &Step) -> Option<Work> {
     match step {
         Step::StopContainer { container, .. } => Some(Work::Stopping(container.clone())),
         Step::BackUp(_) => Some(Work::BackingUp { progress: String::new() }),
-        Step::FetchBackup { .. } => Some(Work::FetchingBackup { progress: String::new() }),
         Step::PutBack { .. } => Some(Work::PuttingBack { progress: String::new() }),
         _ => None,
     }

@@ -7,6 +7,7 @@ use crate::game::Phase;
 use crate::game::manifest::FaultySpec;
 use crate::game::spec::{DesiredStatus, TurnSpec};
 use crate::game::turn::{DecidedSlot, OpenTurn, TurnCause, TurnState};
+use crate::reconcile::observed::Seen;
 use crate::reconcile::turns::{
     Beginning, Cause, Decision, Fate, Look, Off, Request, Situation, SlotFate, decide, reason,
 };
@@ -80,19 +81,25 @@ impl Round<'_> {
 
     /// Slots pass while the engine cannot be asked for a turn: they wait, and why is told. While
     /// Docker is silent, nothing begins or ends by it.
-    pub(in super::super) fn hold_turns(&mut self, docker: bool) {
+    pub(in super::super) fn hold_turns(&mut self, seen: Option<&Seen>) {
         let runs = self.desired.status == DesiredStatus::Running && self.desired.deletion.is_none();
-        if self.slots_seen || !runs || self.record.slot_cursor.is_none() {
+        if self.slots_seen || !runs {
             return;
         }
-        if !docker && (self.starts_from_a_stop() || self.record.finished_at.is_some()) {
+        let resumes = seen.is_some_and(|seen| self.pause_or_resume(self.is_at_work(seen)));
+        if self.record.slot_cursor.is_none() {
             return;
         }
-        let sent = self.record.turn.as_ref().is_some_and(super::is_sent);
-        let resumes = docker && self.pause_or_resume(sent);
+        if seen.is_none() && (self.starts_from_a_stop() || self.record.finished_at.is_some()) {
+            return;
+        }
         let generates = self.record.phase == Phase::Running
             && self.record.life().is_some_and(|life| self.is_busy_with_a_turn(&life));
-        let otherwise = if generates { Situation::TurnOpen } else { why_held(self.record.phase) };
+        let otherwise = match (generates, self.is_placing()) {
+            (true, _) => Situation::TurnOpen,
+            (false, true) => RESTORING,
+            (false, false) => why_held(self.record.phase),
+        };
         self.look_at_slots(self.situation(resumes, otherwise), None);
         self.state_turns();
     }
@@ -216,6 +223,14 @@ const OTHER_SCHEDULE: &str = "It waited until the schedule was changed.";
 fn stands_for(row: &SlotFate, slot: Timestamp) -> bool {
     (row.slot..=row.until.unwrap_or(row.slot)).contains(&slot)
 }
+
+/// A kept copy is on its way.
+pub(super) const RESTORING: Situation<'static> =
+    Situation::Held { reason: "Restoring", message: "A copy of the state was being put back." };
+
+/// A copy on demand is being taken.
+pub(super) const COPYING: Situation<'static> =
+    Situation::Held { reason: "CopyingState", message: "The state was being copied." };
 
 /// Why a turn does not begin, in words that stay the same while it is so.
 pub(super) fn why_held(phase: Phase) -> Situation<'static> {
