@@ -355,6 +355,8 @@ CREATE TABLE runtime_records (
     deletion_seen_at                timestamptz,
     -- What the guard against mass deletion decided about the present deletion.
     deletion_guard                  text CHECK (deletion_guard IN ('counted', 'held', 'confirmed')),
+    -- controller_spec.deletions_confirmed_at when the present deletion was first seen: that word was about others.
+    deletion_word_before            timestamptz,
 
     -- Starts and failures.
     -- The open operation, if any.

@@ -370,6 +370,8 @@ CREATE TABLE runtime_records (
     deletion_seen_at                TEXT CHECK (deletion_seen_at IS NULL OR datetime(deletion_seen_at) IS NOT NULL),
     -- What the guard against mass deletion decided about the present deletion.
     deletion_guard                  TEXT CHECK (deletion_guard IN ('counted', 'held', 'confirmed')),
+    -- controller_spec.deletions_confirmed_at when the present deletion was first seen: that word was about others.
+    deletion_word_before            TEXT CHECK (deletion_word_before IS NULL OR datetime(deletion_word_before) IS NOT NULL),
 
     -- Starts and failures.
     -- The open operation, if any.

@@ -171,7 +171,7 @@ impl Controller {
     /// Counts the deletions that were asked for, and decides about each that is not decided yet: if they
     /// are too many, those that have not begun are held.
     pub(super) fn count_deletions(&mut self) {
-        let now = Timestamp::now();
+        let now = self.clock.clock().now();
         let limits = self.context.policy.deletions.clone();
         let spec = &self.guards.spec;
         let count = Count::of(self.games.values().map(|entry| entry.fate(spec, &limits, now)), &limits);
@@ -292,7 +292,7 @@ impl Entry {
             (true, true, Some(seen)) => Fate::Going {
                 protected: old(seen),
                 guard: record.deletion_guard,
-                confirmed: spec.confirms(seen, now),
+                confirmed: spec.confirms(seen, record.deletion_word_before, now),
                 begun: self.deletion_has_begun(),
             },
             (true, ..) => Fate::Stays { protected: old(now) },

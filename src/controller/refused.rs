@@ -54,9 +54,10 @@ pub(super) async fn refused(
     // What it comes from is asked anew.
     output.facts.engine = EngineView::NotAsked;
     output.facts.failure = None;
-    let said = saying_so(&output.record, &chain(&error), Timestamp::now());
+    let now = output.clock.now();
+    let said = saying_so(&output.record, &chain(&error), now);
     tracing::warn!(error = &error as &dyn std::error::Error, refused = output.refused, "a record is refused");
-    output.look_again = Some(after(Timestamp::now(), pause(output.refused)));
+    output.look_again = Some(after(now, pause(output.refused)));
     if said == output.record {
         return;
     }
@@ -69,7 +70,7 @@ pub(super) async fn refused(
         counts: freeze.is_none(),
         ..Recording::of(desired.id, desired.namespace.clone(), desired.name.clone(), said.clone())
     };
-    tell(desired, &output.record, &mut recording, freeze);
+    tell(desired, &output.record, &mut recording, freeze, now);
     match context.recorder.record(recording).await {
         Ok(()) => output.record = said,
         Err(error) => output.not_recorded = Some(error),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
+use crate::clock::WallClock;
 use crate::game::container::{Container, ContainerState, Owner};
 use crate::game::controller::Freeze;
 use crate::game::operation::Ending;
@@ -68,13 +69,17 @@ pub(super) struct Input {
     pub(super) deletion_held: Option<String>,
     /// How often in a row the database refused what there was to record.
     pub(super) refused: u32,
+    /// What the times in all this are of.
+    pub(super) clock: WallClock,
+    /// The clock was set since the record was written, and its times were moved.
+    pub(super) moved: bool,
 }
 
 impl Input {
     /// What the planner is shown.
     pub(super) fn observation(&self) -> Observation {
         Observation {
-            now: Timestamp::now(),
+            now: self.clock.now(),
             fresh: uuid::Uuid::new_v4(),
             runtime: self.facts.view(),
             work: self.work.clone(),
@@ -111,12 +116,18 @@ pub(super) struct Output {
     pub(super) not_recorded: Option<RecordError>,
     /// How often in a row the database refused what there was to record.
     pub(super) refused: u32,
+    /// What the times in all this are of.
+    pub(super) clock: WallClock,
+    /// Its times were moved, and that is not on record yet.
+    pub(super) moved: bool,
 }
 
 impl Output {
-    fn new(input: Input) -> Self {
+    pub(super) fn new(input: Input) -> Self {
         Self {
             refused: input.refused,
+            clock: input.clock,
+            moved: input.moved,
             record: input.record,
             facts: input.facts,
             begin: Vec::new(),
@@ -149,8 +160,8 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     context.metrics.rounds.inc();
 
     let freeze = observation.freeze.as_ref().map(|freeze| freeze.reason);
-    match write_down(context, &desired, &output.record, &planned, None, freeze).await {
-        Ok(record) => output.record = record,
+    match write_down(context, &desired, &output, &planned, None, freeze).await {
+        Ok(record) => (output.record, output.moved) = (record, false),
         Err(RecordError::SlotTaken(slot)) => {
             // The next round knows it, and passes it over.
             tracing::warn!(%slot, "a slot has a turn already; the clock must have jumped");
@@ -191,13 +202,13 @@ pub(super) async fn observe(context: &Context, places: &Semaphore, input: &mut I
     // Docker is asked by few at a time, however many games there are.
     let Ok(_turn) = places.acquire().await else { return false };
     let knew = input.record.container.is_some();
-    inspect(context, &input.desired, &input.record, &mut input.facts).await;
+    inspect(context, input).await;
     if knew
         && input.facts.container == Some(None)
         && let Err(why) = same_docker(context, input.docker_engine_id.as_deref()).await
     {
         input.facts.container = None;
-        input.facts.silent.get_or_insert((Timestamp::now(), why));
+        input.facts.silent.get_or_insert((input.clock.now(), why));
     }
     true
 }
@@ -211,7 +222,8 @@ async fn same_docker(context: &Context, expected: Option<&str>) -> Result<(), St
     }
 }
 
-async fn inspect(context: &Context, desired: &Desired, record: &Record, facts: &mut Facts) {
+async fn inspect(context: &Context, input: &mut Input) {
+    let Input { desired, record, facts, clock, .. } = input;
     if facts.container.is_some() && facts.silent.is_none() {
         return;
     }
@@ -234,7 +246,7 @@ async fn inspect(context: &Context, desired: &Desired, record: &Record, facts: &
             let why = crate::reconcile::apply::failure(&Step::LookAtNetwork, &error).message;
             tracing::debug!(error = why, "Docker does not say what became of the container");
             facts.container = None;
-            facts.silent.get_or_insert((Timestamp::now(), why));
+            facts.silent.get_or_insert((clock.now(), why));
         }
     }
 }
@@ -296,7 +308,7 @@ async fn take_in(
         Effect::NextImage(image, found) => facts.next_image = Some((image, found)),
         Effect::ImageUsers(users) => facts.image_users = crate::reconcile::Looked::At(users),
         Effect::Backup(id, found) => facts.backup = crate::reconcile::Looked::At((id, found)),
-        Effect::Room(found) => facts.room = crate::reconcile::Looked::At((Timestamp::now(), found)),
+        Effect::Room(found) => facts.room = crate::reconcile::Looked::At((output.clock.now(), found)),
         Effect::Network(network) => facts.network = crate::reconcile::Looked::At(network),
         Effect::StateDirectory(there) => facts.state_directory = crate::reconcile::Looked::At(there),
         Effect::Contents(contents) => facts.contents = crate::reconcile::Looked::At(contents),
@@ -324,7 +336,7 @@ async fn take_in(
             };
             let state_is_gone = desired.deletion_policy == crate::game::DeletionPolicy::Delete;
             last.record = output.record.clone().ended(desired.requests, desired.generation, state_is_gone);
-            last.record.deleted_at = Some(Timestamp::now());
+            last.record.deleted_at = Some(output.clock.now());
             last.record.phase = crate::game::Phase::Stopped;
             last.record.reason = "Deleted".into();
             last.record.message = "The game was deleted.".into();
@@ -333,7 +345,7 @@ async fn take_in(
                 reason: "Deleted".into(),
                 message: "The game was deleted.".into(),
             });
-            match write_down(context, desired, &output.record, &last, desired.deletion, None).await {
+            match write_down(context, desired, output, &last, desired.deletion, None).await {
                 Ok(record) => {
                     output.record = record;
                     output.deleted = true;
@@ -361,7 +373,7 @@ fn failed(step: &Step, error: &RuntimeError, output: &mut Output) {
     output.facts.forget_looks();
     if failure.class == FailureClass::Unknown {
         output.silent = true;
-        output.facts.silent.get_or_insert((Timestamp::now(), failure.message.clone()));
+        output.facts.silent.get_or_insert((output.clock.now(), failure.message.clone()));
     } else {
         output.facts.failure = Some(failure);
     }

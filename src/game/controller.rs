@@ -77,9 +77,11 @@ pub struct Binding {
 
 impl ControllerSpec {
     /// Whether an operator has said that a deletion that was first seen then is meant. A word from
-    /// the future is none: the clock was wrong when it was given.
-    pub fn confirms(&self, seen: Timestamp, now: Timestamp) -> bool {
-        self.deletions_confirmed_at.is_some_and(|confirmed| seen <= confirmed && confirmed <= now)
+    /// the future is none: the clock was wrong when it was given. Nor is one that was there before the
+    /// deletion was seen: where the clock was set back since, its time comes once more.
+    pub fn confirms(&self, seen: Timestamp, word_before: Option<Timestamp>, now: Timestamp) -> bool {
+        self.deletions_confirmed_at
+            .is_some_and(|word| seen <= word && word <= now && Some(word) != word_before)
     }
 }
 
@@ -208,4 +210,23 @@ pub struct ControllerStatus {
     pub docker_down: Option<String>,
     /// Why the database does not answer, if it does not.
     pub database_down: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_about_what_was_there_when_it_was_given_whatever_the_clock_says_later() {
+        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).expect("a time");
+        let said = |word| ControllerSpec { deletions_confirmed_at: Some(word), ..Default::default() };
+        assert!(
+            said(at(10)).confirms(at(9), None, at(11)) && said(at(10)).confirms(at(9), Some(at(1)), at(11))
+        );
+        assert!(!said(at(10)).confirms(at(12), None, at(13)), "it came later");
+        assert!(!said(at(10)).confirms(at(9), None, at(9)), "a word from the future");
+        // Given at 10, the clock set back by 20, deleted at -5: at 10 the word's time comes once more.
+        assert!(!said(at(10)).confirms(at(-5), Some(at(10)), at(11)));
+        assert!(said(at(-4)).confirms(at(-5), Some(at(10)), at(11)), "another word");
+    }
 }

@@ -1,6 +1,10 @@
 //! What the controller knows and has decided about one game: the row of `runtime_records`.
 
-use jiff::{SignedDuration, Timestamp};
+mod times;
+
+pub use times::moved;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::backup::Copying;
@@ -11,7 +15,7 @@ use super::player::{Mapping, Standing};
 use super::resources::Resources;
 use super::spec::{Contract, Relaxation, Requests, RunAs};
 use super::status::{Condition, Phase};
-use super::turn::{OpenTurn, TurnState};
+use super::turn::OpenTurn;
 use super::version::EngineVersion;
 
 /// The declared inputs a container was built from; healing uses it, and only a difference here
@@ -259,6 +263,9 @@ pub struct Record {
     /// The decision of the guard against mass deletion about the present deletion; none: it is not
     /// about this game.
     pub deletion_guard: Option<DeletionGuard>,
+    /// The confirmation that operators had given when the present deletion was first seen: it was about
+    /// others, whatever the clocks say.
+    pub deletion_word_before: Option<Timestamp>,
     /// The deletion came to its end.
     pub deleted_at: Option<Timestamp>,
     /// What of it could not be read, and is not what it seems to be. Stays as it is where it is kept.
@@ -331,30 +338,9 @@ impl Record {
             operation: None,
             deletion_seen_at: None,
             deletion_guard: None,
+            deletion_word_before: None,
             deleted_at: None,
             unreadable: Vec::new(),
-        }
-    }
-
-    /// Moves every time that a grace, a pause or a deadline counts from with the wall clock, which was
-    /// set by so much. What only tells when something was stays as it was told.
-    pub fn shift_clock(&mut self, step: SignedDuration) {
-        let counted_from = [
-            &mut self.reported_at,
-            &mut self.turn_wait_until,
-            &mut self.start_began_at,
-            &mut self.healthy_since,
-            &mut self.next_attempt_at,
-            &mut self.deletion_seen_at,
-        ];
-        for at in counted_from.into_iter().flatten() {
-            *at = moved(*at, step);
-        }
-        if let Some(delay) = &mut self.patch_delay {
-            delay.next_attempt_at = moved(delay.next_attempt_at, step);
-        }
-        if let Some(OpenTurn { state: TurnState::Dispatched { at, deadline, .. }, .. }) = &mut self.turn {
-            (*at, *deadline) = (moved(*at, step), moved(*deadline, step));
         }
     }
 
@@ -367,6 +353,7 @@ impl Record {
                 timeline: self.timeline,
                 deletion_seen_at: self.deletion_seen_at,
                 deletion_guard: self.deletion_guard,
+                deletion_word_before: self.deletion_word_before,
                 observed_generation: generation,
                 ..Self::first_seen(requests)
             }
@@ -408,11 +395,6 @@ impl Record {
     }
 }
 
-/// The time, moved by so much and kept within what can be written.
-pub fn moved(at: Timestamp, step: SignedDuration) -> Timestamp {
-    at.saturating_add(step).unwrap_or(at)
-}
-
 /// The decision of the guard against mass deletion about one deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeletionGuard {
@@ -448,7 +430,7 @@ impl DeletionGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::game::turn::TurnCause;
+    use crate::game::turn::{TurnCause, TurnState};
 
     fn open(number: i64) -> OpenTurn {
         OpenTurn {

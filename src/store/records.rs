@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::db_uuid::DbUuid;
+use jiff::Timestamp;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, EntityTrait, QueryFilter,
@@ -25,6 +26,27 @@ const LOG_LINES: usize = 65_536;
 impl Store {
     /// What is known of every game.
     pub async fn records(&self) -> Result<HashMap<GameId, Record>, StoreError> {
+        Ok(self.written_records().await?.into_iter().map(|(game, record, _)| (game, record)).collect())
+    }
+
+    /// The same, for whoever goes on from there at this time: none of them is from the future.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn records_until(&self, now: Timestamp) -> Result<HashMap<GameId, Record>, StoreError> {
+        let written = self.written_records().await?.into_iter();
+        Ok(written
+            .map(|(game, mut record, written_at)| {
+                if record.is_not_from_the_future(written_at, now) {
+                    tracing::warn!(game_id = %game, "its record is from the future: the clock was set back");
+                }
+                (game, record)
+            })
+            .collect())
+    }
+
+    /// What is known of every game, and when that was last written.
+    async fn written_records(&self) -> Result<Vec<(GameId, Record, Option<Timestamp>)>, StoreError> {
         let open = operation_log::Entity::find()
             .filter(operation_log::Column::Status.is_in(["queued", "running"]))
             .all(&self.db)
@@ -50,7 +72,8 @@ impl Store {
                 let taken = taken.get(&of).copied().into_iter().collect();
                 let players = players.remove(&game).unwrap_or_default();
                 let standings = standings.remove(&game).unwrap_or_default();
-                (game, Record { turn, taken, deferred, players, standings, ..record })
+                let record = Record { turn, taken, deferred, players, standings, ..record };
+                (game, record, row.last_observed_at.map(from_db))
             })
             .collect())
     }
@@ -187,6 +210,7 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         operation,
         deletion_seen_at: row.deletion_seen_at.map(from_db),
         deletion_guard: row.deletion_guard.as_deref().map(DeletionGuard::from_row),
+        deletion_word_before: row.deletion_word_before.map(from_db),
         deleted_at: row.deleted_at.map(from_db),
         unreadable,
     }
@@ -270,6 +294,7 @@ pub(super) fn to_row(
         operation,
         deletion_seen_at,
         deletion_guard,
+        deletion_word_before,
         deleted_at,
         // Not written over; see `replace_record`.
         unreadable: _,
@@ -324,6 +349,7 @@ pub(super) fn to_row(
         blocked_by: Set(blocked_by.as_ref().map(|reason| cut(reason, REASON))),
         waiting_on: Set(stored(waiting_on)),
         deletion_seen_at: time(deletion_seen_at),
+        deletion_word_before: time(deletion_word_before),
         deletion_guard: Set(deletion_guard.map(|guard| guard.as_row().to_owned())),
         start_began_at: time(start_began_at),
         healthy_since: time(healthy_since),
