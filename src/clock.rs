@@ -90,7 +90,10 @@ impl ClockSteps {
 
     /// By how much the wall clock was set since the last call; none if it was not.
     pub fn step(&mut self) -> Option<SignedDuration> {
-        self.step_between(Timestamp::now(), steady_now())
+        let (before, wall, after) = (steady_now(), Timestamp::now(), steady_now());
+        // Whoever was held up between the two has not read them at the same time.
+        let at_once = after.duration_since(before).unsigned_abs() < JITTER / 2;
+        if at_once { self.step_between(wall, before) } else { None }
     }
 
     fn step_between(&mut self, wall: Timestamp, steady: Timestamp) -> Option<SignedDuration> {

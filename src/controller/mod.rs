@@ -421,7 +421,9 @@ impl Controller {
         let now = Instant::now();
         for (game, entry) in &mut self.games {
             entry.shift_clock(step, is_told);
-            self.queue.at(*game, now);
+            if is_told {
+                self.queue.at(*game, now);
+            }
         }
     }
 
