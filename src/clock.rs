@@ -1,8 +1,9 @@
 //! The clock that nobody sets, beside the wall clock, which somebody may.
 //!
 //! Graces, backoffs, deadlines and ages must not end because the wall clock was set. Times on record are
-//! of the wall clock, so that people can read them; while the process lives, the controller moves those
-//! that something counts from along with every step of it ([`ClockSteps`]).
+//! of the wall clock, so that people can read them; the controller goes by a [`WallClock`], which is set in
+//! one place, together with every time that something counts from ([`ClockSteps`]). What has an end that
+//! people name, as a slot of a schedule or the expiry of a token, follows the wall clock, however it is set.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 
-/// A wall clock that differs by less from the steady one is being slewed, or was read a little later.
-const TOLERANCE: Duration = Duration::from_secs(1);
+/// A wall clock that differs by less from the steady one was read a little later.
+const JITTER: Duration = Duration::from_millis(100);
 
 /// The present time by the clock that nobody sets: the wall clock's time at the start of the process,
 /// and what has passed since, suspended machines included.
@@ -30,31 +31,78 @@ fn since_boot() -> Duration {
     )
 }
 
-/// Notices when the wall clock was set.
-#[derive(Debug)]
-pub struct ClockSteps {
-    offset: SignedDuration,
+/// A moment by the clock that nobody sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(Timestamp);
+
+impl Moment {
+    /// The present one.
+    pub fn now() -> Self {
+        Self(steady_now())
+    }
 }
 
-impl Default for ClockSteps {
-    fn default() -> Self {
-        Self { offset: Timestamp::now().duration_since(steady_now()) }
+/// The wall clock as it was set when this was taken: it goes on evenly from there. Whoever took times
+/// together with it compares them with its present time, and a step in between mixes no two clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WallClock {
+    /// By so much it is ahead of the steady one.
+    ahead: SignedDuration,
+}
+
+impl WallClock {
+    /// The present time.
+    pub fn now(self) -> Timestamp {
+        self.at(Moment::now())
     }
+
+    /// The time at a moment.
+    pub fn at(self, Moment(steady): Moment) -> Timestamp {
+        steady.saturating_add(self.ahead).unwrap_or(steady)
+    }
+}
+
+#[cfg(test)]
+impl WallClock {
+    /// The same, set by so much.
+    pub fn set_by(self, step: SignedDuration) -> Self {
+        Self { ahead: self.ahead.saturating_add(step) }
+    }
+}
+
+impl Default for WallClock {
+    fn default() -> Self {
+        Self { ahead: Timestamp::now().duration_since(steady_now()) }
+    }
+}
+
+/// Notices when the wall clock was set.
+#[derive(Debug, Default)]
+pub struct ClockSteps {
+    clock: WallClock,
 }
 
 impl ClockSteps {
+    /// The clock as it was set when that was last noticed.
+    pub fn clock(&self) -> WallClock {
+        self.clock
+    }
+
     /// By how much the wall clock was set since the last call; none if it was not.
     pub fn step(&mut self) -> Option<SignedDuration> {
-        self.step_between(Timestamp::now(), steady_now())
+        let (before, wall, after) = (steady_now(), Timestamp::now(), steady_now());
+        // Whoever was held up between the two has not read them at the same time.
+        let at_once = after.duration_since(before).unsigned_abs() < JITTER / 2;
+        if at_once { self.step_between(wall, before) } else { None }
     }
 
     fn step_between(&mut self, wall: Timestamp, steady: Timestamp) -> Option<SignedDuration> {
-        let offset = wall.duration_since(steady);
-        let step = offset.saturating_sub(self.offset);
-        if step.unsigned_abs() <= TOLERANCE {
+        let ahead = wall.duration_since(steady);
+        let step = ahead.saturating_sub(self.clock.ahead);
+        if step.unsigned_abs() <= JITTER {
             return None;
         }
-        self.offset = offset;
+        self.clock.ahead = ahead;
         Some(step)
     }
 }
@@ -66,12 +114,17 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_is_noticed_once_and_one_that_drifts_is_not() {
         let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
-        let mut steps = ClockSteps { offset: SignedDuration::ZERO };
+        let before = WallClock { ahead: SignedDuration::ZERO };
+        let mut steps = ClockSteps { clock: before };
         assert_eq!(steps.step_between(at(10), at(10)), None);
         assert_eq!(steps.step_between(at(80), at(11)), Some(SignedDuration::from_secs(69)));
         assert_eq!(steps.step_between(at(90), at(21)), None);
         assert_eq!(steps.step_between(at(0), at(22)), Some(SignedDuration::from_secs(-91)));
-        assert_eq!(steps.step_between(at(1), at(22)), None, "slewed");
+        let a_little_later = at(1) + Duration::from_millis(90);
+        assert_eq!(steps.step_between(a_little_later, at(23)), None, "read a little later");
+        // Whoever began before goes on with the clock as it was then.
+        assert_eq!(before.at(Moment(at(30))), at(30));
+        assert_eq!(steps.clock().at(Moment(at(30))), at(8));
     }
 
     #[test]

@@ -874,6 +874,13 @@ CREATE TABLE membership_writes (
     members   TEXT NOT NULL
 ) STRICT;
 
+-- game_managers of the row that was deleted last, if a note says that it may be replaced.
+CREATE TABLE replaced_managers (
+    game_id        TEXT NOT NULL PRIMARY KEY,
+    revision       INTEGER NOT NULL,
+    managed_fields TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE engine_version_shadow (
     version     TEXT NOT NULL PRIMARY KEY,
     present     INTEGER NOT NULL,
@@ -1047,6 +1054,13 @@ BEGIN
       JOIN game_tombstones AS t ON t.game_id = s.game_id AND t.generation = s.generation
       JOIN json_each(t.memberships) AS m
      WHERE n.subject = 'game' AND n.key = NEW.game_id AND NOT s.present;
+    INSERT INTO game_managers (game_id, revision, managed_fields)
+    SELECT m.game_id, m.revision, m.managed_fields
+      FROM replace_notes AS n
+      JOIN game_shadow AS s ON s.game_id = n.key
+      JOIN replaced_managers AS m ON m.game_id = s.game_id
+     WHERE n.subject = 'game' AND n.key = NEW.game_id AND NOT s.present;
+    DELETE FROM replaced_managers;
     DELETE FROM game_tombstones
      WHERE game_id = NEW.game_id
        AND generation = (SELECT s.generation FROM game_shadow AS s JOIN replace_notes AS n ON n.subject = 'game' AND n.key = s.game_id
@@ -1214,9 +1228,11 @@ BEGIN
      WHERE games.game_id = NEW.game_id AND s.game_id = NEW.game_id;
 END;
 
--- Who wrote what has changed: games_after_update counts it.
+-- Who wrote what has changed: games_after_update counts it. (What comes back while its game's row is being replaced
+-- did not change.)
 CREATE TRIGGER game_managers_after_insert
 AFTER INSERT ON game_managers
+WHEN EXISTS (SELECT 1 FROM game_shadow WHERE game_id = NEW.game_id AND present)
 BEGIN
     UPDATE games SET requested_by = requested_by WHERE game_id = NEW.game_id;
 END;
@@ -1251,6 +1267,11 @@ BEGIN
     INSERT INTO game_changes (game_id, change, generation, row_version, requested_by, request_id, source)
     VALUES (OLD.game_id, 'deleted', OLD.generation, OLD.row_version, OLD.requested_by, OLD.request_id, OLD.source);
     DELETE FROM memberships WHERE game_id = OLD.game_id;
+    DELETE FROM replaced_managers;
+    INSERT INTO replaced_managers (game_id, revision, managed_fields)
+    SELECT game_id, revision, managed_fields FROM game_managers
+     WHERE game_id = OLD.game_id
+       AND EXISTS (SELECT 1 FROM replace_notes WHERE subject = 'game' AND key = OLD.game_id AND existed);
     DELETE FROM game_managers WHERE game_id = OLD.game_id;
     DELETE FROM replace_notes WHERE subject = 'member' AND key GLOB OLD.game_id || '/*';
     UPDATE game_shadow SET present = 0 WHERE game_id = OLD.game_id;
@@ -1496,6 +1517,13 @@ BEGIN
        SET row_version = OLD.row_version + 1, updated_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')
      WHERE id = NEW.id;
     UPDATE desired_feed SET seq = seq + 1;
+END;
+
+-- Not fired by an INSERT that becomes an UPDATE or nothing: only where the row was replaced.
+CREATE TRIGGER controller_spec_after_insert
+AFTER INSERT ON controller_spec
+BEGIN
+    SELECT RAISE(ABORT, 'controller_spec: the one row stays');
 END;
 
 CREATE TRIGGER controller_spec_before_delete

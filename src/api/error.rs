@@ -73,9 +73,6 @@ pub enum ApiError {
         /// Why not.
         why: String,
     },
-    /// Somebody else's transaction has locked what is to be changed.
-    #[error("{0}")]
-    Locked(String),
     /// What is applied would change what others own.
     #[error(
         "apply failed with {} conflict{}: {}; leave the fields out, apply their present values, or take them (force)",
@@ -99,11 +96,13 @@ pub enum ApiError {
         /// Everything that is wrong.
         problems: Vec<SpecProblem>,
     },
-    /// Another transaction is why a write did not come about, and nothing was written.
-    #[error(
-        "the database gave this write up for another one's sake, and nothing of it was written; try again"
-    )]
-    Contended,
+    /// Another transaction is why a write did not come about: nothing was written, and it may be tried
+    /// again.
+    #[error("{}", blocked.as_deref().unwrap_or(GAVE_WAY))]
+    Contended {
+        /// Who has locked what is to be changed, as a sentence, if somebody has.
+        blocked: Option<String>,
+    },
     /// A value that the database does not take, of an object whose kind has no fields to name.
     #[error("{0}")]
     Unstorable(SpecProblem),
@@ -138,6 +137,10 @@ pub enum ApiError {
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// What is said of a write that gave way to nobody knows whom.
+const GAVE_WAY: &str =
+    "the database gave this write up for another one's sake, and nothing of it was written; try again";
+
 fn conflicting(conflicts: &[FieldConflict]) -> String {
     let all: Vec<String> = conflicts
         .iter()
@@ -169,7 +172,7 @@ impl ApiError {
                 (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed")
             }
             Self::AlreadyExists { .. } => (StatusCode::CONFLICT, "AlreadyExists"),
-            Self::Conflict { .. } | Self::FieldConflicts { .. } | Self::Contended | Self::Locked(_) => {
+            Self::Conflict { .. } | Self::FieldConflicts { .. } | Self::Contended { .. } => {
                 (StatusCode::CONFLICT, "Conflict")
             }
             Self::Invalid { .. } | Self::Unstorable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid"),
@@ -209,7 +212,7 @@ impl ApiError {
                 causes: conflicts.iter().map(field_conflict).collect(),
                 ..Details::default()
             }),
-            Self::TooMany(_) | Self::Contended => {
+            Self::TooMany(_) | Self::Contended { .. } => {
                 Some(Details { retry_after_seconds: Some(1), ..Details::default() })
             }
             Self::Unstorable(problem) => Some(Details { causes: vec![cause(problem)], ..Details::default() }),
@@ -223,7 +226,6 @@ impl ApiError {
             | Self::TooLarge
             | Self::BodyTimeout
             | Self::Expired(_)
-            | Self::Locked(_)
             | Self::NotWatchable
             | Self::NotImplemented(_)
             | Self::Unavailable(_)
@@ -317,11 +319,8 @@ fn cause(problem: &SpecProblem) -> Cause {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        if let Some(why) = error.locked() {
-            return Self::Locked(why);
-        }
         if error.is_contended() {
-            return Self::Contended;
+            return Self::Contended { blocked: error.locked() };
         }
         match (error.unanswered(), error.refused_value()) {
             (Some(why), _) => Self::Unavailable(why),
@@ -345,7 +344,7 @@ impl IntoResponse for ApiError {
                     HeaderValue::from_static("Bearer realm=\"gamekeeper\""),
                 );
             }
-            Self::TooMany(_) | Self::Contended => {
+            Self::TooMany(_) | Self::Contended { .. } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

@@ -126,6 +126,7 @@ impl Controller {
             docker_down: self.docker_down.clone(),
             docker_engine_id: self.docker_known(),
             guards: &self.guards,
+            clock: self.clock.clock(),
         };
         let new = Entry::unknown();
         let entry = self.games.get(&game).unwrap_or(&new);

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::game::GameId;
 use crate::store::StoreError;
 
@@ -30,12 +28,12 @@ impl Controller {
             Ok(DesiredLook { changed, gone, versions, spec }) => {
                 self.looked = true;
                 self.versions = versions;
-                let now = Timestamp::now();
+                let clock = self.clock.clock();
                 for (desired, row_version) in changed {
                     let game = desired.id;
                     let entry = self.games.entry(game).or_insert_with(Entry::unknown);
                     let before = entry.record.as_ref().map(|record| record.phase);
-                    entry.declare(desired, row_version, now);
+                    entry.declare(desired, row_version, clock);
                     self.context.metrics.moved(before.filter(|_| entry.counted), entry.count());
                     self.nudge(game);
                 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -35,6 +34,7 @@ impl Controller {
                 docker_down: self.docker_down.clone(),
                 docker_engine_id: self.docker_known(),
                 guards: &self.guards,
+                clock: self.clock.clock(),
             };
             let Some(entry) = self.games.get_mut(&game) else { continue };
             let Some(input) = entry.begin_round(around) else { continue };
@@ -113,8 +113,9 @@ impl Controller {
 
     /// A call that is on record as sent cannot be made now: that is told, so that it goes on record too.
     fn is_not_sent(&mut self, game: GameId, step: Step) {
+        let clock = self.clock.clock();
         if let Some(entry) = self.games.get_mut(&game) {
-            entry.tell(News::NotSent(step));
+            entry.tell(News::NotSent(step), clock);
         }
         self.retry(game);
     }
@@ -150,7 +151,7 @@ impl Controller {
         self.in_rounds = self.in_rounds.saturating_sub(1);
         let Some(entry) = self.games.get_mut(&game) else { return };
         let before = entry.record.as_ref().map(|record| record.phase).filter(|_| entry.counted);
-        let ended = entry.end_round(output);
+        let ended = entry.end_round(output, self.clock.clock());
         self.context.metrics.moved(before, if ended.deleted { None } else { entry.count() });
         let gone = entry.gone;
         if ended.deleted || gone {
@@ -193,8 +194,7 @@ impl Controller {
         if ended.at_once {
             self.queue.at(game, now);
         }
-        if let Some(at) = ended.look_again {
-            let wait = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
+        if let Some(wait) = ended.look_again {
             // A timer's reach ends long before time does; the relist looks anyway.
             self.queue.at(game, now + wait.clamp(SOONEST, Duration::from_secs(86_400)));
         }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::clock::WallClock;
 use crate::game::controller::HeldDeletion;
 use crate::game::record::{DeletionGuard, Record};
 use crate::game::spec::Desired;
@@ -66,13 +68,14 @@ pub(super) struct Around<'a> {
     pub(super) docker_down: Option<(Timestamp, String)>,
     pub(super) docker_engine_id: Option<String>,
     pub(super) guards: &'a Guards,
+    pub(super) clock: WallClock,
 }
 
 /// What has to happen after a round.
 pub(super) struct Ended {
     pub(super) begin: Vec<(Step, Background)>,
     pub(super) waits_for_pull: Option<ImageRef>,
-    pub(super) look_again: Option<Timestamp>,
+    pub(super) look_again: Option<Duration>,
     pub(super) uses_start_slot: bool,
     pub(super) uses_disruption_place: bool,
     pub(super) failed_version: Option<EngineVersion>,
@@ -115,14 +118,14 @@ impl Entry {
     }
 
     /// Takes a new desired state.
-    pub(super) fn declare(&mut self, desired: Desired, row_version: RowVersion, now: Timestamp) {
+    pub(super) fn declare(&mut self, desired: Desired, row_version: RowVersion, clock: WallClock) {
         let requests = desired.requests;
         let deletion = desired.deletion;
         let looked_at_by_a_person =
             self.desired.as_ref().is_some_and(|before| before.requests.unblock < requests.unblock);
         if looked_at_by_a_person {
             // They may have changed anything.
-            self.tell(News::EverythingStale);
+            self.tell(News::EverythingStale, clock);
         }
         self.row_version = row_version;
         self.gone = false;
@@ -133,6 +136,7 @@ impl Entry {
         }
         if let Some(record) = &mut self.record {
             // A time from the future was taken by a wrong clock.
+            let now = clock.now();
             let seen = record.deletion_seen_at.filter(|seen| *seen <= now);
             let seen = deletion.map(|_| seen.unwrap_or(now));
             self.unwritten |= record.deletion_seen_at != seen;
@@ -147,16 +151,17 @@ impl Entry {
 
     /// Moves every time that something counts from with the wall clock, which was set by so much: what
     /// was to happen in a minute still happens in a minute.
-    pub(super) fn shift_clock(&mut self, step: SignedDuration) {
-        if self.in_round {
-            // Its round works on copies of them.
-            self.clock_step = self.clock_step.saturating_add(step);
-            return;
-        }
+    /// If it is to be told, it is put on record with the next round, too.
+    pub(super) fn shift_clock(&mut self, step: SignedDuration, is_told: bool) {
         if let Some(record) = &mut self.record {
             record.shift_clock(step);
         }
         self.facts.shift_clock(step);
+        self.unwritten |= is_told;
+        if self.in_round {
+            // Its round works on copies of them, and goes on by the clock that they are of.
+            self.clock_step = self.clock_step.saturating_add(step);
+        }
     }
 
     /// At which row version, and with which engine version, its desired state was read.
@@ -166,14 +171,14 @@ impl Entry {
         Some((self.row_version, wanted.map(ToString::to_string)))
     }
 
-    pub(super) fn tell(&mut self, news: News) {
+    pub(super) fn tell(&mut self, news: News, clock: WallClock) {
         if matches!(news, News::ContainerStale | News::EverythingStale) {
             self.moves.fetch_add(1, Ordering::Relaxed);
         }
         if self.in_round {
             self.news.push(news);
         } else {
-            self.facts.learn(news);
+            self.facts.learn(news, clock);
         }
     }
 
@@ -335,6 +340,7 @@ impl Entry {
             docker_down,
             docker_engine_id,
             guards,
+            clock,
         } = around;
         let held = desired.deletion.is_some() && record.deletion_guard == Some(DeletionGuard::Held);
         Input {
@@ -353,6 +359,7 @@ impl Entry {
             deletion_held: held.then(|| guards.why_held.clone()),
             refused: self.refused,
             unwritten: self.unwritten,
+            clock,
             freeze: guards.freeze().cloned(),
             facts: self.facts.clone(),
             desired,
@@ -365,13 +372,22 @@ impl Entry {
     }
 
     /// Takes in what a round leaves behind.
-    pub(super) fn end_round(&mut self, output: Output) -> Ended {
+    pub(super) fn end_round(&mut self, mut output: Output, clock: WallClock) -> Ended {
+        let look_again = output
+            .look_again
+            .map(|at| Duration::try_from(at.duration_since(output.clock.now())).unwrap_or_default());
+        // From here on by the clock as it is set now. (A step since it began is not on record.)
+        let step = std::mem::take(&mut self.clock_step);
+        if !step.is_zero() {
+            output.record.shift_clock(step);
+            output.facts.shift_clock(step);
+        }
         let Output {
             record,
             facts,
             begin,
             waiting_on,
-            look_again,
+            look_again: _,
             uses_start_slot,
             uses_disruption_place,
             failed_version,
@@ -380,6 +396,7 @@ impl Entry {
             deleted,
             not_recorded,
             refused,
+            clock: _,
             unwritten,
         } = output;
         self.in_round = false;
@@ -410,14 +427,10 @@ impl Entry {
             // It has to settle: the next look is at the thing itself.
             self.facts.container = None;
         }
-        let step = std::mem::take(&mut self.clock_step);
-        if !step.is_zero() {
-            self.shift_clock(step);
-        }
         let news = std::mem::take(&mut self.news);
         let learned = !news.is_empty();
         for news in news {
-            self.facts.learn(news);
+            self.facts.learn(news, clock);
         }
         if let Some(error) = &not_recorded {
             tracing::warn!(
@@ -445,9 +458,7 @@ impl Entry {
             at_once: again && !retry,
             retry: retry.then_some(pause),
             newly_silent: silent
-                && self
-                    .silent_since()
-                    .is_none_or(|since| Timestamp::now().duration_since(since).as_secs() < 3),
+                && self.silent_since().is_none_or(|since| clock.now().duration_since(since).as_secs() < 3),
             deleted,
             deposed: matches!(not_recorded, Some(RecordError::Deposed)),
         }
@@ -508,8 +519,11 @@ fn told(work: &Work, copying: Option<String>) -> Work {
 
 #[cfg(test)]
 mod tests {
+    use crate::clock::Moment;
     use crate::game::container::{Container, ContainerState, Owner};
-    use crate::game::record::{AppliedSpec, Endpoints};
+    use std::collections::HashMap;
+
+    use crate::game::record::{AppliedSpec, Endpoints, moved};
     use crate::game::{GameId, ImageId};
 
     use super::*;
@@ -536,7 +550,7 @@ mod tests {
             deletion: Some(crate::game::spec::Deletion::Requested),
             ..crate::reconcile::plan::tests::world::desired()
         };
-        entry.declare(desired, RowVersion::Row(1), Timestamp::UNIX_EPOCH);
+        entry.declare(desired, RowVersion::Row(1), WallClock::default());
         entry
     }
 
@@ -599,9 +613,10 @@ mod tests {
         assert!(believed.holds() && entry.target("10.0.0.3:8080".into()).is_none());
         // It is heard of while a round goes on, or a call waits for its place.
         entry.in_round = true;
-        entry.tell(News::ContainerStale);
+        let clock = WallClock::default();
+        entry.tell(News::ContainerStale, clock);
         assert!(!believed.holds(), "what waits is not sent");
-        entry.facts.learn(News::ContainerStale);
+        entry.facts.learn(News::ContainerStale, clock);
         assert!(entry.target(here()).is_none(), "nor is anything else, before the container was looked at");
         // While Docker is silent there is nobody to ask.
         entry.facts.silent = Some((Timestamp::UNIX_EPOCH, "no answer".into()));
@@ -612,7 +627,7 @@ mod tests {
         // Who is not the engine that was meant says that the container may have moved.
         let life = entry.facts.container.clone().flatten().and_then(|container| container.life()).unwrap();
         let answer = crate::game::engine::Answer::WrongEngine("401".into());
-        entry.facts.learn(News::Said(life, Timestamp::UNIX_EPOCH, answer));
+        entry.facts.learn(News::Said(life, Moment::now(), answer), clock);
         assert_eq!(entry.facts.container, None);
     }
 
@@ -626,14 +641,94 @@ mod tests {
         };
         let mut entry = Entry::known(record);
         let seen = |entry: &Entry| entry.record.as_ref().and_then(|record| record.deletion_seen_at);
-        entry.shift_clock(SignedDuration::from_secs(70));
+        entry.shift_clock(SignedDuration::from_secs(70), true);
         assert_eq!(seen(&entry), Some(at(70)));
         assert_eq!(entry.record.as_ref().and_then(|record| record.next_attempt_at), Some(at(78)));
-        entry.shift_clock(SignedDuration::from_secs(-100));
+        entry.shift_clock(SignedDuration::from_secs(-100), true);
         assert_eq!(seen(&entry), Some(at(-30)));
-        // Its round has a copy, which is moved when it comes back.
+        assert!(entry.unwritten, "what was moved is put on record");
+    }
+
+    /// A round that began at this time and brings its record back as it was.
+    fn round_of(entry: &mut Entry, clock: WallClock) -> Output {
+        let desired = Arc::new(crate::reconcile::plan::tests::world::desired());
+        let (failures, guards) = (Failures::new(HashMap::new(), 3), Guards::default());
+        let around = Around {
+            start_slot: false,
+            disruption_place: false,
+            copying: None,
+            failures: &failures,
+            pulling: None,
+            docker_down: None,
+            docker_engine_id: None,
+            guards: &guards,
+            clock,
+        };
+        let input = entry.input(desired, around);
         entry.in_round = true;
-        entry.shift_clock(SignedDuration::from_secs(5));
-        assert_eq!((seen(&entry), entry.clock_step), (Some(at(-30)), SignedDuration::from_secs(5)));
+        Output::new(input)
+    }
+
+    /// The clock as it was set before and after it was set by so much.
+    fn set_by(seconds: i64) -> (WallClock, WallClock, SignedDuration) {
+        let step = SignedDuration::from_secs(seconds);
+        let before = WallClock::default();
+        (before, before.set_by(step), step)
+    }
+
+    #[test]
+    fn a_clock_that_is_set_during_a_round_is_followed_when_it_ends() {
+        for seconds in [-3_600, 3_600] {
+            let (before, after, step) = set_by(seconds);
+            let mut entry = Entry::known(Record {
+                healthy_since: Some(before.now()),
+                ..Record::first_seen(Default::default())
+            });
+            let healthy_since = entry.record.as_ref().and_then(|record| record.healthy_since).unwrap();
+            let mut output = round_of(&mut entry, before);
+            entry.shift_clock(step, true);
+            // What it takes meanwhile is of the clock that it began with.
+            output.record.start_began_at = Some(output.clock.now());
+            output.look_again = Some(output.clock.now() + Duration::from_secs(8));
+            let ended = entry.end_round(output, after);
+            let record = entry.record.as_ref().unwrap();
+            assert_eq!(record.healthy_since, Some(moved(healthy_since, step)));
+            let age = after.now().duration_since(record.start_began_at.unwrap());
+            assert!(age.unsigned_abs() < Duration::from_secs(2), "{age}");
+            let pause = ended.look_again.unwrap();
+            assert!((6..=8).contains(&pause.as_secs()), "{pause:?}");
+            assert!(entry.unwritten, "the record is of the clock before");
+        }
+    }
+
+    #[test]
+    fn a_row_that_vanishes_in_a_round_in_which_the_clock_is_set_has_its_whole_grace() {
+        for seconds in [-3_600, 3_600] {
+            let (before, after, step) = set_by(seconds);
+            let mut entry = Entry::known(Record::first_seen(Default::default()));
+            let output = round_of(&mut entry, before);
+            entry.shift_clock(step, true);
+            let gone = Desired {
+                deletion: Some(crate::game::spec::Deletion::RowGone),
+                ..crate::reconcile::plan::tests::world::desired()
+            };
+            entry.declare(gone, RowVersion::Row(2), after);
+            entry.end_round(output, after);
+            let seen = entry.record.as_ref().and_then(|record| record.deletion_seen_at).unwrap();
+            let age = after.now().duration_since(seen);
+            assert!(age.unsigned_abs() < Duration::from_secs(2), "{age}");
+        }
+    }
+
+    #[test]
+    fn what_an_engine_said_is_as_old_as_it_is_however_the_clock_is_set_before_it_is_learned() {
+        let (_, after, _) = set_by(3_600);
+        let mut facts = Facts::default();
+        let life =
+            crate::game::record::Life { container: ContainerId::new("c1"), started_at: "life-1".into() };
+        let answer = crate::game::engine::Answer::NotInitialised;
+        facts.learn(News::Said(life, Moment::now(), answer), after);
+        let crate::reconcile::EngineView::Said { at, .. } = facts.engine else { panic!("it said something") };
+        assert!(after.now().duration_since(at).unsigned_abs() < Duration::from_secs(2));
     }
 }

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::clock::{Moment, WallClock};
 use crate::game::backup::CopyProblem;
 use crate::game::container::{Container, ContainerState, ImageSelector, StateDirectory};
 use crate::game::engine::Answer;
@@ -47,14 +48,39 @@ pub(super) struct Facts {
 impl Facts {
     /// Moves the times with the wall clock, which was set by so much.
     pub(super) fn shift_clock(&mut self, step: SignedDuration) {
-        if let Some((since, _)) = &mut self.silent {
+        // A fact of a new kind has to say here which times are in it.
+        let Self {
+            room,
+            engine,
+            silent,
+            container: _,
+            alive: _,
+            log_tail: _,
+            image: _,
+            next_image: _,
+            image_users: _,
+            backed_up: _,
+            backup: _,
+            fetched_back: _,
+            put_back: _,
+            fetched: _,
+            network: _,
+            state_directory: _,
+            contents: _,
+            copies: _,
+            rival: _,
+            failure: _,
+            not_sent: _,
+        } = self;
+        if let Some((since, _)) = silent {
             *since = moved(*since, step);
         }
-        if let EngineView::Said { at, .. } = &mut self.engine {
+        if let EngineView::Said { life: _, at, answer: _, failures: _ } = engine {
             *at = moved(*at, step);
         }
-        // It is looked at again.
-        self.room = Looked::NotYet;
+        if let Looked::At((at, _)) = room {
+            *at = moved(*at, step);
+        }
     }
 }
 
@@ -93,8 +119,9 @@ pub(super) enum News {
     ContainerStale,
     /// Something may have happened to anything.
     EverythingStale,
-    /// What the engine said.
-    Said(Life, Timestamp, Answer),
+    /// What the engine said, and when by the clock that nobody sets: the other one may be set before it is
+    /// learned.
+    Said(Life, Moment, Answer),
     /// The state directory is there, or is not.
     StateDirectory(bool),
     /// The engine was told something, and has to be asked what came of it.
@@ -115,7 +142,8 @@ pub(super) enum News {
 }
 
 impl Facts {
-    pub(super) fn learn(&mut self, news: News) {
+    /// Takes it in, by the clock as it is set now.
+    pub(super) fn learn(&mut self, news: News, clock: WallClock) {
         match news {
             News::ContainerStale => self.container = None,
             News::EverythingStale => {
@@ -140,7 +168,7 @@ impl Facts {
                     // Whether the container still has the address is asked before anybody there is asked again.
                     self.container = None;
                 }
-                self.engine = EngineView::Said { life, at, answer, failures };
+                self.engine = EngineView::Said { life, at: clock.at(at), answer, failures };
             }
             News::EngineStale(failure) => {
                 self.engine = EngineView::NotAsked;

@@ -175,7 +175,7 @@ impl Controller {
             // What operators confirmed before is not known yet.
             return;
         }
-        let now = Timestamp::now();
+        let now = self.clock.clock().now();
         let limits = self.context.policy.deletions.clone();
         let spec = &self.guards.spec;
         let count = Count::of(self.games.values().map(|entry| entry.fate(spec, &limits, now)), &limits);

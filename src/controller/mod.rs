@@ -157,6 +157,10 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How soon a round that could not be recorded, or about which Docker was silent, is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// A step of the wall clock that is told, and put on record with every time that it moved. A smaller one is
+/// the work of a time service, and moves them all the same.
+const TOLD: Duration = Duration::from_secs(1);
+
 /// How long running rounds may take to end when the controller stops.
 const LAST_ROUNDS: Duration = Duration::from_secs(10);
 
@@ -304,7 +308,7 @@ pub async fn run(
         listing: Running::No,
         looking: Running::No,
     };
-    for (game, record) in store.records().await? {
+    for (game, record) in store.records_until(controller.clock.clock().now()).await? {
         controller.games.insert(game, Entry::known(record));
     }
     loop {
@@ -403,18 +407,23 @@ impl Controller {
     /// whose slots may have come nearer.
     fn follow_clock(&mut self) {
         let Some(step) = self.clock.step() else { return };
-        tracing::warn!(%step, "the wall clock was set");
-        let message = format!(
-            "The wall clock was set by {step:#}. Graces, pauses and deadlines go on as they were; schedules follow the new time."
-        );
-        self.tell_all(true, "ClockSet", &message);
+        let is_told = step.unsigned_abs() >= TOLD;
+        if is_told {
+            tracing::warn!(%step, "the wall clock was set");
+            let message = format!(
+                "The wall clock was set by {step:#}. Graces, pauses and deadlines go on as they were; schedules follow the new time."
+            );
+            self.tell_all(true, "ClockSet", &message);
+        }
         if let Some((since, _)) = &mut self.docker_down {
             *since = moved(*since, step);
         }
         let now = Instant::now();
         for (game, entry) in &mut self.games {
-            entry.shift_clock(step);
-            self.queue.at(*game, now);
+            entry.shift_clock(step, is_told);
+            if is_told {
+                self.queue.at(*game, now);
+            }
         }
     }
 
@@ -437,7 +446,7 @@ impl Controller {
 
     fn tell(&mut self, game: GameId, news: News) {
         if let Some(entry) = self.games.get_mut(&game) {
-            entry.tell(news);
+            entry.tell(news, self.clock.clock());
             self.nudge(game);
         }
     }

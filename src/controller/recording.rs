@@ -7,11 +7,12 @@ use crate::game::OperationId;
 use crate::game::controller::FreezeReason;
 use crate::game::record::Record;
 use crate::game::spec::{Deletion, Desired};
+use crate::game::turn::LedgerEntry;
 use crate::reconcile::plan::Plan;
 use crate::store::Recording;
 use crate::store::recorder::{RecordError, RecordedEvent};
 
-use super::round::Context;
+use super::round::{Context, Output};
 use super::telling;
 
 /// Puts the plan on record, if it says anything new, or the record holds what is not written yet.
@@ -19,12 +20,12 @@ use super::telling;
 pub(super) async fn write_down(
     context: &Context,
     desired: &Desired,
-    was: &Record,
+    before: &Output,
     plan: &Plan,
     deleted: Option<Deletion>,
     freeze: Option<FreezeReason>,
-    unwritten: bool,
 ) -> Result<Record, RecordError> {
+    let (was, now) = (&before.record, before.clock.now());
     let mut record = plan.record.clone();
     if record.applied.is_some() && record.state_path.is_none() {
         record.state_path = Some(context.runtime.state_path(desired.id));
@@ -40,10 +41,17 @@ pub(super) async fn write_down(
     if let Some((id, new)) = &open {
         record.operation = Some(new.opened(*id));
     }
+    let mut ledger = plan.ledger.clone();
+    // Times that were moved are moved on record as well, or they would be others after a restart.
+    let turn = record
+        .turn
+        .as_ref()
+        .filter(|turn| before.unwritten && ledger.iter().all(|entry| entry.turn != **turn));
+    ledger.extend(turn.map(|turn| LedgerEntry { turn: turn.clone(), end: None }));
     if record == *was
-        && !unwritten
+        && !before.unwritten
         && operation.is_empty()
-        && plan.ledger.is_empty()
+        && ledger.is_empty()
         && plan.slots.is_empty()
         && plan.report.is_none()
         && plan.event.is_none()
@@ -77,22 +85,27 @@ pub(super) async fn write_down(
             reason: told.reason.clone(),
             message: told.message.clone(),
         }),
-        ledger: plan.ledger.clone(),
+        ledger,
         slots: plan.slots.clone(),
         deleted,
         counts: freeze.is_none(),
         ..Recording::of(desired.id, desired.namespace.clone(), desired.name.clone(), record.clone())
     };
-    tell(desired, was, &mut recording, freeze);
+    tell(desired, was, &mut recording, freeze, now);
     context.recorder.record(recording).await?;
     Ok(record)
 }
 
 /// Has the lobby told of it, too.
-pub(super) fn tell(desired: &Desired, was: &Record, recording: &mut Recording, freeze: Option<FreezeReason>) {
+pub(super) fn tell(
+    desired: &Desired,
+    was: &Record,
+    recording: &mut Recording,
+    freeze: Option<FreezeReason>,
+    now: Timestamp,
+) {
     // An older copy of the database would tell the lobby of the past, under numbers that it knows.
     if freeze != Some(FreezeReason::DatabaseOlder) {
-        let now = Timestamp::now();
         recording.lobby = telling::told(desired, was, recording).iter().map(|event| event.at(now)).collect();
     }
 }

@@ -8,8 +8,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::game::spec::Desired;
 use crate::reconcile::Observation;
 use crate::reconcile::apply::chain;
@@ -54,11 +52,11 @@ pub(super) async fn refused(
     (output.uses_start_slot, output.uses_disruption_place) = (false, false);
     let why = shortened(&chain(&error), SHOWN);
     tracing::warn!(error = &error as &dyn std::error::Error, refused = output.refused, "a record is refused");
-    output.look_again = Some(after(Timestamp::now(), pause(output.refused)));
+    output.look_again = Some(after(output.clock.now(), pause(output.refused)));
     let instead = not_recorded(desired, &output.record, observation, &context.policy, &why);
     let freeze = observation.freeze.as_ref().map(|freeze| freeze.reason);
-    match write_down(context, desired, &output.record, &instead, None, freeze).await {
-        Ok(record) => output.record = record,
+    match write_down(context, desired, output, &instead, None, freeze).await {
+        Ok(record) => (output.record, output.unwritten) = (record, false),
         Err(error) => output.not_recorded = Some(error),
     }
 }

@@ -4,8 +4,6 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::game::GameId;
 use crate::game::container::StateDirectory;
 use crate::game::controller::Freeze;
@@ -91,7 +89,8 @@ impl Controller {
     /// Another Docker Engine answers: the one that the games run on does not.
     fn another_docker(&mut self, freeze: &Freeze) {
         self.doubt_docker();
-        self.docker_down.get_or_insert_with(|| (Timestamp::now(), freeze.message.clone()));
+        let now = self.clock.clock().now();
+        self.docker_down.get_or_insert_with(|| (now, freeze.message.clone()));
         self.say(|status| status.started = true);
     }
 
@@ -139,7 +138,7 @@ impl Controller {
         self.context.metrics.docker_up.set(0);
         if self.docker_down.is_none() {
             tracing::warn!(error = why, "Docker does not answer; nothing is decided until it does");
-            self.docker_down = Some((Timestamp::now(), why.clone()));
+            self.docker_down = Some((self.clock.clock().now(), why.clone()));
             self.tell_all(
                 true,
                 "DockerUnreachable",

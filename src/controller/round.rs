@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
+use crate::clock::WallClock;
 use crate::game::container::{Container, ContainerState, Owner};
 use crate::game::controller::Freeze;
 use crate::game::operation::Ending;
@@ -69,7 +70,10 @@ pub(super) struct Input {
     pub(super) deletion_held: Option<String>,
     /// How often in a row the database refused what there was to record.
     pub(super) refused: u32,
-    /// The record holds what was decided since it was written last, which a restart must not forget.
+    /// What the times in all this are of.
+    pub(super) clock: WallClock,
+    /// The record holds what is not on disk yet: decisions since it was written last, which a restart must
+    /// not forget, or times that were moved with the clock.
     pub(super) unwritten: bool,
 }
 
@@ -77,7 +81,7 @@ impl Input {
     /// What the planner is shown.
     pub(super) fn observation(&self) -> Observation {
         Observation {
-            now: Timestamp::now(),
+            now: self.clock.now(),
             fresh: uuid::Uuid::new_v4(),
             runtime: self.facts.view(),
             work: self.work.clone(),
@@ -116,14 +120,17 @@ pub(super) struct Output {
     pub(super) not_recorded: Option<RecordError>,
     /// How often in a row the database refused what there was to record.
     pub(super) refused: u32,
-    /// What was decided since the record was written last is still not written.
+    /// What the times in all this are of.
+    pub(super) clock: WallClock,
+    /// What the record held at the beginning beside what is on disk is still not written.
     pub(super) unwritten: bool,
 }
 
 impl Output {
-    fn new(input: Input) -> Self {
+    pub(super) fn new(input: Input) -> Self {
         Self {
             refused: input.refused,
+            clock: input.clock,
             unwritten: input.unwritten,
             record: input.record,
             facts: input.facts,
@@ -157,8 +164,7 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     context.metrics.rounds.inc();
 
     let freeze = observation.freeze.as_ref().map(|freeze| freeze.reason);
-    let unwritten = output.unwritten;
-    match write_down(context, &desired, &output.record, &planned, None, freeze, unwritten).await {
+    match write_down(context, &desired, &output, &planned, None, freeze).await {
         Ok(record) => (output.record, output.unwritten) = (record, false),
         Err(RecordError::SlotTaken(slot)) => {
             // The next round knows it, and passes it over.
@@ -200,13 +206,13 @@ pub(super) async fn observe(context: &Context, places: &Semaphore, input: &mut I
     // Docker is asked by few at a time, however many games there are.
     let Ok(_turn) = places.acquire().await else { return false };
     let knew = input.record.container.is_some();
-    inspect(context, &input.desired, &input.record, &mut input.facts).await;
+    inspect(context, input).await;
     if knew
         && input.facts.container == Some(None)
         && let Err(why) = same_docker(context, input.docker_engine_id.as_deref()).await
     {
         input.facts.container = None;
-        input.facts.silent.get_or_insert((Timestamp::now(), why));
+        input.facts.silent.get_or_insert((input.clock.now(), why));
     }
     true
 }
@@ -220,7 +226,8 @@ async fn same_docker(context: &Context, expected: Option<&str>) -> Result<(), St
     }
 }
 
-async fn inspect(context: &Context, desired: &Desired, record: &Record, facts: &mut Facts) {
+async fn inspect(context: &Context, input: &mut Input) {
+    let Input { desired, record, facts, clock, .. } = input;
     if facts.container.is_some() && facts.silent.is_none() {
         return;
     }
@@ -243,7 +250,7 @@ async fn inspect(context: &Context, desired: &Desired, record: &Record, facts: &
             let why = crate::reconcile::apply::failure(&Step::LookAtNetwork, &error).message;
             tracing::debug!(error = why, "Docker does not say what became of the container");
             facts.container = None;
-            facts.silent.get_or_insert((Timestamp::now(), why));
+            facts.silent.get_or_insert((clock.now(), why));
         }
     }
 }
@@ -317,7 +324,7 @@ async fn take_in(
         Effect::NextImage(image, found) => facts.next_image = Some((image, found)),
         Effect::ImageUsers(users) => facts.image_users = crate::reconcile::Looked::At(users),
         Effect::Backup(id, found) => facts.backup = crate::reconcile::Looked::At((id, found)),
-        Effect::Room(found) => facts.room = crate::reconcile::Looked::At((Timestamp::now(), found)),
+        Effect::Room(found) => facts.room = crate::reconcile::Looked::At((output.clock.now(), found)),
         Effect::Network(network) => facts.network = crate::reconcile::Looked::At(network),
         Effect::StateDirectory(there) => facts.state_directory = crate::reconcile::Looked::At(there),
         Effect::Contents(contents) => facts.contents = crate::reconcile::Looked::At(contents),
@@ -345,7 +352,7 @@ async fn take_in(
             };
             let state_is_gone = desired.deletion_policy == crate::game::DeletionPolicy::Delete;
             last.record = output.record.clone().ended(desired.requests, desired.generation, state_is_gone);
-            last.record.deleted_at = Some(Timestamp::now());
+            last.record.deleted_at = Some(output.clock.now());
             last.record.phase = crate::game::Phase::Stopped;
             last.record.reason = "Deleted".into();
             last.record.message = "The game was deleted.".into();
@@ -354,7 +361,7 @@ async fn take_in(
                 reason: "Deleted".into(),
                 message: "The game was deleted.".into(),
             });
-            match write_down(context, desired, &output.record, &last, desired.deletion, None, true).await {
+            match write_down(context, desired, output, &last, desired.deletion, None).await {
                 Ok(record) => {
                     output.record = record;
                     output.deleted = true;
@@ -382,7 +389,7 @@ fn failed(step: &Step, error: &RuntimeError, output: &mut Output) {
     output.facts.forget_looks();
     if failure.class == FailureClass::Unknown {
         output.silent = true;
-        output.facts.silent.get_or_insert((Timestamp::now(), failure.message.clone()));
+        output.facts.silent.get_or_insert((output.clock.now(), failure.message.clone()));
     } else {
         output.facts.failure = Some(failure);
     }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use crate::clock::Moment;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
@@ -388,7 +388,7 @@ async fn look(
 /// What an engine said, if it had its address until then: else it may have been another one, and the right
 /// one is asked again.
 fn said(believed: &Believed, life: Life, answer: Answer) -> News {
-    if believed.holds() { News::Said(life, Timestamp::now(), answer) } else { News::EngineStale(None) }
+    if believed.holds() { News::Said(life, Moment::now(), answer) } else { News::EngineStale(None) }
 }
 
 fn keep(progress: &Progress, now: CopyProgress) {

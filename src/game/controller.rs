@@ -218,3 +218,19 @@ pub struct ControllerStatus {
     /// Why the database does not answer, if it does not.
     pub database_down: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_about_what_was_there_when_it_was_given_whatever_the_clock_says_later() {
+        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).expect("a time");
+        let said = |word| ControllerSpec { deletions_confirmed_at: Some(word), ..Default::default() };
+        assert!(said(at(10)).confirms(at(9), None) && said(at(10)).confirms(at(9), Some(at(1))));
+        assert!(!said(at(10)).confirms(at(12), None), "it came later");
+        // Given at 10, the clock set back by 20, deleted at -5: at 10 the word's time comes once more.
+        assert!(!said(at(10)).confirms(at(-5), Some(at(10))));
+        assert!(said(at(-4)).confirms(at(-5), Some(at(10))), "another word");
+    }
+}

@@ -1,6 +1,10 @@
 //! What the controller knows and has decided about one game: the row of `runtime_records`.
 
-use jiff::{SignedDuration, Timestamp};
+mod times;
+
+pub use times::moved;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::backup::Copying;
@@ -11,7 +15,7 @@ use super::player::{Mapping, Standing};
 use super::resources::Resources;
 use super::spec::{Contract, Relaxation, Requests, RunAs, VersionEntry};
 use super::status::{Condition, Phase};
-use super::turn::{OpenTurn, TurnState};
+use super::turn::OpenTurn;
 use super::version::EngineVersion;
 
 /// The declared inputs a container was built from; healing uses it, and only a difference here
@@ -356,30 +360,6 @@ impl Record {
         }
     }
 
-    /// Moves every time that a grace, a pause or a deadline counts from with the wall clock, which was
-    /// set by so much. What only tells when something was stays as it was told.
-    pub fn shift_clock(&mut self, step: SignedDuration) {
-        let counted_from = [
-            &mut self.reported_at,
-            // The guard against mass deletion counts a game's age from here.
-            &mut self.init_intent_at,
-            &mut self.turn_wait_until,
-            &mut self.start_began_at,
-            &mut self.healthy_since,
-            &mut self.next_attempt_at,
-            &mut self.deletion_seen_at,
-        ];
-        for at in counted_from.into_iter().flatten() {
-            *at = moved(*at, step);
-        }
-        if let Some(delay) = &mut self.patch_delay {
-            delay.next_attempt_at = moved(delay.next_attempt_at, step);
-        }
-        if let Some(OpenTurn { state: TurnState::Dispatched { at, deadline, .. }, .. }) = &mut self.turn {
-            (*at, *deadline) = (moved(*at, step), moved(*deadline, step));
-        }
-    }
-
     /// The record that a deleted game ends with. A deletion ends everything that is open of its game:
     /// no turn, no waiting slot and no operation goes on in a later life of it. With its state gone,
     /// nothing that was known is left but which history it was the end of.
@@ -437,11 +417,6 @@ impl Record {
     }
 }
 
-/// The time, moved by so much and kept within what can be written.
-pub fn moved(at: Timestamp, step: SignedDuration) -> Timestamp {
-    at.saturating_add(step).unwrap_or(at)
-}
-
 /// The decision of the guard against mass deletion about one deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeletionGuard {
@@ -482,7 +457,7 @@ impl DeletionGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::game::turn::TurnCause;
+    use crate::game::turn::{TurnCause, TurnState};
 
     fn open(number: i64) -> OpenTurn {
         OpenTurn {

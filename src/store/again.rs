@@ -14,6 +14,7 @@ use sea_orm::sqlx::Error as SqlxError;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 
 use super::StoreError;
+use super::connection::is_locked;
 use super::desired::WriteError;
 use super::file::is_replaced;
 use super::outbox::OutboxRefusal;
@@ -140,6 +141,9 @@ fn gave_way(error: &DbErr) -> bool {
 pub(super) fn is_contended(error: &DbErr) -> bool {
     const BUSY: u32 = 5;
     const LOCKED: u32 = 6;
+    if is_locked(error) {
+        return true;
+    }
     match state(error) {
         Some(state) => ["40001", "40P01", "55P03"].contains(&state.as_str()),
         None => sqlite_code(error).is_some_and(|code| [BUSY, LOCKED].contains(&(code & 0xff))),

@@ -10,14 +10,17 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{ConnectionTrait, DbErr};
 
-use super::again::again;
-use super::{Store, lease};
+use super::again::{again, is_contended};
+use super::{Store, feed, lease};
 
 /// So many rows go in one transaction, so that nobody who wants to write waits for long.
 pub(super) const BITE: u64 = 500;
 
 /// After a bite it rests for as long as the bite took, within these bounds.
 const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// A bite that met somebody else's lock is taken so often again before it is left for the next time.
+const PATIENCE: u32 = 5;
 
 /// Rows that may go.
 pub(super) struct Forgettable {
@@ -29,11 +32,13 @@ pub(super) struct Forgettable {
     pub(super) age: &'static str,
     /// Which of its rows.
     pub(super) which: Condition,
+    /// A trigger moves `observed_feed` when rows of it go: that is locked first, as everybody does.
+    pub(super) moves_feed: bool,
 }
 
 impl Forgettable {
     /// The statement that deletes the oldest of them. Rows that somebody else has locked stay.
-    fn bite(&self, rows: u64) -> DeleteStatement {
+    pub(super) fn bite(&self, rows: u64) -> DeleteStatement {
         let columns = || self.key.iter().map(|column| Alias::new(*column));
         let mut oldest = Query::select();
         oldest
@@ -41,6 +46,7 @@ impl Forgettable {
             .from(Alias::new(self.table))
             .cond_where(self.which.clone())
             .order_by(Alias::new(self.age), Order::Asc)
+            .order_by_columns(columns().map(|column| (column, Order::Asc)))
             .limit(rows)
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         let key: Vec<SimpleExpr> = columns().map(Expr::col).collect();
@@ -78,13 +84,26 @@ impl Store {
             return Err(lease::taken_over());
         }
         let delete = what.bite(rows);
-        let gone = again(|| async {
+        let bite = || async {
             let transaction = self.db.begin_writing().await?;
+            if what.moves_feed {
+                feed::hold_observed(&transaction).await?;
+            }
             let gone = transaction.execute(&delete).await?.rows_affected();
             transaction.commit().await?;
             Ok::<_, DbErr>(gone)
-        })
-        .await?;
+        };
+        let mut patience = PATIENCE;
+        let gone = loop {
+            match again(bite).await {
+                // The rows were free, something else was not. Nothing waits for this.
+                Err(error) if patience > 0 && is_contended(&error) => {
+                    patience -= 1;
+                    tokio::time::sleep(REST.1).await;
+                }
+                done => break done?,
+            }
+        };
         tokio::time::sleep(began.elapsed().clamp(REST.0, REST.1)).await;
         Ok(gone)
     }

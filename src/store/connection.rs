@@ -184,6 +184,18 @@ impl Transaction {
         file.map_or(Ok(()), |file| file.check_committed())
     }
 
+    /// It waits for nobody's lock for long from here on: what it is about to write is a row that others
+    /// may have locked, for as long as they like.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) async fn waits_briefly(&self) -> Result<(), DbErr> {
+        if !self.is_sqlite() {
+            self.execute_unprepared("SET LOCAL lock_timeout = '500ms'").await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
         let Self { inner, remote, file: _ } = self;
         within(remote.as_ref(), inner.rollback()).await

@@ -60,7 +60,8 @@ impl Store {
     /// The database failed; what was forgotten until then stays forgotten.
     pub async fn prune_events(&self, older_than: Timestamp) -> Result<u64, StoreError> {
         let which = Condition::all().add(Column::LastAt.lt(to_db(older_than)));
-        let old = Forgettable { table: "events", key: &["event_id"], age: "last_at", which };
+        let old =
+            Forgettable { table: "events", key: &["event_id"], age: "last_at", which, moves_feed: true };
         Ok(self.forget(&old).await?)
     }
 }

@@ -6,14 +6,24 @@ mod sqlite;
 use std::time::Duration;
 
 use futures::Stream;
-use sea_orm::EntityTrait;
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
 
+use super::connection::Transaction;
 use super::entity::desired_feed;
 use super::open::missing;
 use super::{Store, StoreError};
 
 /// How soon a watch that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// Locks `observed_feed`, which whoever writes observed state locks before any row of it that another
+/// transaction may write: so two of them never wait for each other.
+pub(super) async fn hold_observed(transaction: &Transaction) -> Result<(), DbErr> {
+    if !transaction.is_sqlite() {
+        transaction.execute_unprepared("SELECT FROM observed_feed FOR NO KEY UPDATE").await?;
+    }
+    Ok(())
+}
 
 impl Store {
     /// Where the feed of desired changes stands.

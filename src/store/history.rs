@@ -47,7 +47,7 @@ impl Store {
         let before = |age| to_db(now.checked_sub(age).unwrap_or(Timestamp::MIN));
         let older = |table, key, age, than: SignedDuration| {
             let which = Condition::all().add(Expr::col(Alias::new(age)).lt(before(than)));
-            Forgettable { table, key, age, which }
+            Forgettable { table, key, age, which, moves_feed: false }
         };
         let only =
             |what: Forgettable, which: SimpleExpr| Forgettable { which: what.which.add(which), ..what };
@@ -112,7 +112,7 @@ impl Store {
             let as_old = Condition::all().add(Column::ObservedAt.eq(at)).add(Column::SnapshotId.lte(id));
             let older = Condition::any().add(Column::ObservedAt.lt(at)).add(as_old);
             let which = Condition::all().add(Column::GameId.eq(game)).add(older);
-            Forgettable { table: REPORTS, key: &[REPORT], age: REPORTED, which }
+            Forgettable { table: REPORTS, key: &[REPORT], age: REPORTED, which, moves_feed: false }
         }))
     }
 }

@@ -55,7 +55,8 @@ pub enum Taken {
 }
 
 fn taken_by((holder, ends_in): (String, f64)) -> Taken {
-    Taken::Held { holder, ends_in: Duration::try_from_secs_f64(ends_in.max(0.0)).unwrap_or(LEASE) }
+    let ends_in = Duration::try_from_secs_f64(ends_in.max(0.0)).unwrap_or(LEASE).min(LEASE);
+    Taken::Held { holder, ends_in }
 }
 
 impl Store {
@@ -141,6 +142,9 @@ impl Store {
         if let Some(held) = self.held().await?
             && held.1 > 0.0
         {
+            if held.1 > LEASE.as_secs_f64() + 1.0 {
+                self.begin_lease_anew().await?;
+            }
             return Ok(taken_by(held));
         }
         let taken = self.on_lease(
@@ -157,6 +161,19 @@ impl Store {
             return Ok(Taken::Ours(Epoch(row.try_get_by_index(0)?)));
         }
         Ok(taken_by(self.held().await?.ok_or_else(super::open::missing("leases"))?))
+    }
+
+    /// The lease ends later than any does that is renewed now: the server's clock was set back. It begins
+    /// anew, for whoever has it: a leader that lives renews it in time, and one that does not is not waited
+    /// for until the clock is there again.
+    async fn begin_lease_anew(&self) -> Result<(), DbErr> {
+        let shorten = self.on_lease(
+            "UPDATE leases SET expires_at = clock_timestamp() + make_interval(secs => $2)
+              WHERE name = $1 AND expires_at > clock_timestamp() + make_interval(secs => $2)",
+            [NAME.into(), LEASE.as_secs_f64().into()],
+        );
+        self.leases.execute_raw(shorten).await?;
+        Ok(())
     }
 
     /// Who has the lease, and in how many seconds it ends.
@@ -210,18 +227,6 @@ impl Store {
             return Err(taken_over());
         }
         Ok(transaction)
-    }
-
-    /// One statement that writes observed state, in a transaction of its own. Gives how many rows it
-    /// was about.
-    pub(super) async fn observe(&self, statement: Statement) -> Result<u64, DbErr> {
-        again(|| async {
-            let transaction = self.begin_observing().await?;
-            let rows = transaction.execute_raw(statement.clone()).await?.rows_affected();
-            transaction.commit().await?;
-            Ok(rows)
-        })
-        .await
     }
 }
 

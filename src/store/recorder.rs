@@ -342,32 +342,37 @@ async fn write_all(
     mut waiting: mpsc::Receiver<Asked>,
     high_water: watch::Sender<i64>,
 ) {
-    let mut queue = VecDeque::with_capacity(AT_ONCE);
+    let mut records = VecDeque::with_capacity(AT_ONCE);
+    let mut deletions = VecDeque::new();
     let mut some = Vec::with_capacity(AT_ONCE);
     let mut most = AT_ONCE;
     loop {
-        if queue.is_empty() {
-            if waiting.recv_many(&mut some, AT_ONCE).await == 0 {
-                return;
-            }
-            queue.extend(some.drain(..));
+        if records.is_empty() && deletions.is_empty() && waiting.recv_many(&mut some, AT_ONCE).await == 0 {
+            return;
         }
-        let batch: Vec<Asked> = queue.drain(..next(&queue, most)).collect();
-        let began = Instant::now();
-        let later = write_batch(&store, epoch, batch, &high_water).await;
-        most = as_many(most, began.elapsed());
-        for asked in later.into_iter().rev() {
-            queue.push_front(asked);
+        while some.len() < AT_ONCE
+            && let Ok(asked) = waiting.try_recv()
+        {
+            some.push(asked);
+        }
+        for asked in some.drain(..) {
+            if asked.0.deleted.is_some() { deletions.push_back(asked) } else { records.push_back(asked) }
+        }
+        let batch: Vec<Asked> = records.drain(..records.len().min(most)).collect();
+        if !batch.is_empty() {
+            let began = Instant::now();
+            let later = write_batch(&store, epoch, batch, &high_water).await;
+            most = as_many(most, began.elapsed());
+            for asked in later.into_iter().rev() {
+                records.push_front(asked);
+            }
+        }
+        // By itself, since its row is also others', who may do with it what nobody here foresees; and one at
+        // a time between the records, so that those of other games wait for one of them at most.
+        if let Some(deletion) = deletions.pop_front() {
+            deletions.extend(write_batch(&store, epoch, vec![deletion], &high_water).await);
         }
     }
-}
-
-/// How many of those that wait go into one transaction: a deletion by itself, since its row is also
-/// others', who may do with it what nobody here foresees.
-fn next(queue: &VecDeque<Asked>, most: usize) -> usize {
-    let deletes = |asked: &Asked| asked.0.deleted.is_some();
-    let others = queue.iter().take_while(|asked| !deletes(asked)).count();
-    others.min(most).max(1)
 }
 
 /// How many go into the next transaction, after one that took so long: however slow the disk is, others

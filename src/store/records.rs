@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::db_uuid::DbUuid;
+use jiff::Timestamp;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, EntityTrait, QueryFilter,
@@ -26,6 +27,27 @@ const LOG_LINES: usize = 65_536;
 impl Store {
     /// What is known of every game.
     pub async fn records(&self) -> Result<HashMap<GameId, Record>, StoreError> {
+        Ok(self.written_records().await?.into_iter().map(|(game, record, _)| (game, record)).collect())
+    }
+
+    /// The same, for whoever goes on from there at this time: none of them is from the future.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn records_until(&self, now: Timestamp) -> Result<HashMap<GameId, Record>, StoreError> {
+        let written = self.written_records().await?.into_iter();
+        Ok(written
+            .map(|(game, mut record, written_at)| {
+                if record.is_not_from_the_future(written_at, now) {
+                    tracing::warn!(game_id = %game, "its record is from the future: the clock was set back");
+                }
+                (game, record)
+            })
+            .collect())
+    }
+
+    /// What is known of every game, and when that was last written.
+    async fn written_records(&self) -> Result<Vec<(GameId, Record, Option<Timestamp>)>, StoreError> {
         let open = operation_log::Entity::find()
             .filter(operation_log::Column::Status.is_in(["queued", "running"]))
             .all(&self.db)
@@ -51,7 +73,8 @@ impl Store {
                 let taken = taken.get(&of).copied().into_iter().collect();
                 let players = players.remove(&game).unwrap_or_default();
                 let standings = standings.remove(&game).unwrap_or_default();
-                (game, Record { turn, taken, deferred, players, standings, ..record })
+                let record = Record { turn, taken, deferred, players, standings, ..record };
+                (game, record, row.last_observed_at.map(from_db))
             })
             .collect())
     }

@@ -130,3 +130,47 @@ async fn writes_that_wait_for_locked_rows_say_for_whom_and_stop_nobody_else() {
     world.ok(&["pause", "aa"]);
     assert_eq!(world.count("SELECT epoch FROM leases").await, 1, "the lead is kept");
 }
+
+/// What a database of the operators' own refuses.
+const REFUSES: &str = "
+    CREATE FUNCTION refuses() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '%', TG_ARGV[0]; END $$;
+    CREATE TRIGGER refuses BEFORE UPDATE ON runtime_records FOR EACH ROW
+        WHEN (NEW.game_id = 'GAME' AND NEW.current_turn = 1) EXECUTE FUNCTION refuses('no turn 1 here');
+    CREATE TRIGGER refuses BEFORE DELETE ON games FOR EACH ROW
+        WHEN (OLD.game_id = 'GAME') EXECUTE FUNCTION refuses('it is still billed')";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_refuses_of_a_game_is_told_and_holds_up_nobody() {
+    let cluster = Cluster::start();
+    let (world, game, other) = two_games(&cluster).await;
+    world.sql(&REFUSES.replace("GAME", &game)).await;
+    world.sql("UPDATE games SET force_turn_generation = 1").await;
+    let refused = |status: &crate::world::Status| {
+        status.reason == "RecordRefused" && status.message.contains("no turn 1 here")
+    };
+    let status = world.until(&game, "told", refused).await;
+    assert_eq!(status.phase, "blocked");
+    let at_turn =
+        format!("SELECT count(*) FROM runtime_records WHERE game_id = '{other}' AND current_turn = 1");
+    world.eventually("the other's turn", async || world.count(&at_turn).await == 1).await;
+    heals(&world, &other, 1).await;
+    world.sql("DROP TRIGGER refuses ON runtime_records").await;
+    let healed = format!(
+        "SELECT count(*) FROM game_status WHERE game_id = '{game}' AND current_turn = 1 AND ready AND settled"
+    );
+    world.eventually("its own truth is on record", async || world.count(&healed).await == 1).await;
+    let turns = world.journal(&game).iter().filter(|line| line["event"] == "turn-done").count();
+    assert_eq!(turns, 1);
+
+    // Everything of it goes but the row, which says why; with its game made whole, so does that.
+    world.sql(&format!("UPDATE games SET deletion_requested_at = now() WHERE game_id = '{game}'")).await;
+    let status = world.until(&game, "told", |status| status.reason == "RowNotDeleted").await;
+    assert!(status.message.contains("it is still billed"), "{}", status.message);
+    let explained = world.ok(&["explain", "aa"]);
+    assert!(explained.contains("RowNotDeleted") && explained.contains("it is still billed"), "{explained}");
+    heals(&world, &other, 1).await;
+    world.sql("DROP TRIGGER refuses ON games").await;
+    let is_gone = format!("SELECT count(*) FROM games WHERE game_id = '{game}'");
+    world.eventually("it is deleted", async || world.count(&is_gone).await == 0).await;
+    assert_eq!(world.count("SELECT epoch FROM leases").await, 1, "the lead is kept");
+}

@@ -16,6 +16,7 @@ mod resilience;
 mod roles;
 mod silence;
 mod tls;
+mod waiting;
 mod writes;
 
 #[path = "../support/cluster.rs"]

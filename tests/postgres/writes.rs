@@ -218,23 +218,11 @@ async fn what_was_committed_without_an_answer_is_not_written_again() {
     let epoch = store.take_lead("first").await.unwrap();
     let (recorder, _writer) = store.recorder(epoch);
     recorder.record(recording("first")).await.unwrap();
-    // A commit is on disk here, and its answer waits for a standby that does not come.
-    let waits_for_standby = |name: &str| {
-        for statement in [
-            format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'"),
-            "SELECT pg_reload_conf()".into(),
-        ] {
-            let done = cluster.psql(&["-c", &statement]);
-            assert!(done.status.success(), "{done:?}");
-        }
-    };
     let cut = async || {
         waits_for(&database, "SyncRep").await;
-        database
-            .rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
-            .await;
+        database.rows(CUT).await;
     };
-    waits_for_standby("nobody");
+    answers_with(&cluster, "nobody");
     let writing = tokio::spawn(async move { recorder.record(recording("second")).await });
     cut().await;
     writing.await.unwrap().expect("the counter says that it was written");
@@ -245,10 +233,59 @@ async fn what_was_committed_without_an_answer_is_not_written_again() {
     cut().await;
     let told = format!("{:?}", creating.await.unwrap().expect_err("nobody knows"));
     assert!(told.contains("look before you repeat it"), "{told}");
-    waits_for_standby("");
+    answers_with(&cluster, "");
     assert_eq!(database.count("SELECT high_water FROM instance").await, 2);
     assert_eq!(database.count("SELECT count(*) FROM lobby_outbox").await, 6);
     assert_eq!(database.count("SELECT count(*) FROM games").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_became_of_a_record_without_an_answer_is_asked_until_it_is_known() {
+    let cluster = Cluster::start();
+    let database = Database::on(&cluster.url());
+    let store = database.open().await.telling_the_lobby(true);
+    let epoch = store.take_lead("first").await.unwrap();
+    let (recorder, _writer) = store.recorder(epoch);
+    recorder.record(recording("first")).await.unwrap();
+    answers_with(&cluster, "nobody");
+    let writing = tokio::spawn(async move { recorder.record(recording("second")).await });
+    waits_for(&database, "SyncRep").await;
+    // Somebody has the row that says so as soon as the commit is over, for longer than anybody waits.
+    let Database::Postgres { url, schema } = &database else { unreachable!() };
+    let options: PgConnectOptions = url.parse().unwrap();
+    let mut other = options.options([("search_path", schema)]).connect().await.unwrap();
+    let locking = tokio::spawn(async move {
+        raw_sql("BEGIN; SELECT * FROM instance FOR UPDATE").execute(&mut other).await.unwrap();
+        other
+    });
+    let queued = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%instance FOR UPDATE' AND wait_event_type = 'Lock'";
+    let began = std::time::Instant::now();
+    while database.count(queued).await == 0 {
+        assert!(began.elapsed() < Duration::from_secs(10), "nobody waits for the row");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    database.rows(CUT).await;
+    let mut other = locking.await.unwrap();
+    answers_with(&cluster, "");
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert!(!writing.is_finished(), "whether it was written was not known");
+    raw_sql("COMMIT").execute(&mut other).await.unwrap();
+    writing.await.unwrap().expect("the counter says that it was written");
+    assert_eq!(database.count("SELECT high_water FROM instance").await, 2);
+    assert_eq!(database.count("SELECT count(*) FROM lobby_outbox").await, 6);
+}
+
+/// Loses the connections whose commits wait for an answer.
+const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+
+/// From here on a commit is answered when this standby has it; one that does not come leaves it on disk
+/// here, and without an answer.
+fn answers_with(cluster: &Cluster, standby: &str) {
+    let wanted = format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'");
+    for statement in [wanted.as_str(), "SELECT pg_reload_conf()"] {
+        let done = cluster.psql(&["-c", statement]);
+        assert!(done.status.success(), "{done:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

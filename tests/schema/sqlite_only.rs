@@ -53,6 +53,80 @@ async fn a_replaced_game_keeps_what_may_not_be_reset() {
     }
 }
 
+/// What hangs on a game's row, table by table, beside its own columns.
+const HANGS_ON_A_GAME: [(&str, &str); 7] = [
+    (
+        "memberships",
+        "SELECT game_id, user_id, race_name, status, created_at, updated_at FROM memberships ORDER BY user_id",
+    ),
+    ("game_managers", "SELECT game_id, revision, managed_fields FROM game_managers"),
+    ("game_changes", "SELECT change_id, change, generation FROM game_changes ORDER BY change_id"),
+    ("game_tombstones", "SELECT game_id, generation, handled_at IS NULL FROM game_tombstones"),
+    ("runtime_records", "SELECT game_id, status, observed_generation FROM runtime_records"),
+    (
+        "game_shadow",
+        "SELECT game_id, present, generation, row_version, membership_revision, counted_members, spec, meta FROM game_shadow",
+    ),
+    ("desired_feed", "SELECT seq FROM desired_feed"),
+];
+
+#[tokio::test]
+async fn nothing_that_hangs_on_a_game_is_lost_when_its_row_is_replaced() {
+    for pragmas in Pragmas::ALL {
+        let db = &mut Db::sqlite(pragmas).await;
+        // Deleted and made again before: what was then is not taken for what is.
+        a_game(db).await;
+        db.run("DELETE FROM games").await;
+        a_game(db).await;
+        a_player(db, ALICE, "Terrans").await;
+        a_player(db, BOB, "Zerg").await;
+        db.run(&format!("INSERT INTO game_managers (game_id, revision, managed_fields) VALUES ('{GAME}', 3, '{{\"revision\": 3}}')")).await;
+        db.run(&format!("INSERT INTO runtime_records (game_id, name, status, observed_generation) VALUES ('{GAME}', 'andromeda', 'running', 4)")).await;
+        for times in 1..=2 {
+            for (table, rows) in HANGS_ON_A_GAME {
+                let before = db.rows(rows).await;
+                assert!(!before.is_empty(), "{table}");
+                db.run(&replace_game("", "")).await;
+                assert_eq!(db.rows(rows).await, before, "{table}, replaced {times} times, {pragmas:?}");
+            }
+        }
+        // With a change it counts once, and what hangs on it stays.
+        let kept = &HANGS_ON_A_GAME[..2];
+        let mut before = Vec::new();
+        for (_, rows) in kept {
+            before.push(db.rows(rows).await);
+        }
+        db.expect("SELECT managed_revision FROM games", "3").await;
+        let generation = "SELECT generation FROM games";
+        let counted: i64 = db.rows(generation).await[0].parse().unwrap();
+        db.run(&replace_game(", paused", ", 1")).await;
+        db.expect(generation, &(counted + 1).to_string()).await;
+        db.expect("SELECT managed_revision FROM games", "3").await;
+        for ((table, rows), before) in kept.iter().zip(before) {
+            assert_eq!(db.rows(rows).await, before, "{table}, {pragmas:?}");
+        }
+        // An insert that was ignored leaves a note behind; a deletion is one all the same.
+        db.run(&replace_game("", "").replace("OR REPLACE", "OR IGNORE")).await;
+        db.run("DELETE FROM games").await;
+        db.expect("SELECT count(*) FROM game_managers", "0").await;
+        a_game(db).await;
+        db.expect("SELECT (SELECT count(*) FROM game_managers), (SELECT count(*) FROM memberships)", "0|0")
+            .await;
+        db.expect("SELECT managed_revision FROM games", "0").await;
+    }
+}
+
+#[tokio::test]
+async fn what_operators_want_of_the_controller_is_not_replaced() {
+    for pragmas in Pragmas::ALL {
+        let db = &mut Db::sqlite(pragmas).await;
+        db.run("UPDATE controller_spec SET frozen = 1, rebind_generation = 2").await;
+        db.refused("REPLACE INTO controller_spec (id) VALUES (1)", "the one row stays").await;
+        db.run("INSERT INTO controller_spec (id, frozen) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET frozen_because = 'x'").await;
+        db.expect("SELECT frozen, rebind_generation, frozen_because FROM controller_spec", "1|2|x").await;
+    }
+}
+
 #[tokio::test]
 async fn a_replace_changes_no_name_and_takes_none() {
     for pragmas in Pragmas::ALL {

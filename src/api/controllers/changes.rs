@@ -77,13 +77,15 @@ fn confirmation(
 ) -> Result<Option<ControllerChange>, ApiError> {
     let problem =
         |message: String| Err(invalid(vec![SpecProblem::new("spec.deletionsConfirmedAt", message)]));
+    let latest = status.held_deletions.games.iter().map(|game| game.seen_at).max();
     match (old.deletions_confirmed_at, new.deletions_confirmed_at) {
         (before, after) if before == after => Ok(None),
         (Some(before), None) => problem(format!("is {before}, and a confirmation cannot be taken back")),
-        (Some(before), Some(after)) if after < before => {
+        // (Where the clock was set back since, what is held now is older than the last word.)
+        (Some(before), Some(after)) if after < before && latest.is_none_or(|latest| latest >= before) => {
             problem(format!("is {before} already, and never goes back"))
         }
-        (_, Some(after)) => match status.held_deletions.games.iter().map(|game| game.seen_at).max() {
+        (_, Some(after)) => match latest {
             None => Err(conflict("no deletion is held now, so there is nothing to confirm".into())),
             // Later than what is held means deletions that nobody can have been shown.
             Some(latest) if after > old.confirmation_of(latest) => problem(format!(

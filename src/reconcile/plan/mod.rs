@@ -186,9 +186,17 @@ impl<'a> Round<'a> {
         record.observed_generation = desired.generation;
         record.observed_membership_revision = desired.membership_revision;
         let now = observation.now;
-        // A time further ahead than any wait is long is from before a clock jumped back.
-        record.next_attempt_at =
-            record.next_attempt_at.filter(|at| *at <= after(now, policy.backoff_longest));
+        // A time further ahead than any wait is long is of a wrong clock: the wait begins anew, and does not
+        // end at once.
+        let no_later = |at: &mut Option<Timestamp>, wait| *at = at.map(|at| at.min(after(now, wait)));
+        no_later(&mut record.next_attempt_at, policy.backoff_longest);
+        no_later(&mut record.turn_wait_until, policy.stop_turn_wait);
+        if let Some(copying) = &mut record.copying {
+            no_later(&mut copying.next_attempt_at, policy.backoff_longest);
+        }
+        if let Some(delay) = &mut record.patch_delay {
+            delay.next_attempt_at = delay.next_attempt_at.min(after(now, policy.backoff_longest));
+        }
         record.start_began_at = record.start_began_at.map(|began| began.min(now));
         record.healthy_since = record.healthy_since.map(|since| since.min(now));
         if let Some(OpenTurn { state: TurnState::Dispatched { at, deadline, .. }, .. }) = &mut record.turn

@@ -433,8 +433,7 @@ impl Round<'_> {
         let wait = self.policy.stop_turn_wait;
         let until = self.record.turn_wait_until.unwrap_or_else(|| after(self.now, wait));
         self.record.turn_wait_until = Some(until);
-        // A clock that jumped back must not put it off for ever.
-        if self.now >= until || until > after(self.now, wait) {
+        if self.now >= until {
             return false;
         }
         self.look_again(until);

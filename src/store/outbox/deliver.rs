@@ -128,8 +128,15 @@ impl Store {
             .col_expr(Column::LastError, Expr::value(None::<String>))
             .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
             .filter(Column::EventId.eq(DbUuid(event)));
-        self.observe(delivered.build(self.db.get_database_backend())).await?;
-        Ok(())
+        let marked = delivered.build(self.db.get_database_backend());
+        again(|| async {
+            let transaction = self.begin_observing().await?;
+            // The row is the lobby's too, and may be locked by it for long.
+            transaction.waits_briefly().await?;
+            transaction.execute_raw(marked.clone()).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
     }
 
     /// The lobby does not have the event, or did not say so. That one is set aside is told in an
@@ -141,6 +148,7 @@ impl Store {
         let set_aside = failed.again_at.is_none().then(|| to_db(now));
         again(|| async {
             let transaction = self.begin_observing().await?;
+            transaction.waits_briefly().await?;
             let changed = Entity::update_many()
                 .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
                 .col_expr(Column::Refusals, Expr::col(Column::Refusals).add(i64::from(failed.refused)))

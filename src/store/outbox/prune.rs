@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use sea_orm::sea_query::Query;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
 };
 
 use crate::game::manifest::wire::GAME_KIND;
@@ -129,40 +129,34 @@ impl Store {
     }
 
     async fn drop_arrived(&self, which: &Condition, limit: u64) -> Result<u64, StoreError> {
-        let which = which.clone();
-        let old = Forgettable { table: "lobby_outbox", key: &["event_id"], age: "occurred_at", which };
-        Ok(self.forget_some(&old, limit).await?)
+        Ok(self.forget_some(&rows(which), limit).await?)
     }
 
-    /// Drops events that the lobby does not have, each game's oldest first, and says so.
+    /// Drops events that the lobby does not have, each game's oldest first, and says so: of what went,
+    /// which are those that nobody acknowledged or has locked meanwhile.
     async fn drop_undelivered(&self, which: &Condition, limit: u64, why: &str) -> Result<u64, StoreError> {
         again(|| async {
             let transaction = self.begin_observing().await?;
-            let some: Vec<(DbUuid, DbUuid, i64)> = Entity::find()
-                .select_only()
-                .columns([Column::EventId, Column::GameId, Column::Seq])
-                .filter(which.clone())
-                .order_by_asc(Column::OccurredAt)
-                .order_by_asc(Column::Seq)
-                .limit(limit)
-                .into_tuple()
-                .all(&transaction)
-                .await?;
+            let mut delete = rows(which).bite(limit);
+            delete.returning(Query::returning().columns([Column::GameId, Column::Seq]));
             let mut games = BTreeMap::<DbUuid, (i64, i64, u64)>::new();
-            for (_, game, seq) in &some {
-                let (first, last, count) = games.entry(*game).or_insert((*seq, *seq, 0));
-                (*first, *last, *count) = ((*first).min(*seq), (*last).max(*seq), *count + 1);
+            for row in transaction.query_all(&delete).await? {
+                let (game, seq): (DbUuid, i64) = (row.try_get("", "game_id")?, row.try_get("", "seq")?);
+                let (first, last, count) = games.entry(game).or_insert((seq, seq, 0));
+                (*first, *last, *count) = ((*first).min(seq), (*last).max(seq), *count + 1);
             }
             tell(&transaction, &games, why).await?;
-            Entity::delete_many()
-                .filter(Column::EventId.is_in(some.iter().map(|(event, ..)| *event)))
-                .exec(&transaction)
-                .await?;
             transaction.commit().await?;
-            Ok(some.len() as u64)
+            Ok(games.values().map(|(_, _, count)| count).sum())
         })
         .await
     }
+}
+
+fn rows(which: &Condition) -> Forgettable {
+    let which = which.clone();
+    let (table, key, age) = ("lobby_outbox", &["event_id"], "occurred_at");
+    Forgettable { table, key, age, which, moves_feed: false }
 }
 
 async fn tell(

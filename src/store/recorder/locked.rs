@@ -30,10 +30,6 @@ const DELETED: [Rows; 3] = [
     Rows { table: "game_tombstones", only: "handled_at IS NULL", strength: "NO KEY UPDATE" },
 ];
 
-/// A deletion waits no longer than this for what is not found here: rows of the lobby that its own
-/// foreign keys and triggers lead to.
-const UNFORESEEN: &str = "SET LOCAL lock_timeout = '500ms'";
-
 /// The games with a row that is locked, and by whom.
 pub(super) async fn find(
     db: &Transaction,
@@ -51,7 +47,8 @@ pub(super) async fn find(
         .map(|recording| recording.game)
         .collect();
     if !deleted.is_empty() {
-        db.execute_unprepared(UNFORESEEN).await?;
+        // What is not found here: rows of the lobby that its own foreign keys and triggers lead to.
+        db.waits_briefly().await?;
         for rows in &DELETED {
             look(db, rows, deleted.iter().copied(), &mut found).await?;
         }

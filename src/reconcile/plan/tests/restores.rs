@@ -185,6 +185,27 @@ fn a_deletion_calls_a_restore_off_that_has_moved_nothing() {
     }
 }
 
+#[test]
+fn a_row_that_vanishes_calls_a_restore_off_only_after_its_grace() {
+    let (mut world, copy) = with_a_copy();
+    world.works_slowly = true;
+    ask(&mut world, &copy);
+    for _ in 0..5 {
+        world.round();
+    }
+    assert!(world.record.put_back.is_some(), "{}", world.record.reason);
+    world.change(|desired| desired.deletion = Some(Deletion::RowGone));
+    world.round();
+    assert!(world.record.put_back.is_some(), "the row may come back");
+    let mut gone = world.clone();
+    gone.now = gone.now.checked_add(jiff::SignedDuration::from_secs(61)).unwrap();
+    gone.round();
+    assert!(gone.record.put_back.is_none());
+    world.change(|desired| desired.deletion = None);
+    world.round();
+    assert!(world.record.put_back.is_some(), "it came back, and what was asked for goes on");
+}
+
 /// The name of a putting back is another one each time: an older database does not take what was done
 /// since for what it asks for.
 #[test]

@@ -483,7 +483,7 @@ fn a_row_and_a_state_that_are_both_gone_end_after_the_grace() {
 }
 
 #[test]
-fn a_clock_that_jumps_back_after_an_init_was_sent_puts_nothing_off_for_ever() {
+fn a_pause_from_the_future_begins_anew_and_neither_ends_at_once_nor_never() {
     let mut world = World::new();
     world.engines = Engines::NeverHealthy;
     world.converge();
@@ -493,6 +493,8 @@ fn a_clock_that_jumps_back_after_an_init_was_sent_puts_nothing_off_for_ever() {
     world.record.start_began_at = Some(ahead);
     world.engines = Engines::Healthy;
     world.later(Duration::from_secs(2));
+    assert_eq!((world.record.phase, world.record.reason.as_str()), (Phase::Starting, "InitNotDone"));
+    world.later(Duration::from_secs(301));
     assert_eq!(world.record.phase, Phase::Running, "{}", world.record.reason);
 }
 
