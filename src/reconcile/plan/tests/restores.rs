@@ -391,3 +391,30 @@ fn a_copy_of_what_a_dead_engine_left_says_no_turn_that_nobody_knows() {
     }
     assert_eq!((told, world.turn), (vec![(1, None), (1, Some(2))], Some(2)));
 }
+
+#[test]
+fn a_copy_that_was_fetched_holds_turns_also_while_docker_is_silent() {
+    for is_fetched in [false, true] {
+        let (mut world, copy) = with_a_copy();
+        world.works_slowly = true;
+        ask(&mut world, &copy);
+        world.round();
+        world.works_slowly = false;
+        if is_fetched {
+            // It ends as Docker falls silent.
+            world.end_work();
+        }
+        (world.docker_answers, world.reached_since) = (false, Some(world.now));
+        world.change(|desired| desired.requests.force_turn += 1);
+        for _ in 0..4 {
+            world.now += jiff::Span::new().seconds(30);
+            world.round();
+        }
+        assert_eq!((world.done.len(), world.turn), (1, Some(1)), "{:?}", world.done);
+        assert_eq!(world.operation(), Some(OperationKind::Restore), "it goes on, under one operation");
+        world.end_work();
+        world.docker_answers = true;
+        assert_eq!(endings(&mut world, OperationKind::Restore), ["succeeded"], "{:?}", world.done);
+        assert_eq!(world.record.timeline, 2);
+    }
+}
