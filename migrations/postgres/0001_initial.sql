@@ -355,6 +355,8 @@ CREATE TABLE runtime_records (
     deletion_seen_at                timestamptz,
     -- What the guard against mass deletion decided about the present deletion.
     deletion_guard                  text CHECK (deletion_guard IN ('counted', 'held', 'confirmed')),
+    -- Since when the state is being removed, which a row that comes back does not call off.
+    erasing_since                   timestamptz,
 
     -- Starts and failures.
     -- The open operation, if any.

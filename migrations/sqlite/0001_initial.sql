@@ -370,6 +370,8 @@ CREATE TABLE runtime_records (
     deletion_seen_at                TEXT CHECK (deletion_seen_at IS NULL OR datetime(deletion_seen_at) IS NOT NULL),
     -- What the guard against mass deletion decided about the present deletion.
     deletion_guard                  TEXT CHECK (deletion_guard IN ('counted', 'held', 'confirmed')),
+    -- Since when the state is being removed, which a row that comes back does not call off.
+    erasing_since                   TEXT CHECK (erasing_since IS NULL OR datetime(erasing_since) IS NOT NULL),
 
     -- Starts and failures.
     -- The open operation, if any.

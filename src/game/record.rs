@@ -259,6 +259,9 @@ pub struct Record {
     /// The decision of the guard against mass deletion about the present deletion; none: it is not
     /// about this game.
     pub deletion_guard: Option<DeletionGuard>,
+    /// The state is being removed since: from here on there is none that could be gone on with, whatever
+    /// becomes of the row meanwhile.
+    pub erasing_since: Option<Timestamp>,
     /// The deletion came to its end.
     pub deleted_at: Option<Timestamp>,
     /// What of it could not be read, and is not what it seems to be. Stays as it is where it is kept.
@@ -331,6 +334,7 @@ impl Record {
             operation: None,
             deletion_seen_at: None,
             deletion_guard: None,
+            erasing_since: None,
             deleted_at: None,
             unreadable: Vec::new(),
         }
@@ -444,6 +448,7 @@ impl Record {
             operation: _,
             deletion_seen_at: _,
             deletion_guard: _,
+            erasing_since: _,
             deleted_at: _,
         } = std::mem::replace(self, new.clone());
         let has_state = init_intent_at.is_some() || initialized_at.is_some();

@@ -187,6 +187,7 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         operation,
         deletion_seen_at: row.deletion_seen_at.map(from_db),
         deletion_guard: row.deletion_guard.as_deref().map(DeletionGuard::from_row),
+        erasing_since: row.erasing_since.map(from_db),
         deleted_at: row.deleted_at.map(from_db),
         unreadable,
     }
@@ -270,6 +271,7 @@ pub(super) fn to_row(
         operation,
         deletion_seen_at,
         deletion_guard,
+        erasing_since,
         deleted_at,
         // Not written over; see `replace_record`.
         unreadable: _,
@@ -325,6 +327,7 @@ pub(super) fn to_row(
         waiting_on: Set(stored(waiting_on)),
         deletion_seen_at: time(deletion_seen_at),
         deletion_guard: Set(deletion_guard.map(|guard| guard.as_row().to_owned())),
+        erasing_since: time(erasing_since),
         start_began_at: time(start_began_at),
         healthy_since: time(healthy_since),
         failures: Set(i64::from(*failures)),

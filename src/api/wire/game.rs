@@ -273,6 +273,7 @@ impl From<Record> for GameStatus {
             operation,
             deletion_seen_at: _,
             deletion_guard: _,
+            erasing_since: _,
             deleted_at: _,
             unreadable: _,
         } = record;

@@ -213,6 +213,9 @@ impl<'a> Round<'a> {
         self.refuse_copy();
         if self.is_strange(seen) {
             self.leaves_stranger_alone(seen);
+        } else if self.erases_former_life(seen) {
+            // Nothing is decided about the next life before.
+            return self.refuse_requests();
         } else if !self.has_lost_its_state(seen) {
             let comes_back = self.puts_back(seen);
             self.keep_disruption_place();

@@ -7,7 +7,7 @@
 
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::patch::{Build, PutBack, PutBackCause, PutBackStage};
-use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
+use crate::game::spec::{Deletion, DesiredStatus};
 use crate::game::turn::{LedgerEntry, OpenTurn, TurnState};
 use crate::game::{ConditionType as C, Phase, RestoreId};
 use crate::reconcile::observed::{Looked, RuntimeView, Seen, Work};
@@ -53,7 +53,7 @@ impl Round<'_> {
 
     /// What is going to be deleted is put back only if its state is kept, and if that can be done.
     pub(super) fn is_worth_putting_back(&self) -> bool {
-        self.desired.deletion_policy == DeletionPolicy::Retain && self.record.failures < GIVEN_UP
+        !self.removes_state() && self.record.failures < GIVEN_UP
     }
 
     /// A copy that was asked for is on its way to lie beside the state; the engine goes on.

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::copies::BusyGames;
 use super::daemon::{User, directory_owner};
-use super::{beneath, contents, remove_tree, sentinel};
+use super::{beneath, contents, sentinel};
 use crate::game::spec::RunAs;
 use crate::game::{GameId, InstanceId};
 use crate::runtime::{RuntimeError, StateDirectory};
@@ -123,25 +123,6 @@ impl StateRoot {
         rustix::fs::fchmod(&directory, Mode::from_raw_mode(mode))?;
         rustix::fs::fsync(&directory)?;
         Ok(rustix::fs::fsync(&root)?)
-    }
-
-    /// Removes a game's directory with everything in it, following no link.
-    ///
-    /// # Errors
-    /// Something in it cannot be removed.
-    pub fn remove(&self, game: GameId) -> io::Result<()> {
-        let root = match self.open() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            root => root?,
-        };
-        self.check(&root)?;
-        let name = game.to_string();
-        let Some(directory) = beneath::open_if_there(&root, &name)? else { return Ok(()) };
-        remove_tree::empty(&directory)?;
-        match rustix::fs::unlinkat(&root, &name, AtFlags::REMOVEDIR) {
-            Ok(()) | Err(Errno::NOENT) => Ok(rustix::fs::fsync(&root)?),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// The operator names the root; it may be reached by a link.

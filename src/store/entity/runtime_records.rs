@@ -51,6 +51,7 @@ pub struct Model {
     pub waiting_on: Json,
     pub deletion_seen_at: Option<DateTimeUtc>,
     pub deletion_guard: Option<String>,
+    pub erasing_since: Option<DateTimeUtc>,
     pub start_began_at: Option<DateTimeUtc>,
     pub healthy_since: Option<DateTimeUtc>,
     pub failures: i64,

@@ -4,6 +4,7 @@ mod called_off;
 mod copies;
 mod ended;
 mod interleavings;
+mod lives;
 mod parts;
 mod patches;
 mod players;

@@ -387,6 +387,11 @@ impl World {
     /// A round that ends after so many steps.
     pub(crate) fn round_of(&mut self, steps: usize) -> Plan {
         self.rounds += 1;
+        if self.record.deleted_at.is_some() && !self.row_deleted {
+            // Its row is there: as the controller has it.
+            let requests = self.record.observed_requests;
+            self.record.made_again(requests);
+        }
         let planned = self.plan();
         self.failure = None;
         for turn in planned.ledger.iter().map(|entry| &entry.turn) {
@@ -737,11 +742,7 @@ impl World {
                 self.engine = EngineView::NotAsked;
             }
             Step::RemoveCopies(_) => {
-                assert_eq!(
-                    self.desired.deletion_policy,
-                    DeletionPolicy::Delete,
-                    "copies removed against the policy"
-                );
+                assert!(self.record.erasing_since.is_some(), "removed before that is on record");
                 self.backups.clear();
                 looks.copies = Looked::At(false);
             }
@@ -749,9 +750,9 @@ impl World {
                 assert!(self.backups.is_empty(), "the state goes before its copies");
                 let comes_back = matches!(self.under_way, Some(Step::PutBack { .. }));
                 assert!(!comes_back, "state removed while a copy is being put in its place");
-                assert_eq!(
-                    self.desired.deletion_policy,
-                    DeletionPolicy::Delete,
+                assert!(
+                    self.desired.deletion_policy == DeletionPolicy::Delete
+                        || self.record.erasing_since.is_some(),
                     "state removed against the policy"
                 );
                 self.state_directory = StateDirectory::Absent;

@@ -4,6 +4,7 @@
 //! <state root>/.gamekeeper/backups/<game id>/<backup id>/    a kept copy: manifest.json, state/
 //!                          restoring/<game id>/<restore id>/ a copy of one, on its way back
 //!                          failed/<game id>/<restore id>/    what was in its place: put-back.json, state/
+//!                          removed/<game id>/<a fresh name>/ a state that is being removed
 //! ```
 //!
 //! A copy is made under a name that begins with a dot, which no copy's name does, read again and

@@ -236,7 +236,7 @@ fn is_there(parent: &OwnedFd, name: &str) -> Result<bool, CopyError> {
 }
 
 /// A directory that something is mounted on stays where it is.
-fn mounted(error: Errno) -> CopyError {
+pub(super) fn mounted(error: Errno) -> CopyError {
     match error {
         Errno::BUSY | Errno::XDEV => CopyError::Unfit(IS_A_MOUNT.into()),
         other => other.into(),
