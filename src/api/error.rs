@@ -289,6 +289,7 @@ impl ApiError {
             | RuntimeError::DirectoryInUse(_)
             | RuntimeError::Refused(_)
             | RuntimeError::Pull { .. }
+            | RuntimeError::ImageGone { .. }
             | RuntimeError::NoRoom { .. }
             | RuntimeError::StateChanged
             | RuntimeError::StateUnfit(_)

@@ -87,12 +87,12 @@ impl Controller {
                 let task = self.workshop.back_up(number, step, new, progress.clone(), entry.named());
                 self.copies.insert(game, CopyUnderWay { what, number, progress, task: Some(task) });
             }
-            Background::FetchBackup(backup, restore) => {
+            Background::FetchBackup(backup, restore, build) => {
                 let number = entry.begin_work(Work::FetchingBackup { progress: String::new() });
                 let progress = Progress::default();
                 let what = CopyName::Restore(restore.clone());
-                let names = (backup, restore);
-                let task = self.workshop.fetch_backup(game, number, step, names, progress.clone());
+                let wanted = (backup, restore, build);
+                let task = self.workshop.fetch_backup(game, number, step, wanted, progress.clone());
                 self.copies.insert(game, CopyUnderWay { what, number, progress, task: Some(task) });
             }
             Background::PutBack(backup, restore) => {

@@ -17,6 +17,7 @@ use crate::game::backup::{self, Keep};
 pub use crate::game::container::{
     Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory,
 };
+use crate::game::patch::Build;
 use crate::game::record::Contents;
 use crate::game::spec::{Relaxation, RunAs};
 use crate::game::{
@@ -143,6 +144,16 @@ pub enum RuntimeError {
         kind: PullFailure,
         /// The registry's or Docker's words.
         message: String,
+    },
+    /// The very image that an engine runs is not on the host, and what is fetched by its name is another.
+    #[error(
+        "the image that its engine runs ({id}) is not on the host, and {image} is a different one now; bring the old image back"
+    )]
+    ImageGone {
+        /// The image.
+        id: ImageId,
+        /// The name that it was registered with.
+        image: ImageRef,
     },
     /// Another container that is not proven dead has the game's state directory mounted.
     #[error("container {0} has the game's state directory mounted and is not proven dead")]
@@ -273,6 +284,21 @@ pub trait Runtime: Send + Sync + 'static {
         image: &ImageRef,
         progress: &(dyn Fn(PullProgress) + Send + Sync),
     ) -> Result<ImageId, RuntimeError>;
+
+    /// Has the very image of a build on the host: fetched by its name, if it is not there
+    /// ([`RuntimeError::ImageGone`] if that is another one by now). Cancelled by dropping.
+    async fn bring_image(&self, build: &Build) -> Result<(), RuntimeError> {
+        let pinned = ImageSelector::Pinned(build.image.clone());
+        if self.image(&pinned).await?.is_some() {
+            return Ok(());
+        }
+        match self.pull(&build.inputs.image, &|_| {}).await {
+            Ok(_) | Err(RuntimeError::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let gone = || RuntimeError::ImageGone { id: build.image.clone(), image: build.inputs.image.clone() };
+        self.image(&pinned).await?.map(drop).ok_or_else(gone)
+    }
 
     /// The network that engines are put on, if it is there.
     async fn network(&self) -> Result<Option<NetworkId>, RuntimeError>;

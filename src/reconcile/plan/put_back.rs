@@ -2,8 +2,8 @@
 //! place, and what made the copy runs on it.
 //!
 //! A restore that is asked for has two stages. First the copy is fetched beside the state and verified,
-//! while the engine goes on; a copy that is gone or damaged, and room that is missing, end it there.
-//! Only then the engine goes, and what is left to do is to move directories.
+//! and the image of its engine is brought, while the engine goes on; a copy that is gone or damaged, an
+//! image that cannot be had, and room that is missing, end it there. Only then the engine goes, and what is left to do is to move directories.
 
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::patch::{Build, PutBack, PutBackCause, PutBackStage};
@@ -148,7 +148,8 @@ impl Round<'_> {
             Some(_) => return false,
         }
         self.begin_operation(OperationKind::Restore, ASKED_FOR);
-        self.step(Step::FetchBackup { backup: back.backup, restore: back.restore }, ASKED_FOR);
+        let PutBack { backup, restore, build, .. } = back;
+        self.step(Step::FetchBackup { backup, restore, build }, ASKED_FOR);
         self.wait(Wait::Work);
         self.shows_the_same = true;
         true

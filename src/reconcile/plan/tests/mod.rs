@@ -3,6 +3,7 @@
 mod called_off;
 mod copies;
 mod ended;
+mod images;
 mod interleavings;
 mod lives;
 mod parts;

@@ -27,7 +27,7 @@ use crate::reconcile::observed::{
     EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Observation, Pace, Reached, RuntimeView,
     Seen, Work,
 };
-use crate::reconcile::plan::{Plan, plan};
+use crate::reconcile::plan::{PINNED_IMAGE_GONE, Plan, plan};
 use crate::reconcile::step::Planned;
 use crate::reconcile::{Policy, Step};
 
@@ -543,6 +543,8 @@ impl World {
                     ImageSelector::Pinned(id) if id.as_str().starts_with(NEWER) => {
                         self.newer_can_be_had.then(|| id.clone())
                     }
+                    // The tag may have been moved since.
+                    ImageSelector::Pinned(pinned) if *pinned != id => None,
                     ImageSelector::Pinned(_) | ImageSelector::Reference(_) => {
                         self.image_on_host.then(|| id.clone())
                     }
@@ -577,8 +579,18 @@ impl World {
                 let found = if self.has_room { Ok(()) } else { Err(CopyProblem { reason, message }) };
                 self.room = Looked::At((self.now, found));
             }
-            Step::FetchBackup { backup, restore } => {
+            Step::FetchBackup { backup, restore, build } => {
                 assert!(self.backups.contains_key(backup), "a copy that is not kept");
+                let is_newer = build.image.as_str().starts_with(NEWER);
+                let can_be_had =
+                    if is_newer { self.newer_can_be_had } else { self.image_on_host || self.registry_has_it };
+                if !can_be_had {
+                    self.fails_for_a_person = Some(PINNED_IMAGE_GONE);
+                    self.fail(step);
+                    self.fails_for_a_person = None;
+                    return;
+                }
+                self.image_on_host |= !is_newer;
                 self.fetched_back = Some(restore.clone());
             }
             Step::BackUp(_) if self.state_directory == StateDirectory::Absent => self.fail(step),
@@ -609,8 +621,8 @@ impl World {
                     self.fail(step);
                 }
             }
+            Step::PullImage(_) if !self.registry_has_it => self.fail(step),
             Step::PullImage(_) => {
-                assert!(self.registry_has_it, "this world has no registry");
                 self.image_on_host = true;
                 self.fetched = true;
                 looks.image = Image::NotYet;
