@@ -93,7 +93,7 @@ pub struct Plan {
 pub struct RolledBack {
     /// Of which timeline.
     pub timeline: i64,
-    /// The last that is still true; none: nobody knows which.
+    /// The last that is still true, 0 if none is; none: nobody knows which.
     pub after: Option<i64>,
 }
 

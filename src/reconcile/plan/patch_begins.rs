@@ -264,6 +264,7 @@ impl Round<'_> {
             from: Build { inputs, image: old_image },
             backup,
             turn: self.record.current_turn,
+            timeline: Some(self.record.timeline),
             committed_at: None,
             stage: PatchStage::Leaving,
             deaths: 0,

@@ -19,6 +19,9 @@ use super::{RolledBack, Round, ours};
 /// So many attempts at putting a copy back delay a deletion.
 const GIVEN_UP: u32 = 3;
 
+/// Before the first turn of every timeline.
+const NO_TURN: i64 = 0;
+
 const ASKED_FOR: &str = "it was asked for";
 
 /// The longest log of a new engine that is kept, in bytes.
@@ -119,6 +122,7 @@ impl Round<'_> {
             stage,
             build,
             turn: copy.turn,
+            timeline: copy.timeline,
             new_timeline: true,
             cause: PutBackCause::Restore,
             reason: "Restored".into(),
@@ -292,6 +296,7 @@ impl Round<'_> {
 
     /// The copy is the game's state now: what made it runs on it.
     fn is_back(&mut self, back: PutBack) {
+        let after = self.still_true(&back);
         let PutBack { build: Build { inputs, image }, turn, new_timeline, cause, reason, message, .. } = back;
         self.record.put_back = None;
         self.record.container = None;
@@ -300,7 +305,7 @@ impl Round<'_> {
         self.record.image_id = Some(image);
         self.record.finished_at = None;
         if new_timeline {
-            self.plan.rolled_back = Some(RolledBack { timeline: self.record.timeline, after: turn });
+            self.plan.rolled_back = Some(RolledBack { timeline: self.record.timeline, after });
             self.record.current_turn = turn;
             let unsettled = self.record.turn.take();
             self.begin_timeline();
@@ -317,6 +322,15 @@ impl Round<'_> {
         if self.desired.status == DesiredStatus::Stopped {
             self.end_operation(Ending::Succeeded);
         }
+    }
+
+    /// The last turn of the present timeline that is in the copy, if anybody knows: none at all, where the
+    /// copy is of another history. (A note that does not say of which is of the present one, as long as
+    /// there has been no other.)
+    fn still_true(&self, back: &PutBack) -> Option<i64> {
+        let present = self.record.timeline;
+        let is_of_present = back.timeline.map_or(present == 1, |timeline| timeline == present);
+        if is_of_present { back.turn } else { Some(NO_TURN) }
     }
 
     /// Nobody can put the copy back, and a person says so: what ran last goes on with the state as it is.

@@ -418,3 +418,41 @@ fn a_copy_that_was_fetched_holds_turns_also_while_docker_is_silent() {
         assert_eq!(world.record.timeline, 2);
     }
 }
+
+#[test]
+fn of_a_copy_of_another_timeline_no_turn_of_the_present_one_is_true() {
+    let mut world = World::running();
+    let copies = |world: &mut World| {
+        world.now += jiff::Span::new().seconds(1);
+        world.change(|desired| desired.requests.backup += 1);
+        world.converge();
+        world.backups.keys().last().unwrap().clone()
+    };
+    force(&mut world);
+    let first = copies(&mut world);
+    (0..3).for_each(|_| force(&mut world));
+    let fourth = copies(&mut world);
+    // And one whose note does not say of which history it is.
+    let silent = copies(&mut world);
+    world.forget_timeline(&silent);
+    assert_eq!((world.turn, world.record.timeline), (Some(4), 1));
+    let mut told = Vec::new();
+    for (copy, turns) in [(&first, 1), (&fourth, 2), (&silent, 0), (&silent, 0)] {
+        ask(&mut world, copy);
+        for _ in 0..30 {
+            told.extend(world.round().rolled_back.map(|back| (back.timeline, back.after)));
+        }
+        assert_eq!(world.record.phase, Phase::Running, "{:?}", world.done);
+        (0..turns).for_each(|_| force(&mut world));
+    }
+    // Of the present timeline the turns after the copy's go; of any other, all.
+    assert_eq!(told, [(1, Some(1)), (2, Some(0)), (3, Some(0)), (4, Some(0))]);
+    assert_eq!(world.turn, Some(4));
+    // In the first timeline there is no other that a note could mean.
+    let (mut world, copy) = with_a_copy();
+    world.forget_timeline(&copy);
+    ask(&mut world, &copy);
+    let plans = std::iter::repeat_with(|| world.round()).take(30);
+    let told: Vec<_> = plans.filter_map(|plan| plan.rolled_back).map(|back| back.after).collect();
+    assert_eq!(told, [Some(0)], "the copy is at turn 0");
+}

@@ -443,6 +443,11 @@ impl World {
         planned
     }
 
+    /// The note of a copy is of a release that knew of no timelines.
+    pub(crate) fn forget_timeline(&mut self, copy: &BackupId) {
+        self.backups.get_mut(copy).expect("a kept copy").copy.timeline = None;
+    }
+
     /// What is copied and is not on record any more is called off.
     fn call_off_unwanted(&mut self) {
         let Record { copying, patch, put_back, .. } = &self.record;
@@ -797,10 +802,21 @@ impl World {
         let at_work =
             self.record.turn.as_ref().is_some_and(|turn| matches!(turn.state, TurnState::Dispatched { .. }));
         assert!(!self.is_alive() || !at_work, "a copy while a turn is being generated: {:?}", self.done);
-        let NewBackup { id, game, taken_at, reason, turn, build } = new.clone();
+        let NewBackup { id, game, taken_at, reason, turn, timeline, build } = new.clone();
         let (files, bytes, left_out, digest) = (1, 1, 0, String::new());
-        let copy =
-            Backup { id: id.clone(), game, taken_at, reason, turn, build, files, bytes, left_out, digest };
+        let copy = Backup {
+            id: id.clone(),
+            game,
+            taken_at,
+            reason,
+            turn,
+            timeline,
+            build,
+            files,
+            bytes,
+            left_out,
+            digest,
+        };
         self.backups.entry(id).or_insert(Kept {
             copy: copy.clone(),
             turn: self.turn,

@@ -246,13 +246,14 @@ fn at_rest(from: &OwnedFd) -> Result<survey::Survey, CopyError> {
 }
 
 fn described(new: &NewBackup, measure: &tree::Measure) -> Backup {
-    let NewBackup { id, game, taken_at, reason, turn, build } = new.clone();
+    let NewBackup { id, game, taken_at, reason, turn, timeline, build } = new.clone();
     Backup {
         id,
         game,
         taken_at,
         reason,
         turn,
+        timeline,
         build,
         files: measure.files,
         bytes: measure.bytes,
