@@ -291,6 +291,7 @@ impl ApiError {
             | RuntimeError::Pull { .. }
             | RuntimeError::ImageGone { .. }
             | RuntimeError::NoRoom { .. }
+            | RuntimeError::RoomKept(_)
             | RuntimeError::StateChanged
             | RuntimeError::StateUnfit(_)
             | RuntimeError::BackupNameTaken(_)

@@ -111,6 +111,12 @@ impl Controller {
         }
     }
 
+    /// Has the room kept that copies of this game still need.
+    pub(super) fn keep_room(&self, game: GameId) {
+        let record = self.games.get(&game).and_then(|entry| entry.record.as_ref());
+        self.context.runtime.keep_room(game, record.and_then(super::copies::under_way));
+    }
+
     /// Ends the copy that is under way and that nobody waits for any more.
     fn call_off_unwanted_copy(&mut self, game: GameId) {
         let Some(entry) = self.games.get_mut(&game) else { return };
@@ -144,6 +150,7 @@ impl Controller {
             self.forget(game);
             return self.count_deletions();
         }
+        self.keep_room(game);
         for (step, background) in ended.begin {
             self.begin(game, step, background);
         }

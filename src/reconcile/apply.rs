@@ -21,8 +21,8 @@ use crate::runtime::{NewContainer, PullFailure, Runtime, RuntimeError};
 
 use super::observed::{Failure, FailureClass, ImageUsers, Pace};
 use super::plan::{
-    BACKUP_DAMAGED, BACKUP_GONE, BACKUP_NAME_TAKEN, DIRECTORY_IN_USE, PINNED_IMAGE_GONE, ROW_LOCKED,
-    ROW_NOT_DELETED, STATE_MISSING,
+    BACKUP_DAMAGED, BACKUP_GONE, BACKUP_NAME_TAKEN, DIRECTORY_IN_USE, PINNED_IMAGE_GONE, ROOM_KEPT,
+    ROW_LOCKED, ROW_NOT_DELETED, STATE_MISSING,
 };
 use super::step::Step;
 
@@ -218,6 +218,7 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
         RuntimeError::Refused(_) => (FailureClass::Spec, "Refused"),
         RuntimeError::StateDirectory { .. } => (FailureClass::Retry, "StateDirectoryFailed"),
         RuntimeError::NoRoom { .. } => (FailureClass::Retry, "NoRoom"),
+        RuntimeError::RoomKept(_) => (FailureClass::Retry, ROOM_KEPT),
         RuntimeError::StateChanged => (FailureClass::Retry, "StateChanged"),
         RuntimeError::StateUnfit(_) => (FailureClass::Person, "StateUnfit"),
         RuntimeError::BackupNameTaken(_) => (FailureClass::Retry, BACKUP_NAME_TAKEN),

@@ -105,6 +105,15 @@ pub struct CopyProgress {
     pub bytes_total: u64,
 }
 
+/// Copies of a game's state that are under way: a change of version, or a copy on its way back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopiesUnderWay {
+    /// The copy that is taken, or comes back.
+    pub backup: BackupId,
+    /// The name under which it comes back; none while it is taken.
+    pub restore: Option<RestoreId>,
+}
+
 /// Who is at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeIdentity {
@@ -186,6 +195,9 @@ pub enum RuntimeError {
         /// What is free, in bytes.
         free: u64,
     },
+    /// There is room for a copy, and others need it first.
+    #[error("there is no room for a copy of the state now: {0}")]
+    RoomKept(String),
     /// Somebody wrote to the state while it was copied.
     #[error("the state changed while it was copied; nothing was kept")]
     StateChanged,
@@ -349,6 +361,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// Has the copying of a game's state stand still, or go on: others come first for a while.
     fn pause_copying(&self, _game: GameId, _paused: bool) {}
 
+    /// Copies of this game's state are under way from now on, and nobody else takes the room that they still
+    /// need; none: no more.
+    fn keep_room(&self, _game: GameId, _copies: Option<CopiesUnderWay>) {}
+
     /// The kept copies of a game, oldest first.
     async fn backups(&self, game: GameId) -> Result<Vec<Backup>, RuntimeError>;
 
@@ -359,8 +375,8 @@ pub trait Runtime: Send + Sync + 'static {
     /// and it could be moved into the state's place. Reads all of it, and changes nothing.
     async fn check_backup(&self, game: GameId, backup: &BackupId) -> Result<Backup, RuntimeError>;
 
-    /// Whether there is room for a change of version: for a copy of the state, and for that copy's way
-    /// back. Changes nothing.
+    /// Whether there is room for a change of version, beside what others need: for a copy of the state,
+    /// and for that copy's way back. Changes nothing, and keeps what was found for a moment.
     async fn check_room_for_patch(&self, game: GameId) -> Result<(), RuntimeError>;
 
     /// Copies a kept copy beside the game's state and compares it with what was copied once: `put_back`

@@ -54,7 +54,7 @@ pub use blocked::{
 pub use copy::BACKUP_NAME_TAKEN;
 pub use ended::ENGINE_ENDED;
 use inputs::Unmet;
-pub use patch_begins::PATCH_PENDING;
+pub use patch_begins::{PATCH_PENDING, ROOM_KEPT};
 pub use turns::INVALID_SCHEDULE;
 
 /// What to do now, and what to write down before.

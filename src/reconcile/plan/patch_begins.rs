@@ -24,6 +24,9 @@ use super::starting::PULLING;
 /// For so long it is believed that there was room, or none.
 const ROOM_IS_KNOWN: Duration = Duration::from_secs(5);
 
+/// There is room, and other games need it first.
+pub const ROOM_KEPT: &str = "RoomKept";
+
 /// Another version is wanted, and takes its place when everything is ready for it. Of all reasons why a
 /// game that runs is not ready, the one that passes by itself.
 pub const PATCH_PENDING: &str = "PatchPending";
@@ -195,6 +198,13 @@ impl Round<'_> {
         let problem = match &seen.room {
             Looked::At((at, found)) if fresh(*at) => match found {
                 Ok(()) => return true,
+                Err(problem) if problem.reason == ROOM_KEPT => {
+                    // It comes by itself, when the others have done.
+                    self.pending(&format!("it waits for room: {}", problem.message));
+                    self.look_again(after(*at, 2 * ROOM_IS_KNOWN));
+                    self.plan.uses_disruption_place = false;
+                    return false;
+                }
                 Err(problem) => problem.clone(),
             },
             Looked::At(_) | Looked::NotYet => {

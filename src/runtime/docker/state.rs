@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use super::copies::BusyGames;
+use super::copies::{BusyGames, Room};
 use super::daemon::{User, directory_owner};
 use super::{beneath, contents, sentinel};
 use crate::game::spec::RunAs;
@@ -39,12 +39,15 @@ pub struct StateRoot {
     pub(super) lock: Mutex<Option<File>>,
     /// The games whose copies are being worked on.
     pub(super) copying: BusyGames,
+    /// Who needs room for copies.
+    pub(super) room: Room,
 }
 
 impl StateRoot {
     /// The state root at this path, which belongs to this instance; none: to nobody in particular.
     pub fn new(path: PathBuf, instance: Option<InstanceId>) -> Self {
-        Self { path, instance, shared: false, lock: Mutex::new(None), copying: BusyGames::default() }
+        let (lock, copying, room) = (Mutex::new(None), BusyGames::default(), Room::default());
+        Self { path, instance, shared: false, lock, copying, room }
     }
 
     /// This root for one of several controllers of one database, if so.

@@ -456,3 +456,20 @@ fn of_a_copy_of_another_timeline_no_turn_of_the_present_one_is_true() {
     let told: Vec<_> = plans.filter_map(|plan| plan.rolled_back).map(|back| back.after).collect();
     assert_eq!(told, [Some(0)], "the copy is at turn 0");
 }
+
+#[test]
+fn a_change_of_version_waits_for_room_that_others_need_first_and_comes_by_itself() {
+    let (mut world, _) = with_a_copy();
+    world.room_is_kept = true;
+    world.change(|desired| desired.requests.patch += 1);
+    wants(&mut world, "1.4.3");
+    assert_eq!(endings(&mut world, OperationKind::Patch), [""; 0], "it waits, and nothing has failed");
+    assert!(world.done.is_empty() && is_ready_by_old_version(&world), "{:?}", world.done);
+    assert!(world.record.message.contains("it waits for room"), "{}", world.record.message);
+    assert!(!world.plan().uses_disruption_place, "nobody waits for its place");
+    force(&mut world);
+    assert_eq!(world.turn, Some(2), "turns go on");
+    world.room_is_kept = false;
+    world.later(Duration::from_secs(10));
+    assert_eq!((runs(&world).as_str(), world.record.phase), ("1.4.3", Phase::Running), "{:?}", world.done);
+}

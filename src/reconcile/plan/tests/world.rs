@@ -27,7 +27,7 @@ use crate::reconcile::observed::{
     EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Observation, Pace, Reached, RuntimeView,
     Seen, Work,
 };
-use crate::reconcile::plan::{PINNED_IMAGE_GONE, Plan, plan};
+use crate::reconcile::plan::{PINNED_IMAGE_GONE, Plan, ROOM_KEPT, plan};
 use crate::reconcile::step::Planned;
 use crate::reconcile::{Policy, Step};
 
@@ -155,6 +155,8 @@ pub(crate) struct World {
     room: Looked<(Timestamp, Result<(), CopyProblem>)>,
     /// There is room for the copies of a change of version.
     pub(crate) has_room: bool,
+    /// Other games need it first.
+    pub(crate) room_is_kept: bool,
     fetched_back: Option<RestoreId>,
     put_back: Option<RestoreId>,
     /// Rounds until now: what is fresh in each is another one.
@@ -299,6 +301,7 @@ impl World {
             looked_backup: Looked::NotYet,
             room: Looked::NotYet,
             has_room: true,
+            room_is_kept: false,
             fetched_back: None,
             put_back: None,
             rounds: 0,
@@ -580,8 +583,10 @@ impl World {
                 self.looked_backup = Looked::At((id.clone(), found));
             }
             Step::LookAtRoom => {
-                let (reason, message) = ("NoRoom".to_owned(), "there is no room".to_owned());
-                let found = if self.has_room { Ok(()) } else { Err(CopyProblem { reason, message }) };
+                let reason = if self.room_is_kept { ROOM_KEPT } else { "NoRoom" };
+                let problem =
+                    CopyProblem { reason: reason.to_owned(), message: "there is no room".to_owned() };
+                let found = if self.has_room && !self.room_is_kept { Ok(()) } else { Err(problem) };
                 self.room = Looked::At((self.now, found));
             }
             Step::FetchBackup { backup, restore, build } => {
