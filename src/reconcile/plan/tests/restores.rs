@@ -398,7 +398,9 @@ fn a_copy_that_was_fetched_holds_turns_also_while_docker_is_silent() {
         let (mut world, copy) = with_a_copy();
         world.works_slowly = true;
         ask(&mut world, &copy);
-        world.round();
+        while world.under_way().is_none() {
+            world.round();
+        }
         world.works_slowly = false;
         if is_fetched {
             // It ends as Docker falls silent.

@@ -134,7 +134,6 @@ fn room_that_another_game_was_promised_is_not_promised_again() {
     let takes = || {
         root.copy(&NewBackup { game: other, reason: BackupReason::Demand, ..new("b-9") }, &Watch::nobody())
     };
-    assert!(matches!(takes(), Err(CopyError::RoomKept { .. })), "a copy on demand comes after it");
     world.copy("b-1").expect("its own copy has its room");
     let (_, kept) = waits("its way back is still to come");
     assert!(kept > 4 << 20 && kept < 5 << 20, "{kept}");
