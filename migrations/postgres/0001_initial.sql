@@ -359,6 +359,8 @@ CREATE TABLE runtime_records (
     deletion_guard                  text CHECK (deletion_guard IN ('counted', 'begun', 'held', 'confirmed')),
     -- The latest confirmation when it decided: that one was given for others.
     deletion_confirmed_before       timestamptz,
+    -- Since when the state is being removed, which a row that comes back does not call off.
+    erasing_since                   timestamptz,
 
     -- Starts and failures.
     -- The open operation, if any.

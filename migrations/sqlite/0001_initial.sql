@@ -375,6 +375,8 @@ CREATE TABLE runtime_records (
     -- The latest confirmation when it decided: that one was given for others.
     deletion_confirmed_before       TEXT CHECK (deletion_confirmed_before IS NULL OR
                                         datetime(deletion_confirmed_before) IS NOT NULL),
+    -- Since when the state is being removed, which a row that comes back does not call off.
+    erasing_since                   TEXT CHECK (erasing_since IS NULL OR datetime(erasing_since) IS NOT NULL),
 
     -- Starts and failures.
     -- The open operation, if any.

@@ -12,8 +12,9 @@ use super::request::{Names, Parameters};
 use super::select::ListParameters;
 use super::wire::{BACKUPS, BackupObject, GAMES, GameObject, List};
 use crate::game::manifest::{API_VERSION, SpecProblem};
-use crate::game::{BackupId, GameId};
-use crate::runtime::RuntimeError;
+use crate::game::patch::Build;
+use crate::game::{Backup, BackupId, GameId};
+use crate::runtime::{ImageSelector, RuntimeError};
 use crate::store::StoredGame;
 
 /// How many lists may be read from the disk at the same time.
@@ -48,15 +49,33 @@ pub(super) async fn try_restore(
     let Some(game) = game else { return Ok(()) };
     let _place = place(shared)?;
     match shared.api.runtime.check_backup(game, &id).await {
-        Ok(_) => Ok(()),
+        Ok(backup) => match image_is_missing(shared, &backup).await {
+            // What a silent Docker has is looked at before the engine is touched.
+            Ok(None) | Err(RuntimeError::Unreachable(_) | RuntimeError::TimedOut { .. }) => Ok(()),
+            Ok(Some(why)) => Err(no(format!("this copy could not be put back now: {why}"))),
+            Err(error) => Err(ApiError::of_runtime(GAMES, &metadata.name, error)),
+        },
         Err(
             error @ (RuntimeError::NotFound(_)
             | RuntimeError::BackupDamaged(_)
             | RuntimeError::NoRoom { .. }
+            | RuntimeError::RoomKept(_)
             | RuntimeError::StateUnfit(_)),
         ) => Err(no(format!("this copy could not be put back now: {error}"))),
         Err(error) => Err(ApiError::of_runtime(GAMES, &metadata.name, error)),
     }
+}
+
+/// Why no engine could be made for a copy now, if none could.
+async fn image_is_missing(shared: &Shared, backup: &Backup) -> Result<Option<String>, RuntimeError> {
+    let Some(Build { inputs, image }) = &backup.build else { return Ok(None) };
+    let found = shared.api.runtime.image(&ImageSelector::Pinned(image.clone())).await?;
+    Ok(found.is_none().then(|| {
+        let name = &inputs.image;
+        format!(
+            "the image that its engine runs ({image}) is not on the host; `docker pull {name}` brings it, if {name} is still that one"
+        )
+    }))
 }
 
 fn place(shared: &Shared) -> Result<OwnedSemaphorePermit, ApiError> {

@@ -291,7 +291,9 @@ impl ApiError {
             | RuntimeError::DirectoryInUse(_)
             | RuntimeError::Refused(_)
             | RuntimeError::Pull { .. }
+            | RuntimeError::ImageGone { .. }
             | RuntimeError::NoRoom { .. }
+            | RuntimeError::RoomKept(_)
             | RuntimeError::StateChanged
             | RuntimeError::StateUnfit(_)
             | RuntimeError::BackupNameTaken(_)

@@ -12,7 +12,7 @@ use crate::game::record::Record;
 use crate::game::spec::Desired;
 use crate::game::{BackupId, GameId, RestoreId};
 use crate::reconcile::apply::chain;
-use crate::runtime::{CopyProgress, Runtime};
+use crate::runtime::{CopiesUnderWay, CopyProgress, Runtime};
 
 /// Shared with the copying.
 pub(super) type Progress = Arc<Mutex<CopyProgress>>;
@@ -118,6 +118,16 @@ pub(super) fn words(copy: &CopyUnderWay) -> String {
         0 => "it is being looked through".to_owned(),
         _ => format!("{files} of {files_total} files, {} of {} MiB", bytes / MIB, bytes_total.div_ceil(MIB)),
     }
+}
+
+/// The copies of a game that are under way by its record: they need room on the disk. (On probation the
+/// copy is there, and most never need it again.)
+pub(super) fn under_way(record: &Record) -> Option<CopiesUnderWay> {
+    let comes_back = record.put_back.as_ref();
+    let comes_back = comes_back
+        .map(|back| CopiesUnderWay { backup: back.backup.clone(), restore: Some(back.restore.clone()) });
+    let patch = record.patch.as_ref().filter(|patch| patch.committed_at.is_none());
+    comes_back.or_else(|| patch.map(|patch| CopiesUnderWay { backup: patch.backup.clone(), restore: None }))
 }
 
 /// Copies of one game that somebody may have to go back to: never removed, whatever is kept.

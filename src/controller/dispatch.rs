@@ -87,12 +87,12 @@ impl Controller {
                 let task = self.workshop.back_up(number, step, new, progress.clone(), entry.named());
                 self.copy_begins(game, CopyUnderWay { what, number, progress, task: Some(task) });
             }
-            Background::FetchBackup(backup, restore) => {
+            Background::FetchBackup(backup, restore, build) => {
                 let number = entry.begin_fetching(restore.clone());
                 let progress = Progress::default();
                 let what = CopyName::Restore(restore.clone());
-                let names = (backup, restore);
-                let task = self.workshop.fetch_backup(game, number, step, names, progress.clone());
+                let wanted = (backup, restore, build);
+                let task = self.workshop.fetch_backup(game, number, step, wanted, progress.clone());
                 self.copy_begins(game, CopyUnderWay { what, number, progress, task: Some(task) });
             }
             Background::PutBack(backup, restore) => {
@@ -128,6 +128,12 @@ impl Controller {
         }
     }
 
+    /// Has the room kept that copies of this game still need.
+    pub(super) fn keep_room(&self, game: GameId) {
+        let record = self.games.get(&game).and_then(|entry| entry.record.as_ref());
+        self.context.runtime.keep_room(game, record.and_then(super::copies::under_way));
+    }
+
     /// Ends the copy that is under way and that nobody waits for any more.
     fn call_off_unwanted_copy(&mut self, game: GameId) {
         let Some(entry) = self.games.get_mut(&game) else { return };
@@ -161,6 +167,7 @@ impl Controller {
             self.forget(game);
             return self.count_deletions();
         }
+        self.keep_room(game);
         for (step, background) in ended.begin {
             self.begin(game, step, background);
         }

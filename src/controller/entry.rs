@@ -326,6 +326,11 @@ impl Entry {
     /// What a round would begin with, if this were desired.
     pub(super) fn input(&self, desired: Arc<Desired>, around: Around<'_>) -> Input {
         let mut record = self.record.clone().unwrap_or_else(|| Record::first_seen(desired.requests));
+        if record.deleted_at.is_some() {
+            // Its former life came to its end under a row that was there already.
+            let requests = record.observed_requests;
+            record.made_again(requests);
+        }
         if matches!(self.row_version, RowVersion::Row(_)) {
             // A row that was made anew may count from the beginning again. A round that was under way
             // when it was read leaves the old counts behind, so they are looked at here.

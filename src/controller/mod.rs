@@ -310,6 +310,7 @@ pub async fn run(
     };
     for (game, record) in store.records_until(controller.clock.clock().now()).await? {
         controller.games.insert(game, Entry::known(record));
+        controller.keep_room(game);
     }
     loop {
         // With every place taken, the end of a round is what is waited for.

@@ -350,7 +350,9 @@ async fn take_in(
                 close: output.record.operation.is_some().then_some(Ending::Succeeded),
                 ..Default::default()
             };
-            let state_is_gone = desired.deletion_policy == crate::game::DeletionPolicy::Delete;
+            // Also where the policy was changed in the middle of the removal.
+            let state_is_gone = desired.deletion_policy == crate::game::DeletionPolicy::Delete
+                || output.record.erasing_since.is_some();
             last.record = output.record.clone().ended(desired.requests, desired.generation, state_is_gone);
             last.record.deleted_at = Some(output.clock.now());
             last.record.phase = crate::game::Phase::Stopped;

@@ -4,9 +4,9 @@ use crate::game::operation::{Ending, OperationKind};
 use crate::game::patch::{PutBack, PutBackCause, PutBackStage};
 use crate::game::player::{Health, Report};
 use crate::game::record::Record;
-use crate::game::spec::{Deletion, Desired};
+use crate::game::spec::Desired;
 use crate::game::turn::{CalledOff, DecidedSlot, LedgerEntry, TurnEnd};
-use crate::game::{Condition, ConditionStatus, ConditionType, OperationId, Phase};
+use crate::game::{Condition, ConditionStatus, ConditionType, DeletionPolicy, OperationId, Phase};
 use crate::lobby::LobbyEvent;
 use crate::lobby::event::{
     Deleted, EngineHealth, OperationFinished, Player, PlayerStats, PlayersChanged, RollbackCause, RolledBack,
@@ -32,7 +32,8 @@ pub(super) fn told(desired: &Desired, was: &Record, recording: &Recording) -> Ve
     told.extend(start_failed(was, recording));
     told.extend(spec_invalid(was, now));
     told.extend(status_changed(was, now));
-    told.extend(recording.deleted.map(|_: Deletion| deleted(desired, now)));
+    let ends = was.deleted_at.is_none() && now.deleted_at.is_some();
+    told.extend(ends.then(|| deleted(desired, was, now)));
     told
 }
 
@@ -254,9 +255,11 @@ fn version(record: &Record) -> Option<String> {
     Some(applied.engine_version.to_string())
 }
 
-fn deleted(desired: &Desired, now: &Record) -> LobbyEvent {
+fn deleted(desired: &Desired, was: &Record, now: &Record) -> LobbyEvent {
+    // Of a removal that began, it does not matter what the row says by now.
+    let erased = was.erasing_since.map(|_| DeletionPolicy::Delete);
     LobbyEvent::Deleted(Deleted {
-        deletion_policy: desired.deletion_policy,
+        deletion_policy: erased.unwrap_or(desired.deletion_policy),
         state_path: now.state_path.clone(),
     })
 }

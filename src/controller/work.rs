@@ -13,8 +13,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::engine::{EngineClient, Target};
 use crate::game::backup::Keep;
+use crate::game::container::ImageSelector;
 use crate::game::controller::{ControllerSpec, Freeze};
 use crate::game::engine::Answer;
+use crate::game::patch::Build;
 use crate::game::record::Life;
 use crate::game::spec::Desired;
 use crate::game::{BackupId, ContainerId, EngineVersion, GameId, ImageRef, NewBackup, RaceName, RestoreId};
@@ -248,11 +250,19 @@ impl Workshop {
         game: GameId,
         number: u64,
         step: Step,
-        (backup, restore): (BackupId, RestoreId),
+        (backup, restore, build): (BackupId, RestoreId, Build),
         progress: Progress,
     ) -> AbortHandle {
         let this = self.clone();
         self.spawn(async move {
+            // The image first: whoever waits for a registry keeps nobody from copying.
+            let brought = tokio::select! {
+                brought = this.bring_image(&build) => brought,
+                () = this.leading.ended() => return Finished::Work(game, number, News::ContainerStale),
+            };
+            if let Err(error) = brought {
+                return Finished::Work(game, number, counted(&step, &error));
+            }
             let Some(place) = this.place(&this.copies).await else {
                 return Finished::Work(game, number, News::ContainerStale);
             };
@@ -304,6 +314,15 @@ impl Workshop {
             };
             Finished::Work(game, number, news)
         });
+    }
+
+    /// Has the image of a build on the host, in the order of those that fetch one.
+    async fn bring_image(&self, build: &Build) -> Result<(), RuntimeError> {
+        if self.runtime.image(&ImageSelector::Pinned(build.image.clone())).await?.is_some() {
+            return Ok(());
+        }
+        let _place = self.pulls.acquire().await;
+        self.runtime.bring_image(build).await
     }
 
     pub(super) fn pull(&self, image: ImageRef, progress: Arc<std::sync::Mutex<PullProgress>>) -> AbortHandle {

@@ -39,6 +39,8 @@ pub struct NewBackup {
     pub reason: BackupReason,
     /// The turn that the state is at, if it is known.
     pub turn: Option<i64>,
+    /// The history that this is a turn of.
+    pub timeline: Option<i64>,
     /// What ran on it last.
     pub build: Option<Build>,
 }
@@ -57,6 +59,9 @@ pub struct Backup {
     pub reason: BackupReason,
     /// The turn that the state was at.
     pub turn: Option<i64>,
+    /// The history that this is a turn of; none: its note is of a release that did not say.
+    #[serde(default)]
+    pub timeline: Option<i64>,
     /// What had run on it last.
     pub build: Option<Build>,
     /// Regular files in it.
@@ -180,6 +185,7 @@ mod tests {
             taken_at: Timestamp::from_second(at).expect("a time"),
             reason: BackupReason::Demand,
             turn: None,
+            timeline: None,
             build: None,
             files: 0,
             bytes: 0,
@@ -194,6 +200,14 @@ mod tests {
         let keep = Keep { count, age: age.map(Duration::from_secs) };
         let now = Timestamp::from_second(now).expect("a time");
         surplus(&backups, keep, &spared, now).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_note_that_says_no_timeline_is_read() {
+        let mut note = serde_json::to_value(Backup { timeline: Some(3), ..taken(1) }).expect("a note");
+        assert_eq!(note["timeline"], 3);
+        note.as_object_mut().expect("a note").remove("timeline");
+        assert_eq!(serde_json::from_value::<Backup>(note).expect("a copy"), taken(1));
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub struct Patch {
     pub backup: BackupId,
     /// The turn that the old engine was at; none if it never said.
     pub turn: Option<i64>,
+    /// The history that the copy is of.
+    #[serde(default)]
+    pub timeline: Option<i64>,
     /// When the new engine had shown that it is healthy and at the same turn.
     pub committed_at: Option<Timestamp>,
     /// How far it is.
@@ -98,6 +101,9 @@ pub struct PutBack {
     pub build: Build,
     /// The turn that the copy is at; none if nobody knows.
     pub turn: Option<i64>,
+    /// The history that this is a turn of; none if nobody knows.
+    #[serde(default)]
+    pub timeline: Option<i64>,
     /// What the present engine has done since is another history.
     pub new_timeline: bool,
     /// Why.

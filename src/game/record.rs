@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::backup::Copying;
 use super::id::{ContainerId, ImageId, ImageRef};
 use super::operation::OpenOperation;
-use super::patch::{FailedPatch, Patch, PatchDelay, PutBack};
+use super::patch::{FailedPatch, Patch, PatchDelay, PutBack, PutBackStage};
 use super::player::{Mapping, Standing};
 use super::resources::Resources;
 use super::spec::{Contract, Relaxation, Requests, RunAs, VersionEntry};
@@ -281,6 +281,9 @@ pub struct Record {
     /// The operators' latest confirmation of deletions when the guard first decided about this one. It
     /// was given for others: only a newer one speaks of this deletion.
     pub deletion_confirmed_before: Option<Timestamp>,
+    /// The state is being removed since: from here on there is none that could be gone on with, whatever
+    /// becomes of the row meanwhile.
+    pub erasing_since: Option<Timestamp>,
     /// The deletion came to its end.
     pub deleted_at: Option<Timestamp>,
     /// What of it could not be read, and is not what it seems to be. Stays as it is where it is kept.
@@ -355,6 +358,7 @@ impl Record {
             deletion_seen_at: None,
             deletion_guard: None,
             deletion_confirmed_before: None,
+            erasing_since: None,
             deleted_at: None,
             unreadable: Vec::new(),
         }
@@ -379,22 +383,102 @@ impl Record {
         Self { turn: None, deferred: Vec::new(), operation: None, ..left }
     }
 
-    /// The game is made again after its deletion: what its row asks for is not outstanding. Where
-    /// nothing of the state is left, it is another history, in which every number comes again: a new
-    /// timeline begins, and no row of the ledger is written over. With its state kept, the history
-    /// goes on.
+    /// The game is made again after its deletion: what its row asks for is not outstanding, and what was
+    /// true of its former life is not true of this one. Kept is what speaks of a state that was kept: what
+    /// it was built from, which turn of which history it is at, and what was being done to it. Its slots
+    /// count from now: none fires of a time when there was no such game.
+    ///
+    /// Where nothing of the state is left, it is another history, in which every number comes again: a
+    /// new timeline begins, and no row of the ledger is written over.
     pub fn made_again(&mut self, requests: Requests) {
-        self.deleted_at = None;
-        self.deletion_seen_at = None;
-        self.deletion_guard = None;
-        self.deletion_confirmed_before = None;
-        self.observed_requests = requests;
-        self.turn = None;
-        self.deferred.clear();
-        if self.init_intent_at.is_none() && self.initialized_at.is_none() {
-            self.timeline += 1;
-            self.current_turn = None;
-            self.taken.clear();
+        let new = Self::first_seen(requests);
+        // Every field is asked: a new one has to say here whose it is.
+        let Self {
+            // The state's.
+            image_id,
+            applied,
+            state_path,
+            network,
+            current_turn,
+            timeline,
+            patch,
+            put_back,
+            standings,
+            reported_at,
+            taken,
+            init_intent_at,
+            init_baseline,
+            initialized_at,
+            finished_at,
+            unreadable,
+            // The row's, whose numbers go on.
+            observed_generation,
+            observed_membership_revision,
+            // The former life's.
+            phase: _,
+            reason: _,
+            message: _,
+            observed_requests: _,
+            container: _,
+            container_started_at: _,
+            endpoint: _,
+            endpoints: _,
+            engine_health: _,
+            patch_delay: _,
+            failed_patch: _,
+            copying: _,
+            players: _,
+            turn: _,
+            deferred: _,
+            slot_cursor: _,
+            next_turn_at: _,
+            scheduled_by: _,
+            turn_wait_until: _,
+            paused_at: _,
+            started_at: _,
+            stopped_at: _,
+            start_began_at: _,
+            healthy_since: _,
+            failures: _,
+            restart_count: _,
+            next_attempt_at: _,
+            last_exit: _,
+            last_log_lines: _,
+            restart_from: _,
+            blocked_by: _,
+            waiting_on: _,
+            left_to_do: _,
+            conditions: _,
+            operation: _,
+            deletion_seen_at: _,
+            deletion_guard: _,
+            deletion_confirmed_before: _,
+            erasing_since: _,
+            deleted_at: _,
+        } = std::mem::replace(self, new.clone());
+        let has_state = init_intent_at.is_some() || initialized_at.is_some();
+        *self = Self {
+            image_id,
+            applied,
+            state_path,
+            network,
+            patch,
+            put_back: put_back.filter(|back| back.stage == PutBackStage::Placing),
+            standings,
+            reported_at,
+            init_intent_at,
+            init_baseline,
+            initialized_at,
+            finished_at,
+            unreadable,
+            observed_generation,
+            observed_membership_revision,
+            ..new
+        };
+        if has_state {
+            (self.timeline, self.current_turn, self.taken) = (timeline, current_turn, taken);
+        } else {
+            self.timeline = timeline + 1;
         }
     }
 
@@ -494,6 +578,40 @@ mod tests {
             assert_eq!((record.timeline, record.current_turn), (timeline, turn));
             assert_eq!(record.deleted_at, None);
         }
+    }
+
+    #[test]
+    fn a_new_life_with_the_state_of_a_former_one_inherits_nothing_else() {
+        let then = Some(Timestamp::UNIX_EPOCH);
+        let former = Record {
+            slot_cursor: then,
+            next_turn_at: then,
+            scheduled_by: Some("0 * * * * UTC".into()),
+            paused_at: then,
+            started_at: then,
+            stopped_at: then,
+            finished_at: then,
+            failures: 7,
+            next_attempt_at: then,
+            restart_count: 3,
+            blocked_by: Some("StateMissing".into()),
+            waiting_on: vec!["a person".into()],
+            taken: vec![Timestamp::UNIX_EPOCH],
+            copying: Some(Copying::before_turn("b-1".parse().unwrap(), 4)),
+            ..at_turn_three()
+        };
+        let mut record = former.ended(Requests::default(), 7, false);
+        record.deleted_at = then;
+        record.made_again(Requests { restart: 2, ..Requests::default() });
+        let of_the_state = Record {
+            current_turn: Some(3),
+            init_intent_at: then,
+            initialized_at: then,
+            finished_at: then,
+            taken: vec![Timestamp::UNIX_EPOCH],
+            ..Record::first_seen(Requests { restart: 2, ..Requests::default() })
+        };
+        assert_eq!(record, of_the_state);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::engine::EngineError;
 use crate::game::backup::CopyProblem;
 use crate::game::container::{ImageSelector, StateDirectory};
+use crate::game::patch::Build;
 use crate::game::record::{AppliedSpec, Contents, Life};
 use crate::game::spec::Contract;
 use crate::game::{
@@ -20,8 +21,8 @@ use crate::runtime::{NewContainer, PullFailure, Runtime, RuntimeError};
 
 use super::observed::{Failure, FailureClass, ImageUsers, Pace};
 use super::plan::{
-    BACKUP_DAMAGED, BACKUP_GONE, BACKUP_NAME_TAKEN, DIRECTORY_IN_USE, ROW_LOCKED, ROW_NOT_DELETED,
-    STATE_MISSING,
+    BACKUP_DAMAGED, BACKUP_GONE, BACKUP_NAME_TAKEN, DIRECTORY_IN_USE, PINNED_IMAGE_GONE, ROOM_KEPT,
+    ROW_LOCKED, ROW_NOT_DELETED, STATE_MISSING,
 };
 use super::step::Step;
 
@@ -82,8 +83,8 @@ pub enum Background {
     Turn(Life, String, i64),
     /// Take a copy of the state.
     BackUp(NewBackup),
-    /// Copy a kept copy beside the state, to be put back under this name.
-    FetchBackup(BackupId, RestoreId),
+    /// Copy a kept copy beside the state, to be put back under this name, and have the image of this build.
+    FetchBackup(BackupId, RestoreId, Build),
     /// Put a kept copy back, under this name.
     PutBack(BackupId, RestoreId),
 }
@@ -153,8 +154,8 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
             Effect::Begin(Background::Turn(life.clone(), endpoint.clone(), *from))
         }
         Step::BackUp(new) => Effect::Begin(Background::BackUp(new.clone())),
-        Step::FetchBackup { backup, restore } => {
-            Effect::Begin(Background::FetchBackup(backup.clone(), restore.clone()))
+        Step::FetchBackup { backup, restore, build } => {
+            Effect::Begin(Background::FetchBackup(backup.clone(), restore.clone(), build.clone()))
         }
         Step::PutBack { vacancy: _, backup, restore } => {
             Effect::Begin(Background::PutBack(backup.clone(), restore.clone()))
@@ -217,10 +218,12 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
         RuntimeError::Refused(_) => (FailureClass::Spec, "Refused"),
         RuntimeError::StateDirectory { .. } => (FailureClass::Retry, "StateDirectoryFailed"),
         RuntimeError::NoRoom { .. } => (FailureClass::Retry, "NoRoom"),
+        RuntimeError::RoomKept(_) => (FailureClass::Retry, ROOM_KEPT),
         RuntimeError::StateChanged => (FailureClass::Retry, "StateChanged"),
         RuntimeError::StateUnfit(_) => (FailureClass::Person, "StateUnfit"),
         RuntimeError::BackupNameTaken(_) => (FailureClass::Retry, BACKUP_NAME_TAKEN),
         RuntimeError::BackupDamaged(_) => (FailureClass::Person, BACKUP_DAMAGED),
+        RuntimeError::ImageGone { .. } => (FailureClass::Person, PINNED_IMAGE_GONE),
         RuntimeError::Pull { kind, .. } => (
             FailureClass::Retry,
             match kind {
@@ -247,6 +250,13 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
     };
     let message = match step {
         Step::PullImage(image) => format!("Image {image} could not be fetched: {}", chain(error)),
+        Step::FetchBackup { build, .. } if matches!(error, RuntimeError::Pull { .. }) => {
+            format!(
+                "image {}, which its engine runs, could not be fetched: {}",
+                build.inputs.image,
+                chain(error)
+            )
+        }
         _ => chain(error),
     };
     Failure { step: step.clone(), class, pace: pace(error), reason: reason.to_owned(), message }

@@ -262,6 +262,7 @@ fn kept(id: &BackupId) -> Backup {
         taken_at: jiff::Timestamp::UNIX_EPOCH,
         reason: BackupReason::Patch,
         turn: None,
+        timeline: None,
         build: None,
         files: 0,
         bytes: 0,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::game::container::ImageSelector;
+use crate::game::patch::Build;
 use crate::game::record::{AppliedSpec, Life};
 use crate::game::spec::RunAs;
 use crate::game::{BackupId, ContainerId, ImageId, ImageRef, NewBackup, RaceName, RestoreId};
@@ -99,12 +100,15 @@ pub enum Step {
     },
     /// Take a copy of the state, in the background.
     BackUp(NewBackup),
-    /// Copy a kept copy beside the state and compare it with what was copied once, in the background.
+    /// Copy a kept copy beside the state and compare it with what was copied once, and have the image on
+    /// the host that its engine is made from, in the background.
     FetchBackup {
         /// Which copy.
         backup: BackupId,
         /// The name of the putting back that it is for.
         restore: RestoreId,
+        /// What runs on it.
+        build: Build,
     },
     /// Put a kept copy of the state back, in the background.
     PutBack {

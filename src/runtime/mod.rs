@@ -17,6 +17,7 @@ use crate::game::backup::{self, Keep};
 pub use crate::game::container::{
     Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory,
 };
+use crate::game::patch::Build;
 use crate::game::record::Contents;
 use crate::game::spec::{Relaxation, RunAs};
 use crate::game::{
@@ -104,6 +105,15 @@ pub struct CopyProgress {
     pub bytes_total: u64,
 }
 
+/// Copies of a game's state that are under way: a change of version, or a copy on its way back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopiesUnderWay {
+    /// The copy that is taken, or comes back.
+    pub backup: BackupId,
+    /// The name under which it comes back; none while it is taken.
+    pub restore: Option<RestoreId>,
+}
+
 /// Who is at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeIdentity {
@@ -144,6 +154,16 @@ pub enum RuntimeError {
         /// The registry's or Docker's words.
         message: String,
     },
+    /// The very image that an engine runs is not on the host, and what is fetched by its name is another.
+    #[error(
+        "the image that its engine runs ({id}) is not on the host, and {image} is a different one now; bring the old image back"
+    )]
+    ImageGone {
+        /// The image.
+        id: ImageId,
+        /// The name that it was registered with.
+        image: ImageRef,
+    },
     /// Another container that is not proven dead has the game's state directory mounted.
     #[error("container {0} has the game's state directory mounted and is not proven dead")]
     DirectoryInUse(String),
@@ -172,6 +192,9 @@ pub enum RuntimeError {
         /// What is free, in bytes.
         free: u64,
     },
+    /// There is room for a copy, and others need it first.
+    #[error("there is no room for a copy of the state now: {0}")]
+    RoomKept(String),
     /// Somebody wrote to the state while it was copied.
     #[error("the state changed while it was copied; nothing was kept")]
     StateChanged,
@@ -283,6 +306,21 @@ pub trait Runtime: Send + Sync + 'static {
         progress: &(dyn Fn(PullProgress) + Send + Sync),
     ) -> Result<ImageId, RuntimeError>;
 
+    /// Has the very image of a build on the host: fetched by its name, if it is not there
+    /// ([`RuntimeError::ImageGone`] if that is another one by now). Cancelled by dropping.
+    async fn bring_image(&self, build: &Build) -> Result<(), RuntimeError> {
+        let pinned = ImageSelector::Pinned(build.image.clone());
+        if self.image(&pinned).await?.is_some() {
+            return Ok(());
+        }
+        match self.pull(&build.inputs.image, &|_| {}).await {
+            Ok(_) | Err(RuntimeError::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let gone = || RuntimeError::ImageGone { id: build.image.clone(), image: build.inputs.image.clone() };
+        self.image(&pinned).await?.map(drop).ok_or_else(gone)
+    }
+
     /// The network that engines are put on, if it is there.
     async fn network(&self) -> Result<Option<NetworkId>, RuntimeError>;
 
@@ -332,6 +370,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// Has the copying of a game's state stand still, or go on: others come first for a while.
     fn pause_copying(&self, _game: GameId, _paused: bool) {}
 
+    /// Copies of this game's state are under way from now on, and nobody else takes the room that they still
+    /// need; none: no more.
+    fn keep_room(&self, _game: GameId, _copies: Option<CopiesUnderWay>) {}
+
     /// The kept copies of a game, oldest first.
     async fn backups(&self, game: GameId) -> Result<Vec<Backup>, RuntimeError>;
 
@@ -342,8 +384,8 @@ pub trait Runtime: Send + Sync + 'static {
     /// and it could be moved into the state's place. Reads all of it, and changes nothing.
     async fn check_backup(&self, game: GameId, backup: &BackupId) -> Result<Backup, RuntimeError>;
 
-    /// Whether there is room for a change of version: for a copy of the state, and for that copy's way
-    /// back. Changes nothing.
+    /// Whether there is room for a change of version, beside what others need: for a copy of the state,
+    /// and for that copy's way back. Changes nothing, and keeps what was found for a moment.
     async fn check_room_for_patch(&self, game: GameId) -> Result<(), RuntimeError>;
 
     /// Copies a kept copy beside the game's state and compares it with what was copied once: `put_back`

@@ -131,6 +131,11 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// A life of the game ends with it: whatever is open of that is closed.
+    pub(super) fn ends_life(&self) -> bool {
+        self.deleted.is_some() || self.record.deleted_at.is_some()
+    }
+
     /// A status alone.
     pub fn of(game: GameId, namespace: Namespace, name: Name, record: Record) -> Self {
         Self {

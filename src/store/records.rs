@@ -213,6 +213,7 @@ pub(super) fn from_row(row: &runtime_records::Model, operation: Option<OpenOpera
         deletion_seen_at: row.deletion_seen_at.map(from_db),
         deletion_guard: row.deletion_guard.as_deref().map(DeletionGuard::from_row),
         deletion_confirmed_before: row.deletion_confirmed_before.map(from_db),
+        erasing_since: row.erasing_since.map(from_db),
         deleted_at: row.deleted_at.map(from_db),
         unreadable,
     }
@@ -298,6 +299,7 @@ pub(super) fn to_row(
         deletion_seen_at,
         deletion_guard,
         deletion_confirmed_before,
+        erasing_since,
         deleted_at,
         // Not written over; see `replace_record`.
         unreadable: _,
@@ -355,6 +357,7 @@ pub(super) fn to_row(
         deletion_seen_at: time(deletion_seen_at),
         deletion_guard: Set(deletion_guard.map(|guard| guard.as_row().to_owned())),
         deletion_confirmed_before: time(deletion_confirmed_before),
+        erasing_since: time(erasing_since),
         start_began_at: time(start_began_at),
         healthy_since: time(healthy_since),
         failures: Set(i64::from(*failures)),

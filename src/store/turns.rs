@@ -279,7 +279,7 @@ pub(super) async fn close_others(db: &impl ConnectionTrait, recording: &Recordin
     let record = &recording.record;
     let own = record.turn.as_ref();
     let is_other = own.map(|turn| C::Timeline.ne(record.timeline).or(C::Number.ne(turn.number)));
-    let (code, message) = if recording.deleted.is_some() {
+    let (code, message) = if recording.ends_life() {
         (CalledOff::DELETED, "The game was deleted before it was done.")
     } else if recording.rolled_back.is_some() {
         (CalledOff::PUT_BACK, "An older state was put back before it was done.")

@@ -212,6 +212,7 @@ async fn kept_copies_are_listed_newest_first() {
             taken_at: jiff::Timestamp::from_second(at).unwrap(),
             reason,
             turn: Some(at / 1_000),
+            timeline: Some(1),
             build: Some(serde_json::from_value(build("1.4.1")).unwrap()),
         };
         runtime.back_up(&new, &|_| {}).await.unwrap();

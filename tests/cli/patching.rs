@@ -110,6 +110,7 @@ async fn a_fleet_is_waited_for_and_each_failure_told() {
                 from: serde_json::from_value(build("1.4.2")).unwrap(),
                 backup: "b-1".parse().unwrap(),
                 turn: Some(7),
+                timeline: Some(1),
                 committed_at: None,
                 deaths: 0,
                 stage: PatchStage::Leaving,
@@ -239,6 +240,7 @@ async fn a_kept_copy_is_restored_and_a_patch_taken_back_in_one_write() {
             taken_at: jiff::Timestamp::from_second(1_700_000_000 + turn).unwrap(),
             reason: BackupReason::Patch,
             turn: Some(turn),
+            timeline: Some(1),
             build: Some(serde_json::from_value(build(version)).unwrap()),
         };
         runtime.back_up(&new, &|_| {}).await.unwrap();
@@ -321,6 +323,7 @@ async fn a_copy_is_asked_for_and_its_name_told_when_it_is_taken() {
         taken_at: jiff::Timestamp::from_second(1_700_000_000).unwrap(),
         reason: BackupReason::Demand,
         turn: Some(7),
+        timeline: Some(1),
         build: None,
     };
     let (ran, ()) = tokio::join!(world.run(&["backup", "andromeda", "--wait", "--timeout", "30s"]), async {

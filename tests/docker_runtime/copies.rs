@@ -19,6 +19,7 @@ fn new(world: &World, id: &str, at: i64) -> NewBackup {
         taken_at: Timestamp::from_second(at).expect("a time"),
         reason: BackupReason::Patch,
         turn: Some(0),
+        timeline: Some(1),
         build: None,
     }
 }

@@ -22,12 +22,14 @@ mod kubectl;
 #[allow(dead_code, reason = "shared with the fault tests")]
 mod ledger;
 mod long_copies;
+mod lost_images;
 mod patch_commands;
 mod patching;
 mod patching_many;
 mod players;
 mod quiet;
 mod restores;
+mod second_life;
 mod starting;
 mod stopping;
 mod telling;

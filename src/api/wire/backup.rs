@@ -37,6 +37,9 @@ pub struct BackupSpec {
     /// The turn that the state was at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turn: Option<i64>,
+    /// The timeline that this is a turn of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<i64>,
     /// The engine version that had run on it last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine_version: Option<String>,
@@ -74,7 +77,8 @@ pub(super) fn reason(reason: BackupReason) -> &'static str {
 impl BackupObject {
     /// A copy of the game that has this name.
     pub fn new(namespace: &str, name: &str, backup: Backup) -> Self {
-        let Backup { id, game, taken_at, reason, turn, build, files, bytes, left_out, digest } = backup;
+        let Backup { id, game, taken_at, reason, turn, timeline, build, files, bytes, left_out, digest } =
+            backup;
         let reason = self::reason(reason);
         let (inputs, image_id) = build.map(|build| (build.inputs, build.image.to_string())).unzip();
         let (engine_version, image) =
@@ -92,6 +96,7 @@ impl BackupObject {
                 game_id: game.to_string(),
                 reason: reason.to_owned(),
                 turn,
+                timeline,
                 engine_version,
                 image,
                 image_id,

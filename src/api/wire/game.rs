@@ -277,6 +277,7 @@ impl From<Record> for GameStatus {
             deletion_seen_at: _,
             deletion_guard: _,
             deletion_confirmed_before: _,
+            erasing_since: _,
             deleted_at: _,
             unreadable: _,
         } = record;

@@ -119,7 +119,15 @@ pub struct CopyingStatus {
 impl PatchStatus {
     /// Of a change of version to what the engine is built from now.
     pub(super) fn of(patch: Patch, applied: Option<&AppliedSpec>) -> Self {
-        let Patch { from: Build { inputs, image: _ }, backup, turn, committed_at, stage, deaths: _ } = patch;
+        let Patch {
+            from: Build { inputs, image: _ },
+            backup,
+            turn,
+            timeline: _,
+            committed_at,
+            stage,
+            deaths: _,
+        } = patch;
         let stage = match stage {
             PatchStage::Leaving => "Leaving",
             PatchStage::Trying => "Trying",
@@ -165,6 +173,7 @@ impl From<PutBack> for PutBackStatus {
             stage,
             build,
             turn,
+            timeline: _,
             new_timeline: _,
             cause,
             reason,

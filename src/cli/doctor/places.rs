@@ -82,6 +82,7 @@ fn prove(scratch: &Path) -> Result<(u32, u32), CopyError> {
         taken_at: jiff::Timestamp::now(),
         reason: BackupReason::Demand,
         turn: None,
+        timeline: None,
         build: None,
     };
     state.copy(&copy, &Watch::nobody())?;

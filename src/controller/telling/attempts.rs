@@ -29,7 +29,7 @@ fn comes_and_goes(phase: Phase) -> bool {
 
 /// It has been failing for long, and this is more of it.
 fn goes_on(was: &Record, now: &Record) -> bool {
-    let finishes = was.finished_at.is_none() && now.finished_at.is_some();
+    let finishes = was.finished_at.is_some() != now.finished_at.is_some();
     was.failures.min(now.failures) >= TOLD_EACH
         && comes_and_goes(was.phase)
         && comes_and_goes(now.phase)

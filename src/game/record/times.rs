@@ -81,6 +81,7 @@ impl Record {
             initialized_at: _,
             paused_at: _,
             finished_at: _,
+            erasing_since: _,
             deleted_at: _,
             last_exit: _,
             conditions: _,
@@ -143,7 +144,9 @@ impl Record {
                 }
             }
         }
-        if let Some(Patch { from: _, backup: _, turn: _, committed_at, stage: _, deaths: _ }) = patch {
+        if let Some(Patch { from: _, backup: _, turn: _, timeline: _, committed_at, stage: _, deaths: _ }) =
+            patch
+        {
             times.since.extend(committed_at);
         }
         if let Some(PatchDelay { version: _, failures: _, next_attempt_at, reason: _, message: _ }) =

@@ -271,6 +271,8 @@ impl Round<'_> {
     pub(super) fn begin_timeline(&mut self) {
         self.record.timeline += 1;
         self.record.turn = None;
+        // Whether this one is over, its engine says.
+        self.record.finished_at = None;
         self.call_off_turn_copy();
         self.record.taken.clear();
         self.record.deferred.clear();

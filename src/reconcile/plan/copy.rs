@@ -187,6 +187,7 @@ impl Round<'_> {
             taken_at: self.now,
             reason,
             turn: self.turn_of_state(),
+            timeline: Some(self.record.timeline),
             build: build.map(|(inputs, image)| Build { inputs, image }),
         };
         self.step(Step::BackUp(new), cause);

@@ -394,12 +394,16 @@ impl Round<'_> {
         if first_health {
             self.record.started_at = Some(self.now);
         }
-        if state.finished {
-            self.record.finished_at = Some(self.record.finished_at.unwrap_or(self.now));
-            self.headline(Phase::Finished, "Finished", "The game is over; its engine stays up for reports.");
-        } else {
-            self.headline(Phase::Running, "Running", "The engine is healthy and has its game.");
-        }
+        let was_over = self.record.finished_at.is_some();
+        self.believe_end(state);
+        let (phase, reason, message) = match (state.finished, was_over) {
+            (true, _) => (Phase::Finished, "Finished", "The game is over; its engine stays up for reports."),
+            (false, true) => {
+                (Phase::Running, "Running", "The engine says that the game, which was over, goes on.")
+            }
+            (false, false) => (Phase::Running, "Running", "The engine is healthy and has its game."),
+        };
+        self.headline(phase, reason, message);
         self.take_in_players(state);
         self.keep_report(at, life, state);
         self.ready = true;
@@ -415,6 +419,11 @@ impl Round<'_> {
             let due = after(at, self.policy.probe_interval);
             self.ask_after(life, Some(endpoint), due, "it is time to look again");
         }
+    }
+
+    /// Whether the game is over is what its engine says now: it may have got an older state since.
+    pub(super) fn believe_end(&mut self, state: &EngineState) {
+        self.record.finished_at = state.finished.then(|| self.record.finished_at.unwrap_or(self.now));
     }
 
     fn forget_old_failures(&mut self, healthy_since: Timestamp) {

@@ -55,7 +55,7 @@ pub use blocked::{
 pub use copy::BACKUP_NAME_TAKEN;
 pub use ended::ENGINE_ENDED;
 use inputs::Unmet;
-pub use patch_begins::PATCH_PENDING;
+pub use patch_begins::{PATCH_PENDING, ROOM_KEPT};
 pub use turns::INVALID_SCHEDULE;
 
 /// What to do now, and what to write down before.
@@ -94,7 +94,7 @@ pub struct Plan {
 pub struct RolledBack {
     /// Of which timeline.
     pub timeline: i64,
-    /// The last that is still true; none: nobody knows which.
+    /// The last that is still true, 0 if none is; none: nobody knows which.
     pub after: Option<i64>,
 }
 
@@ -238,6 +238,9 @@ impl<'a> Round<'a> {
         self.refuse_copy();
         if self.is_strange(seen) {
             self.leaves_stranger_alone(seen);
+        } else if self.erases_former_life(seen) {
+            // Nothing is decided about the next life before.
+            return self.refuse_requests();
         } else if !self.has_lost_its_state(seen) && !self.puts_back(seen) {
             self.turn_around();
             match (self.desired.deletion, self.desired.status) {

@@ -55,6 +55,7 @@ impl Round<'_> {
             taken_at: self.now,
             reason: BackupReason::Patch,
             turn: patch.turn.filter(|_| !unsettled),
+            timeline: Some(self.record.timeline),
             build: Some(patch.from.clone()),
         };
         match self.working() {
@@ -299,6 +300,7 @@ impl Round<'_> {
             stage: PutBackStage::Placing,
             build: patch.from,
             turn: patch.turn,
+            timeline: patch.timeline,
             new_timeline: unsettled,
             cause: PutBackCause::Patch,
             reason: reason.to_owned(),

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::game::ConditionType as C;
-use crate::game::container::{Container, ImageSelector};
+use crate::game::container::{Container, ImageSelector, StateDirectory};
 use crate::game::operation::{Ending, NewOperation, OperationKind};
 use crate::game::patch::{Build, Patch, PatchDelay, PatchStage};
 use crate::game::record::AppliedSpec;
 use crate::game::spec::RunAs;
 use crate::game::version::VersionWish;
-use crate::game::{EngineVersion, ImageId, ImageRef};
+use crate::game::{Condition, ConditionStatus, ConditionType as C, EngineVersion, ImageId, ImageRef, Phase};
 use crate::reconcile::backoff::{after, paced_attempt};
 use crate::reconcile::observed::{Image, Looked, Pace, Pulling, Seen, Work};
 use crate::reconcile::policy::PullPolicy;
@@ -20,10 +19,14 @@ use crate::reconcile::step::{Step, Wait};
 
 use super::Round;
 use super::inputs::Unmet;
+use super::starting::PULLING;
 use super::turns::is_sent;
 
 /// For so long it is believed that there was room, or none.
 const ROOM_IS_KNOWN: Duration = Duration::from_secs(5);
+
+/// There is room, and other games need it first.
+pub const ROOM_KEPT: &str = "RoomKept";
 
 /// Another version is wanted, and takes its place when everything is ready for it. Of all reasons why a
 /// game that runs is not ready, the one that passes by itself.
@@ -118,8 +121,46 @@ impl Round<'_> {
         Some(Unmet { reason: "PatchHalted", message: halted.clone() })
     }
 
-    /// Begins the change of version that is wanted, if everything is ready for it.
-    pub(super) fn take_up_patch(&mut self, seen: &Seen, container: &Container) {
+    /// No container is there, and the image that one would be made from cannot be had: the version that is
+    /// wanted takes the game over from where it is, as it would from a living engine. True while that is
+    /// looked at, or begins.
+    pub(super) fn leaves_lost_image(&mut self, seen: &Seen) -> bool {
+        let is_lost = |known: &Condition| {
+            known.kind == C::ImageReady
+                && known.status == ConditionStatus::False
+                // It is being fetched for the first time.
+                && known.reason != PULLING
+        };
+        let waits = self.wish.is_some() && self.has_state() && self.was.conditions.iter().any(is_lost);
+        let Some(pinned) = self.record.image_id.clone().filter(|_| waits).map(ImageSelector::Pinned) else {
+            return false;
+        };
+        match (&seen.image, seen.state_directory) {
+            (_, Looked::NotYet) => self.step(Step::LookAtStateDirectory, "its image could not be had"),
+            (_, Looked::At(StateDirectory::Absent)) => return false,
+            (Image::At { selector, found, .. }, Looked::At(_)) if *selector == pinned => {
+                if found.is_some() {
+                    return false;
+                }
+                self.take_up_patch(seen, None);
+            }
+            _ => self.step(Step::LookAtImage(pinned), "it could not be had, and another version is wanted"),
+        }
+        if self.record.patch.is_some() {
+            self.look_again(self.now);
+            return true;
+        }
+        let goes_on = !self.plan.steps.is_empty() || !self.plan.waiting_on.is_empty();
+        if let (true, Some(unmet)) = (goes_on, &self.unmet) {
+            let message = format!("The image of the present version cannot be had. {}", unmet.message);
+            self.headline(Phase::Starting, PATCH_PENDING, &message);
+        }
+        goes_on
+    }
+
+    /// Begins the change of version that is wanted, if everything is ready for it. `container`: the one
+    /// that goes for it, if there is one.
+    pub(super) fn take_up_patch(&mut self, seen: &Seen, container: Option<&Container>) {
         let Some(to) = self.wish.take() else { return };
         if self.is_fetching() {
             self.pending("it waits for the copy that is to be put back first");
@@ -173,6 +214,13 @@ impl Round<'_> {
         let problem = match &seen.room {
             Looked::At((at, found)) if fresh(*at) => match found {
                 Ok(()) => return true,
+                Err(problem) if problem.reason == ROOM_KEPT => {
+                    // It comes by itself, when the others have done.
+                    self.pending(&format!("it waits for room: {}", problem.message));
+                    self.look_again(after(*at, 2 * ROOM_IS_KNOWN));
+                    self.plan.uses_disruption_place = false;
+                    return false;
+                }
                 Err(problem) => problem.clone(),
             },
             Looked::At(_) | Looked::NotYet => {
@@ -232,7 +280,7 @@ impl Round<'_> {
         self.desired.spec.as_ref().is_ok_and(|spec| spec.allow_incompatible_version.as_ref() == Some(version))
     }
 
-    fn leave(&mut self, container: &Container, to: AppliedSpec, image: ImageId) {
+    fn leave(&mut self, container: Option<&Container>, to: AppliedSpec, image: ImageId) {
         let Some((inputs, old_image)) = self.record.applied.take().zip(self.record.image_id.take()) else {
             return;
         };
@@ -242,6 +290,7 @@ impl Round<'_> {
             from: Build { inputs, image: old_image },
             backup,
             turn: self.record.current_turn,
+            timeline: Some(self.record.timeline),
             committed_at: None,
             stage: PatchStage::Leaving,
             deaths: 0,
@@ -251,7 +300,7 @@ impl Round<'_> {
         self.record.image_id = Some(image);
         self.record.patch_delay = None;
         self.record.failed_patch = None;
-        self.record.restart_from = Some(container.id.clone());
+        self.record.restart_from = container.map(|container| container.id.clone());
         self.unmet = None;
         self.forget_failures();
         self.wakes();

@@ -2,13 +2,14 @@
 //! place, and what made the copy runs on it.
 //!
 //! A restore that is asked for has two stages. First the copy is fetched beside the state and verified,
-//! while the engine goes on; a copy that is gone or damaged, and room that is missing, end it there.
-//! Only then the engine goes, and what is left to do is to move directories. A restore that is asked for
-//! while a way back does not come to its end is fetched beside that one, and takes its place in the end.
+//! and the image of its engine is brought, while the engine goes on; a copy that is gone or damaged, an
+//! image that cannot be had, and room that is missing, end it there. Only then the engine goes, and what is
+//! left to do is to move directories. A restore that is asked for while a way back does not come to its end
+//! is fetched beside that one, and takes its place in the end.
 
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::patch::{Build, PutBack, PutBackCause, PutBackStage};
-use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
+use crate::game::spec::{Deletion, DesiredStatus};
 use crate::game::turn::{LedgerEntry, OpenTurn, TurnState};
 use crate::game::{ConditionType as C, Phase, RestoreId};
 use crate::reconcile::observed::{Looked, RuntimeView, Seen, Work};
@@ -19,6 +20,9 @@ use super::{RolledBack, Round, ours};
 
 /// So many attempts at putting a copy back delay a deletion. From then on nobody knows when one succeeds.
 pub(super) const GIVEN_UP: u32 = 3;
+
+/// Before the first turn of every timeline.
+const NO_TURN: i64 = 0;
 
 const ASKED_FOR: &str = "it was asked for";
 
@@ -57,7 +61,7 @@ impl Round<'_> {
 
     /// What is going to be deleted is put back only if its state is kept, and if that can be done.
     pub(super) fn is_worth_putting_back(&self) -> bool {
-        self.desired.deletion_policy == DeletionPolicy::Retain && self.record.failures < GIVEN_UP
+        !self.removes_state() && self.record.failures < GIVEN_UP
     }
 
     /// The restore whose copy is on its way to lie beside the state. If an engine runs, it goes on.
@@ -135,6 +139,7 @@ impl Round<'_> {
             stage: PutBackStage::Fetching,
             build,
             turn: copy.turn,
+            timeline: copy.timeline,
             new_timeline: true,
             cause: PutBackCause::Restore,
             reason: "Restored".into(),
@@ -168,7 +173,8 @@ impl Round<'_> {
             return false;
         }
         self.begin_operation(OperationKind::Restore, ASKED_FOR);
-        self.step(Step::FetchBackup { backup: back.backup, restore: back.restore }, ASKED_FOR);
+        let PutBack { backup, restore, build, .. } = back;
+        self.step(Step::FetchBackup { backup, restore, build }, ASKED_FOR);
         self.wait(Wait::Work);
         (self.shows_the_same, self.slots_seen) = (true, true);
         // Whatever else there is to do does not wait for its end.
@@ -318,6 +324,7 @@ impl Round<'_> {
 
     /// The copy is the game's state now: what made it runs on it.
     fn is_back(&mut self, back: PutBack) {
+        let after = self.still_true(&back);
         let PutBack {
             build: Build { inputs, image },
             turn,
@@ -335,7 +342,7 @@ impl Round<'_> {
         self.record.image_id = Some(image);
         self.record.finished_at = None;
         if new_timeline {
-            self.plan.rolled_back = Some(RolledBack { timeline: self.record.timeline, after: turn });
+            self.plan.rolled_back = Some(RolledBack { timeline: self.record.timeline, after });
             self.record.current_turn = turn;
             let unsettled = self.record.turn.take();
             self.begin_timeline();
@@ -352,6 +359,15 @@ impl Round<'_> {
         if self.desired.status == DesiredStatus::Stopped {
             self.end_operation(Ending::Succeeded);
         }
+    }
+
+    /// The last turn of the present timeline that is in the copy, if anybody knows: none at all, where the
+    /// copy is of another history. (A note that does not say of which is of the present one, as long as
+    /// there has been no other.)
+    fn still_true(&self, back: &PutBack) -> Option<i64> {
+        let present = self.record.timeline;
+        let is_of_present = back.timeline.map_or(present == 1, |timeline| timeline == present);
+        if is_of_present { back.turn } else { Some(NO_TURN) }
     }
 
     /// Nobody can put the copy back, and a person says so: what ran last goes on with the state as it is.

@@ -98,6 +98,9 @@ impl Round<'_> {
         if self.desired.deletion.is_some() {
             return Some(("Deleting", "the game is to be deleted.".into()));
         }
+        if self.record.erasing_since.is_some() {
+            return Some(("Deleting", "what is left of the former game of this id is removed first.".into()));
+        }
         let acts = |step: &Step| !matches!(step, Step::ProbeEngine { .. });
         if self.plan.steps.iter().any(|planned| acts(&planned.step)) {
             return None;

@@ -49,7 +49,7 @@ impl Round<'_> {
         };
         self.take_up_restart(seen, &target);
         let Some(container) = ours(seen) else { return self.nothing_there(seen, &target) };
-        self.take_up_patch(seen, container);
+        self.take_up_patch(seen, Some(container));
         if self.record.restart_from.as_ref() == Some(&container.id) {
             return self.replace(seen, "it is being replaced");
         }

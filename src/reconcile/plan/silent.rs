@@ -82,9 +82,7 @@ impl Round<'_> {
         let state = state.filter(|(state, _)| known.is_none_or(|known| state.turn >= known));
         if let Some((state, at)) = state {
             self.record.current_turn = Some(state.turn);
-            if state.finished {
-                self.record.finished_at = Some(self.record.finished_at.unwrap_or(self.now));
-            }
+            self.believe_end(state);
             self.turns(Serving { life, endpoint, state, at, replaceable: false });
         }
         if self.plan.steps.is_empty() {

@@ -20,6 +20,9 @@ const SHOWN_EVERY: Duration = Duration::from_secs(3);
 /// The end of a container that somebody removed.
 pub(super) const REMOVED: &str = "Removed";
 
+/// The image is on its way.
+pub(super) const PULLING: &str = "Pulling";
+
 impl Round<'_> {
     /// No container: make one, once everything that it needs is there.
     pub(super) fn nothing_there(&mut self, seen: &Seen, target: &AppliedSpec) {
@@ -50,7 +53,7 @@ impl Round<'_> {
         }
         self.record.restart_from = None;
         self.no_longer_serving();
-        if self.waits_for_attempt() {
+        if self.leaves_lost_image(seen) || self.waits_for_attempt() {
             return;
         }
         let selector = match (&self.record.image_id, self.has_state()) {
@@ -135,7 +138,7 @@ impl Round<'_> {
                 format!("Image {} is being fetched.", target.image)
             }
         };
-        self.truths.fails(C::ImageReady, "Pulling", message.clone());
+        self.truths.fails(C::ImageReady, PULLING, message.clone());
         self.headline(Phase::Starting, "PullingImage", &message);
         self.wait(Wait::Pull(target.image.clone()));
         // Only to show how far it is; its end brings a round of its own.

@@ -8,7 +8,7 @@ use crate::game::record::DeletionGuard;
 use crate::game::spec::{Deletion, DeletionPolicy};
 use crate::game::{ConditionType as C, Phase};
 use crate::reconcile::backoff::after;
-use crate::reconcile::observed::{Looked, Seen, Work};
+use crate::reconcile::observed::{Looked, Seen, Vacancy, Work};
 use crate::reconcile::step::{Step, Wait};
 
 use super::blocked::FOREIGN_CONTAINER;
@@ -121,38 +121,92 @@ impl Round<'_> {
         if self.directory_is_held(seen) {
             return;
         }
-        let failed =
-            self.observation.failure.is_some() || self.record.next_attempt_at.is_some_and(|at| at > self.now);
-        // While the next attempt is waited for, what failed stays to be seen.
-        let message = if failed { self.record.message.clone() } else { "The game is being deleted.".into() };
-        let stays =
-            [ROW_LOCKED, ROW_NOT_DELETED].into_iter().find(|reason| failed && self.record.reason == *reason);
-        self.headline(Phase::Stopping, stays.unwrap_or("Deleting"), &message);
+        self.shows_deletion("The game is being deleted.");
         self.begin_operation(OperationKind::Delete, "its deletion was asked for");
         if self.waits_for_attempt() {
             return;
         }
-        match (self.desired.deletion_policy, seen.state_directory) {
-            // The copies first: as long as anything is left, the next look finds it.
-            (DeletionPolicy::Delete, _) if seen.copies == Looked::NotYet => {
-                self.step(Step::LookAtCopies, "its deletion policy is Delete");
-            }
-            (DeletionPolicy::Delete, _) if seen.copies == Looked::At(true) => {
-                self.step(Step::RemoveCopies(vacancy), "its deletion policy is Delete");
-            }
-            (DeletionPolicy::Delete, Looked::NotYet) => {
-                self.step(Step::LookAtStateDirectory, "its deletion policy is Delete");
-            }
-            (
-                DeletionPolicy::Delete,
-                Looked::At(StateDirectory::WithGame | StateDirectory::Present | StateDirectory::Empty),
-            ) => {
-                self.step(Step::RemoveStateDirectory(vacancy), "its deletion policy is Delete");
-            }
-            (DeletionPolicy::Delete, Looked::At(StateDirectory::Absent)) | (DeletionPolicy::Retain, _) => {
-                self.step(Step::FinishDeletion(vacancy), "nothing of it is left to remove");
-            }
+        if self.removes_state() && self.erases(seen, &vacancy) {
+            return;
         }
+        self.step(Step::FinishDeletion(vacancy), "nothing of it is left to remove");
+    }
+
+    /// The state goes with the game: its policy says so, or said so when its removal began.
+    pub(super) fn removes_state(&self) -> bool {
+        self.desired.deletion_policy == DeletionPolicy::Delete || self.record.erasing_since.is_some()
+    }
+
+    /// Removes the state and what is kept beside it. That it began is on record before the first of it
+    /// goes. True while anything is left.
+    fn erases(&mut self, seen: &Seen, vacancy: &Vacancy) -> bool {
+        const CAUSE: &str = "its deletion policy is Delete";
+        // The copies first: as long as anything is left, the next look finds it.
+        let step = match (seen.copies, seen.state_directory) {
+            (Looked::NotYet, _) => Step::LookAtCopies,
+            (Looked::At(true), _) => Step::RemoveCopies(vacancy.clone()),
+            (Looked::At(false), Looked::NotYet) => Step::LookAtStateDirectory,
+            (
+                Looked::At(false),
+                Looked::At(StateDirectory::WithGame | StateDirectory::Present | StateDirectory::Empty),
+            ) => Step::RemoveStateDirectory(vacancy.clone()),
+            (Looked::At(false), Looked::At(StateDirectory::Absent)) => return false,
+        };
+        if step.mutates() {
+            self.record.erasing_since = Some(self.record.erasing_since.unwrap_or(self.now));
+        }
+        self.step(step, CAUSE);
+        true
+    }
+
+    /// Its row came back while its state was being removed: what is left of it goes, and then the game is
+    /// as new. True while that goes on.
+    pub(super) fn erases_former_life(&mut self, seen: &Seen) -> bool {
+        if self.record.erasing_since.is_none() || self.desired.deletion.is_some() {
+            return false;
+        }
+        if !self.take_down(seen, OperationKind::Delete, "its state is being removed") {
+            return true;
+        }
+        let Some(vacancy) = seen.vacancy() else {
+            self.no_longer_serving();
+            self.blocked(
+                FOREIGN_CONTAINER,
+                "A container that is not this game's holds its name; remove it, and the removal of the former game's state goes on.",
+            );
+            return true;
+        };
+        self.gone();
+        if self.directory_is_held(seen) {
+            return true;
+        }
+        self.shows_deletion("The game's row came back while its state was being removed: what is left of that goes first, and then the game begins anew.");
+        self.begin_operation(OperationKind::Delete, "its deletion was asked for");
+        if !self.waits_for_attempt() && !self.erases(seen, &vacancy) {
+            self.ends_former_life();
+        }
+        true
+    }
+
+    /// Nothing is left of the former life: it is on record as deleted, and what the row asks for is the
+    /// next one's.
+    fn ends_former_life(&mut self) {
+        self.end_operation(Ending::Succeeded);
+        let (requests, generation) = (self.record.observed_requests, self.was.observed_generation);
+        self.record = self.record.clone().ended(requests, generation, true);
+        self.record.deleted_at = Some(self.now);
+        self.headline(Phase::Stopped, "Deleted", "The game was deleted.");
+        self.look_again(self.now);
+    }
+
+    /// While the next attempt is waited for, what failed stays to be seen.
+    fn shows_deletion(&mut self, message: &str) {
+        let failed =
+            self.observation.failure.is_some() || self.record.next_attempt_at.is_some_and(|at| at > self.now);
+        let message = if failed { self.record.message.clone() } else { message.to_owned() };
+        let stays =
+            [ROW_LOCKED, ROW_NOT_DELETED].into_iter().find(|reason| failed && self.record.reason == *reason);
+        self.headline(Phase::Stopping, stays.unwrap_or("Deleting"), &message);
     }
 
     fn grace_ends(&self) -> jiff::Timestamp {

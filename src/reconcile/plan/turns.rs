@@ -66,7 +66,7 @@ impl Round<'_> {
         let is_idle = self.record.turn.is_none() && !engine.state.generating;
         let takes = is_idle && engine.replaceable && self.copies_on_demand();
         // One after the other: the one before a turn waits for the one that was asked for.
-        let fetching = engine.replaceable && self.is_fetching();
+        let fetching = self.is_fetching();
         let copying = takes || fetching || (self.has_demand() && self.desired.backup_before_turn);
         if let Some(turn) = self.record.turn.clone() {
             self.go_on_with(turn, engine);
@@ -300,8 +300,8 @@ impl Round<'_> {
         let is_new = |slot: &Timestamp| *slot > now && !self.record.taken.contains(slot);
         let taken = turn.slot.filter(is_new);
         self.record.taken.extend(taken);
-        if engine.replaceable && self.is_fetching() {
-            // It stays open: what it would be generated on is about to go.
+        if self.is_fetching() {
+            // It stays open: what it would be generated on is about to go, also while Docker is silent.
             self.record.turn = Some(turn);
             return self.wait(Wait::Work);
         }

@@ -87,6 +87,12 @@ pub(super) fn dress(made: &OwnedFd, like: &Stat) -> Result<()> {
     rustix::fs::futimens(made, &changed_like(like))
 }
 
+/// Gives an open file to another.
+pub(super) fn give(made: &OwnedFd, user: u32, group: u32) -> Result<()> {
+    about_to_change()?;
+    rustix::fs::fchown(made, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))
+}
+
 /// The same for a link, which cannot be opened and has no mode.
 pub(super) fn dress_link(parent: &OwnedFd, name: &CStr, like: &Stat) -> Result<()> {
     about_to_change()?;

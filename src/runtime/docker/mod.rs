@@ -52,8 +52,8 @@ pub use settings::{Deadlines, EndpointMode, PullPolicy, Settings};
 pub use state::StateRoot;
 
 use super::{
-    Container, CopyProgress, ImageSelector, Listed, LogOptions, NewContainer, PullProgress, Runtime,
-    RuntimeError, RuntimeEvent, RuntimeIdentity, StateDirectory, StateRootLook,
+    Container, CopiesUnderWay, CopyProgress, ImageSelector, Listed, LogOptions, NewContainer, PullProgress,
+    Runtime, RuntimeError, RuntimeEvent, RuntimeIdentity, StateDirectory, StateRootLook,
 };
 use crate::game::backup::Keep;
 use crate::game::record::Contents;
@@ -313,6 +313,10 @@ impl Runtime for DockerRuntime {
 
     fn pause_copying(&self, game: GameId, paused: bool) {
         self.paused.pause(game, paused);
+    }
+
+    fn keep_room(&self, game: GameId, copies: Option<CopiesUnderWay>) {
+        self.state.keep_room(game, copies);
     }
 
     async fn backups(&self, game: GameId) -> Result<Vec<Backup>, RuntimeError> {

@@ -14,9 +14,9 @@ use std::sync::Mutex;
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use super::copies::BusyGames;
+use super::copies::{BusyGames, Room};
 use super::daemon::{User, directory_owner};
-use super::{beneath, contents, remove_tree, sentinel};
+use super::{beneath, contents, sentinel};
 use crate::game::spec::RunAs;
 use crate::game::{GameId, InstanceId};
 use crate::runtime::{RuntimeError, StateDirectory};
@@ -39,12 +39,15 @@ pub struct StateRoot {
     pub(super) lock: Mutex<Option<File>>,
     /// The games whose copies are being worked on.
     pub(super) copying: BusyGames,
+    /// Who needs room for copies.
+    pub(super) room: Room,
 }
 
 impl StateRoot {
     /// The state root at this path, which belongs to this instance; none: to nobody in particular.
     pub fn new(path: PathBuf, instance: Option<InstanceId>) -> Self {
-        Self { path, instance, shared: false, lock: Mutex::new(None), copying: BusyGames::default() }
+        let (lock, copying, room) = (Mutex::new(None), BusyGames::default(), Room::default());
+        Self { path, instance, shared: false, lock, copying, room }
     }
 
     /// This root for one of several controllers of one database, if so.
@@ -123,25 +126,6 @@ impl StateRoot {
         rustix::fs::fchmod(&directory, Mode::from_raw_mode(mode))?;
         rustix::fs::fsync(&directory)?;
         Ok(rustix::fs::fsync(&root)?)
-    }
-
-    /// Removes a game's directory with everything in it, following no link.
-    ///
-    /// # Errors
-    /// Something in it cannot be removed.
-    pub fn remove(&self, game: GameId) -> io::Result<()> {
-        let root = match self.open() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            root => root?,
-        };
-        self.check(&root)?;
-        let name = game.to_string();
-        let Some(directory) = beneath::open_if_there(&root, &name)? else { return Ok(()) };
-        remove_tree::empty(&directory)?;
-        match rustix::fs::unlinkat(&root, &name, AtFlags::REMOVEDIR) {
-            Ok(()) | Err(Errno::NOENT) => Ok(rustix::fs::fsync(&root)?),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// The operator names the root; it may be reached by a link.

@@ -53,6 +53,7 @@ pub struct Model {
     pub deletion_seen_at: Option<DateTimeUtc>,
     pub deletion_guard: Option<String>,
     pub deletion_confirmed_before: Option<DateTimeUtc>,
+    pub erasing_since: Option<DateTimeUtc>,
     pub start_began_at: Option<DateTimeUtc>,
     pub healthy_since: Option<DateTimeUtc>,
     pub failures: i64,

@@ -93,7 +93,7 @@ pub(super) async fn write_one(
     if let Some((timeline, after)) = recording.rolled_back {
         turns::roll_back(db, recording.game, timeline, after).await?;
     }
-    if recording.deleted.is_some() || recording.rolled_back.is_some() || !recording.ledger.is_empty() {
+    if recording.ends_life() || recording.rolled_back.is_some() || !recording.ledger.is_empty() {
         turns::close_others(db, recording).await?;
     }
     if let (Some(version), Some(failed)) = (&recording.failed_version, &recording.record.failed_patch) {
@@ -108,9 +108,11 @@ pub(super) async fn write_one(
         };
         events::count(db, &about, event).await?;
     }
-    if let Some(deletion) = recording.deleted {
+    if recording.ends_life() {
         turns::drop_slots(db, recording.game).await?;
         supersede_all(db, recording.game).await?;
+    }
+    if let Some(deletion) = recording.deleted {
         match deletion {
             Deletion::Requested => {
                 // A row that came back meanwhile was not asked to go.

@@ -71,7 +71,8 @@ fn a_pause_a_stop_and_the_end_are_told() {
     world.desired.status = DesiredStatus::Stopped;
     assert_eq!(reasons(&outlook(&world)), ["Stopped", "Paused"]);
     let mut world = scheduled();
-    world.record.finished_at = Some(world.now);
+    world.finished = true;
+    world.later(std::time::Duration::from_secs(60));
     let over = outlook(&world);
     assert_eq!((over.next_slot, over.next_turn, reasons(&over)), (None, None, vec!["Finished"]));
 }

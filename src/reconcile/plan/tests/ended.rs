@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::world::{Engines, Looks, World};
 use crate::game::spec::{Desired, DesiredStatus};
 use crate::game::{ConditionStatus, ConditionType, Phase};
-use crate::reconcile::plan::ENGINE_ENDED;
+use crate::reconcile::backoff::after;
+use crate::reconcile::plan::{ENGINE_ENDED, TURN_WENT_BACK};
 
 const DAY: u32 = 24;
 
@@ -105,4 +106,60 @@ fn a_game_that_is_not_over_is_healed_whatever_its_engine_ends_with() {
     world.engines = Engines::ExitAtStart;
     world.converge();
     assert_eq!(world.record.phase, Phase::CrashLoop);
+}
+
+/// How often an event was told whose message says this, until nothing is left to do.
+fn tells(world: &mut World, wait: Duration, what: &str) -> usize {
+    world.now = after(world.now, wait);
+    let rounds = std::iter::repeat_with(|| world.round()).take(20);
+    rounds.filter(|plan| plan.event.as_ref().is_some_and(|told| told.message.contains(what))).count()
+}
+
+#[test]
+fn an_engine_that_says_its_game_is_not_over_is_believed_and_it_is_told_once() {
+    let mut world = super::turns::hourly();
+    world.finished = true;
+    world.later(Duration::from_secs(60));
+    assert_eq!(world.record.reason, "Finished");
+    world.finished = false;
+    assert_eq!(tells(&mut world, Duration::from_secs(60), "goes on"), 1);
+    assert_eq!((world.record.phase, world.record.finished_at), (Phase::Running, None));
+    assert_eq!(tells(&mut world, Duration::from_secs(60), "goes on"), 0);
+    world.later(super::turns::HOUR);
+    assert_eq!(super::turns::turns(&world), 1, "slots fire again");
+    // And what ends with code 0 is healed: the game needs its engine.
+    world.kill(0);
+    world.converge();
+    assert_eq!((world.record.phase, world.record.restart_count), (Phase::Running, 1), "{:?}", world.done);
+}
+
+#[test]
+fn an_older_state_that_a_person_brought_back_is_not_over_because_the_newer_one_was() {
+    let mut world = super::turns::hourly();
+    world.change(|desired| desired.requests.force_turn += 1);
+    world.converge();
+    world.finished = true;
+    world.later(Duration::from_secs(60));
+    world.kill(0);
+    (world.turn, world.finished) = (Some(0), false);
+    world.change(|desired| desired.requests.restart += 1);
+    world.converge();
+    assert_eq!(world.record.reason, TURN_WENT_BACK, "{:?}", world.done);
+    world.change(|desired| desired.requests.unblock += 1);
+    let unblocked = world.round();
+    assert_eq!(unblocked.record.finished_at, None, "another history, of which nobody knows the end");
+    world.converge();
+    world.change(|desired| desired.requests.force_turn += 1);
+    world.converge();
+    assert_eq!((world.turn, world.record.phase), (Some(1), Phase::Running), "{:?}", world.done);
+}
+
+#[test]
+fn an_engine_that_is_reached_beside_docker_is_believed_about_the_end_of_its_game() {
+    let mut world = super::turns::hourly();
+    world.finished = true;
+    world.later(Duration::from_secs(60));
+    (world.docker_answers, world.reached_since, world.finished) = (false, Some(world.now), false);
+    world.later(Duration::from_secs(60));
+    assert_eq!(world.record.finished_at, None);
 }

@@ -412,3 +412,87 @@ fn a_copy_of_what_a_dead_engine_left_says_no_turn_that_nobody_knows() {
     }
     assert_eq!((told, world.turn), (vec![(1, None), (1, Some(2))], Some(2)));
 }
+
+#[test]
+fn a_copy_that_was_fetched_holds_turns_also_while_docker_is_silent() {
+    for is_fetched in [false, true] {
+        let (mut world, copy) = with_a_copy();
+        world.works_slowly = true;
+        ask(&mut world, &copy);
+        while world.under_way().is_none() {
+            world.round();
+        }
+        world.works_slowly = false;
+        if is_fetched {
+            // It ends as Docker falls silent.
+            world.end_work();
+        }
+        (world.docker_answers, world.reached_since) = (false, Some(world.now));
+        world.change(|desired| desired.requests.force_turn += 1);
+        for _ in 0..4 {
+            world.now += jiff::Span::new().seconds(30);
+            world.round();
+        }
+        assert_eq!((world.done.len(), world.turn), (1, Some(1)), "{:?}", world.done);
+        assert_eq!(world.operation(), Some(OperationKind::Restore), "it goes on, under one operation");
+        world.end_work();
+        world.docker_answers = true;
+        assert_eq!(endings(&mut world, OperationKind::Restore), ["succeeded"], "{:?}", world.done);
+        assert_eq!(world.record.timeline, 2);
+    }
+}
+
+#[test]
+fn of_a_copy_of_another_timeline_no_turn_of_the_present_one_is_true() {
+    let mut world = World::running();
+    let copies = |world: &mut World| {
+        world.now += jiff::Span::new().seconds(1);
+        world.change(|desired| desired.requests.backup += 1);
+        world.converge();
+        world.backups.keys().last().unwrap().clone()
+    };
+    force(&mut world);
+    let first = copies(&mut world);
+    (0..3).for_each(|_| force(&mut world));
+    let fourth = copies(&mut world);
+    // And one whose note does not say of which history it is.
+    let silent = copies(&mut world);
+    world.forget_timeline(&silent);
+    assert_eq!((world.turn, world.record.timeline), (Some(4), 1));
+    let mut told = Vec::new();
+    for (copy, turns) in [(&first, 1), (&fourth, 2), (&silent, 0), (&silent, 0)] {
+        ask(&mut world, copy);
+        for _ in 0..30 {
+            told.extend(world.round().rolled_back.map(|back| (back.timeline, back.after)));
+        }
+        assert_eq!(world.record.phase, Phase::Running, "{:?}", world.done);
+        (0..turns).for_each(|_| force(&mut world));
+    }
+    // Of the present timeline the turns after the copy's go; of any other, all.
+    assert_eq!(told, [(1, Some(1)), (2, Some(0)), (3, Some(0)), (4, Some(0))]);
+    assert_eq!(world.turn, Some(4));
+    // In the first timeline there is no other that a note could mean.
+    let (mut world, copy) = with_a_copy();
+    world.forget_timeline(&copy);
+    ask(&mut world, &copy);
+    let plans = std::iter::repeat_with(|| world.round()).take(30);
+    let told: Vec<_> = plans.filter_map(|plan| plan.rolled_back).map(|back| back.after).collect();
+    assert_eq!(told, [Some(0)], "the copy is at turn 0");
+}
+
+#[test]
+fn a_change_of_version_waits_for_room_that_others_need_first_and_comes_by_itself() {
+    let (mut world, _) = with_a_copy();
+    world.room_is_kept = true;
+    world.change(|desired| desired.requests.patch += 1);
+    wants(&mut world, "1.4.3");
+    assert_eq!(endings(&mut world, OperationKind::Patch), [""; 0], "it waits, and nothing has failed");
+    assert!(world.done.is_empty() && is_ready_by_old_version(&world), "{:?}", world.done);
+    assert!(world.record.message.contains("it waits for room"), "{}", world.record.message);
+    assert!(!world.plan().uses_disruption_place, "nobody waits for its place");
+    force(&mut world);
+    assert_eq!(world.turn, Some(2), "turns go on");
+    world.room_is_kept = false;
+    world.later(Duration::from_secs(10));
+    assert_eq!((runs(&world).as_str(), world.record.phase), ("1.4.3", Phase::Running), "{:?}", world.done);
+}

@@ -27,7 +27,7 @@ use crate::reconcile::observed::{
     Beside, EngineView, Failure, FailureClass, Fetching, Image, ImageUsers, Looked, Observation, Pace,
     Pulling, Reached, RuntimeView, Seen, Work,
 };
-use crate::reconcile::plan::{Plan, plan};
+use crate::reconcile::plan::{PINNED_IMAGE_GONE, Plan, ROOM_KEPT, plan};
 use crate::reconcile::step::{Planned, Wait};
 use crate::reconcile::{Policy, Step};
 
@@ -165,6 +165,8 @@ pub(crate) struct World {
     room: Looked<(Timestamp, Result<(), CopyProblem>)>,
     /// There is room for the copies of a change of version.
     pub(crate) has_room: bool,
+    /// Other games need it first.
+    pub(crate) room_is_kept: bool,
     fetched_back: Option<RestoreId>,
     put_back: Option<RestoreId>,
     /// Rounds until now: what is fresh in each is another one.
@@ -317,6 +319,7 @@ impl World {
             looked_backup: Looked::NotYet,
             room: Looked::NotYet,
             has_room: true,
+            room_is_kept: false,
             fetched_back: None,
             put_back: None,
             rounds: 0,
@@ -419,6 +422,11 @@ impl World {
     /// A round that ends after so many steps.
     pub(crate) fn round_of(&mut self, steps: usize) -> Plan {
         self.rounds += 1;
+        if self.record.deleted_at.is_some() && !self.row_deleted {
+            // Its row is there: as the controller has it.
+            let requests = self.record.observed_requests;
+            self.record.made_again(requests);
+        }
         let planned = self.plan();
         (self.failure, self.not_sent) = (None, None);
         for turn in planned.ledger.iter().map(|entry| &entry.turn) {
@@ -488,6 +496,11 @@ impl World {
             self.pulling = None;
         }
         planned
+    }
+
+    /// The note of a copy is of a release that knew of no timelines.
+    pub(crate) fn forget_timeline(&mut self, copy: &BackupId) {
+        self.backups.get_mut(copy).expect("a kept copy").copy.timeline = None;
     }
 
     /// What is copied and is not on record any more is called off.
@@ -604,6 +617,8 @@ impl World {
                     ImageSelector::Pinned(id) if id.as_str().starts_with(NEWER) => {
                         self.newer_can_be_had.then(|| id.clone())
                     }
+                    // The tag may have been moved since.
+                    ImageSelector::Pinned(pinned) if *pinned != id => None,
                     ImageSelector::Pinned(_) | ImageSelector::Reference(_) => {
                         self.image_on_host.then(|| id.clone())
                     }
@@ -634,12 +649,24 @@ impl World {
                 self.looked_backup = Looked::At((id.clone(), found));
             }
             Step::LookAtRoom => {
-                let (reason, message) = ("NoRoom".to_owned(), "there is no room".to_owned());
-                let found = if self.has_room { Ok(()) } else { Err(CopyProblem { reason, message }) };
+                let reason = if self.room_is_kept { ROOM_KEPT } else { "NoRoom" };
+                let problem =
+                    CopyProblem { reason: reason.to_owned(), message: "there is no room".to_owned() };
+                let found = if self.has_room && !self.room_is_kept { Ok(()) } else { Err(problem) };
                 self.room = Looked::At((self.now, found));
             }
-            Step::FetchBackup { backup, restore } => {
+            Step::FetchBackup { backup, restore, build } => {
                 assert!(self.backups.contains_key(backup), "a copy that is not kept");
+                let is_newer = build.image.as_str().starts_with(NEWER);
+                let can_be_had =
+                    if is_newer { self.newer_can_be_had } else { self.image_on_host || self.registry_has_it };
+                if !can_be_had {
+                    self.fails_for_a_person = Some(PINNED_IMAGE_GONE);
+                    self.fail(step);
+                    self.fails_for_a_person = None;
+                    return;
+                }
+                self.image_on_host |= !is_newer;
                 self.fetched_back = Some(restore.clone());
             }
             Step::BackUp(_) if self.state_directory == StateDirectory::Absent => self.fail(step),
@@ -670,8 +697,8 @@ impl World {
                     self.fail(step);
                 }
             }
+            Step::PullImage(_) if !self.registry_has_it => self.fail(step),
             Step::PullImage(_) => {
-                assert!(self.registry_has_it, "this world has no registry");
                 self.image_on_host = true;
                 self.fetched = true;
                 looks.image = Image::NotYet;
@@ -803,11 +830,7 @@ impl World {
                 self.engine = EngineView::NotAsked;
             }
             Step::RemoveCopies(_) => {
-                assert_eq!(
-                    self.desired.deletion_policy,
-                    DeletionPolicy::Delete,
-                    "copies removed against the policy"
-                );
+                assert!(self.record.erasing_since.is_some(), "removed before that is on record");
                 self.backups.clear();
                 looks.copies = Looked::At(false);
             }
@@ -815,9 +838,9 @@ impl World {
                 assert!(self.backups.is_empty(), "the state goes before its copies");
                 let comes_back = matches!(self.under_way, Some(Step::PutBack { .. }));
                 assert!(!comes_back, "state removed while a copy is being put in its place");
-                assert_eq!(
-                    self.desired.deletion_policy,
-                    DeletionPolicy::Delete,
+                assert!(
+                    self.desired.deletion_policy == DeletionPolicy::Delete
+                        || self.record.erasing_since.is_some(),
                     "state removed against the policy"
                 );
                 self.state_directory = StateDirectory::Absent;
@@ -850,10 +873,21 @@ impl World {
         let at_work =
             self.record.turn.as_ref().is_some_and(|turn| matches!(turn.state, TurnState::Dispatched { .. }));
         assert!(!self.is_alive() || !at_work, "a copy while a turn is being generated: {:?}", self.done);
-        let NewBackup { id, game, taken_at, reason, turn, build } = new.clone();
+        let NewBackup { id, game, taken_at, reason, turn, timeline, build } = new.clone();
         let (files, bytes, left_out, digest) = (1, 1, 0, String::new());
-        let copy =
-            Backup { id: id.clone(), game, taken_at, reason, turn, build, files, bytes, left_out, digest };
+        let copy = Backup {
+            id: id.clone(),
+            game,
+            taken_at,
+            reason,
+            turn,
+            timeline,
+            build,
+            files,
+            bytes,
+            left_out,
+            digest,
+        };
         self.backups.entry(id).or_insert(Kept {
             copy: copy.clone(),
             turn: self.turn,

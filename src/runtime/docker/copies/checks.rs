@@ -10,7 +10,8 @@ use super::super::state::StateRoot;
 use super::super::{beneath, effects};
 use super::error::CopyError;
 use super::put_back::{FAILED, RESTORING, damaged};
-use super::survey::{check_room, survey};
+use super::room::Needs;
+use super::survey::{Survey, survey, survey_as_copied};
 use super::watch::Watch;
 use super::{BACKUPS, STATE, read_backup, tree};
 use crate::game::{Backup, BackupId, GameId};
@@ -36,40 +37,30 @@ impl StateRoot {
         let restoring = self.place(RESTORING, game)?;
         self.check_movable(game, &restoring, &self.place(FAILED, game)?)?;
         if !shares_content(&state, &restoring)? {
-            check_room(&restoring, survey(&state)?.room)?;
+            let needs = Needs { backups: 0, restoring: survey(&state)?.room };
+            self.check_room_beside(game, needs, false)?;
         }
         Ok(backup)
     }
 
-    /// Whether there is room for a change of version: for the copy of the state that is taken before it,
-    /// and for that copy's way back, which is another one.
+    /// Whether there is room for a change of version, beside what other games with copies under way still
+    /// need: for the copy of the state that is taken before it, and for that copy's way back, which is
+    /// another one. What was found to be there is kept for it for a moment.
     ///
     /// # Errors
-    /// There is not, or the state is none that can be copied or moved aside.
+    /// There is not, or the state is none that this process can copy, or move aside.
     pub fn check_room_for_patch(&self, game: GameId) -> Result<(), CopyError> {
         let absent = || CopyError::Absent(format!("the state directory of {game}"));
         let state = self.open_game(game)?.ok_or_else(absent)?;
         let (kept, restoring) = (self.place(BACKUPS, game)?, self.place(RESTORING, game)?);
         self.check_movable(game, &restoring, &self.place(FAILED, game)?)?;
-        let room = survey(&state)?.room;
-        let copies = [&kept, &restoring].into_iter();
-        let mut whole = Vec::new();
-        for place in copies {
-            if !shares_content(&state, place)? {
-                whole.push(place);
-            }
-        }
-        for place in &whole {
-            let device = fstat(place)?.st_dev;
-            let mut needed = 0;
-            for other in &whole {
-                if fstat(other)?.st_dev == device {
-                    needed += room;
-                }
-            }
-            check_room(place, needed)?;
-        }
-        Ok(())
+        let found = survey_as_copied(&state)?;
+        may_give(&kept, &found)?;
+        let takes = |place: &OwnedFd| {
+            Ok::<u64, CopyError>(if shares_content(&state, place)? { 0 } else { found.room })
+        };
+        let needs = Needs { backups: takes(&kept)?, restoring: takes(&restoring)? };
+        self.check_room_beside(game, needs, true)
     }
 
     /// That the state of a game can be moved aside, and a copy into its place: a rename does both.
@@ -98,9 +89,24 @@ impl StateRoot {
     }
 }
 
+/// That a copy can be given to those who own what it is a copy of: tried with a file that has no name,
+/// where such can be made.
+fn may_give(to: &OwnedFd, found: &Survey) -> Result<(), CopyError> {
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    let Ok(nameless) = rustix::fs::openat(to, c".", flags, Mode::RUSR | Mode::WUSR) else { return Ok(()) };
+    for (user, group) in &found.owners {
+        effects::give(&nameless, *user, *group).map_err(|error| {
+            CopyError::Unfit(format!(
+                "a copy of it could not be given to {user}:{group}, who owns a part of it ({error}); run gamekeeper as root, or with the capability CAP_CHOWN"
+            ))
+        })?;
+    }
+    Ok(())
+}
+
 /// Whether what is copied from one directory to the other takes no room of its own: tried with two
 /// files that have no name, where such can be made.
-fn shares_content(from: &OwnedFd, to: &OwnedFd) -> Result<bool, CopyError> {
+pub(super) fn shares_content(from: &OwnedFd, to: &OwnedFd) -> Result<bool, CopyError> {
     if fstat(from)?.st_dev != fstat(to)?.st_dev {
         return Ok(false);
     }

@@ -21,6 +21,18 @@ pub enum CopyError {
         /// What is there, in bytes.
         free: u64,
     },
+    /// There is room, and others need it first.
+    #[error(
+        "{needed} bytes are needed, and of what is free {kept} bytes are kept for {games} other games whose version is being changed or whose state is being put back"
+    )]
+    RoomKept {
+        /// What it takes, in bytes.
+        needed: u64,
+        /// What the others still need, in bytes.
+        kept: u64,
+        /// How many they are.
+        games: usize,
+    },
     /// Somebody wrote while it was copied.
     #[error("the state changed while it was copied")]
     Changed,
@@ -59,6 +71,7 @@ impl CopyError {
             }
             Self::Disk(error) => on_disk(error),
             Self::NoRoom { needed, free } => RuntimeError::NoRoom { needed, free },
+            Self::RoomKept { .. } => RuntimeError::RoomKept(self.to_string()),
             Self::Changed => RuntimeError::StateChanged,
             Self::Unfit(why) => RuntimeError::StateUnfit(why),
             Self::NameTaken(_) => RuntimeError::BackupNameTaken(self.to_string()),

@@ -4,6 +4,7 @@
 //! <state root>/.gamekeeper/backups/<game id>/<backup id>/    a kept copy: manifest.json, state/
 //!                          restoring/<game id>/<restore id>/ a copy of one, on its way back
 //!                          failed/<game id>/<restore id>/    what was in its place: put-back.json, state/
+//!                          removed/<game id>/<a fresh name>/ a state that is being removed
 //! ```
 //!
 //! A copy is made under a name that begins with a dot, which no copy's name does, read again and
@@ -17,6 +18,7 @@ mod checks;
 mod error;
 mod put_back;
 mod removal;
+mod room;
 mod survey;
 mod tree;
 mod watch;
@@ -30,9 +32,12 @@ use std::time::Duration;
 use super::sentinel::DIRECTORY as OWN;
 use super::state::StateRoot;
 use super::{beneath, effects, remove_tree, small_file};
-use crate::game::{Backup, BackupId, GameId, NewBackup};
+use crate::game::{Backup, BackupId, BackupReason, GameId, NewBackup};
 use crate::runtime::CopyProgress;
+use checks::shares_content;
 pub use error::CopyError;
+use room::Needs;
+pub(super) use room::Room;
 pub(super) use watch::PausedGames;
 pub use watch::Watch;
 
@@ -65,6 +70,11 @@ impl StateRoot {
         if let Some(there) = read_backup(&kept, new.game, &new.id)? {
             let is_of_it = there.reason == new.reason && tree::read(&state, watch)?.is_what(&there);
             return if is_of_it { Ok(there) } else { Err(CopyError::NameTaken(new.id.to_string())) };
+        }
+        if new.reason != BackupReason::Patch && !shares_content(&state, &kept)? {
+            // (A change of version looked for room before it began.)
+            let needs = Needs { backups: survey::survey(&state)?.room, restoring: 0 };
+            self.check_room_beside(new.game, needs, false)?;
         }
         make(&kept, new.id.as_str(), &state, watch, |measure| Ok(described(new, measure)))
     }
@@ -245,13 +255,14 @@ fn at_rest(from: &OwnedFd) -> Result<survey::Survey, CopyError> {
 }
 
 fn described(new: &NewBackup, measure: &tree::Measure) -> Backup {
-    let NewBackup { id, game, taken_at, reason, turn, build } = new.clone();
+    let NewBackup { id, game, taken_at, reason, turn, timeline, build } = new.clone();
     Backup {
         id,
         game,
         taken_at,
         reason,
         turn,
+        timeline,
         build,
         files: measure.files,
         bytes: measure.bytes,

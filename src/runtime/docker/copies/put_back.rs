@@ -20,8 +20,10 @@ use serde::{Deserialize, Serialize};
 
 use super::super::state::StateRoot;
 use super::super::{beneath, effects, small_file};
-use super::checks::IS_A_MOUNT;
+use super::checks::{IS_A_MOUNT, shares_content};
 use super::error::CopyError;
+use super::room::Needs;
+use super::survey::survey;
 use super::watch::Watch;
 use super::{BACKUPS, LONGEST_MANIFEST, MANIFEST, STATE, make, read_backup, remove};
 use crate::game::{Backup, BackupId, GameId, RestoreId};
@@ -57,7 +59,7 @@ impl StateRoot {
         let _working = self.working_on(game)?;
         let restoring = self.place(RESTORING, game)?;
         self.check_movable(game, &restoring, &self.place(FAILED, game)?)?;
-        self.fetch(&restoring, game, id, restore, watch)
+        self.fetch(&restoring, game, id, restore, true, watch)
     }
 
     /// Puts a copy back in the place of a game's state directory, which is moved aside. The same
@@ -83,7 +85,7 @@ impl StateRoot {
             return Ok(done);
         }
         let restoring = self.place(RESTORING, game)?;
-        let backup = self.fetch(&restoring, game, id, restore, watch)?;
+        let backup = self.fetch(&restoring, game, id, restore, false, watch)?;
         let moved = self.move_aside(&aside, &restoring, game, restore, &backup)?;
         self.move_in(&restoring, game, restore)?;
         let done = Note { restore: restore.clone(), backup: backup.clone(), done: true };
@@ -118,13 +120,15 @@ impl StateRoot {
         }
     }
 
-    /// 1. The copy's copy, verified.
+    /// 1. The copy's copy, verified. `beside_others`: an engine goes on meanwhile, and the room that others
+    /// need comes first.
     fn fetch(
         &self,
         restoring: &OwnedFd,
         game: GameId,
         id: &BackupId,
         restore: &RestoreId,
+        beside_others: bool,
         watch: &Watch,
     ) -> Result<Backup, CopyError> {
         if let Some(directory) = beneath::open_if_there(restoring, restore.as_str())? {
@@ -142,6 +146,10 @@ impl StateRoot {
         let absent = || CopyError::Absent(format!("copy {id}"));
         let backup = read_backup(&kept, game, id)?.ok_or_else(absent)?;
         let state = beneath::open(&beneath::open(&kept, id.as_str())?, STATE)?;
+        if beside_others && !shares_content(&state, restoring)? {
+            let needs = Needs { backups: 0, restoring: survey(&state)?.room };
+            self.check_room_beside(game, needs, false)?;
+        }
         make(restoring, restore.as_str(), &state, watch, |measure| {
             if measure.is_what(&backup) { Ok(backup.clone()) } else { Err(damaged(id)) }
         })
@@ -236,7 +244,7 @@ fn is_there(parent: &OwnedFd, name: &str) -> Result<bool, CopyError> {
 }
 
 /// A directory that something is mounted on stays where it is.
-fn mounted(error: Errno) -> CopyError {
+pub(super) fn mounted(error: Errno) -> CopyError {
     match error {
         Errno::BUSY | Errno::XDEV => CopyError::Unfit(IS_A_MOUNT.into()),
         other => other.into(),

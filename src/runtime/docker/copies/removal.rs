@@ -1,5 +1,8 @@
-//! What is kept of a game beside its state, and how it goes: all of it with the game, or what was
+//! The removal of a game's state, and of what is kept beside it: all of it with the game, or what was
 //! moved aside once it is too much or too old. (Kept copies go one by one; the caller chooses.)
+
+use std::io;
+use std::os::fd::OwnedFd;
 
 use jiff::Timestamp;
 use rustix::fs::AtFlags;
@@ -7,15 +10,49 @@ use rustix::fs::AtFlags;
 use super::super::state::StateRoot;
 use super::super::{beneath, effects, remove_tree};
 use super::error::CopyError;
-use super::put_back::{FAILED, NOTE, RESTORING, read_note};
-use super::{BACKUPS, OWN, remove};
+use super::put_back::{FAILED, NOTE, RESTORING, mounted, read_note};
+use super::{BACKUPS, OWN, half, remove};
 use crate::game::backup::{Keep, outlived};
 use crate::game::{GameId, RestoreId};
 
+/// Where a state is that is being removed.
+pub(super) const REMOVED: &str = "removed";
+
 /// Where something of a game may be beside its state directory.
-const KINDS: [&str; 3] = [BACKUPS, RESTORING, FAILED];
+const KINDS: [&str; 4] = [BACKUPS, RESTORING, FAILED, REMOVED];
 
 impl StateRoot {
+    /// Removes a game's state directory with everything in it, following no link; success if it is gone.
+    /// It is moved out of its place first, under a name that nothing ever had: nobody finds a half of it
+    /// there. What an interruption leaves is found by [`StateRoot::has_copies`], and goes with
+    /// [`StateRoot::remove_copies`] or the next removal.
+    ///
+    /// # Errors
+    /// It cannot be moved, or something in it cannot be removed.
+    pub fn remove(&self, game: GameId) -> io::Result<()> {
+        let root = match self.open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            root => root?,
+        };
+        self.check(&root)?;
+        let name = game.to_string();
+        if beneath::open_if_there(&root, &name)?.is_some() {
+            let removed = self.place(REMOVED, game).map_err(on_disk)?;
+            let moved = half("");
+            effects::rename_new(&root, &name, &removed, &moved).map_err(|error| on_disk(mounted(error)))?;
+            if let Err(error) = beneath::open(&removed, &moved) {
+                // A link came into its place meanwhile: somebody's answer to be looked at.
+                effects::rename_new(&removed, &moved, &root, &name)?;
+                return Err(error);
+            }
+            effects::flush(&removed)?;
+            effects::flush(&root)?;
+        }
+        let Some(own) = beneath::open_if_there(&root, OWN)? else { return Ok(()) };
+        let Some(kind) = beneath::open_if_there(&own, REMOVED)? else { return Ok(()) };
+        remove_all(&kind, REMOVED, game).map_err(on_disk)
+    }
+
     /// Whether anything of a game is kept beside its state directory.
     ///
     /// # Errors
@@ -39,18 +76,10 @@ impl StateRoot {
         let root = self.open()?;
         self.check(&root)?;
         let Some(own) = beneath::open_if_there(&root, OWN)? else { return Ok(()) };
-        let name = game.to_string();
         for kind in KINDS {
-            let Some(kinds) = beneath::open_if_there(&own, kind)? else { continue };
-            let Some(of_game) = beneath::open_if_there(&kinds, &name)? else { continue };
-            for kept in beneath::names(&of_game)? {
-                if let Some(kept) = kept.to_str().ok().filter(|kept| kept.parse::<RestoreId>().is_ok()) {
-                    remove(&of_game, kept)?;
-                }
+            if let Some(kinds) = beneath::open_if_there(&own, kind)? {
+                remove_all(&kinds, kind, game)?;
             }
-            remove_tree::empty(&of_game)?;
-            effects::remove_directory(&kinds, &name)?;
-            effects::flush(&kinds)?;
         }
         Ok(())
     }
@@ -77,6 +106,10 @@ impl StateRoot {
                 }
             }
         }
+        if let Some(removed) = self.place_if_there(REMOVED, game)? {
+            // The rest of a former life's state.
+            remove_tree::empty(&removed)?;
+        }
         let Some(aside) = self.place_if_there(FAILED, game)? else { return Ok(Vec::new()) };
         let mut done = Vec::new();
         for name in beneath::names(&aside)? {
@@ -97,5 +130,37 @@ impl StateRoot {
             remove(&aside, restore.as_str())?;
         }
         Ok(going)
+    }
+}
+
+/// Removes everything of this kind that a game has.
+fn remove_all(kinds: &OwnedFd, kind: &str, game: GameId) -> Result<(), CopyError> {
+    let name = game.to_string();
+    let Some(of_game) = beneath::open_if_there(kinds, &name)? else { return Ok(()) };
+    let all = || -> Result<(), CopyError> {
+        for kept in beneath::names(&of_game)? {
+            if let Some(kept) = kept.to_str().ok().filter(|kept| kept.parse::<RestoreId>().is_ok()) {
+                remove(&of_game, kept)?;
+            }
+        }
+        Ok(remove_tree::empty(&of_game)?)
+    };
+    all().map_err(|error| match error {
+        // Whoever has to mend it has to find it.
+        CopyError::Disk(error) => {
+            let place = format!("{OWN}/{kind}/{name} in the state root");
+            CopyError::Disk(io::Error::new(error.kind(), format!("{place}: {error}")))
+        }
+        other => other,
+    })?;
+    effects::remove_directory(kinds, &name)?;
+    Ok(effects::flush(kinds)?)
+}
+
+/// As an error of the disk's, which tells of what is not the disk's in its words.
+fn on_disk(error: CopyError) -> io::Error {
+    match error {
+        CopyError::Disk(error) => error,
+        other => io::Error::other(other),
     }
 }

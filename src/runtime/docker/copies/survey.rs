@@ -26,7 +26,7 @@ const MOST: u64 = 1_000_000;
 /// read from its beginning to its end.
 pub(super) const LONGEST: u64 = 1 << 40;
 /// What a name takes on a disk besides its content, about, in bytes.
-const PER_NAME: u64 = 4_096;
+pub(super) const PER_NAME: u64 = 4_096;
 /// A file system tells times apart that are so far from each other: two ticks of the slowest kernel.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 
@@ -39,6 +39,8 @@ pub(super) struct Survey {
     pub(super) bytes: u64,
     /// What a copy of it takes on the disk, about, in bytes.
     pub(super) room: u64,
+    /// Who owns files and directories in it: user and group.
+    pub(super) owners: HashSet<(u32, u32)>,
     /// Of every name, who it is and when it changed.
     stamps: [u8; 32],
     /// Something changed just now: until the clock of the file system has moved on, another change
@@ -73,8 +75,17 @@ pub(super) enum Kind {
 
 /// Looks at everything once, reading no content.
 pub(super) fn survey(top: &OwnedFd) -> Result<Survey, CopyError> {
-    let mut surveyor =
-        Surveyor { found: Survey::default(), stamps: Sha256::new(), shared: HashSet::new(), began: now() };
+    survey_opening(top, false)
+}
+
+/// The same, and opens each file, as whoever copies it has to.
+pub(super) fn survey_as_copied(top: &OwnedFd) -> Result<Survey, CopyError> {
+    survey_opening(top, true)
+}
+
+fn survey_opening(top: &OwnedFd, opens_files: bool) -> Result<Survey, CopyError> {
+    let (found, stamps, shared) = (Survey::default(), Sha256::new(), HashSet::new());
+    let mut surveyor = Surveyor { found, stamps, shared, began: now(), opens_files };
     surveyor.stamp(c".".to_bytes(), &rustix::fs::fstat(top)?);
     surveyor.directory(top, &mut Bounds::default())?;
     Ok(Survey { stamps: surveyor.stamps.finalize().into(), ..surveyor.found })
@@ -86,6 +97,7 @@ struct Surveyor {
     shared: HashSet<(u64, u64)>,
     /// Nanoseconds, as times of files are.
     began: i128,
+    opens_files: bool,
 }
 
 impl Surveyor {
@@ -95,12 +107,18 @@ impl Surveyor {
             self.stamp(name.to_bytes_with_nul(), &about);
             match kind {
                 Kind::Directory => {
-                    let inner = open_directory(directory, &name, &about)?;
+                    self.found.owners.insert((about.st_uid, about.st_gid));
+                    let inner = open_directory(directory, &name, &about);
+                    let inner = inner.map_err(|error| closed(error, &name, &about))?;
                     bounds.within(|bounds| self.directory(&inner, bounds))?;
                 }
                 Kind::File if about.st_nlink > 1 && !self.shared.insert((about.st_dev, about.st_ino)) => {}
                 Kind::File => {
                     self.found.files += 1;
+                    self.found.owners.insert((about.st_uid, about.st_gid));
+                    if self.opens_files {
+                        open_file(directory, &name, &about).map_err(|error| closed(error, &name, &about))?;
+                    }
                     self.found.bytes = self.found.bytes.saturating_add(about.st_size.cast_unsigned());
                     if self.found.bytes > LONGEST {
                         return Err(too_long(&name, about.st_size.cast_unsigned()));
@@ -129,6 +147,22 @@ impl Surveyor {
         for number in [about.st_mode, about.st_uid, about.st_gid] {
             self.stamps.update(number.to_le_bytes());
         }
+    }
+}
+
+/// Only its owner may see what is in it.
+fn closed(error: CopyError, name: &CString, about: &Stat) -> CopyError {
+    match error {
+        CopyError::Disk(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            CopyError::Unfit(format!(
+                "{} in it is {}:{}'s and cannot be read (mode {:o}); run gamekeeper as that user or as root, or have the engine let others read it",
+                one_line(&name.to_string_lossy()),
+                about.st_uid,
+                about.st_gid,
+                about.st_mode & 0o7777,
+            ))
+        }
+        other => other,
     }
 }
 

@@ -83,6 +83,7 @@ fn new(id: &str) -> NewBackup {
         taken_at: jiff::Timestamp::from_second(1_800_000_000).expect("a time"),
         reason: BackupReason::Patch,
         turn: Some(17),
+        timeline: Some(2),
         build: None,
     }
 }

@@ -132,9 +132,12 @@ fn what_is_mounted_inside_is_not_emptied() {
         fs::write(outside.join("precious"), "x").expect("a file");
         let Some(mounted) = Mounted::bind(&outside, &inside) else { return };
         let refused = world.root.remove(game()).expect_err("something is mounted there");
+        let moved = world.root().join(".gamekeeper/removed").join(GAME);
         assert!(refused.to_string().contains("mounted"), "{refused}");
+        assert!(refused.to_string().contains(&format!(".gamekeeper/removed/{GAME}")), "{refused}");
         assert!(outside.join("precious").exists());
-        drop(mounted);
+        assert_eq!(world.root.look(game()).expect("a look"), StateDirectory::Absent);
+        drop(mounted.moved_to(|| find(&moved, "mounted")));
         world.root.remove(game()).expect("a removal");
         assert!(outside.join("precious").exists());
     }
@@ -148,6 +151,27 @@ impl Mounted {
         let mount = std::process::Command::new("mount").arg("--bind").args([from, to]).output().ok()?;
         mount.status.success().then(|| Self(to.into()))
     }
+}
+
+impl Mounted {
+    /// It was moved with the directory that it is in.
+    fn moved_to(self, place: impl FnOnce() -> PathBuf) -> Self {
+        let moved = Self(place());
+        std::mem::forget(self);
+        moved
+    }
+}
+
+/// The path of this name, somewhere in a directory.
+fn find(within: &Path, name: &str) -> PathBuf {
+    let mut waiting = vec![within.to_owned()];
+    while let Some(path) = waiting.pop() {
+        if path.file_name().is_some_and(|it| it == name) {
+            return path;
+        }
+        waiting.extend(fs::read_dir(&path).expect("a listing").map(|entry| entry.expect("an entry").path()));
+    }
+    panic!("no {name} in {}", within.display());
 }
 
 impl Drop for Mounted {

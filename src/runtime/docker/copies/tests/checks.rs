@@ -76,6 +76,139 @@ fn room_is_looked_for_before_for_one_copy_and_for_two() {
     let _ = std::process::Command::new("umount").arg("--lazy").arg(&disk).status();
 }
 
+/// A disk in memory, for as long as this lives. Only root may make one.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn of(size: &str) -> Option<Self> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(directory.path());
+        mount.output().is_ok_and(|mount| mount.status.success()).then_some(Self(directory))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+fn another(number: u128) -> GameId {
+    GameId(uuid::Uuid::from_u128(number))
+}
+
+/// Each of so many games has a state of four mebibytes.
+fn with_others(disk: &Disk, numbers: &[u128]) -> World {
+    let world = World::within(disk.0.path());
+    fs::write(world.state().join("large"), vec![1; 4 << 20]).expect("a file");
+    for number in numbers {
+        world.root.create(another(*number), RunAs::Auto).expect("a directory");
+        let state = world.state().with_file_name(another(*number).to_string());
+        fs::write(state.join("large"), vec![1; 4 << 20]).expect("a file");
+    }
+    world
+}
+
+#[test]
+fn room_that_another_game_was_promised_is_not_promised_again() {
+    // Two states of 4 MiB, and room for three more of them.
+    let Some(disk) = Disk::of("22m") else { return };
+    let world = with_others(&disk, &[1]);
+    let (root, other) = (&world.root, another(1));
+    root.check_room_for_patch(game()).expect("there is room for two copies");
+    root.check_room_for_patch(game()).expect("and still is, for the same game");
+    let waits = |place: &str| match root.check_room_for_patch(other) {
+        Err(CopyError::RoomKept { needed, kept, games: 1 }) => (needed, kept),
+        result => panic!("{place}: {result:?}"),
+    };
+    let (needed, kept) = waits("it has looked");
+    assert!(needed > 8 << 20 && kept > 8 << 20, "{needed} {kept}");
+    // It is on record, and its copy is not there.
+    let copies = |restore: Option<&str>| {
+        let restore = restore.map(restore_name);
+        root.keep_room(game(), Some(crate::runtime::CopiesUnderWay { backup: name("b-1"), restore }));
+    };
+    copies(None);
+    waits("it is on record");
+    let takes = || {
+        root.copy(&NewBackup { game: other, reason: BackupReason::Demand, ..new("b-9") }, &Watch::nobody())
+    };
+    world.copy("b-1").expect("its own copy has its room");
+    let (_, kept) = waits("its way back is still to come");
+    assert!(kept > 4 << 20 && kept < 5 << 20, "{kept}");
+    copies(Some("r-1"));
+    fetch(&world, "b-1", "r-1").expect("its own way back has its room");
+    // Whatever others need now, there is one more state's room, and nobody keeps it.
+    assert!(matches!(root.check_room_for_patch(other), Err(CopyError::NoRoom { .. })));
+    takes().expect("a copy on demand");
+    root.remove_backup(other, &name("b-9")).expect("a removal");
+    world.put_back("b-1", "r-1").expect("it is put back");
+    root.keep_room(game(), None);
+    root.remove_copies(game()).expect("a removal");
+    root.check_room_for_patch(other).expect("now there is room");
+}
+
+#[test]
+fn a_look_for_room_is_forgotten_if_nothing_comes_of_it() {
+    let Some(disk) = Disk::of("22m") else { return };
+    let world = with_others(&disk, &[1]);
+    world.root.check_room_for_patch(game()).expect("there is room for two copies");
+    assert!(world.root.check_room_for_patch(another(1)).is_err());
+    world.root.forget_old_looks(std::time::Duration::ZERO);
+    world.root.check_room_for_patch(another(1)).expect("nobody has begun");
+}
+
+/// Set where a test runs itself once more, as a user that may not read everything.
+const AS_ANOTHER: &str = "GAMEKEEPER_TEST_STATE_ROOT";
+
+#[test]
+fn a_file_that_cannot_be_read_is_found_before_anything_is_touched() {
+    use std::os::unix::process::CommandExt;
+
+    const NOBODY: u32 = 65_534;
+    const THIS: &str = "runtime::docker::copies::tests::checks::a_file_that_cannot_be_read_is_found_before_anything_is_touched";
+    if let Some(path) = std::env::var_os(AS_ANOTHER) {
+        let root = StateRoot::new(path.into(), Some(InstanceId(uuid::Uuid::from_u128(1))));
+        let Err(CopyError::Unfit(why)) = root.check_room_for_patch(game()) else { panic!("it is readable") };
+        assert!(why.contains("secret in it is 0:0's and cannot be read (mode 600)"), "{why}");
+        return;
+    }
+    let world = World::new();
+    world.root.check_room_for_patch(game()).expect("nothing is in the way");
+    fs::write(world.state().join("secret"), "x").expect("a file");
+    fs::set_permissions(world.state().join("secret"), fs::Permissions::from_mode(0o600)).expect("a mode");
+    if fs::metadata(world.state().join("secret")).expect("metadata").uid() != 0 {
+        return;
+    }
+    // Its lock is the other process's to take.
+    let World { directory, root } = world;
+    drop(root);
+    for path in walk(directory.path()).into_iter().filter(|path| !path.ends_with("secret")) {
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("an owner");
+    }
+    let mut again = std::process::Command::new(std::env::current_exe().expect("this test"));
+    again.args(["--exact", THIS, "--nocapture"]).env(AS_ANOTHER, directory.path().join("state"));
+    again.uid(NOBODY).gid(NOBODY);
+    let ran = again.output().expect("it ran");
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && told.contains("1 passed"), "{told}");
+}
+
+/// Every path in a directory, itself included.
+fn walk(top: &Path) -> Vec<PathBuf> {
+    let mut found = vec![top.to_owned()];
+    let mut at = 0;
+    while let Some(path) = found.get(at).cloned() {
+        at += 1;
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).expect("a listing");
+            found.extend(entries.map(|entry| entry.expect("an entry").path()));
+        }
+    }
+    found
+}
+
 #[test]
 fn what_was_fetched_for_another_putting_back_goes() {
     let world = World::in_memory();

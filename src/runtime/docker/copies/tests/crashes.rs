@@ -13,7 +13,7 @@ fn furnish_little(state: &Path) {
 /// What is in Gamekeeper's own places, without the copy itself.
 fn leftovers(world: &World) -> Vec<String> {
     let mut names = Vec::new();
-    for kind in [BACKUPS, "restoring", "failed"] {
+    for kind in [BACKUPS, "restoring", "failed", "removed"] {
         if let Ok(entries) = fs::read_dir(world.own(kind)) {
             names.extend(
                 entries.map(|entry| format!("{kind}/{}", entry.expect("an entry").file_name().display())),
@@ -132,4 +132,31 @@ fn nothing_is_lost(
     if world.state().exists() {
         assert!(is(&world.state(), wrong) || is(&world.state(), then), "something half is in the place");
     }
+}
+
+#[test]
+fn a_state_whose_removal_is_interrupted_anywhere_is_whole_or_not_in_its_place() {
+    let mut deaths = 0;
+    for changes in 0.. {
+        let world = World::in_memory();
+        furnish_little(&world.state());
+        let before = tree(&world.state());
+        let (removed, died) = effects::interruption::death_after(changes, || world.root.remove(game()));
+        let is_there = world.state().exists();
+        assert!(!is_there || tree(&world.state()) == before, "half of it is seen after {changes} changes");
+        assert!(leftovers(&world).is_empty() || world.root.has_copies(game()).expect("a look"));
+        // Whatever is left goes with what is kept of the game, or with the next removal.
+        if changes % 2 == 0 && !is_there {
+            world.root.remove_copies(game()).expect("a removal");
+        }
+        world.root.remove(game()).expect("a removal");
+        assert!(!world.state().exists() && leftovers(&world).is_empty(), "{:?}", leftovers(&world));
+        assert!(!world.root.has_copies(game()).expect("a look"));
+        if !died {
+            removed.expect("a removal");
+            break;
+        }
+        deaths += 1;
+    }
+    assert!(deaths > 8, "{deaths} deaths");
 }

@@ -136,7 +136,10 @@ fn what_is_swapped_for_a_link_inside_while_it_is_removed_is_never_followed() {
     let (mut swaps, mut lost) = (0, 0);
     for _ in 0..ROUNDS / 4 {
         world.root.create(game(), RunAs::Auto).expect("a directory");
-        let (directory, link) = (world.game().join("x"), world.game().join("y"));
+        // By a handle, as whoever had it open before it was moved away.
+        let held = fs::File::open(world.game()).expect("the directory");
+        let inside = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held)));
+        let (directory, link) = (inside.join("x"), inside.join("y"));
         fs::create_dir_all(directory.join("a/b")).expect("directories");
         fs::write(directory.join("a/precious"), "not this one").expect("a file");
         symlink(&canary.directory, &link).expect("a link");
