@@ -52,7 +52,7 @@ pub(super) async fn try_restore(
         Err(
             error @ (RuntimeError::NotFound(_)
             | RuntimeError::BackupDamaged(_)
-            | RuntimeError::NoRoom { .. }
+            | RuntimeError::NoRoom(_)
             | RuntimeError::StateUnfit(_)),
         ) => Err(no(format!("this copy could not be put back now: {error}"))),
         Err(error) => Err(ApiError::of_runtime(GAMES, &metadata.name, error)),

@@ -289,7 +289,7 @@ impl ApiError {
             | RuntimeError::DirectoryInUse(_)
             | RuntimeError::Refused(_)
             | RuntimeError::Pull { .. }
-            | RuntimeError::NoRoom { .. }
+            | RuntimeError::NoRoom(_)
             | RuntimeError::StateChanged
             | RuntimeError::StateUnfit(_)
             | RuntimeError::BackupNameTaken(_)

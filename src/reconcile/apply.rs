@@ -216,7 +216,7 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
         },
         RuntimeError::Refused(_) => (FailureClass::Spec, "Refused"),
         RuntimeError::StateDirectory { .. } => (FailureClass::Retry, "StateDirectoryFailed"),
-        RuntimeError::NoRoom { .. } => (FailureClass::Retry, "NoRoom"),
+        RuntimeError::NoRoom(_) => (FailureClass::Retry, "NoRoom"),
         RuntimeError::StateChanged => (FailureClass::Retry, "StateChanged"),
         RuntimeError::StateUnfit(_) => (FailureClass::Person, "StateUnfit"),
         RuntimeError::BackupNameTaken(_) => (FailureClass::Retry, BACKUP_NAME_TAKEN),
@@ -291,7 +291,7 @@ fn pace(error: &RuntimeError) -> Pace {
             | PullFailure::Forbidden => Pace::Slow,
             PullFailure::RateLimited => Pace::Slowest,
         },
-        RuntimeError::NoRoom { .. } => Pace::Slow,
+        RuntimeError::NoRoom(_) => Pace::Slow,
         _ => Pace::Usual,
     }
 }

@@ -165,16 +165,8 @@ pub enum RuntimeError {
         source: std::io::Error,
     },
     /// There is no room for a copy of the state.
-    #[error(
-        "there is no room for a copy of the state: it takes {needed} bytes, and {free} are free; {} are missing",
-        needed.saturating_sub(*free)
-    )]
-    NoRoom {
-        /// What it takes, in bytes.
-        needed: u64,
-        /// What is free, in bytes.
-        free: u64,
-    },
+    #[error("there is no room for a copy of the state: {0}")]
+    NoRoom(Shortage),
     /// Somebody wrote to the state while it was copied.
     #[error("the state changed while it was copied; nothing was kept")]
     StateChanged,
@@ -191,6 +183,34 @@ pub enum RuntimeError {
     /// Docker failed at it; it may go better next time.
     #[error("{0}")]
     Failed(String),
+}
+
+/// What a disk has too little of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Shortage {
+    /// Bytes.
+    #[error("it takes {needed} bytes, and {free} are free; {} are missing", needed.saturating_sub(*free))]
+    Bytes {
+        /// What it takes.
+        needed: u64,
+        /// What is free.
+        free: u64,
+    },
+    /// Inodes: there is one for each file and directory, and their number is fixed when most file systems
+    /// are made.
+    #[error(
+        "it takes {needed} inodes (one for each file and directory), and {free} are free; {} are missing",
+        needed.saturating_sub(*free)
+    )]
+    Inodes {
+        /// What it takes.
+        needed: u64,
+        /// What is free.
+        free: u64,
+    },
+    /// Neither, as far as the disk tells.
+    #[error("the disk says that it is full, and also that there is room; is there a quota?")]
+    Untold,
 }
 
 /// Why a pull failed.

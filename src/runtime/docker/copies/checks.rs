@@ -10,7 +10,7 @@ use super::super::state::StateRoot;
 use super::super::{beneath, effects};
 use super::error::CopyError;
 use super::put_back::{FAILED, RESTORING, damaged};
-use super::survey::{check_room, survey};
+use super::survey::{Room, check_room, survey};
 use super::watch::Watch;
 use super::{BACKUPS, STATE, read_backup, tree};
 use crate::game::{Backup, BackupId, GameId};
@@ -35,9 +35,7 @@ impl StateRoot {
         }
         let restoring = self.place(RESTORING, game)?;
         self.check_movable(game, &restoring, &self.place(FAILED, game)?)?;
-        if !shares_content(&state, &restoring)? {
-            check_room(&restoring, survey(&state)?.room)?;
-        }
+        check_room(&restoring, room_at(&state, &restoring, survey(&state)?.room)?)?;
         Ok(backup)
     }
 
@@ -52,20 +50,14 @@ impl StateRoot {
         let (kept, restoring) = (self.place(BACKUPS, game)?, self.place(RESTORING, game)?);
         self.check_movable(game, &restoring, &self.place(FAILED, game)?)?;
         let room = survey(&state)?.room;
-        let copies = [&kept, &restoring].into_iter();
-        let mut whole = Vec::new();
-        for place in copies {
-            if !shares_content(&state, place)? {
-                whole.push(place);
-            }
+        let mut copies = Vec::new();
+        for place in [&kept, &restoring] {
+            copies.push((place, fstat(place)?.st_dev, room_at(&state, place, room)?));
         }
-        for place in &whole {
-            let device = fstat(place)?.st_dev;
-            let mut needed = 0;
-            for other in &whole {
-                if fstat(other)?.st_dev == device {
-                    needed += room;
-                }
+        for (place, device, _) in &copies {
+            let mut needed = Room::default();
+            for (_, _, room) in copies.iter().filter(|(_, other, _)| other == device) {
+                needed += *room;
             }
             check_room(place, needed)?;
         }
@@ -96,6 +88,11 @@ impl StateRoot {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What a copy takes at that place: inodes always, bytes unless it shares its content with what is copied.
+fn room_at(from: &OwnedFd, to: &OwnedFd, whole: Room) -> Result<Room, CopyError> {
+    Ok(if shares_content(from, to)? { Room { bytes: 0, ..whole } } else { whole })
 }
 
 /// Whether what is copied from one directory to the other takes no room of its own: tried with two

@@ -5,7 +5,7 @@ use std::io;
 use rustix::io::Errno;
 
 use super::super::sentinel;
-use crate::runtime::RuntimeError;
+use crate::runtime::{RuntimeError, Shortage};
 
 /// Why a copy was not taken, put back or removed.
 #[derive(Debug, thiserror::Error)]
@@ -14,13 +14,8 @@ pub enum CopyError {
     #[error(transparent)]
     Disk(#[from] io::Error),
     /// There is no room.
-    #[error("{needed} bytes are needed, and {free} are free")]
-    NoRoom {
-        /// What it takes, in bytes.
-        needed: u64,
-        /// What is there, in bytes.
-        free: u64,
-    },
+    #[error("there is no room: {0}")]
+    NoRoom(Shortage),
     /// Somebody wrote while it was copied.
     #[error("the state changed while it was copied")]
     Changed,
@@ -58,7 +53,7 @@ impl CopyError {
                 RuntimeError::StateRootNotOurs
             }
             Self::Disk(error) => on_disk(error),
-            Self::NoRoom { needed, free } => RuntimeError::NoRoom { needed, free },
+            Self::NoRoom(shortage) => RuntimeError::NoRoom(shortage),
             Self::Changed => RuntimeError::StateChanged,
             Self::Unfit(why) => RuntimeError::StateUnfit(why),
             Self::NameTaken(_) => RuntimeError::BackupNameTaken(self.to_string()),

@@ -31,7 +31,7 @@ use super::sentinel::DIRECTORY as OWN;
 use super::state::StateRoot;
 use super::{beneath, effects, remove_tree, small_file};
 use crate::game::{Backup, BackupId, GameId, NewBackup};
-use crate::runtime::CopyProgress;
+use crate::runtime::{CopyProgress, Shortage};
 pub use error::CopyError;
 pub(super) use watch::PausedGames;
 pub use watch::Watch;
@@ -174,11 +174,12 @@ fn make(
 ) -> Result<Backup, CopyError> {
     sweep(within)?;
     let half = half(MAKING);
-    let mut needed = 0;
+    let mut needed = survey::Room::default();
     let made = fill(within, &half, from, watch, &mut needed, describe).map_err(|error| match error {
         CopyError::Disk(error) if error.kind() == io::ErrorKind::StorageFull => {
-            let free = survey::free_room(within).unwrap_or_default().min(needed);
-            CopyError::NoRoom { needed, free }
+            // Looked for while what was half made still takes its part.
+            let shortage = survey::shortage(within, needed).ok().flatten();
+            CopyError::NoRoom(shortage.unwrap_or(Shortage::Untold))
         }
         other => other,
     });
@@ -199,7 +200,7 @@ fn fill(
     half: &str,
     from: &OwnedFd,
     watch: &Watch,
-    needed: &mut u64,
+    needed: &mut survey::Room,
     describe: impl FnOnce(&tree::Measure) -> Result<Backup, CopyError>,
 ) -> Result<Backup, CopyError> {
     let before = at_rest(from)?;
@@ -207,6 +208,8 @@ fn fill(
     watch.at(|progress| {
         *progress = CopyProgress { files: 0, files_total: before.files, bytes: 0, bytes_total: before.bytes };
     })?;
+    // (Bytes only where the content turns out not to be shared; inodes always.)
+    survey::check_room(within, survey::Room { bytes: 0, ..before.room })?;
     effects::make_directory(within, half)?;
     let making = beneath::open(within, half)?;
     for inner in [STATE, SHARED] {
