@@ -287,6 +287,7 @@ impl ApiError {
             }
             RuntimeError::Conflict(_)
             | RuntimeError::DirectoryInUse(_)
+            | RuntimeError::MountSourceMissing { .. }
             | RuntimeError::Refused(_)
             | RuntimeError::Pull { .. }
             | RuntimeError::NoRoom(_)

@@ -201,6 +201,7 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
         // The next look at the whole ground says what became of it.
         RuntimeError::StateRootNotOurs => (FailureClass::Unknown, "StateRootNotOurs"),
         RuntimeError::DirectoryInUse(_) => (FailureClass::Person, DIRECTORY_IN_USE),
+        RuntimeError::MountSourceMissing { .. } => (FailureClass::Retry, "StateNotSeenByDocker"),
         RuntimeError::NotOurs(_) => (FailureClass::Stale, "NotOurs"),
         RuntimeError::Conflict(_) => match step {
             // Somebody else's name or directory: counted, so that it is not tried without a pause.

@@ -17,6 +17,7 @@ use crate::game::backup::{self, Keep};
 pub use crate::game::container::{
     Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory,
 };
+use crate::game::controller::MountView;
 use crate::game::record::Contents;
 use crate::game::spec::{Relaxation, RunAs};
 use crate::game::{
@@ -150,6 +151,14 @@ pub enum RuntimeError {
     /// The state root is not this instance's: another one, or its disk is not mounted.
     #[error("the state root is not this database's (any more): is its disk mounted?")]
     StateRootNotOurs,
+    /// Docker does not find the game's state directory where it is told to mount it from.
+    #[error(
+        "Docker finds no directory at {on_host}, from where it was to mount the game's state; is --state-root-on-host right, and its disk mounted there?"
+    )]
+    MountSourceMissing {
+        /// Where it looked.
+        on_host: String,
+    },
     /// The container is not what was decided about: its labels say so.
     #[error("container {0} is not this game's (any more); it is left alone")]
     NotOurs(ContainerId),
@@ -318,6 +327,10 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Whose the state root is, and how far things had come.
     async fn state_root(&self) -> Result<StateRootLook, RuntimeError>;
+
+    /// Whether Docker mounts into engines what is seen here as the state root; an answer that is not older
+    /// than this will do. Never fails: what cannot be found out is [`MountView::Unknown`].
+    async fn mount_view(&self, not_older_than: Duration) -> MountView;
 
     /// Makes the state root this instance's.
     async fn bind_state_root(&self) -> Result<(), RuntimeError>;
