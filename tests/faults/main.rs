@@ -6,6 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod copies;
+mod doctor;
 mod engines;
 mod ground;
 mod hands;

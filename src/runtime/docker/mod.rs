@@ -35,6 +35,7 @@ mod small_file;
 mod state;
 mod text;
 mod transport;
+mod trial;
 
 use std::collections::HashSet;
 use std::io;
@@ -51,6 +52,7 @@ use copies::PausedGames;
 pub use copies::{CopyError, Watch};
 pub use settings::{Deadlines, EndpointMode, PullPolicy, Settings};
 pub use state::StateRoot;
+pub use trial::{Outcome, SCRATCH, Tried};
 
 use super::{
     Container, CopyProgress, ImageSelector, Listed, LogOptions, NewContainer, PullProgress, Runtime,

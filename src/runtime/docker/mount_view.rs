@@ -255,6 +255,11 @@ impl DockerRuntime {
         Ok(())
     }
 
+    /// Whether the container has this file, asked as the comparison asks.
+    pub(super) async fn sees_file(&self, container: &str, path: &str) -> Result<bool, RuntimeError> {
+        Ok(matches!(self.ask_for(container, path).await?, Answer::There))
+    }
+
     /// Whether the container has this file. The answer has no body, so a 404 does not say what it is that is
     /// not there.
     async fn ask_for(&self, container: &str, path: &str) -> Result<Answer, RuntimeError> {
