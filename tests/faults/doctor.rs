@@ -85,11 +85,7 @@ async fn the_doctor_says_what_would_make_games_fail() {
         (When::call(Call::Start), no(403), "FAIL  an engine's container: POST /containers/{id}/start"),
         (When::call(Call::CreateNetwork), Action::Respond(404, pool), "default-address-pools"),
         (log(), no(501), "--engine-log-driver json-file or local"),
-        (
-            log(),
-            Action::Respond(200, json!("")),
-            "warn  an engine's log:",
-        ),
+        (log(), Action::Respond(200, json!("")), "warn  an engine's log:"),
         (archive(), no(403), "warn  a look into a container: HEAD /containers/{id}/archive"),
         (When::call(Call::Info), userns(), "warn  docker's users: Docker remaps users"),
     ];

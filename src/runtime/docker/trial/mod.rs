@@ -299,10 +299,7 @@ impl DockerRuntime {
         match (code, made) {
             (0, Ok(uid)) if uid == wanted => Ok(works(
                 what,
-                format!(
-                    "made in network {}, started, its state written as user {uid}, and removed",
-                    place.network
-                ),
+                format!("made in network {}, started, and its state written as user {uid}", place.network),
             )),
             (0, Ok(uid)) => Err(Failed {
                 what,
