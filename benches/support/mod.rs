@@ -81,8 +81,9 @@ impl Drop for Keeper {
         let _ = self.child.wait();
         // Nothing may panic here: this runs while a failed benchmark unwinds.
         let ours = format!(
-            "docker rm -f $(docker ps -aq --filter network={0}); docker network rm {0}",
-            self.network
+            "docker rm -f $(docker ps -aq --filter network={0}) $(docker ps -aq --filter volume={1}); docker network rm {0}",
+            self.network,
+            self.dir.path().join("games").display()
         );
         let _ = Command::new("sh").args(["-c", &ours]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }

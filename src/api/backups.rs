@@ -58,7 +58,7 @@ pub(super) async fn try_restore(
         Err(
             error @ (RuntimeError::NotFound(_)
             | RuntimeError::BackupDamaged(_)
-            | RuntimeError::NoRoom { .. }
+            | RuntimeError::NoRoom(_)
             | RuntimeError::RoomKept(_)
             | RuntimeError::StateUnfit(_)),
         ) => Err(no(format!("this copy could not be put back now: {error}"))),

@@ -289,10 +289,11 @@ impl ApiError {
             }
             RuntimeError::Conflict(_)
             | RuntimeError::DirectoryInUse(_)
+            | RuntimeError::MountSourceMissing { .. }
             | RuntimeError::Refused(_)
             | RuntimeError::Pull { .. }
             | RuntimeError::ImageGone { .. }
-            | RuntimeError::NoRoom { .. }
+            | RuntimeError::NoRoom(_)
             | RuntimeError::RoomKept(_)
             | RuntimeError::StateChanged
             | RuntimeError::StateUnfit(_)

@@ -8,7 +8,9 @@ use crate::game::container::{Container, ContainerState, ImageSelector, StateDire
 use crate::game::engine::Answer;
 use crate::game::record::{Contents, Life, moved};
 use crate::game::{Backup, BackupId, GameId, ImageRef, NetworkId, RestoreId};
-use crate::reconcile::{EngineView, Failure, Image, ImageUsers, Looked, Reached, RuntimeView, Seen, Step};
+use crate::reconcile::{
+    EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Reached, RuntimeView, Seen, Step,
+};
 use crate::runtime::Listed;
 
 /// Facts of one game. What is stale is asked for again when a round begins.
@@ -41,6 +43,9 @@ pub(super) struct Facts {
     pub(super) failure: Option<Failure>,
     /// A call that is on record as sent, and was not.
     pub(super) not_sent: Option<Step>,
+    /// The step that found the world not as thought, until one of its kind is done: a second time is no
+    /// accident.
+    pub(super) stale: Option<std::mem::Discriminant<Step>>,
     /// Docker has not answered about this game since.
     pub(super) silent: Option<(Timestamp, String)>,
 }
@@ -71,6 +76,7 @@ impl Facts {
             rival: _,
             failure: _,
             not_sent: _,
+            stale: _,
         } = self;
         if let Some((since, _)) = silent {
             *since = moved(*since, step);
@@ -107,6 +113,7 @@ impl Default for Facts {
             engine: EngineView::NotAsked,
             failure: None,
             not_sent: None,
+            stale: None,
             silent: None,
         }
     }
@@ -213,6 +220,24 @@ impl Facts {
         self.rival = Looked::NotYet;
     }
 
+    /// A step did what it was to do.
+    pub(super) fn done(&mut self, step: &Step) {
+        self.stale = self.stale.filter(|kind| *kind != std::mem::discriminant(step));
+    }
+
+    /// What a failure means here: the first look that was out of date is only taken again, after a pause.
+    /// The next of the same kind of step is an attempt that failed, which is counted, told, and followed by
+    /// pauses that grow.
+    pub(super) fn failed(&mut self, mut failure: Failure) -> Failure {
+        if failure.class == FailureClass::Stale {
+            let kind = std::mem::discriminant(&failure.step);
+            if self.stale.replace(kind) == Some(kind) {
+                failure.class = FailureClass::Retry;
+            }
+        }
+        failure
+    }
+
     /// What the planner is shown.
     pub(super) fn view(&self) -> RuntimeView {
         match (&self.silent, &self.container) {
@@ -300,4 +325,37 @@ impl Facts {
 
 fn is_running(container: &Container) -> bool {
     matches!(container.state, ContainerState::Running { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::game::ContainerId;
+    use crate::reconcile::apply;
+    use crate::runtime::RuntimeError;
+
+    use super::*;
+
+    #[test]
+    fn a_world_that_is_not_as_thought_twice_in_a_row_counts() {
+        let mut facts = Facts::default();
+        let start = Step::StartContainer(ContainerId::new("c1"));
+        let fail = |facts: &mut Facts, step: &Step, error: &RuntimeError| {
+            facts.failed(apply::failure(step, error)).class
+        };
+        let gone = RuntimeError::NotOurs(ContainerId::new("c1"));
+        assert_eq!(fail(&mut facts, &start, &gone), FailureClass::Stale);
+        assert_eq!(fail(&mut facts, &start, &gone), FailureClass::Retry);
+        // Another step knows nothing of it.
+        let absent = RuntimeError::NotFound("network".into());
+        assert_eq!(fail(&mut facts, &Step::CreateNetwork, &absent), FailureClass::Stale);
+        facts.done(&start);
+        assert_eq!(fail(&mut facts, &Step::CreateNetwork, &absent), FailureClass::Retry);
+        facts.done(&Step::CreateNetwork);
+        assert_eq!(fail(&mut facts, &Step::CreateNetwork, &absent), FailureClass::Stale);
+        // What is no matter of looking again is as it was, and so is silence.
+        let refused = RuntimeError::Refused("no".into());
+        assert_eq!(fail(&mut facts, &Step::CreateNetwork, &refused), FailureClass::Spec);
+        let silent = RuntimeError::Unreachable("no answer".into());
+        assert_eq!(fail(&mut facts, &Step::CreateNetwork, &silent), FailureClass::Unknown);
+    }
 }

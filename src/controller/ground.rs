@@ -8,12 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::game::GameId;
 use crate::game::controller::{
-    ControllerSpec, Freeze, FreezeReason, Ground, HeldDeletion, HeldDeletions, Orphan,
+    ControllerSpec, Freeze, FreezeReason, Ground, HeldDeletion, HeldDeletions, Instance, MountView, Orphan,
 };
 use crate::reconcile::apply::chain;
 use crate::reconcile::backoff::after;
 use crate::reconcile::deletions::{Count, Fate, Limits};
-use crate::reconcile::ground::{Found, verdict};
+use crate::reconcile::ground::{Found, Verdict, verdict};
 use crate::runtime::{Listed, Runtime};
 use crate::store::{Store, StoreError};
 
@@ -28,6 +28,7 @@ pub(super) struct GroundLook {
     pub(super) spec: ControllerSpec,
     pub(super) freezes: Vec<Freeze>,
     pub(super) ground: Ground,
+    pub(super) mount: MountView,
 }
 
 /// What concerns all games.
@@ -43,6 +44,8 @@ pub(super) struct Guards {
     /// would make every one of them a new text for each that comes.)
     pub(super) why_held: String,
     orphans: Vec<Orphan>,
+    /// Why the state root could not be compared with what Docker mounts, if one event has said so.
+    uncompared: bool,
     /// Games that had no row when a container of theirs was last listed: one that is just being
     /// deleted is among them once, and no orphan.
     rowless: HashSet<GameId>,
@@ -61,7 +64,11 @@ impl Guards {
 
     /// Another Docker Engine answers: what it says is about other games.
     pub(super) fn other_docker(&self) -> Option<&Freeze> {
-        self.freezes.iter().find(|freeze| freeze.reason == FreezeReason::OtherDocker)
+        self.freeze_of(FreezeReason::OtherDocker)
+    }
+
+    fn freeze_of(&self, reason: FreezeReason) -> Option<&Freeze> {
+        self.freezes.iter().find(|freeze| freeze.reason == reason)
     }
 }
 
@@ -73,12 +80,13 @@ impl Workshop {
         // What is bound is looked at once more; what then still is to be bound waits for the next look.
         for _ in 0..2 {
             // The state root first: what is noted there never runs ahead of a database read after it.
-            let found =
+            let mut found =
                 found(&self.store, &*self.runtime, docker.map(str::to_owned), unreadable.take()).await;
             let spec = self.store.controller_spec().await?;
             let instance = self.store.instance().await?;
-            let verdict = verdict(&spec, &instance, &found);
-            let look = GroundLook { spec, freezes: verdict.freezes, ground: found.ground };
+            let verdict = judge(&*self.runtime, &spec, &instance, &mut found, Duration::ZERO).await;
+            let look =
+                GroundLook { spec, freezes: verdict.freezes, ground: found.ground, mount: found.mount };
             let Some(binding) = verdict.bind else { return Ok(look) };
             tracing::info!(?binding, "binding the database to what is found");
             // The sentinel first: what the database says of it must be true.
@@ -89,17 +97,39 @@ impl Workshop {
                 continue;
             }
             self.store.bind(&binding).await?;
-            if look.freezes.is_empty() {
+            // What has just been bound could not be compared with what Docker mounts.
+            if look.freezes.is_empty() && look.mount != MountView::NotAsked {
                 return Ok(look);
             }
         }
-        let found = found(&self.store, &*self.runtime, docker.map(str::to_owned), unreadable).await;
+        let mut found = found(&self.store, &*self.runtime, docker.map(str::to_owned), unreadable).await;
         let (spec, instance) = (self.store.controller_spec().await?, self.store.instance().await?);
-        let freezes = verdict(&spec, &instance, &found).freezes;
-        Ok(GroundLook { spec, freezes, ground: found.ground })
+        let freezes = judge(&*self.runtime, &spec, &instance, &mut found, Duration::ZERO).await.freezes;
+        Ok(GroundLook { spec, freezes, ground: found.ground, mount: found.mount })
     }
 }
 
+/// The verdict about what is found. Where nothing else speaks against it, the state root is compared with
+/// what Docker mounts, too: that leaves a container behind, and so is asked of the right Docker Engine alone.
+/// An answer that is not older than `compared_within` will do.
+pub(super) async fn judge(
+    runtime: &dyn Runtime,
+    spec: &ControllerSpec,
+    instance: &Instance,
+    found: &mut Found,
+    compared_within: Duration,
+) -> Verdict {
+    let first = verdict(spec, instance, found);
+    let is_wrong = first.freezes.iter().any(|freeze| freeze.reason != FreezeReason::FrozenByHand);
+    let is_new = first.bind.as_ref().is_some_and(|bind| bind.state_root || bind.docker_engine_id.is_some());
+    if is_wrong || is_new || found.ground.docker_engine_id.is_none() {
+        return first;
+    }
+    found.mount = runtime.mount_view(compared_within).await;
+    verdict(spec, instance, found)
+}
+
+/// What is found, without what Docker mounts.
 pub(super) async fn found(
     store: &Store,
     runtime: &dyn Runtime,
@@ -110,6 +140,7 @@ pub(super) async fn found(
     let unreadable = unreadable.or_else(|| look.as_ref().err().map(|error| chain(error)));
     let look = look.unwrap_or_default();
     Found {
+        mount: MountView::NotAsked,
         ground: Ground { docker_engine_id, state_root: look.sentinel, high_water: look.high_water },
         unreadable,
         locked_by_another: look.locked_by_another,
@@ -120,19 +151,40 @@ pub(super) async fn found(
 impl Controller {
     /// Takes in what a look at the ground found. Freezing and thawing concern every game.
     pub(super) fn stand_on(&mut self, look: GroundLook) {
-        let GroundLook { spec, mut freezes, ground } = look;
+        let GroundLook { spec, mut freezes, ground, mount } = look;
         let first = !std::mem::replace(&mut self.guards.looked, true);
         self.guards.spec = spec;
         if ground.docker_engine_id.is_none() {
             // Nobody said who answers: what was known of that goes on holding.
             freezes.extend(self.guards.other_docker().cloned());
         }
+        if matches!(mount, MountView::NotAsked | MountView::Unknown(_)) {
+            // The same: only the right directory lifts it.
+            freezes.extend(self.guards.freeze_of(FreezeReason::OtherStateRootInDocker).cloned());
+        }
+        self.note_comparison(&mount);
         self.freeze_for(freezes);
         if first {
             self.look_at_all();
         }
         self.say(|status| status.ground = ground);
         self.count_deletions();
+    }
+
+    /// One event when the state root cannot be compared with what Docker mounts. Games go on: nobody has said
+    /// that it is another one.
+    fn note_comparison(&mut self, mount: &MountView) {
+        let MountView::Unknown(why) = mount else {
+            self.guards.uncompared &= *mount == MountView::NotAsked;
+            return;
+        };
+        if !std::mem::replace(&mut self.guards.uncompared, true) {
+            tracing::warn!(error = why, "the state root cannot be compared with what Docker mounts");
+            let message = format!(
+                "It cannot be verified that Docker mounts this state root into engines: {why}. Games go on; `gamekeeper doctor` tries it, too."
+            );
+            self.tell_all(true, "StateRootNotVerified", &message);
+        }
     }
 
     /// What operators want of the controller changed: their freeze holds at once, the rest is looked at.

@@ -295,6 +295,7 @@ async fn take_steps(context: &Context, desired: &Desired, plan: &Plan, output: &
         context.metrics.step(step, result.is_ok(), began.elapsed());
         match result {
             Ok(effect) => {
+                output.facts.done(step);
                 if !take_in(context, desired, plan, step, effect, output).await {
                     return taken;
                 }
@@ -385,7 +386,7 @@ async fn take_in(
 }
 
 fn failed(step: &Step, error: &RuntimeError, output: &mut Output) {
-    let failure = apply::failure(step, error);
+    let failure = output.facts.failed(apply::failure(step, error));
     tracing::warn!(step = %step, reason = failure.reason, error = failure.message, "a step failed");
     output.facts.container = None;
     output.facts.forget_looks();

@@ -1,13 +1,17 @@
 //! What a candidate stands on: whether it sees the Docker Engine and the state root that the games of
 //! this database belong to. Only looked at; binding is the leader's.
 
+use std::time::Duration;
+
 use crate::game::controller::{Freeze, FreezeReason, Ground};
 use crate::reconcile::apply::chain;
-use crate::reconcile::ground::verdict;
 use crate::runtime::Runtime;
 use crate::store::{Store, StoreError};
 
-use super::ground::found;
+use super::ground::{found, judge};
+
+/// A candidate looks every two seconds; what Docker mounts is compared more seldom, for others work there.
+const COMPARED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,9 +41,9 @@ pub async fn standing(store: &Store, runtime: &dyn Runtime) -> Result<Standing, 
         Err(error) => (None, Some(chain(&error))),
     };
     // The state root before the database, which then is not behind what was noted of it.
-    let found = found(store, runtime, docker, None).await;
+    let mut found = found(store, runtime, docker, None).await;
     let (spec, instance) = (store.controller_spec().await?, store.instance().await?);
-    let mut freezes = verdict(&spec, &instance, &found).freezes;
+    let mut freezes = judge(runtime, &spec, &instance, &mut found, COMPARED_WITHIN).await.freezes;
     // Whoever leads is frozen by hand, and still leads.
     freezes.retain(|freeze| freeze.reason != FreezeReason::FrozenByHand);
     Ok(Standing { freezes, docker_down, ground: found.ground })

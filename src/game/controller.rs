@@ -47,6 +47,27 @@ pub struct Ground {
     pub high_water: Option<i64>,
 }
 
+/// The state root as Docker mounts it into engines, compared with the one that is seen here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum MountView {
+    /// Not compared: it is not this instance's, or Docker does not answer.
+    #[default]
+    NotAsked,
+    /// The same directory.
+    Same,
+    /// Another one, or none.
+    Other {
+        /// Where Docker looks for it.
+        on_host: String,
+        /// Where it is here.
+        here: String,
+        /// What Docker sees there, as the end of a sentence.
+        sees: String,
+    },
+    /// The comparison could not be made, and why. It says nothing about the directory.
+    Unknown(String),
+}
+
 /// What the games of a database should stand on: the row of `instance`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
@@ -107,6 +128,8 @@ pub enum FreezeReason {
     StateRootInUse,
     /// The state root cannot be read.
     StateRootUnreadable,
+    /// Docker mounts another directory into engines than the state root that is seen here.
+    OtherStateRootInDocker,
     /// The database is older than what happened since: a backup put back.
     DatabaseOlder,
     /// The embedded database's file was moved, removed or replaced while it was open.
@@ -127,13 +150,14 @@ pub struct Freeze {
 
 impl FreezeReason {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::FrozenByHand,
         Self::OtherDocker,
         Self::StateRootMissing,
         Self::StateRootOfAnother,
         Self::StateRootInUse,
         Self::StateRootUnreadable,
+        Self::OtherStateRootInDocker,
         Self::DatabaseOlder,
         Self::DatabaseReplaced,
     ];

@@ -202,6 +202,7 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
         // The next look at the whole ground says what became of it.
         RuntimeError::StateRootNotOurs => (FailureClass::Unknown, "StateRootNotOurs"),
         RuntimeError::DirectoryInUse(_) => (FailureClass::Person, DIRECTORY_IN_USE),
+        RuntimeError::MountSourceMissing { .. } => (FailureClass::Retry, "StateNotSeenByDocker"),
         RuntimeError::NotOurs(_) => (FailureClass::Stale, "NotOurs"),
         RuntimeError::Conflict(_) => match step {
             // Somebody else's name or directory: counted, so that it is not tried without a pause.
@@ -217,7 +218,7 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
         },
         RuntimeError::Refused(_) => (FailureClass::Spec, "Refused"),
         RuntimeError::StateDirectory { .. } => (FailureClass::Retry, "StateDirectoryFailed"),
-        RuntimeError::NoRoom { .. } => (FailureClass::Retry, "NoRoom"),
+        RuntimeError::NoRoom(_) => (FailureClass::Retry, "NoRoom"),
         RuntimeError::RoomKept(_) => (FailureClass::Retry, ROOM_KEPT),
         RuntimeError::StateChanged => (FailureClass::Retry, "StateChanged"),
         RuntimeError::StateUnfit(_) => (FailureClass::Person, "StateUnfit"),
@@ -301,7 +302,7 @@ fn pace(error: &RuntimeError) -> Pace {
             | PullFailure::Forbidden => Pace::Slow,
             PullFailure::RateLimited => Pace::Slowest,
         },
-        RuntimeError::NoRoom { .. } => Pace::Slow,
+        RuntimeError::NoRoom(_) => Pace::Slow,
         _ => Pace::Usual,
     }
 }

@@ -2,7 +2,9 @@
 //! root, and the database itself. If not, the whole controller touches nothing.
 
 use crate::game::InstanceId;
-use crate::game::controller::{Binding, ControllerSpec, Freeze, FreezeReason as Reason, Ground, Instance};
+use crate::game::controller::{
+    Binding, ControllerSpec, Freeze, FreezeReason as Reason, Ground, Instance, MountView,
+};
 
 /// What was found, and who else is there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub struct Found {
     pub unreadable: Option<String>,
     /// Another process works in the state root.
     pub locked_by_another: bool,
+    /// The state root as Docker mounts it.
+    pub mount: MountView,
     /// What became of the database's file, if it is no longer the one that is open.
     pub database_replaced: Option<String>,
 }
@@ -85,12 +89,28 @@ pub fn verdict(spec: &ControllerSpec, instance: &Instance, found: &Found) -> Ver
             _ => freezes.push(why),
         },
     }
+    freezes.extend(mounted_elsewhere(&found.mount));
     freezes.extend(by_hand(spec));
     if asked && freezes.iter().all(|freeze| freeze.reason == Reason::FrozenByHand) {
         bind.rebind_generation = Some(spec.rebind_generation);
     }
     let bind = (bind != Binding::default()).then_some(bind);
     Verdict { freezes, bind }
+}
+
+/// The freeze of a state root that is not the one that Docker mounts. No confirmation lifts it: copies
+/// and deletions would be of other directories than those that engines write to.
+fn mounted_elsewhere(mount: &MountView) -> Option<Freeze> {
+    let MountView::Other { on_host, here, sees } = mount else { return None };
+    Some(freeze(
+        Reason::OtherStateRootInDocker,
+        format!(
+            "Docker would not mount this state root into engines: it looks for it at {on_host}, where {sees}. Here it is {here}."
+        ),
+        format!(
+            "Mount the right disk at {on_host} on Docker's host, and it goes on by itself; or start gamekeeper with --state-root-on-host set to the path that {here} has there."
+        ),
+    ))
 }
 
 /// The freeze that an operator asked for.
@@ -176,6 +196,10 @@ mod tests {
         }
     }
 
+    fn elsewhere() -> MountView {
+        MountView::Other { on_host: "/srv".into(), here: "/games".into(), sees: "nothing is".into() }
+    }
+
     fn reasons(verdict: &Verdict) -> Vec<Reason> {
         verdict.freezes.iter().map(|freeze| freeze.reason).collect()
     }
@@ -219,9 +243,12 @@ mod tests {
         assert_eq!(with(|found| found.unreadable = Some("EIO".into())), [Reason::StateRootUnreadable]);
         assert_eq!(with(|found| found.locked_by_another = true), [Reason::StateRootInUse]);
         assert_eq!(with(|found| found.ground.high_water = Some(11)), [Reason::DatabaseOlder]);
+        assert_eq!(with(|found| found.mount = elsewhere()), [Reason::OtherStateRootInDocker]);
         // A silent Docker is no other one, and a database that is ahead has only not been noted yet.
         assert_eq!(with(|found| found.ground.docker_engine_id = None), []);
         assert_eq!(with(|found| found.ground.high_water = Some(9)), []);
+        // A comparison that could not be made says nothing.
+        assert_eq!(with(|found| found.mount = MountView::Unknown("no answer".into())), []);
     }
 
     #[test]
@@ -230,6 +257,7 @@ mod tests {
         for change in [
             |found: &mut Found| found.unreadable = Some("EROFS".into()),
             |found: &mut Found| found.locked_by_another = true,
+            |found: &mut Found| found.mount = elsewhere(),
         ] {
             let mut found = found();
             change(&mut found);

@@ -266,7 +266,7 @@ pub enum FailureClass {
     Spec,
     /// It will not, until a person acts.
     Person,
-    /// The world was not as thought: look again, count nothing.
+    /// The world was not as thought: look again, count nothing. (Twice in a row, it is a failure to retry.)
     Stale,
     /// Docker could not be asked: nothing is known about what happened.
     Unknown,

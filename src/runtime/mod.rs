@@ -17,6 +17,7 @@ use crate::game::backup::{self, Keep};
 pub use crate::game::container::{
     Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory,
 };
+use crate::game::controller::MountView;
 use crate::game::patch::Build;
 use crate::game::record::Contents;
 use crate::game::spec::{Relaxation, RunAs};
@@ -170,6 +171,14 @@ pub enum RuntimeError {
     /// The state root is not this instance's: another one, or its disk is not mounted.
     #[error("the state root is not this database's (any more): is its disk mounted?")]
     StateRootNotOurs,
+    /// Docker does not find the game's state directory where it is told to mount it from.
+    #[error(
+        "Docker finds no directory at {on_host}, from where it was to mount the game's state; is --state-root-on-host right, and its disk mounted there?"
+    )]
+    MountSourceMissing {
+        /// Where it looked.
+        on_host: String,
+    },
     /// The container is not what was decided about: its labels say so.
     #[error("container {0} is not this game's (any more); it is left alone")]
     NotOurs(ContainerId),
@@ -185,13 +194,8 @@ pub enum RuntimeError {
         source: std::io::Error,
     },
     /// There is no room for a copy of the state.
-    #[error("there is no room for a copy of the state: {}", missing_room(*needed, *free))]
-    NoRoom {
-        /// What it takes, in bytes.
-        needed: u64,
-        /// What is free, in bytes.
-        free: u64,
-    },
+    #[error("there is no room for a copy of the state: {0}")]
+    NoRoom(Shortage),
     /// There is room for a copy, and others need it first.
     #[error("there is no room for a copy of the state now: {0}")]
     RoomKept(String),
@@ -213,16 +217,32 @@ pub enum RuntimeError {
     Failed(String),
 }
 
-/// Words for the room that is missing: bytes, or else whatever a file takes beside them.
-fn missing_room(needed: u64, free: u64) -> String {
-    match needed.checked_sub(free) {
-        Some(missing @ 1..) => {
-            format!("it takes {needed} bytes, and {free} are free; {missing} are missing")
-        }
-        Some(0) | None => {
-            "bytes enough are free, but the file system takes no more files: its inodes are used up (`df -i`), or a quota is".to_owned()
-        }
-    }
+/// What a disk has too little of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Shortage {
+    /// Bytes.
+    #[error("it takes {needed} bytes, and {free} are free; {} are missing", needed.saturating_sub(*free))]
+    Bytes {
+        /// What it takes.
+        needed: u64,
+        /// What is free.
+        free: u64,
+    },
+    /// Inodes: there is one for each file and directory, and their number is fixed when most file systems
+    /// are made.
+    #[error(
+        "it takes {needed} inodes (one for each file and directory), and {free} are free; {} are missing",
+        needed.saturating_sub(*free)
+    )]
+    Inodes {
+        /// What it takes.
+        needed: u64,
+        /// What is free.
+        free: u64,
+    },
+    /// Neither, as far as the disk tells.
+    #[error("the disk says that it is full, and also that there is room; is there a quota?")]
+    Untold,
 }
 
 /// Why a pull failed.
@@ -345,6 +365,10 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Whose the state root is, and how far things had come.
     async fn state_root(&self) -> Result<StateRootLook, RuntimeError>;
+
+    /// Whether Docker mounts into engines what is seen here as the state root; an answer that is not older
+    /// than this will do. Never fails: what cannot be found out is [`MountView::Unknown`].
+    async fn mount_view(&self, not_older_than: Duration) -> MountView;
 
     /// Makes the state root this instance's.
     async fn bind_state_root(&self) -> Result<(), RuntimeError>;

@@ -1,6 +1,7 @@
 //! Looking at a database without changing anything in it.
 
-use sea_orm::{EntityTrait, PaginatorTrait};
+use jiff::{SignedDuration, Timestamp};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, PaginatorTrait, Statement};
 
 use super::entity::{games, schema_info};
 use crate::game::controller::Instance;
@@ -17,6 +18,8 @@ pub struct Examined {
     pub schema: i64,
     /// How many games it has.
     pub games: u64,
+    /// The time by the server's clock; none where the database is a file here.
+    pub clock: Option<Timestamp>,
 }
 
 impl Store {
@@ -36,6 +39,20 @@ impl Store {
         let schema = schema_info::Entity::find().one(&store.db).await.map_err(failed)?;
         let schema = schema.ok_or_else(open::missing("schema_info"))?;
         let games = games::Entity::find().count(&store.db).await?;
-        Ok(Some(Examined { instance: store.instance().await?, schema: schema.version, games }))
+        let clock = store.clock().await.map_err(failed)?;
+        Ok(Some(Examined { instance: store.instance().await?, schema: schema.version, games, clock }))
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, DbErr> {
+        let backend = self.db.get_database_backend();
+        if backend != DbBackend::Postgres {
+            return Ok(None);
+        }
+        let asked =
+            Statement::from_string(backend, "SELECT extract(epoch FROM clock_timestamp())::float8 AS now");
+        let row = self.db.query_one_raw(asked).await?;
+        let seconds: Option<f64> = row.map(|row| row.try_get("", "now")).transpose()?;
+        let since = seconds.and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok());
+        Ok(since.and_then(|since| Timestamp::from_duration(since).ok()))
     }
 }

@@ -12,4 +12,5 @@ mod hardening;
 mod life;
 #[path = "../support/meddler.rs"]
 mod meddler;
+mod mount_view;
 mod world;

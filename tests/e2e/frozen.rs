@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::world::{World, container, docker, inspect};
+use crate::world::{World, container, docker, exists, inspect};
 
 /// A directory that is mounted on another, as a disk would be.
 struct Disk<'a>(&'a Path);
@@ -159,6 +159,49 @@ async fn a_state_root_that_is_not_mounted_freezes_and_goes_on_when_it_is_again()
     }
     world.stop_keeper();
     drop(mounted);
+}
+
+#[tokio::test]
+async fn a_state_root_that_docker_would_mount_from_elsewhere_freezes_until_it_is_the_right_one() {
+    const REASON: &str = "OtherStateRootInDocker";
+    let world = World::new();
+    let elsewhere = world.dir.path().join("on-host");
+    let mut world =
+        world.with(&["--state-root-on-host", elsewhere.to_str().unwrap(), "--relist-interval", "1s"]);
+    let root = world.state_root();
+    let right = || std::os::unix::fs::symlink(&root, &elsewhere).unwrap();
+    // At the first start, mistyped: nothing is made.
+    world.start();
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
+    let game = world.game("elsewhere", "1.4.2").await;
+    let games = [game.clone()];
+    until_frozen(&world, &games, REASON).await;
+    let message = world.status(&game).await.message;
+    assert!(message.contains(elsewhere.to_str().unwrap()) && message.contains("no directory"), "{message}");
+    assert!(!elsewhere.exists() && !exists(&game));
+    assert!(world.gk(&["status"]).stdout.contains("--state-root-on-host"));
+    right();
+    world.until(&game, "running", |status| status.phase == "running").await;
+    let before = lives(&games);
+
+    // While it runs: a place that has the game's directory, and then a copy of the whole.
+    let wrong: [(&str, &dyn Fn()); 2] = [
+        ("no state root", &|| std::fs::create_dir_all(elsewhere.join(&game)).unwrap()),
+        ("a copy of this state root", &|| {
+            run("cp", &["-a", root.to_str().unwrap(), elsewhere.to_str().unwrap()]);
+        }),
+    ];
+    for (what, make) in wrong {
+        std::fs::remove_file(&elsewhere).unwrap();
+        make();
+        until_frozen(&world, &games, REASON).await;
+        assert!(world.status(&game).await.message.contains(what), "{:?}", world.status(&game).await);
+        assert_eq!(lives(&games), before, "what runs goes on");
+        std::fs::remove_dir_all(&elsewhere).unwrap();
+        right();
+        world.until(&game, "running", |status| status.phase == "running").await;
+    }
+    assert_eq!((lives(&games), world.inits(&game)), (before, 1));
 }
 
 #[tokio::test]

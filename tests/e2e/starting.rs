@@ -160,7 +160,7 @@ async fn an_init_whose_answer_is_an_error_but_took_effect_is_not_sent_again() {
 async fn two_games_that_need_the_same_missing_image_share_its_pull_and_start_once_it_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("docker.sock");
-    let seen = counting_socket(path.clone(), "/images/create").await;
+    let seen = counting_socket(path.clone(), "/images/create?fromImage").await;
     let mut world = World::new().with(&["--docker-host", &format!("unix://{}", path.display())]);
     world.start();
     let image = format!("gamekeeper-test/missing-{}:1", Uuid::new_v4().simple());
@@ -176,7 +176,7 @@ async fn two_games_that_need_the_same_missing_image_share_its_pull_and_start_onc
         let status = world.until(game, "told of the image twice", told).await;
         attempts = attempts.max(status.failures);
     }
-    let pulls = seen.lock().unwrap().iter().filter(|line| line.contains("/images/create")).count();
+    let pulls = seen.lock().unwrap().iter().filter(|line| line.contains("/images/create?fromImage")).count();
     assert!(
         i64::try_from(pulls).unwrap() <= attempts + 1,
         "{pulls} pulls in {attempts} attempts of two games"

@@ -346,6 +346,16 @@ impl Drop for World {
             docker(&["rm", "-f", id]);
         }
         docker(&["network", "rm", &self.network]);
+        // Those by which the state root is compared with what Docker mounts.
+        let ours = self.dir.path().display().to_string();
+        let role = "label=gamekeeper.dev/role=state-root";
+        let format = "{{.ID}} {{.Mounts}}";
+        let all = docker(&["ps", "-a", "--no-trunc", "--filter", role, "--format", format]).stdout;
+        for (id, mounts) in all.lines().filter_map(|line| line.split_once(' ')) {
+            if mounts.contains(&ours) {
+                docker(&["rm", "-f", id]);
+            }
+        }
     }
 }
 

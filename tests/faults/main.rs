@@ -7,6 +7,7 @@
 
 mod clock;
 mod copies;
+mod doctor;
 mod engines;
 mod ground;
 mod hands;

@@ -56,6 +56,28 @@ async fn a_new_version_whose_container_docker_refuses_leaves_the_game_to_the_old
     assert_eq!((inspect(&game, "{{.State.Running}}").as_str(), world.inits(&game)), ("true", 1));
 }
 
+#[tokio::test]
+async fn a_state_that_docker_does_not_find_is_told_counted_and_tried_ever_more_seldom() {
+    let meddler = Meddler::before_docker();
+    // That it is another directory cannot be found out here; a creation fails at it.
+    meddler.set(When::call(Call::Other).about("/archive"), Action::Respond(403, json!({ "message": "no" })));
+    let missing =
+        json!({ "message": "invalid mount config for type \"bind\": bind source path does not exist: /x" });
+    let world = behind(&meddler, &[]).await;
+    let refused = meddler.set(When::call(Call::Create), Action::Respond(400, missing));
+    let game = world.game("unseen", "1.4.2").await;
+    let counted = |status: &Status| status.failures >= 3 && status.next_attempt_at.is_some();
+    let status = world.until(&game, "counted", counted).await;
+    assert_eq!((status.phase.as_str(), status.reason.as_str()), ("crash_loop", "StateNotSeenByDocker"));
+    assert!(status.message.contains("--state-root-on-host"), "{status:?}");
+    assert!(world.operations(&game).await.contains(&"start failed".to_owned()));
+    let told = "SELECT count(*) FROM events WHERE reason = 'StateRootNotVerified'";
+    assert_eq!(world.count(told).await, 1, "games went on without a word");
+    refused.sprung().await;
+    meddler.clear();
+    world.until(&game, "running", runs).await;
+}
+
 /// An image of its own, removed at the end.
 struct Image(String);
 

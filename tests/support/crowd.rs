@@ -20,7 +20,7 @@ use gamekeeper::game::backup::Keep;
 use gamekeeper::game::container::{
     Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory,
 };
-use gamekeeper::game::controller::ControllerStatus;
+use gamekeeper::game::controller::{ControllerStatus, MountView};
 use gamekeeper::game::record::{Contents, Endpoints};
 use gamekeeper::game::spec::RunAs;
 use gamekeeper::game::{
@@ -395,6 +395,10 @@ impl Runtime for Containers {
             high_water: Some(self.high_water.load(Ordering::SeqCst)),
             locked_by_another: false,
         })
+    }
+
+    async fn mount_view(&self, _: Duration) -> MountView {
+        MountView::Same
     }
 
     async fn bind_state_root(&self) -> Result<(), RuntimeError> {

@@ -3,11 +3,12 @@
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Finding;
 use crate::game::spec::RunAs;
 use crate::game::{BackupReason, GameId, NewBackup};
-use crate::runtime::docker::{CopyError, StateRoot, Watch};
+use crate::runtime::docker::{CopyError, SCRATCH, StateRoot, Watch};
 
 const WHO: &str = "run gamekeeper as the directory's owner, or give the directory to this user (chown)";
 
@@ -139,14 +140,34 @@ fn probe(path: &Path) -> io::Result<Probed> {
     Ok(Probed::Absent { by: nearest.to_owned() })
 }
 
+/// What a doctor that was killed left is so old.
+const IS_LEFT: Duration = Duration::from_secs(600);
+
 /// A directory that goes when it is done with.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new(within: &Path) -> io::Result<Self> {
-        let path = within.join(format!(".gamekeeper-doctor-{}", uuid::Uuid::now_v7()));
+    pub(super) fn new(within: &Path) -> io::Result<Self> {
+        let path = within.join(format!("{SCRATCH}{}", uuid::Uuid::now_v7()));
         std::fs::create_dir(&path)?;
+        remove_left(within);
         Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// Removes what doctors left that were killed. What cannot be removed is in nobody's way.
+fn remove_left(within: &Path) {
+    for entry in std::fs::read_dir(within).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(SCRATCH));
+        let Ok(about) = entry.metadata() else { continue };
+        let age = about.modified().ok().and_then(|made| made.elapsed().ok());
+        if is_ours && about.is_dir() && age.is_some_and(|age| age > IS_LEFT) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -171,6 +192,18 @@ mod tests {
         assert!(matches!(data_directory(&parent.path().join("file")), Finding::Fail(..)));
         assert!(matches!(state_root(&parent.path().join("file/x")), (Finding::Fail(..), None)));
         assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_doctor_left_that_was_killed_goes_with_the_next() {
+        let parent = tempfile::tempdir().unwrap();
+        let left = |name: &str| parent.path().join(format!("{SCRATCH}{name}"));
+        for name in ["old", "young"] {
+            std::fs::create_dir_all(left(name).join("inner")).unwrap();
+        }
+        std::fs::File::open(left("old")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        drop(Scratch::new(parent.path()).unwrap());
+        assert!(!left("old").exists() && left("young").exists());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Who is at the other end, and what follows from it for users.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::DockerRuntime;
 use super::error::within;
@@ -45,6 +46,12 @@ impl DockerRuntime {
             info.id.unwrap_or_default()
         };
         Ok(RuntimeIdentity { id, version })
+    }
+
+    /// Where the daemon keeps images and containers, on its own host.
+    pub async fn root_directory(&self) -> Option<PathBuf> {
+        let info = within("info", self.settings.deadlines.look, self.docker.info()).await.ok()?;
+        info.docker_root_dir.map(PathBuf::from)
     }
 
     /// The user inside the container; none leaves the image's.

@@ -9,6 +9,8 @@ use crate::runtime::{NewContainer, Owner};
 pub(super) const INSTANCE: &str = "gamekeeper.dev/instance";
 /// Which game it is.
 pub(super) const GAME: &str = "gamekeeper.dev/game-id";
+/// The purpose of a container, or an image, of an instance that is no game's.
+pub(super) const ROLE: &str = "gamekeeper.dev/role";
 /// The port its engine listens on: an inspect has to know where it is reached.
 pub(super) const PORT: &str = "gamekeeper.dev/port";
 /// The leadership that made it.

@@ -18,7 +18,7 @@ use super::error::{if_there, within};
 use super::{DockerRuntime, container, image, labels};
 use crate::game::{ContainerId, GameId};
 use crate::runtime::docker::settings::EndpointMode;
-use crate::runtime::{EngineToken, ImageSelector, NewContainer, Owner, RuntimeError};
+use crate::runtime::{EngineToken, ImageSelector, NewContainer, Owner, RuntimeError, StateDirectory};
 
 impl DockerRuntime {
     pub(super) async fn create_container(&self, new: &NewContainer) -> Result<ContainerId, RuntimeError> {
@@ -38,8 +38,11 @@ impl DockerRuntime {
             self.settings.deadlines.change,
             self.docker.create_container(Some(options), body),
         )
-        .await
-        .map_err(missing_source)?;
+        .await;
+        let created = match created {
+            Ok(created) => created,
+            Err(error) => return Err(self.unseen(new.game, error).await),
+        };
         for warning in created.warnings {
             tracing::debug!(warning = %super::text::one_line(&warning), "Docker warned about a creation");
         }
@@ -57,11 +60,27 @@ impl DockerRuntime {
             self.settings.deadlines.change,
             self.docker.start_container(id.as_str(), None::<StartContainerOptions>),
         );
-        started.await.map_err(|error| match missing_source(error) {
+        let Err(error) = started.await else { return Ok(()) };
+        Err(match self.unseen(game, error).await {
             // The container is there, its network is not.
             RuntimeError::NotFound(message) if message.contains("network") => RuntimeError::Failed(message),
             other => other,
         })
+    }
+
+    /// A mount whose source is missing, told as what it is: nothing is there, or Docker looks elsewhere.
+    async fn unseen(&self, game: GameId, error: RuntimeError) -> RuntimeError {
+        if !is_missing_source(&error) {
+            return error;
+        }
+        match self.on_disk(Some(game), "examined", move |state| state.look(game)).await {
+            // It can be made, so it is not refused for ever.
+            Ok(StateDirectory::Absent) => RuntimeError::NotFound("the state directory".into()),
+            Ok(_) => RuntimeError::MountSourceMissing {
+                on_host: self.settings.state_directory_on_host(game).to_string_lossy().into_owned(),
+            },
+            Err(error) => error,
+        }
     }
 
     pub(super) async fn stop_container(
@@ -155,15 +174,18 @@ fn random_token() -> EngineToken {
     EngineToken::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Docker refuses a mount whose source is missing: the directory can be made, so it is not refused
-/// for ever.
-fn missing_source(error: RuntimeError) -> RuntimeError {
-    match error {
-        RuntimeError::Refused(message) if message.contains("bind source path does not exist") => {
-            RuntimeError::NotFound(format!("the state directory ({message})"))
-        }
-        other => other,
-    }
+/// Docker's and Podman's ways of refusing a mount whose source is missing where they look for it.
+pub(super) fn is_missing_source(error: &RuntimeError) -> bool {
+    let (RuntimeError::Refused(message)
+    | RuntimeError::Failed(message)
+    | RuntimeError::NotFound(message)
+    | RuntimeError::Conflict(message)) = error
+    else {
+        return false;
+    };
+    message.contains("bind source path does not exist")
+        || (message.contains("no such file or directory")
+            && (message.contains("statfs") || message.contains("error mounting")))
 }
 
 /// It has no process, for certain.

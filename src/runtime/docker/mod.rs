@@ -25,6 +25,7 @@ mod image;
 mod labels;
 mod lifecycle;
 mod logs;
+mod mount_view;
 mod network;
 mod observed;
 mod remove_tree;
@@ -34,6 +35,7 @@ mod small_file;
 mod state;
 mod text;
 mod transport;
+mod trial;
 
 use std::collections::HashSet;
 use std::io;
@@ -50,12 +52,14 @@ use copies::PausedGames;
 pub use copies::{CopyError, Watch};
 pub use settings::{Deadlines, EndpointMode, PullPolicy, Settings};
 pub use state::StateRoot;
+pub use trial::{Outcome, SCRATCH, Tried};
 
 use super::{
     Container, CopiesUnderWay, CopyProgress, ImageSelector, Listed, LogOptions, NewContainer, PullProgress,
     Runtime, RuntimeError, RuntimeEvent, RuntimeIdentity, StateDirectory, StateRootLook,
 };
 use crate::game::backup::Keep;
+use crate::game::controller::MountView;
 use crate::game::record::Contents;
 use crate::game::spec::RunAs;
 use crate::game::{
@@ -77,6 +81,7 @@ pub struct DockerRuntime {
     state: Arc<StateRoot>,
     making_network: Mutex<()>,
     paused: PausedGames,
+    comparing: Mutex<mount_view::Comparing>,
 }
 
 impl DockerRuntime {
@@ -106,6 +111,7 @@ impl DockerRuntime {
             ),
             making_network: Mutex::new(()),
             paused: PausedGames::default(),
+            comparing: Mutex::default(),
             transport,
             settings,
         })
@@ -292,6 +298,10 @@ impl Runtime for DockerRuntime {
 
     async fn state_root(&self) -> Result<StateRootLook, RuntimeError> {
         self.on_disk(None, "examined", StateRoot::look_at_ground).await
+    }
+
+    async fn mount_view(&self, not_older_than: Duration) -> MountView {
+        self.compare_mount(not_older_than).await
     }
 
     async fn bind_state_root(&self) -> Result<(), RuntimeError> {

@@ -8,8 +8,9 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::{Duration, UNIX_EPOCH};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::beneath;
@@ -18,9 +19,14 @@ use super::state::StateRoot;
 use crate::runtime::StateRootLook;
 
 pub(super) const DIRECTORY: &str = ".gamekeeper";
-const SENTINEL: &str = "instance";
+pub(super) const SENTINEL: &str = "instance";
+/// Marks by which the directory is recognised through Docker begin with this.
+pub(super) const MARK: &str = "seen-";
 const HIGH_WATER: &str = "high-water";
 const LOCK: &str = "lock";
+
+/// A mark that is so old was left by a process that died.
+const MARK_IS_LEFT: Duration = Duration::from_secs(3_600);
 
 /// The longest file that is read here, in bytes: an identity or a number.
 const LONGEST: u64 = 256;
@@ -74,6 +80,39 @@ impl StateRoot {
             return Ok(());
         }
         replace(&own, HIGH_WATER, &high_water.to_string())
+    }
+
+    /// Makes an empty file of this name beside the sentinel, and removes marks that others left.
+    pub(super) fn leave_mark(&self, name: &str) -> io::Result<()> {
+        let own = self.checked_directory()?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&own, name, flags, Mode::RUSR | Mode::WUSR)?;
+        for left in beneath::names(&own)? {
+            let Some(left) = left.to_str().ok().filter(|left| left.starts_with(MARK) && *left != name) else {
+                continue;
+            };
+            let Ok(about) = rustix::fs::statat(&own, left, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let made = UNIX_EPOCH + Duration::from_secs(about.st_mtime.unsigned_abs());
+            if made.elapsed().is_ok_and(|age| age > MARK_IS_LEFT) {
+                forget(&own, left)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes it. False if it was not there any more.
+    pub(super) fn remove_mark(&self, name: &str) -> io::Result<bool> {
+        match rustix::fs::unlinkat(self.checked_directory()?, name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn checked_directory(&self) -> io::Result<OwnedFd> {
+        let root = self.open()?;
+        self.check(&root)?;
+        beneath::open(&root, DIRECTORY)
     }
 
     /// That this handle leads to this instance's state root: asked before anything is made or
@@ -155,6 +194,23 @@ mod tests {
         let refused = other.keep_high_water(9).unwrap_err();
         assert!(refused.get_ref().is_some_and(|error| error.is::<NotOurs>()), "{refused:?}");
         assert_eq!(root(&directory).look_at_ground().unwrap().high_water, None);
+    }
+
+    #[test]
+    fn marks_that_were_left_go_and_those_of_others_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let ours = root(&directory);
+        assert!(ours.leave_mark("seen-1").is_err(), "it is nobody's yet");
+        ours.bind().unwrap();
+        ours.leave_mark("seen-1").unwrap();
+        let own = directory.path().join("games").join(DIRECTORY);
+        let left = File::create(own.join("seen-left")).unwrap();
+        left.set_modified(UNIX_EPOCH).unwrap();
+        ours.leave_mark("seen-2").unwrap();
+        assert!(own.join("seen-1").exists() && !own.join("seen-left").exists());
+        assert!(ours.remove_mark("seen-1").unwrap() && ours.remove_mark("seen-2").unwrap());
+        assert!(!ours.remove_mark("seen-1").unwrap());
+        assert_eq!(std::fs::read_dir(own).unwrap().count(), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the Docker runtime is told by the configuration.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::game::{GameId, InstanceId, Resources};
@@ -62,9 +62,14 @@ impl Settings {
         }
     }
 
+    /// The state root as the engine's host sees it.
+    pub fn state_root_on_host(&self) -> &Path {
+        self.state_root_on_host.as_ref().unwrap_or(&self.state_root)
+    }
+
     /// The game's state directory as the engine's host sees it.
     pub fn state_directory_on_host(&self, game: GameId) -> PathBuf {
-        self.state_root_on_host.as_ref().unwrap_or(&self.state_root).join(game.to_string())
+        self.state_root_on_host().join(game.to_string())
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use super::copies::{BusyGames, Room};
+use super::copies::{BusyGames, Promises};
 use super::daemon::{User, directory_owner};
 use super::{beneath, contents, sentinel};
 use crate::game::spec::RunAs;
@@ -40,13 +40,13 @@ pub struct StateRoot {
     /// The games whose copies are being worked on.
     pub(super) copying: BusyGames,
     /// Who needs room for copies.
-    pub(super) room: Room,
+    pub(super) room: Promises,
 }
 
 impl StateRoot {
     /// The state root at this path, which belongs to this instance; none: to nobody in particular.
     pub fn new(path: PathBuf, instance: Option<InstanceId>) -> Self {
-        let (lock, copying, room) = (Mutex::new(None), BusyGames::default(), Room::default());
+        let (lock, copying, room) = (Mutex::new(None), BusyGames::default(), Promises::default());
         Self { path, instance, shared: false, lock, copying, room }
     }
 

@@ -16,6 +16,18 @@ pub(super) fn one_line(message: &str) -> String {
     shown
 }
 
+/// An error with its causes, on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        told.push_str(": ");
+        told.push_str(&deeper.to_string());
+        cause = deeper.source();
+    }
+    one_line(&told)
+}
+
 /// Log text: lines and tabs stay, other control characters are escaped.
 pub(super) fn log_text(bytes: &[u8]) -> String {
     let mut shown = String::with_capacity(bytes.len());

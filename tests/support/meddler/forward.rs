@@ -24,7 +24,7 @@ pub(super) type Body = UnsyncBoxBody<Bytes, Error>;
 pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
-    let call = Call::of(&head.method, head.uri.path());
+    let call = Call::of(&head.method, &head.uri);
     let path = decoded(head.uri.path_and_query().map_or("/", |path| path.as_str()));
     let asked = Asked { call, path, answered: None };
     let number = {

@@ -11,7 +11,7 @@ use super::super::{beneath, effects};
 use super::error::CopyError;
 use super::put_back::{FAILED, RESTORING, damaged};
 use super::room::Needs;
-use super::survey::{Survey, survey, survey_as_copied};
+use super::survey::{Room, Survey, survey, survey_as_copied};
 use super::watch::Watch;
 use super::{BACKUPS, STATE, read_backup, tree};
 use crate::game::{Backup, BackupId, GameId};
@@ -36,10 +36,9 @@ impl StateRoot {
         }
         let restoring = self.place(RESTORING, game)?;
         self.check_movable(game, &restoring, &self.place(FAILED, game)?)?;
-        if !shares_content(&state, &restoring)? {
-            let needs = Needs { backups: 0, restoring: survey(&state)?.room };
-            self.check_room_beside(game, needs, false)?;
-        }
+        let room = room_at(&state, &restoring, survey(&state)?.room)?;
+        let needs = Needs { restoring: room, ..Needs::default() };
+        self.check_room_beside(game, needs, false)?;
         Ok(backup)
     }
 
@@ -56,9 +55,7 @@ impl StateRoot {
         self.check_movable(game, &restoring, &self.place(FAILED, game)?)?;
         let found = survey_as_copied(&state)?;
         may_give(&kept, &found)?;
-        let takes = |place: &OwnedFd| {
-            Ok::<u64, CopyError>(if shares_content(&state, place)? { 0 } else { found.room })
-        };
+        let takes = |place: &OwnedFd| room_at(&state, place, found.room);
         let needs = Needs { backups: takes(&kept)?, restoring: takes(&restoring)? };
         self.check_room_beside(game, needs, true)
     }
@@ -104,9 +101,14 @@ fn may_give(to: &OwnedFd, found: &Survey) -> Result<(), CopyError> {
     Ok(())
 }
 
+/// What a copy takes at that place: inodes always, bytes unless it shares its content with what is copied.
+pub(super) fn room_at(from: &OwnedFd, to: &OwnedFd, whole: Room) -> Result<Room, CopyError> {
+    Ok(if shares_content(from, to)? { Room { bytes: 0, ..whole } } else { whole })
+}
+
 /// Whether what is copied from one directory to the other takes no room of its own: tried with two
 /// files that have no name, where such can be made.
-pub(super) fn shares_content(from: &OwnedFd, to: &OwnedFd) -> Result<bool, CopyError> {
+fn shares_content(from: &OwnedFd, to: &OwnedFd) -> Result<bool, CopyError> {
     if fstat(from)?.st_dev != fstat(to)?.st_dev {
         return Ok(false);
     }

@@ -5,7 +5,7 @@ use std::io;
 use rustix::io::Errno;
 
 use super::super::sentinel;
-use crate::runtime::RuntimeError;
+use crate::runtime::{RuntimeError, Shortage};
 
 /// Why a copy was not taken, put back or removed.
 #[derive(Debug, thiserror::Error)]
@@ -14,22 +14,15 @@ pub enum CopyError {
     #[error(transparent)]
     Disk(#[from] io::Error),
     /// There is no room.
-    #[error("{needed} bytes are needed, and {free} are free")]
-    NoRoom {
-        /// What it takes, in bytes.
-        needed: u64,
-        /// What is there, in bytes.
-        free: u64,
-    },
+    #[error("there is no room: {0}")]
+    NoRoom(Shortage),
     /// There is room, and others need it first.
     #[error(
-        "{needed} bytes are needed, and of what is free {kept} bytes are kept for {games} other games whose version is being changed or whose state is being put back"
+        "there is room for it alone, and {games} other games whose version is being changed or whose state is being put back need theirs first: with them {shortage}"
     )]
     RoomKept {
-        /// What it takes, in bytes.
-        needed: u64,
-        /// What the others still need, in bytes.
-        kept: u64,
+        /// What there is too little of for all of them.
+        shortage: Shortage,
         /// How many they are.
         games: usize,
     },
@@ -70,7 +63,7 @@ impl CopyError {
                 RuntimeError::StateRootNotOurs
             }
             Self::Disk(error) => on_disk(error),
-            Self::NoRoom { needed, free } => RuntimeError::NoRoom { needed, free },
+            Self::NoRoom(shortage) => RuntimeError::NoRoom(shortage),
             Self::RoomKept { .. } => RuntimeError::RoomKept(self.to_string()),
             Self::Changed => RuntimeError::StateChanged,
             Self::Unfit(why) => RuntimeError::StateUnfit(why),

@@ -33,11 +33,11 @@ use super::sentinel::DIRECTORY as OWN;
 use super::state::StateRoot;
 use super::{beneath, effects, remove_tree, small_file};
 use crate::game::{Backup, BackupId, BackupReason, GameId, NewBackup};
-use crate::runtime::CopyProgress;
-use checks::shares_content;
+use crate::runtime::{CopyProgress, Shortage};
+use checks::room_at;
 pub use error::CopyError;
 use room::Needs;
-pub(super) use room::Room;
+pub(super) use room::Promises;
 pub(super) use watch::PausedGames;
 pub use watch::Watch;
 
@@ -71,9 +71,10 @@ impl StateRoot {
             let is_of_it = there.reason == new.reason && tree::read(&state, watch)?.is_what(&there);
             return if is_of_it { Ok(there) } else { Err(CopyError::NameTaken(new.id.to_string())) };
         }
-        if new.reason != BackupReason::Patch && !shares_content(&state, &kept)? {
+        if new.reason != BackupReason::Patch {
             // (A change of version looked for room before it began.)
-            let needs = Needs { backups: survey::survey(&state)?.room, restoring: 0 };
+            let room = room_at(&state, &kept, survey::survey(&state)?.room)?;
+            let needs = Needs { backups: room, ..Needs::default() };
             self.check_room_beside(new.game, needs, false)?;
         }
         make(&kept, new.id.as_str(), &state, watch, |measure| Ok(described(new, measure)))
@@ -184,11 +185,12 @@ fn make(
 ) -> Result<Backup, CopyError> {
     sweep(within)?;
     let half = half(MAKING);
-    let mut needed = 0;
+    let mut needed = survey::Room::default();
     let made = fill(within, &half, from, watch, &mut needed, describe).map_err(|error| match error {
         CopyError::Disk(error) if error.kind() == io::ErrorKind::StorageFull => {
-            let free = survey::free_room(within).unwrap_or_default().min(needed);
-            CopyError::NoRoom { needed, free }
+            // Looked for while what was half made still takes its part.
+            let shortage = survey::shortage(within, needed).ok().flatten();
+            CopyError::NoRoom(shortage.unwrap_or(Shortage::Untold))
         }
         other => other,
     });
@@ -209,7 +211,7 @@ fn fill(
     half: &str,
     from: &OwnedFd,
     watch: &Watch,
-    needed: &mut u64,
+    needed: &mut survey::Room,
     describe: impl FnOnce(&tree::Measure) -> Result<Backup, CopyError>,
 ) -> Result<Backup, CopyError> {
     let before = at_rest(from)?;
@@ -217,6 +219,8 @@ fn fill(
     watch.at(|progress| {
         *progress = CopyProgress { files: 0, files_total: before.files, bytes: 0, bytes_total: before.bytes };
     })?;
+    // (Bytes only where the content turns out not to be shared; inodes always.)
+    survey::check_room(within, survey::Room { bytes: 0, ..before.room })?;
     effects::make_directory(within, half)?;
     let making = beneath::open(within, half)?;
     for inner in [STATE, SHARED] {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::state::StateRoot;
 use super::super::{beneath, effects, small_file};
-use super::checks::{IS_A_MOUNT, shares_content};
+use super::checks::{IS_A_MOUNT, room_at};
 use super::error::CopyError;
 use super::room::Needs;
 use super::survey::survey;
@@ -146,8 +146,9 @@ impl StateRoot {
         let absent = || CopyError::Absent(format!("copy {id}"));
         let backup = read_backup(&kept, game, id)?.ok_or_else(absent)?;
         let state = beneath::open(&beneath::open(&kept, id.as_str())?, STATE)?;
-        if beside_others && !shares_content(&state, restoring)? {
-            let needs = Needs { backups: 0, restoring: survey(&state)?.room };
+        if beside_others {
+            let room = room_at(&state, restoring, survey(&state)?.room)?;
+            let needs = Needs { restoring: room, ..Needs::default() };
             self.check_room_beside(game, needs, false)?;
         }
         make(restoring, restore.as_str(), &state, watch, |measure| {

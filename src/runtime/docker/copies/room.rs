@@ -16,7 +16,7 @@ use super::super::beneath;
 use super::super::state::StateRoot;
 use super::error::CopyError;
 use super::put_back::RESTORING;
-use super::survey::{PER_NAME, check_room, free_room, survey};
+use super::survey::{PER_NAME, Room, check_room, shortage, survey};
 use super::{BACKUPS, read_backup};
 use crate::game::{Backup, GameId};
 use crate::runtime::CopiesUnderWay;
@@ -24,25 +24,25 @@ use crate::runtime::CopiesUnderWay;
 /// So long a look that found room counts, at least: longer than its answer is believed.
 const LOOK_COUNTS: Duration = Duration::from_secs(10);
 
-/// Who needs room.
+/// Who was promised room.
 #[derive(Debug, Default)]
-pub(in super::super) struct Room {
+pub(in super::super) struct Promises {
     under_way: Mutex<HashMap<GameId, CopiesUnderWay>>,
     /// What was found to be there for whom. Held while somebody looks.
     looked: Mutex<HashMap<GameId, (Instant, Needs)>>,
 }
 
-/// Bytes, by the place that they are needed in.
+/// Room, by the place that it is needed in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Needs {
     /// For a copy that is kept.
-    pub(super) backups: u64,
+    pub(super) backups: Room,
     /// For one on its way back.
-    pub(super) restoring: u64,
+    pub(super) restoring: Room,
 }
 
 impl Needs {
-    fn of(self, kind: &str) -> u64 {
+    fn of(self, kind: &str) -> Room {
         if kind == BACKUPS { self.backups } else { self.restoring }
     }
 }
@@ -73,15 +73,17 @@ impl StateRoot {
         let mut others: Vec<Needs> = others.map(|(of, copies)| self.still_needs(*of, copies)).collect();
         others.extend(looked.values().map(|(_, needs)| *needs));
         for (kind, place) in &places {
-            if needs.of(kind) == 0 {
+            if needs.of(kind) == Room::default() {
                 continue;
             }
             let here = on_disk_of(place, &places)?;
-            let sum = |needs: &Needs| here.iter().map(|kind| needs.of(kind)).sum::<u64>();
-            let (needed, kept) = (sum(&needs), others.iter().map(sum).sum::<u64>());
+            let mut needed = Room::default();
+            let add = |sum: &mut Room, needs: &Needs| here.iter().for_each(|kind| *sum += needs.of(kind));
+            add(&mut needed, &needs);
             check_room(place, needed)?;
-            if free_room(place)?.saturating_sub(needed) < kept {
-                return Err(CopyError::RoomKept { needed, kept, games: others.len() });
+            others.iter().for_each(|other| add(&mut needed, other));
+            if let Some(shortage) = shortage(place, needed)? {
+                return Err(CopyError::RoomKept { shortage, games: others.len() });
             }
         }
         if claims {
@@ -109,21 +111,23 @@ impl StateRoot {
         let kept = kept.and_then(|kept| read_backup(&kept, game, backup).ok().flatten());
         match kept {
             Some(_) if is_fetched() => Needs::default(),
-            Some(copy) => Needs { backups: 0, restoring: takes(&copy) },
+            Some(copy) => Needs { restoring: takes(&copy), ..Needs::default() },
             // It cannot be fetched, so nothing will be.
             None if restore.is_some() => Needs::default(),
             None => {
                 let state = self.open_game(game).ok().flatten();
-                let room = state.and_then(|state| survey(&state).ok()).map_or(0, |found| found.room);
+                let room = state
+                    .and_then(|state| survey(&state).ok())
+                    .map_or_else(Room::default, |found| found.room);
                 Needs { backups: room, restoring: room }
             }
         }
     }
 }
 
-/// What a copy of a copy takes on the disk, about, in bytes.
-pub(super) fn takes(copy: &Backup) -> u64 {
-    copy.bytes.saturating_add(copy.files.saturating_mul(PER_NAME))
+/// What a copy of a copy takes on the disk, about.
+pub(super) fn takes(copy: &Backup) -> Room {
+    Room { bytes: copy.bytes.saturating_add(copy.files.saturating_mul(PER_NAME)), inodes: copy.files }
 }
 
 /// The kinds whose place is on the same file system as this one.

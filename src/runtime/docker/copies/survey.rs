@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::super::beneath;
 use super::super::text::one_line;
 use super::error::CopyError;
+use crate::runtime::Shortage;
 
 /// Directories in directories, at most.
 const DEEPEST: usize = 64;
@@ -37,8 +38,8 @@ pub(super) struct Survey {
     pub(super) files: u64,
     /// Bytes in them.
     pub(super) bytes: u64,
-    /// What a copy of it takes on the disk, about, in bytes.
-    pub(super) room: u64,
+    /// What a copy of it takes on the disk.
+    pub(super) room: Room,
     /// Who owns files and directories in it: user and group.
     pub(super) owners: HashSet<(u32, u32)>,
     /// Of every name, who it is and when it changed.
@@ -54,6 +55,25 @@ impl Survey {
         !earlier.is_fresh && self.stamps == earlier.stamps
     }
 }
+
+/// What something takes on a disk, about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Room {
+    pub(super) bytes: u64,
+    /// Of its files, directories and links.
+    pub(super) inodes: u64,
+}
+
+impl std::ops::AddAssign for Room {
+    fn add_assign(&mut self, other: Self) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.inodes = self.inodes.saturating_add(other.inodes);
+    }
+}
+
+/// What a copy takes beside what is copied: its directory, that of the state, one that goes again, and the
+/// manifest.
+const BESIDE: Room = Room { bytes: 4 * PER_NAME, inodes: 4 };
 
 /// A name in a directory.
 pub(super) struct Entry {
@@ -84,8 +104,13 @@ pub(super) fn survey_as_copied(top: &OwnedFd) -> Result<Survey, CopyError> {
 }
 
 fn survey_opening(top: &OwnedFd, opens_files: bool) -> Result<Survey, CopyError> {
-    let (found, stamps, shared) = (Survey::default(), Sha256::new(), HashSet::new());
-    let mut surveyor = Surveyor { found, stamps, shared, began: now(), opens_files };
+    let mut surveyor = Surveyor {
+        found: Survey { room: BESIDE, ..Survey::default() },
+        stamps: Sha256::new(),
+        shared: HashSet::new(),
+        began: now(),
+        opens_files,
+    };
     surveyor.stamp(c".".to_bytes(), &rustix::fs::fstat(top)?);
     surveyor.directory(top, &mut Bounds::default())?;
     Ok(Survey { stamps: surveyor.stamps.finalize().into(), ..surveyor.found })
@@ -103,7 +128,7 @@ struct Surveyor {
 impl Surveyor {
     fn directory(&mut self, directory: &OwnedFd, bounds: &mut Bounds) -> Result<(), CopyError> {
         for Entry { name, kind, about } in bounds.entries(directory)? {
-            self.found.room += PER_NAME;
+            self.found.room += Room { bytes: PER_NAME, inodes: u64::from(kind != Kind::LeftOut) };
             self.stamp(name.to_bytes_with_nul(), &about);
             match kind {
                 Kind::Directory => {
@@ -124,7 +149,7 @@ impl Surveyor {
                         return Err(too_long(&name, about.st_size.cast_unsigned()));
                     }
                     // What is not written takes no room, here or in the copy.
-                    self.found.room += about.st_blocks.cast_unsigned() * 512;
+                    self.found.room.bytes += about.st_blocks.cast_unsigned() * 512;
                 }
                 Kind::Link | Kind::LeftOut => {}
             }
@@ -269,14 +294,20 @@ pub(super) fn moving(error: Errno) -> CopyError {
     }
 }
 
-/// That there is room for so many bytes where `somewhere` is.
-pub(super) fn check_room(somewhere: &OwnedFd, needed: u64) -> Result<(), CopyError> {
-    let free = free_room(somewhere)?;
-    if free >= needed { Ok(()) } else { Err(CopyError::NoRoom { needed, free }) }
+/// That there is room for this where `somewhere` is.
+pub(super) fn check_room(somewhere: &OwnedFd, needed: Room) -> Result<(), CopyError> {
+    shortage(somewhere, needed)?.map_or(Ok(()), |shortage| Err(CopyError::NoRoom(shortage)))
 }
 
-/// Bytes that are free for this user.
-pub(super) fn free_room(somewhere: &OwnedFd) -> Result<u64, CopyError> {
+/// What there is too little of, if so.
+pub(super) fn shortage(somewhere: &OwnedFd, needed: Room) -> std::io::Result<Option<Shortage>> {
     let about = rustix::fs::fstatvfs(somewhere)?;
-    Ok(about.f_bavail.saturating_mul(about.f_frsize))
+    let free = about.f_bavail.saturating_mul(about.f_frsize);
+    if free < needed.bytes {
+        return Ok(Some(Shortage::Bytes { needed: needed.bytes, free }));
+    }
+    // A file system that makes inodes as they are needed has none to count (Btrfs says 0 of 0).
+    let is_counted = about.f_files > 0;
+    let (needed, free) = (needed.inodes, about.f_favail);
+    Ok((is_counted && free < needed).then_some(Shortage::Inodes { needed, free }))
 }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::{beneath, effects};
 use super::error::CopyError;
-use super::survey::{Bounds, Entry, Kind, check_room, moving, open_directory, open_file};
+use super::survey::{Bounds, Entry, Kind, Room, check_room, moving, open_directory, open_file};
 use super::watch::Watch;
 use crate::game::Backup;
 
@@ -60,7 +60,7 @@ pub(super) struct Destination<'a> {
     /// A directory beside it, where files with several names are kept at hand.
     pub(super) shared: &'a OwnedFd,
     /// What the copy takes on the disk, where contents cannot be shared, in bytes.
-    pub(super) room: u64,
+    pub(super) room: Room,
 }
 
 /// Reads everything, from the disk rather than from memory.
@@ -249,7 +249,8 @@ impl<'a> Walk<'a> {
         }
         let shares = effects::share_content(from, to)?;
         if !shares && let Some(destination) = self.to {
-            check_room(to, destination.room)?;
+            // Inodes were looked for before the first was taken.
+            check_room(to, Room { inodes: 0, ..destination.room })?;
         }
         self.shares_content = Some(shares);
         Ok(shares)

@@ -114,7 +114,7 @@ fn a_directory_that_is_swapped_for_a_link_while_it_is_copied_is_never_followed()
                 fs::create_dir_all(place.join(inner)).expect("directories");
             }
             let [top, shared] = [STATE, SHARED].map(|inner| open(&place.join(inner)));
-            let destination = tree::Destination { top: &top, shared: &shared, room: 0 };
+            let destination = tree::Destination { top: &top, shared: &shared, room: survey::Room::default() };
             match tree::copy(&from, &destination, &Watch::nobody()) {
                 Ok(_) => copied += 1,
                 Err(CopyError::Changed) => refused += 1,

@@ -32,13 +32,15 @@ fn without_room_nothing_is_copied_and_what_is_missing_is_said() {
     let world = World::within(&directory.path().join("disk"));
     fs::write(world.state().join("large"), vec![1; 5 << 20]).expect("a file");
     let before = tree(&world.state());
-    let Err(CopyError::NoRoom { needed, free }) = world.copy("b-1") else { panic!("there is no room") };
+    let Err(CopyError::NoRoom(shortage @ Shortage::Bytes { needed, free })) = world.copy("b-1") else {
+        panic!("there is no room")
+    };
     assert!(needed > 5 << 20 && free < 3 << 20, "{needed} needed, {free} free");
-    let told = CopyError::NoRoom { needed, free }.told(|_| unreachable!()).to_string();
+    let told = CopyError::NoRoom(shortage).told(|_| unreachable!()).to_string();
     assert!(told.contains(&format!("{} are missing", needed - free)), "{told}");
-    // Where bytes are not what is missing, none are said to be.
-    let told = CopyError::NoRoom { needed: 5, free: 5 }.told(|_| unreachable!()).to_string();
-    assert!(told.contains("inodes") && !told.contains("are missing"), "{told}");
+    // Where neither bytes nor inodes are missing, none are said to be.
+    let told = CopyError::NoRoom(Shortage::Untold).told(|_| unreachable!()).to_string();
+    assert!(told.contains("quota") && !told.contains("are missing"), "{told}");
     assert_eq!(tree(&world.state()), before);
     assert_eq!(fs::read_dir(world.own(BACKUPS)).expect("a listing").count(), 0);
 
