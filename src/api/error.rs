@@ -287,6 +287,8 @@ impl ApiError {
             }
             RuntimeError::Conflict(_)
             | RuntimeError::DirectoryInUse(_)
+            | RuntimeError::StateInUse(_)
+            | RuntimeError::MayBeAlive { .. }
             | RuntimeError::Refused(_)
             | RuntimeError::Pull { .. }
             | RuntimeError::NoRoom { .. }

@@ -97,6 +97,9 @@ async fn examine(examination: &mut Examination, config: &Config, place: &Whereab
     examination.note("docker", identity)?;
     if let Some(runtime) = runtime {
         examination.note("network", docker::network(&runtime).await)?;
+        if known.is_some() && config.state_root.exists() {
+            examination.note("processes", docker::processes(&runtime).await)?;
+        }
     }
     let place = Whereabouts { kubeconfig: place.kubeconfig.clone(), data_dir: Some(config.data_dir.clone()) };
     for (subject, finding) in server::server(config, &place).await {

@@ -259,7 +259,7 @@ impl Round<'_> {
             self.is_back(back);
             return false;
         }
-        if self.waits_for_attempt() {
+        if self.waits_for_attempt() || self.outlives_docker(seen) {
             return true;
         }
         self.begin_operation(kind, cause);

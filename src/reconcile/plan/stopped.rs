@@ -102,17 +102,18 @@ impl Round<'_> {
         if !self.take_down(seen, OperationKind::Delete, "its deletion was asked for") {
             return;
         }
-        let Some(vacancy) = seen.vacancy() else {
+        if seen.container.is_some() {
             self.no_longer_serving();
             return self.blocked(
                 FOREIGN_CONTAINER,
                 "A container that is not this game's holds its name; remove it, and the deletion goes on.",
             );
-        };
+        }
         self.gone();
         if self.directory_is_held(seen) {
             return;
         }
+        let Some(vacancy) = seen.vacancy() else { return };
         let failed =
             self.observation.failure.is_some() || self.record.next_attempt_at.is_some_and(|at| at > self.now);
         // While the next attempt is waited for, what failed stays to be seen.
@@ -123,6 +124,10 @@ impl Round<'_> {
         self.begin_operation(OperationKind::Delete, "its deletion was asked for");
         if self.waits_for_attempt() {
             return;
+        }
+        if self.has_state() && seen.rival == Looked::NotYet {
+            // Nobody would know of it any more.
+            return self.step(Step::LookForRival { own: None }, "no process may outlive its game");
         }
         match (self.desired.deletion_policy, seen.state_directory) {
             // The copies first: as long as anything is left, the next look finds it.
@@ -175,6 +180,9 @@ impl Round<'_> {
     /// Takes the container away, step by step. True once there is none of ours.
     pub(super) fn take_down(&mut self, seen: &Seen, kind: OperationKind, cause: &str) -> bool {
         let Some(container) = ours(seen) else { return true };
+        if self.outlives_docker(seen) {
+            return false;
+        }
         self.begin_operation(kind, cause);
         let message = format!("The engine is being stopped: {cause}.");
         if self.observation.failure.is_none() && self.record.next_attempt_at.is_none_or(|at| at <= self.now) {
