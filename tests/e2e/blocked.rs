@@ -249,11 +249,11 @@ async fn a_state_that_a_process_has_unknown_to_docker_is_left_to_it_until_it_end
     let heals = count_of(&world, &game, "heal").await;
     relists(&world).await;
     assert_eq!(inspect(&game, "{{.State.Running}}"), "false");
+    assert_eq!(count_of(&world, &game, "heal").await, heals, "a new attempt at every look");
     docker(&["rm", &container(&game)]);
     relists(&world).await;
     until_blocked(&world, &game, "StateInUse").await;
     assert!(!exists(&game));
-    assert_eq!(count_of(&world, &game, "heal").await, heals, "a new attempt at every look");
     drop(stray);
     world.until(&game, "running", |status| status.phase == "running").await;
     assert_eq!(world.inits(&game), 1);
