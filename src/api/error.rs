@@ -290,6 +290,8 @@ impl ApiError {
             RuntimeError::Conflict(_)
             | RuntimeError::DirectoryInUse(_)
             | RuntimeError::MountSourceMissing { .. }
+            | RuntimeError::StateInUse(_)
+            | RuntimeError::MayBeAlive { .. }
             | RuntimeError::Refused(_)
             | RuntimeError::Pull { .. }
             | RuntimeError::ImageGone { .. }

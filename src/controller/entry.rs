@@ -545,6 +545,7 @@ mod tests {
             epoch: Some(1),
             applied: None,
             token: None,
+            unlike: None,
         }
     }
 

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{Moment, WallClock};
 use crate::game::backup::CopyProblem;
-use crate::game::container::{Container, ContainerState, ImageSelector, StateDirectory};
+use crate::game::container::{Container, ContainerState, ImageSelector, Rival, StateDirectory};
 use crate::game::engine::Answer;
 use crate::game::record::{Contents, Life, moved};
 use crate::game::{Backup, BackupId, GameId, ImageRef, NetworkId, RestoreId};
@@ -37,7 +37,7 @@ pub(super) struct Facts {
     pub(super) state_directory: Looked<StateDirectory>,
     pub(super) contents: Looked<Contents>,
     pub(super) copies: Looked<bool>,
-    pub(super) rival: Looked<Option<String>>,
+    pub(super) rival: Looked<Option<Rival>>,
     pub(super) engine: EngineView,
     /// A step that failed since the last plan.
     pub(super) failure: Option<Failure>,

@@ -153,7 +153,12 @@ impl Workshop {
                 // Whoever has that address by now must not be shown the token.
                 return Finished::Work(target.game, number, News::EngineStale(None));
             }
-            let answer = this.engines.probe(&target).await;
+            let mut answer = this.engines.probe(&target).await;
+            if let Answer::WrongEngine(why) = &mut answer
+                && let Some(other) = this.runtime.other_at_address(&target.endpoint, &life.container).await
+            {
+                why.push_str(&format!("; {other} has that address, too"));
+            }
             Finished::Work(target.game, number, said(&believed, life, answer))
         });
     }

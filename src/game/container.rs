@@ -14,6 +14,9 @@ pub struct Container {
     pub state: ContainerState,
     /// What it runs.
     pub image_id: ImageId,
+    /// How its name and its mounts are others than those that its game's container is made with, in words;
+    /// none if they are the same.
+    pub unlike: Option<String>,
     /// The id of the network that its endpoint belongs to; none if it has lost it.
     pub network_id: Option<NetworkId>,
     /// Where its engine is reached; all empty unless running.
@@ -93,6 +96,51 @@ pub enum ContainerState {
     },
     /// Being removed, or dead half-way through removal.
     Removing,
+}
+
+/// Who else has a game's state directory, and may write to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rival {
+    /// A container that Docker does not say is dead, by its name.
+    Container(String),
+    /// A process that Docker's word does not cover.
+    Process(HostProcess),
+}
+
+/// A process on the engine's host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostProcess {
+    /// Its number.
+    pub pid: u32,
+    /// What it is called.
+    pub command: String,
+    /// The container that it is in, by its control group.
+    pub container: Option<ContainerId>,
+    /// How many others are in the same place.
+    pub others: usize,
+}
+
+impl HostProcess {
+    /// That it has a game's state though Docker does not say so, and what is to be done about it.
+    pub fn in_use(&self) -> String {
+        format!(
+            "Docker does not say that it runs, but {self} has the game's state directory mounted: it may be an engine that outlived Docker. Nothing is started or removed beside it. End it on Docker's host (`kill {}`); the game goes on by itself then.",
+            self.pid
+        )
+    }
+}
+
+impl std::fmt::Display for HostProcess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "process {} (`{}`", self.pid, self.command)?;
+        if let Some(container) = &self.container {
+            write!(f, ", in container {}", container.short())?;
+        }
+        match self.others {
+            0 => f.write_str(")"),
+            others => write!(f, ", and {others} more)"),
+        }
+    }
 }
 
 /// Which image a container is made from.

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::EngineError;
 use crate::game::backup::CopyProblem;
-use crate::game::container::{ImageSelector, StateDirectory};
+use crate::game::container::{ImageSelector, Rival, StateDirectory};
 use crate::game::patch::Build;
 use crate::game::record::{AppliedSpec, Contents, Life};
 use crate::game::spec::Contract;
@@ -22,7 +22,7 @@ use crate::runtime::{NewContainer, PullFailure, Runtime, RuntimeError};
 use super::observed::{Failure, FailureClass, ImageUsers, Pace};
 use super::plan::{
     BACKUP_DAMAGED, BACKUP_GONE, BACKUP_NAME_TAKEN, DIRECTORY_IN_USE, PINNED_IMAGE_GONE, ROOM_KEPT,
-    ROW_LOCKED, ROW_NOT_DELETED, STATE_MISSING,
+    ROW_LOCKED, ROW_NOT_DELETED, STATE_IN_USE, STATE_MISSING,
 };
 use super::step::Step;
 
@@ -58,8 +58,8 @@ pub enum Effect {
     Contents(Contents),
     /// Whether copies of the state are kept, or states that were moved aside.
     Copies(bool),
-    /// Another container that has the state directory.
-    Rival(Option<String>),
+    /// Who else has the state directory.
+    Rival(Option<Rival>),
     /// The container is another one now, or in another state.
     ContainerChanged,
     /// To be run in the background.
@@ -203,6 +203,7 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
         RuntimeError::StateRootNotOurs => (FailureClass::Unknown, "StateRootNotOurs"),
         RuntimeError::DirectoryInUse(_) => (FailureClass::Person, DIRECTORY_IN_USE),
         RuntimeError::MountSourceMissing { .. } => (FailureClass::Retry, "StateNotSeenByDocker"),
+        RuntimeError::StateInUse(_) | RuntimeError::MayBeAlive { .. } => (FailureClass::Person, STATE_IN_USE),
         RuntimeError::NotOurs(_) => (FailureClass::Stale, "NotOurs"),
         RuntimeError::Conflict(_) => match step {
             // Somebody else's name or directory: counted, so that it is not tried without a pause.

@@ -203,6 +203,7 @@ impl Foreseen {
             epoch: None,
             applied: self.record.applied.clone(),
             token: None,
+            unlike: None,
         }
     }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::game::backup::CopyProblem;
-use crate::game::container::{Container, ContainerState, ImageSelector, Owner, StateDirectory};
+use crate::game::container::{Container, ContainerState, ImageSelector, Owner, Rival, StateDirectory};
 use crate::game::controller::Freeze;
 use crate::game::engine::Answer;
 use crate::game::record::{Contents, Life};
@@ -113,8 +113,8 @@ pub struct Seen {
     pub contents: Looked<Contents>,
     /// Whether copies of its state are kept, or states that were moved aside.
     pub copies: Looked<bool>,
-    /// Another container that has it mounted and is not proven dead.
-    pub rival: Looked<Option<String>>,
+    /// Who else has its state directory.
+    pub rival: Looked<Option<Rival>>,
     /// The engine itself.
     pub engine: EngineView,
 }
@@ -272,11 +272,13 @@ pub enum FailureClass {
     Unknown,
 }
 
-/// Proof that Docker was asked, and no container holds the game's name.
+/// Proof that Docker was asked, that no container holds the game's name, and that no process is known
+/// to have its state. (Whatever is done by it asks the host again.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vacancy(());
 
-/// Proof that Docker was asked, and this container of the game has no process.
+/// Proof that Docker was asked, that this container of the game has no process, and that no process is
+/// known to have the game's state. (Whatever is done by it asks the host again.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dead(ContainerId);
 
@@ -290,7 +292,7 @@ impl Dead {
 impl Seen {
     /// The proof that there is no container, if there is none.
     pub fn vacancy(&self) -> Option<Vacancy> {
-        self.container.is_none().then_some(Vacancy(()))
+        (self.container.is_none() && !self.is_held_by_a_process()).then_some(Vacancy(()))
     }
 
     /// The proof that the game's container has no process, if that is so.
@@ -303,6 +305,12 @@ impl Seen {
                 false
             }
         };
-        (ours && ended).then(|| Dead(container.id.clone()))
+        (ours && ended && !self.is_held_by_a_process()).then(|| Dead(container.id.clone()))
+    }
+
+    /// Docker's word is not the whole: a process has the game's state, in no container that Docker says
+    /// is alive.
+    pub fn is_held_by_a_process(&self) -> bool {
+        matches!(self.rival, Looked::At(Some(Rival::Process(_))))
     }
 }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::game::backup::{self, Keep};
 pub use crate::game::container::{
-    Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory,
+    Container, ContainerState, EngineToken, HostProcess, ImageSelector, Owner, Rival, StateDirectory,
 };
 use crate::game::controller::MountView;
 use crate::game::patch::Build;
@@ -168,6 +168,19 @@ pub enum RuntimeError {
     /// Another container that is not proven dead has the game's state directory mounted.
     #[error("container {0} has the game's state directory mounted and is not proven dead")]
     DirectoryInUse(String),
+    /// A process that Docker's word does not cover has the game's state directory mounted.
+    #[error("{}", .0.in_use())]
+    StateInUse(HostProcess),
+    /// Docker would not start a container because its process may be alive, and the host cannot be asked.
+    #[error(
+        "Docker says `{message}`: a process of an earlier start may be alive, and processes of Docker's host are not seen from here ({why})"
+    )]
+    MayBeAlive {
+        /// Docker's words.
+        message: String,
+        /// Why the host cannot be asked.
+        why: String,
+    },
     /// The state root is not this instance's: another one, or its disk is not mounted.
     #[error("the state root is not this database's (any more): is its disk mounted?")]
     StateRootNotOurs,
@@ -299,7 +312,8 @@ pub trait Runtime: Send + Sync + 'static {
     /// Asks its process to end and kills it after `grace`; success if it has ended already.
     async fn stop(&self, game: GameId, container: &ContainerId, grace: Duration) -> Result<(), RuntimeError>;
 
-    /// Removes it, which must have ended; success if it is gone already.
+    /// Removes it, which must have ended: not by Docker's word alone ([`RuntimeError::StateInUse`]
+    /// otherwise). Success if it is gone already.
     async fn remove(&self, game: GameId, container: &ContainerId) -> Result<(), RuntimeError>;
 
     /// The last `lines` lines that this life of it wrote, bounded in bytes.
@@ -359,9 +373,12 @@ pub trait Runtime: Send + Sync + 'static {
     /// What is in the game's state directory.
     async fn contents(&self, game: GameId) -> Result<Contents, RuntimeError>;
 
-    /// A container other than `own` that has the game's state directory mounted and is not proven
-    /// dead.
-    async fn rival(&self, game: GameId, own: Option<&ContainerId>) -> Result<Option<String>, RuntimeError>;
+    /// Who has the game's state directory mounted beside `own` and is not proven dead: a container, or a
+    /// process of the host that Docker's word does not cover.
+    async fn rival(&self, game: GameId, own: Option<&ContainerId>) -> Result<Option<Rival>, RuntimeError>;
+
+    /// Who else has a container's address, if that can be told: an engine that outlived Docker keeps its own.
+    async fn other_at_address(&self, endpoint: &str, own: &ContainerId) -> Option<HostProcess>;
 
     /// Whose the state root is, and how far things had come.
     async fn state_root(&self) -> Result<StateRootLook, RuntimeError>;

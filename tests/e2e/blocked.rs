@@ -1,5 +1,8 @@
 //! What needs a person: state that is gone, half-made or older, a directory that another has.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
 use serde_json::json;
 
 use crate::world::{Status, World, container, docker, exists, inspect};
@@ -49,6 +52,32 @@ impl Rival {
 impl Drop for Rival {
     fn drop(&mut self) {
         docker(&["rm", "-f", &self.0]);
+    }
+}
+
+/// A process that has the game's state directory in a mount namespace of its own, as an engine has, and
+/// that Docker knows nothing of. Needs root.
+struct Stray(Child);
+
+impl Stray {
+    fn on(world: &World, game: &str) -> Self {
+        let place = world.data_dir().join("stray");
+        std::fs::create_dir(&place).unwrap();
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", "mount --bind \"$0\" \"$1\" && echo there && exec sleep 600"]);
+        command.arg(world.state_root().join(game)).arg(&place).stdout(Stdio::piped());
+        let mut stray = Self(command.spawn().unwrap());
+        let mut line = String::new();
+        BufReader::new(stray.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "there\n", "mounting needs root; run this test as root");
+        stray
+    }
+}
+
+impl Drop for Stray {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -199,4 +228,51 @@ async fn a_deletion_leaves_a_directory_that_another_container_has() {
     drop(rival);
     assert!(status.phase == "blocked" && there, "{status:?}");
     world.eventually("the deletion goes on", async || !directory.exists() && !exists(&game)).await;
+}
+
+#[tokio::test]
+async fn a_state_that_a_process_has_unknown_to_docker_is_left_to_it_until_it_ends() {
+    let world = World::started().await;
+    let game = world.running("outlived").await;
+    let stray = Stray::on(&world, &game);
+    docker(&["kill", &container(&game)]);
+    let status = until_blocked(&world, &game, "StateInUse").await;
+    assert!(status.message.contains(&format!("process {} (`sleep`", stray.0.id())), "{}", status.message);
+    let explained = world.ok(&["explain", "outlived"]);
+    assert!(explained.contains("StateInUse") && explained.contains("kill PID"), "{explained}");
+    let mut doctor = world.command(&["doctor", "--state-root", &world.state_root().display().to_string()]);
+    let examined = doctor.args(world.database.arguments()).output().unwrap();
+    let examined = String::from_utf8_lossy(&examined.stdout).into_owned();
+    let named = format!("process {} (`sleep`) has the state of game {game}", stray.0.id());
+    assert!(examined.contains(&named), "{examined}");
+    // Neither is it started nor, when somebody removed it, made anew.
+    let heals = count_of(&world, &game, "heal").await;
+    relists(&world).await;
+    assert_eq!(inspect(&game, "{{.State.Running}}"), "false");
+    assert_eq!(count_of(&world, &game, "heal").await, heals, "a new attempt at every look");
+    docker(&["rm", &container(&game)]);
+    relists(&world).await;
+    until_blocked(&world, &game, "StateInUse").await;
+    assert!(!exists(&game));
+    drop(stray);
+    world.until(&game, "running", |status| status.phase == "running").await;
+    assert_eq!(world.inits(&game), 1);
+}
+
+#[tokio::test]
+async fn a_deletion_waits_for_a_process_that_would_outlive_its_game() {
+    let world = World::started().await;
+    let game = world.running("outlived").await;
+    let stray = Stray::on(&world, &game);
+    world.request_deletion(&game).await;
+    // Its engine is stopped; the container stays, for whoever looks into what has the state.
+    until_blocked(&world, &game, "StateInUse").await;
+    assert_eq!(inspect(&game, "{{.State.Running}}"), "false");
+    docker(&["rm", &container(&game)]);
+    relists(&world).await;
+    until_blocked(&world, &game, "StateInUse").await;
+    drop(stray);
+    let rows = format!("SELECT count(*) FROM games WHERE game_id = '{game}'");
+    world.eventually("the deletion goes on", async || world.count(&rows).await == 0).await;
+    assert!(world.state_root().join(&game).join(&game).is_dir(), "its policy is to retain the state");
 }

@@ -38,7 +38,11 @@ async fn an_address_that_leads_to_another_games_engine_gets_nothing_sent() {
     });
     let wrong = meddler.set(When::call(Call::Inspect).about(&crate::world::container(&game)), wrong);
     world.game_with_id(&game, "newcomer", "1.4.2").await;
-    told(&world, &game, "NeverHealthy").await;
+    let why = told(&world, &game, "WrongEngine").await;
+    assert!(
+        why.contains("has that address, too") && why.contains(&inspect(&neighbour, "{{.Id}}")[..12]),
+        "{why}"
+    );
     assert!(wrong.times() > 0);
     assert_eq!(world.status(&game).await.endpoint, None);
     let journal = world.journal(&neighbour);

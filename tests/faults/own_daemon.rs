@@ -1,6 +1,7 @@
 //! The daemon itself dies, ends, or has no room left. Each test has a dockerd of its own, for which
 //! it needs root.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::ground::{NOTHING, want};
@@ -17,6 +18,52 @@ async fn world_on(second: &SecondDocker) -> (Meddler, World) {
     let meddler = Meddler::before(second.socket());
     let world = crate::ground::behind(&meddler, &["--silence", "1s", "--relist-interval", "1s"]).await;
     (meddler, world)
+}
+
+/// A runtime that does what it is told, and kills the daemon first when it is to start a process for the
+/// first time after it was armed. The daemon is dead by then, so nobody hears of the process.
+struct DeadlyRuntime(tempfile::TempDir);
+
+impl DeadlyRuntime {
+    fn new() -> Self {
+        let this = Self(tempfile::tempdir().unwrap());
+        let script = r#"#!/bin/sh
+armed=$(dirname "$0")/armed
+for word; do
+  if [ "$word" = start ] && pid=$(cat "$armed" 2>/dev/null); then
+    rm "$armed"
+    # Apart from the caller, which is killed with the connection to the daemon.
+    setsid sh -c '
+      kill -KILL "$0"
+      while [ -n "$(tr -d "\0" 2>/dev/null <"/proc/$0/cmdline")" ]; do sleep 0.01; done
+      exec runc "$@"' "$pid" "$@" &
+    wait $!
+    exit
+  fi
+done
+exec runc "$@"
+"#;
+        std::fs::write(this.path(), script).unwrap();
+        std::fs::set_permissions(this.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        this
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("deadly-runc")
+    }
+
+    fn arm(&self, second: &SecondDocker) {
+        std::fs::write(self.0.path().join("armed"), second.pid()).unwrap();
+    }
+
+    fn has_struck(&self) -> bool {
+        !self.0.path().join("armed").exists()
+    }
+}
+
+/// How often an engine did this, by its own journal.
+fn times(world: &World, game: &str, event: &str) -> usize {
+    world.journal(game).iter().filter(|line| line["event"] == event).count()
 }
 
 fn is_running(status: &Status) -> bool {
@@ -101,4 +148,39 @@ async fn on_a_full_disk_nothing_is_deleted_and_a_stop_still_works() {
     want(&world, &game, "running").await;
     world.until(&game, "running", is_running).await;
     assert_eq!((world.inits(&game), world.inits(&newcomer)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_process_that_was_started_by_a_dying_daemon_is_not_given_a_second_one() {
+    let runtime = DeadlyRuntime::new();
+    let added = format!("deadly={}", runtime.path().display());
+    let second = SecondDocker::running(&["--add-runtime", &added, "--default-runtime", "deadly"]);
+    let (meddler, world) = world_on(&second).await;
+    let game = world.running("survivor").await;
+    let first = second.docker(&["inspect", "-f", "{{.Id}}", &container(&game)]);
+    let lives = times(&world, &game, "start");
+    runtime.arm(&second);
+    second.docker(&["kill", &container(&game)]);
+    // The next start is the one in which the daemon dies.
+    world.eventually("the daemon dies in a start", async || runtime.has_struck()).await;
+    world.eventually("its process serves", async || times(&world, &game, "start") == lives + 1).await;
+    world.until(&game, "unknown", |s| s.phase == "unknown").await;
+    let before = meddler.done();
+    second.start();
+    let status = world.until(&game, "blocked", |s| s.phase == "blocked").await;
+    assert_eq!(status.reason, "StateInUse", "{status:?}");
+    assert!(status.message.contains(&first[..12]), "{}", status.message);
+    assert_eq!(second.docker(&["inspect", "-f", "{{.State.Running}}", &first]), "false", "by Docker's word");
+    let told = crate::ground::told(&world, &game, "StateInUse").await;
+    let pid = told.split_once("kill ").and_then(|(_, rest)| rest.split_once('`')).expect("a process").0;
+    let looks = || world.log().matches("looked at everything").count();
+    let seen = looks();
+    world.eventually("two relists", async || looks() >= seen + 2).await;
+    assert_eq!(meddler.done() - before, NOTHING);
+    assert_eq!((times(&world, &game, "start"), times(&world, &game, "conflict")), (lives + 1, 0));
+
+    assert!(Command::new("kill").args(["-KILL", pid]).status().unwrap().success());
+    world.until(&game, "healed", is_running).await;
+    assert_eq!((times(&world, &game, "start"), times(&world, &game, "conflict")), (lives + 2, 0));
+    assert_eq!(world.inits(&game), 1);
 }

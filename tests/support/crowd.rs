@@ -18,7 +18,7 @@ use gamekeeper::controller::{self, Leading, Limits, Metrics, Parts};
 use gamekeeper::engine::{Deadlines, EngineClient};
 use gamekeeper::game::backup::Keep;
 use gamekeeper::game::container::{
-    Container, ContainerState, EngineToken, ImageSelector, Owner, StateDirectory,
+    Container, ContainerState, EngineToken, HostProcess, ImageSelector, Owner, Rival, StateDirectory,
 };
 use gamekeeper::game::controller::{ControllerStatus, MountView};
 use gamekeeper::game::record::{Contents, Endpoints};
@@ -286,6 +286,7 @@ impl Containers {
             epoch: Some(1),
             applied: None,
             token: Some(EngineToken::new(game.to_string())),
+            unlike: None,
         }
     }
 }
@@ -385,8 +386,12 @@ impl Runtime for Containers {
         Ok(Contents::new("a game"))
     }
 
-    async fn rival(&self, _: GameId, _: Option<&ContainerId>) -> Result<Option<String>, RuntimeError> {
+    async fn rival(&self, _: GameId, _: Option<&ContainerId>) -> Result<Option<Rival>, RuntimeError> {
         Ok(None)
+    }
+
+    async fn other_at_address(&self, _: &str, _: &ContainerId) -> Option<HostProcess> {
+        None
     }
 
     async fn state_root(&self) -> Result<StateRootLook, RuntimeError> {

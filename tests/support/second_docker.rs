@@ -69,9 +69,14 @@ impl SecondDocker {
         self.signal("TERM");
     }
 
-    fn signal(&self, signal: &str) {
+    /// The process that it is.
+    pub fn pid(&self) -> String {
         let file = format!("/run/gamekeeper-second/{}/dockerd.pid", self.name);
-        let pid = std::fs::read_to_string(file).expect("a dockerd that runs").trim().to_owned();
+        std::fs::read_to_string(file).expect("a dockerd that runs").trim().to_owned()
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.pid();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status();
         assert!(sent.expect("kill").success());
         let began = Instant::now();

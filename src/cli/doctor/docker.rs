@@ -66,3 +66,35 @@ pub(super) async fn network(runtime: &DockerRuntime) -> Finding {
         ),
     }
 }
+
+/// No process has a game's state but those of containers that Docker knows to be alive.
+pub(super) async fn processes(runtime: &DockerRuntime) -> Finding {
+    let strays = match runtime.strays().await {
+        Ok(strays) => strays,
+        Err(error) => {
+            let told = format!("which processes have a game's state cannot be told: {}", chain(&error));
+            return Finding::Warn(told, "put right what is told above first".into());
+        }
+    };
+    if !strays.is_empty() {
+        let told: Vec<String> =
+            strays.iter().map(|(game, process)| format!("{process} has the state of game {game}")).collect();
+        return Finding::Fail(
+            format!("{}; Docker does not say that they run", told.join("; ")),
+            "look at what they are; an engine that outlived Docker is to be ended (`kill PID`), and its game goes on by itself then"
+                .into(),
+        );
+    }
+    match runtime.sees_processes().await {
+        Ok(()) => Finding::Ok(
+            "those of Docker's host are seen, and none has a game's state unknown to Docker".into(),
+        ),
+        Err(why) => Finding::Warn(
+            format!(
+                "those of Docker's host are not seen ({why}): Docker's word alone says that an engine is dead"
+            ),
+            "run gamekeeper on Docker's host, or give its container the host's processes (`--pid host`)"
+                .into(),
+        ),
+    }
+}

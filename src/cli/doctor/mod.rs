@@ -150,6 +150,9 @@ async fn examine(
     examination.note("docker", identity)?;
     if let Some(runtime) = runtime {
         examination.note("network", docker::network(&runtime).await)?;
+        if known.is_some() && config.state_root.exists() {
+            examination.note("processes", docker::processes(&runtime).await)?;
+        }
         if let Some(finding) = host::neighbours(known.as_ref().map_or(0, |known| known.games)) {
             examination.note("engines in one network", finding)?;
         }

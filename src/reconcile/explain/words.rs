@@ -11,7 +11,8 @@ use crate::reconcile::observed::{
 };
 use crate::reconcile::plan::{
     BACKUP_DAMAGED, BACKUP_GONE, DELETIONS_HELD, DIRECTORY_IN_USE, ENGINE_ENDED, FOREIGN_CONTAINER,
-    PARTIAL_INIT, PINNED_IMAGE_GONE, Plan, RECORD_REFUSED, STATE_MISSING, STRANGE_CONTAINER, TURN_WENT_BACK,
+    PARTIAL_INIT, PINNED_IMAGE_GONE, Plan, RECORD_REFUSED, STATE_IN_USE, STATE_MISSING, STRANGE_CONTAINER,
+    TURN_WENT_BACK,
 };
 
 use super::{Fact, Guard, Hindrance};
@@ -250,6 +251,9 @@ pub(super) fn guard(shown: &Record, observation: &Observation) -> Option<Guard> 
             "Put another copy back with `gamekeeper restore` (`gamekeeper backups` lists them); or `gamekeeper unblock` to give this one up and go on with the state as it is."
         }
         FOREIGN_CONTAINER => "Rename or remove the container that holds the name; it goes on by itself.",
+        STATE_IN_USE => {
+            "End the process that the message names, on Docker's host (`kill PID`); it goes on by itself. `gamekeeper doctor` lists all such processes."
+        }
         DIRECTORY_IN_USE => "Stop and remove the container that has the directory; it goes on by itself.",
         _ => "Mend what the message says; `gamekeeper unblock` has it looked at again at once.",
     };

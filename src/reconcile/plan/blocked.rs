@@ -1,7 +1,7 @@
 //! What forbids to touch a game: the controller is frozen, its state is gone, its directory is
 //! another's; and how a person lifts it.
 
-use crate::game::container::{ContainerState, StateDirectory};
+use crate::game::container::{ContainerState, Rival, StateDirectory};
 use crate::game::controller::Freeze;
 use crate::game::operation::Ending;
 use crate::game::spec::{Deletion, DesiredStatus};
@@ -34,6 +34,8 @@ pub const FOREIGN_CONTAINER: &str = "ForeignContainer";
 pub const STRANGE_CONTAINER: &str = "StrangeContainer";
 /// A container that is not the game's holds its state directory.
 pub const DIRECTORY_IN_USE: &str = "DirectoryInUse";
+/// A process that Docker's word does not cover has the game's state directory.
+pub const STATE_IN_USE: &str = "StateInUse";
 
 impl Round<'_> {
     /// The whole controller touches nothing: what is seen is shown, and no more.
@@ -164,13 +166,16 @@ impl Round<'_> {
     }
 
     /// A container with the game's labels that was not made here, if that is what is there: its image is
-    /// not the one on record, which every container of ours is made from. Programs that update images
-    /// make such ones, and so does whoever starts an image that was committed from an engine: labels are
-    /// copied with it. (One that was never started is harmless, and replaced as any that does not fit.)
+    /// not the one on record, which every container of ours is made from; or neither is its id on record,
+    /// and its name or its mounts are not what ours are made with. Programs that update images make such
+    /// ones, and so does whoever starts an image that was committed from an engine: labels are copied with
+    /// it. (One that was never started is harmless, and replaced as any that does not fit. One that is on
+    /// record stays ours under any name.)
     pub(super) fn is_strange(&self, seen: &Seen) -> bool {
         let Some(container) = ours(seen).filter(|container| container.life().is_some()) else { return false };
+        let is_unlike = container.unlike.is_some() && self.record.container.as_ref() != Some(&container.id);
         let on_record = self.record.image_id.as_ref().filter(|_| self.record.applied.is_some());
-        on_record.is_some_and(|image| *image != container.image_id)
+        on_record.is_some_and(|image| *image != container.image_id || is_unlike)
             && self.record.restart_from.as_ref() != Some(&container.id)
             && !self.is_between_versions()
             && !self.is_placing()
@@ -182,11 +187,17 @@ impl Round<'_> {
         // Whoever answers there is nobody to send a player to.
         self.no_longer_serving();
         let version = self.record.applied.as_ref().map(|applied| applied.engine_version.to_string());
+        let how = match &container.unlike {
+            Some(how) if self.record.image_id.as_ref() == Some(&container.image_id) => how.clone(),
+            _ => format!(
+                "its image is {}, and the game runs {} from another one",
+                container.image_id,
+                version.unwrap_or_default(),
+            ),
+        };
         let message = format!(
-            "Container {} has this game's name and labels, but was not made by Gamekeeper: its image is {}, and the game runs {} from another one. It is left alone, and may have changed the game's state. Stop whatever made it, and remove it: the game's own engine is made again then. To change the version, ask for another one.",
+            "Container {} has this game's labels, but was not made by Gamekeeper: {how}. It is left alone, and may have changed the game's state. Stop whatever made it, and remove it: the game's own engine is made again then. To change the version, ask for another one.",
             container.id.short(),
-            container.image_id,
-            version.unwrap_or_default(),
         );
         self.truths.fails(C::ContainerRunning, STRANGE_CONTAINER, message.clone());
         self.truths.fails(C::EngineHealthy, STRANGE_CONTAINER, message.clone());
@@ -242,29 +253,44 @@ impl Round<'_> {
         gone
     }
 
-    /// Another container has the state directory, as far as was found when it was last tried.
+    /// Somebody else has the state directory, as far as was found when it was last tried.
     pub(super) fn directory_is_held(&mut self, seen: &Seen) -> bool {
-        if self.record.reason != DIRECTORY_IN_USE {
-            return false;
-        }
+        let was_held = [DIRECTORY_IN_USE, STATE_IN_USE].contains(&self.record.reason.as_str());
         match &seen.rival {
-            Looked::NotYet => {
+            Looked::NotYet if was_held => {
                 self.wait(Wait::Person);
                 let own = ours(seen).map(|container| container.id.clone());
                 self.step(Step::LookForRival { own }, "one was there");
                 true
             }
-            Looked::At(Some(rival)) => {
+            Looked::At(Some(Rival::Container(name))) if was_held => {
                 self.blocked(
                     DIRECTORY_IN_USE,
                     &format!(
-                        "Container {rival} has the game's state directory mounted and is not proven dead; two engines on one state would destroy it. Remove that container."
+                        "Container {name} has the game's state directory mounted and is not proven dead; two engines on one state would destroy it. Remove that container."
                     ),
                 );
                 true
             }
-            Looked::At(None) => false,
+            Looked::At(Some(Rival::Process(process))) => {
+                self.blocked(STATE_IN_USE, &process.in_use());
+                true
+            }
+            Looked::NotYet | Looked::At(_) => false,
         }
+    }
+
+    /// A process has the state directory, though Docker says that the game has none: nothing is removed or
+    /// put in its place.
+    pub(super) fn outlives_docker(&mut self, seen: &Seen) -> bool {
+        let may_live = ours(seen).is_some_and(|container| match container.state {
+            ContainerState::Running { .. } | ContainerState::Unsettled { .. } | ContainerState::Removing => {
+                true
+            }
+            ContainerState::Created | ContainerState::Exited { .. } => false,
+        });
+        let concerns = self.record.reason == STATE_IN_USE || seen.is_held_by_a_process();
+        !may_live && concerns && self.directory_is_held(seen)
     }
 
     /// From here on the game has another history.

@@ -23,8 +23,14 @@ use super::{RolledBack, Round};
 /// the time it has taken so far, within these bounds.
 const STARTING_PROBE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
+/// Another process answers at the engine's address.
+const WRONG_ENGINE: &str = "WrongEngine";
+
 /// The engine answers, and nothing that it says can be believed.
 const NOT_UNDERSTOOD: &str = "EngineNotUnderstood";
+
+/// The reason of the end of a process whose engine was not well within the start's deadline.
+const NEVER_HEALTHY: &str = "NeverHealthy";
 
 /// What is wrong with an engine whose process lives, and the words for it.
 struct Illness<'a> {
@@ -34,6 +40,8 @@ struct Illness<'a> {
     reason: &'static str,
     /// The reason of the end of its process, once it gets no more chances.
     given_up: &'static str,
+    /// The same, if it was never well.
+    never_well: &'static str,
     /// What it does.
     what: &'static str,
     /// In detail.
@@ -47,7 +55,20 @@ impl<'a> Illness<'a> {
             condition: "Unhealthy",
             reason: "EngineUnreachable",
             given_up: "Unreachable",
+            never_well: NEVER_HEALTHY,
             what: "it does not answer",
+            why,
+        }
+    }
+
+    /// It is not the one that answers.
+    fn another(why: &'a str) -> Self {
+        Self {
+            condition: WRONG_ENGINE,
+            reason: WRONG_ENGINE,
+            given_up: WRONG_ENGINE,
+            never_well: WRONG_ENGINE,
+            what: "another process answers at its address",
             why,
         }
     }
@@ -58,6 +79,7 @@ impl<'a> Illness<'a> {
             condition: "NotUnderstood",
             reason: NOT_UNDERSTOOD,
             given_up: "NotUnderstood",
+            never_well: NEVER_HEALTHY,
             what: "it is not understood",
             why,
         }
@@ -91,8 +113,11 @@ impl Round<'_> {
             None => self.ask(&life, container, "nobody has asked it yet"),
             Some((at, Answer::Has(state), _)) => self.serving(&life, container, at, state),
             Some((at, Answer::NotInitialised, _)) => self.initialise(seen, &life, container, at, target),
-            Some((at, Answer::Unhealthy(why) | Answer::WrongEngine(why), failures)) => {
+            Some((at, Answer::Unhealthy(why), failures)) => {
                 self.unhealthy(&life, container, at, &Illness::silent(why), failures)
+            }
+            Some((at, Answer::WrongEngine(why), failures)) => {
+                self.unhealthy(&life, container, at, &Illness::another(why), failures)
             }
             Some((at, Answer::NotUnderstood(why), failures)) => {
                 self.unhealthy(&life, container, at, &Illness::not_understood(why), failures)
@@ -136,7 +161,7 @@ impl Round<'_> {
         illness: &Illness<'_>,
         failures: u32,
     ) {
-        let Illness { condition, reason, given_up, what, why } = *illness;
+        let Illness { condition, reason, given_up, never_well, what, why } = *illness;
         self.truths.fails(C::EngineHealthy, condition, why);
         if let Some(began) = self.record.start_began_at {
             // What Docker took to start it is no fault of the engine's. (A time ahead is of another clock.)
@@ -147,11 +172,11 @@ impl Round<'_> {
                     "The engine was not healthy within {} s: {why}",
                     self.policy.start_deadline.as_secs()
                 );
-                return self.give_up(life, "NeverHealthy", &message);
+                return self.give_up(life, never_well, &message);
             }
             let waited = Duration::try_from(self.now.duration_since(began)).unwrap_or_default();
             let pause = (waited / 10).clamp(STARTING_PROBE.0, STARTING_PROBE.1);
-            if reason == NOT_UNDERSTOOD {
+            if [NOT_UNDERSTOOD, WRONG_ENGINE].contains(&reason) {
                 let message = format!("The engine's container runs, but {what}: {why}");
                 self.headline(Phase::Starting, reason, &message);
             }

@@ -292,7 +292,7 @@ impl Round<'_> {
             self.wait(Wait::Work);
             return true;
         }
-        if self.waits_for_attempt() {
+        if self.waits_for_attempt() || self.outlives_docker(seen) {
             return true;
         }
         self.begin_operation(kind, cause);

@@ -301,7 +301,7 @@ impl Round<'_> {
 
     /// Takes away a container that a new one is to follow.
     pub(super) fn replace(&mut self, seen: &Seen, cause: &str) {
-        if self.waits_for_attempt() {
+        if self.waits_for_attempt() || self.outlives_docker(seen) {
             return;
         }
         self.begin_operation(OperationKind::Heal, cause);

@@ -26,8 +26,12 @@ pub(super) const PULLING: &str = "Pulling";
 impl Round<'_> {
     /// No container: make one, once everything that it needs is there.
     pub(super) fn nothing_there(&mut self, seen: &Seen, target: &AppliedSpec) {
-        let Some(vacancy) = seen.vacancy() else { return };
         self.truths.fails(C::ContainerRunning, "NoContainer", "No container of this game is there.");
+        let Some(vacancy) = seen.vacancy() else {
+            self.no_longer_serving();
+            self.directory_is_held(seen);
+            return;
+        };
         if self.has_ended() {
             // Who removed it removed what nobody needs.
             self.record.container = None;

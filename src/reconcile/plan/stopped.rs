@@ -110,21 +110,26 @@ impl Round<'_> {
         if !self.take_down(seen, OperationKind::Delete, "its deletion was asked for") {
             return;
         }
-        let Some(vacancy) = seen.vacancy() else {
+        if seen.container.is_some() {
             self.no_longer_serving();
             return self.blocked(
                 FOREIGN_CONTAINER,
                 "A container that is not this game's holds its name; remove it, and the deletion goes on.",
             );
-        };
+        }
         self.gone();
         if self.directory_is_held(seen) {
             return;
         }
+        let Some(vacancy) = seen.vacancy() else { return };
         self.shows_deletion("The game is being deleted.");
         self.begin_operation(OperationKind::Delete, "its deletion was asked for");
         if self.waits_for_attempt() {
             return;
+        }
+        if self.has_state() && seen.rival == Looked::NotYet {
+            // Nobody would know of it any more.
+            return self.step(Step::LookForRival { own: None }, "no process may outlive its game");
         }
         if self.removes_state() && self.erases(seen, &vacancy) {
             return;
@@ -168,18 +173,19 @@ impl Round<'_> {
         if !self.take_down(seen, OperationKind::Delete, "its state is being removed") {
             return true;
         }
-        let Some(vacancy) = seen.vacancy() else {
+        if seen.container.is_some() {
             self.no_longer_serving();
             self.blocked(
                 FOREIGN_CONTAINER,
                 "A container that is not this game's holds its name; remove it, and the removal of the former game's state goes on.",
             );
             return true;
-        };
+        }
         self.gone();
         if self.directory_is_held(seen) {
             return true;
         }
+        let Some(vacancy) = seen.vacancy() else { return true };
         self.shows_deletion("The game's row came back while its state was being removed: what is left of that goes first, and then the game begins anew.");
         self.begin_operation(OperationKind::Delete, "its deletion was asked for");
         if !self.waits_for_attempt() && !self.erases(seen, &vacancy) {
@@ -237,6 +243,9 @@ impl Round<'_> {
     /// Takes the container away, step by step. True once there is none of ours.
     pub(super) fn take_down(&mut self, seen: &Seen, kind: OperationKind, cause: &str) -> bool {
         let Some(container) = ours(seen) else { return true };
+        if self.outlives_docker(seen) {
+            return false;
+        }
         self.begin_operation(kind, cause);
         self.no_longer_serving();
         let message = format!("The engine is being stopped: {cause}.");

@@ -1,8 +1,9 @@
 //! Making, starting, stopping and removing containers.
 //!
 //! Whatever names an existing container first looks whether its labels still say that it is the
-//! game's. A creation and a start also ask Docker which containers mount the game's directory: two
-//! processes on one state are the one thing that must never happen.
+//! game's. A creation and a start also ask Docker which containers mount the game's directory, and the
+//! host which processes do; a removal asks the host. Two processes on one state are the one thing that
+//! must never happen, and Docker may have died before it knew of one.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -61,11 +62,16 @@ impl DockerRuntime {
             self.docker.start_container(id.as_str(), None::<StartContainerOptions>),
         );
         let Err(error) = started.await else { return Ok(()) };
-        Err(match self.unseen(game, error).await {
+        match self.unseen(game, error).await {
             // The container is there, its network is not.
-            RuntimeError::NotFound(message) if message.contains("network") => RuntimeError::Failed(message),
-            other => other,
-        })
+            RuntimeError::NotFound(message) if message.contains("network") => {
+                Err(RuntimeError::Failed(message))
+            }
+            RuntimeError::Conflict(message) | RuntimeError::Failed(message) if says_alive(&message) => {
+                Err(self.alive_or_stale(game, message).await)
+            }
+            error => Err(error),
+        }
     }
 
     /// A mount whose source is missing, told as what it is: nothing is there, or Docker looks elsewhere.
@@ -112,6 +118,8 @@ impl DockerRuntime {
         if if_there(self.verify(game, id).await)?.is_none() {
             return Ok(());
         }
+        // With it would go what Docker and we know of a process that is alive all the same.
+        self.check_no_process_has_directory(game).await?;
         // Anonymous volumes that its image declares go with it; the state directory is no volume.
         let options = RemoveContainerOptionsBuilder::new().v(true).force(false).build();
         let removed = within(
@@ -163,6 +171,7 @@ impl DockerRuntime {
                 return Err(RuntimeError::DirectoryInUse(called(&holder)));
             }
         }
+        self.check_no_process_has_directory(game).await?;
         Ok(found)
     }
 }
@@ -188,6 +197,14 @@ pub(super) fn is_missing_source(error: &RuntimeError) -> bool {
             && (message.contains("statfs") || message.contains("error mounting")))
 }
 
+/// Docker's ways of saying that a container cannot be started because what was made for it at another start
+/// is still there, as its process may be. (A port that is taken is not this.)
+fn says_alive(message: &str) -> bool {
+    ["id already in use", "ID already exists", ": already exists", "device or resource busy"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
 /// It has no process, for certain.
 fn is_dead(summary: &ContainerSummary) -> bool {
     matches!(summary.state, Some(State::CREATED | State::EXITED))
@@ -196,4 +213,28 @@ fn is_dead(summary: &ContainerSummary) -> bool {
 fn called(summary: &ContainerSummary) -> String {
     let name = summary.names.iter().flatten().next().map(|name| name.trim_start_matches('/').to_owned());
     name.or_else(|| summary.id.clone()).unwrap_or_else(|| "without a name".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_docker_says_of_a_living_process_is_told_from_a_port_that_is_taken() {
+        for words in [
+            "id already in use",
+            "failed to create shim task: OCI runtime create failed: container with given ID already exists: unknown",
+            "failed to create task for container: task 0123: already exists",
+            "failed to mount rootfs: device or resource busy",
+        ] {
+            assert!(says_alive(words), "{words}");
+        }
+        for words in [
+            "driver failed programming external connectivity: listen tcp 127.0.0.1:80: bind: address already in use",
+            "network with name gamekeeper already exists",
+            "cannot start a paused container, try unpause instead",
+        ] {
+            assert!(!says_alive(words), "{words}");
+        }
+    }
 }

@@ -26,11 +26,14 @@ mod labels;
 mod lifecycle;
 mod logs;
 mod mount_view;
+mod mountinfo;
 mod network;
 mod observed;
+mod processes;
 mod remove_tree;
 mod sentinel;
 pub mod settings;
+mod sight;
 mod small_file;
 mod state;
 mod text;
@@ -55,8 +58,8 @@ pub use state::StateRoot;
 pub use trial::{Outcome, SCRATCH, Tried};
 
 use super::{
-    Container, CopiesUnderWay, CopyProgress, ImageSelector, Listed, LogOptions, NewContainer, PullProgress,
-    Runtime, RuntimeError, RuntimeEvent, RuntimeIdentity, StateDirectory, StateRootLook,
+    Container, CopiesUnderWay, CopyProgress, HostProcess, ImageSelector, Listed, LogOptions, NewContainer,
+    PullProgress, Rival, Runtime, RuntimeError, RuntimeEvent, RuntimeIdentity, StateDirectory, StateRootLook,
 };
 use crate::game::backup::Keep;
 use crate::game::controller::MountView;
@@ -68,6 +71,7 @@ use crate::game::{
 use endpoint::Reach;
 use error::if_there;
 use host::Environment;
+use processes::Processes;
 use transport::Transport;
 
 /// The Docker runtime.
@@ -82,6 +86,7 @@ pub struct DockerRuntime {
     making_network: Mutex<()>,
     paused: PausedGames,
     comparing: Mutex<mount_view::Comparing>,
+    processes: Processes,
 }
 
 impl DockerRuntime {
@@ -112,6 +117,7 @@ impl DockerRuntime {
             making_network: Mutex::new(()),
             paused: PausedGames::default(),
             comparing: Mutex::default(),
+            processes: Processes::default(),
             transport,
             settings,
         })
@@ -288,12 +294,17 @@ impl Runtime for DockerRuntime {
         self.on_disk(Some(game), "examined", move |state| state.contents(game)).await
     }
 
-    async fn rival(&self, game: GameId, own: Option<&ContainerId>) -> Result<Option<String>, RuntimeError> {
+    async fn rival(&self, game: GameId, own: Option<&ContainerId>) -> Result<Option<Rival>, RuntimeError> {
         match self.check_directory_is_free(game, own).await {
             Ok(_) => Ok(None),
-            Err(RuntimeError::DirectoryInUse(rival)) => Ok(Some(rival)),
+            Err(RuntimeError::DirectoryInUse(rival)) => Ok(Some(Rival::Container(rival))),
+            Err(RuntimeError::StateInUse(process)) => Ok(Some(Rival::Process(process))),
             Err(error) => Err(error),
         }
+    }
+
+    async fn other_at_address(&self, endpoint: &str, own: &ContainerId) -> Option<HostProcess> {
+        self.who_else_is_at(endpoint, own).await
     }
 
     async fn state_root(&self) -> Result<StateRootLook, RuntimeError> {

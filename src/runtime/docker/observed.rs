@@ -2,14 +2,15 @@
 
 use bollard::models::{
     ContainerInspectResponse, ContainerState as DockerState, ContainerStateStatusEnum as Status,
-    ContainerSummary, EndpointSettings, PortMap,
+    ContainerSummary, EndpointSettings, MountPoint, PortMap,
 };
 
 use super::container::{TOKEN_VARIABLE, port_key};
 use super::labels;
 use super::settings::{EndpointMode, Settings};
+use super::text::one_line;
 use crate::game::record::Endpoints;
-use crate::game::{ContainerId, ImageId, NetworkId};
+use crate::game::{ContainerId, GameId, ImageId, NetworkId};
 use crate::runtime::{Container, ContainerState, EngineToken, Listed, Owner, RuntimeError};
 
 /// What an inspect says. `mode` is how the controller reaches engines, which matters only while the
@@ -37,8 +38,13 @@ pub(super) fn container(
         },
         _ => Endpoints::default(),
     };
+    let unlike = match owner {
+        Owner::Game(game) => unlike(game, inspected.name.as_deref(), inspected.mounts.as_deref(), settings),
+        Owner::Foreign => None,
+    };
     Ok(Container {
         id: ContainerId::new(id),
+        unlike,
         owner,
         network_id: endpoint.filter(|endpoint| !running || address(endpoint).is_some()).and_then(network_id),
         reachable_at: match mode.filter(|_| endpoint.is_some_and(|endpoint| address(endpoint).is_some())) {
@@ -90,6 +96,39 @@ fn state(state: DockerState) -> ContainerState {
         Status::REMOVING | Status::DEAD => ContainerState::Removing,
         other @ (Status::PAUSED | Status::RESTARTING | Status::STOPPING | Status::EMPTY) => {
             ContainerState::Unsettled { status: other.to_string() }
+        }
+    }
+}
+
+/// How its name and what of the host is mounted in it differ from what the game's container is made with.
+fn unlike(
+    game: GameId,
+    name: Option<&str>,
+    mounts: Option<&[MountPoint]>,
+    settings: &Settings,
+) -> Option<String> {
+    let name = name.unwrap_or_default().trim_start_matches('/');
+    if name != labels::container_name(game) {
+        return Some(format!("its name is `{}`", one_line(name)));
+    }
+    let directory = settings.state_directory_on_host(game).to_string_lossy().into_owned();
+    let is_bound = |mount: &&MountPoint| mount.typ.as_deref() == Some("bind");
+    let bound: Vec<&MountPoint> = mounts.unwrap_or_default().iter().filter(is_bound).collect();
+    let is_ours = |mount: &MountPoint| {
+        mount.source.as_deref() == Some(directory.as_str())
+            && mount.destination.as_deref() == Some(settings.mount_path.trim_end_matches('/'))
+            && mount.rw == Some(true)
+    };
+    match bound.as_slice() {
+        [mount] if is_ours(mount) => None,
+        [] => Some("no directory of the host is mounted in it".to_owned()),
+        others => {
+            let told = others.iter().map(|mount| {
+                let (source, destination) = (mount.source.as_deref(), mount.destination.as_deref());
+                let access = if mount.rw == Some(true) { "" } else { ", read only" };
+                format!("{} at {}{access}", source.unwrap_or("?"), destination.unwrap_or("?"))
+            });
+            Some(format!("mounted in it is {}", one_line(&told.collect::<Vec<_>>().join(", "))))
         }
     }
 }

@@ -97,6 +97,14 @@ impl Transport {
         }
     }
 
+    /// Its socket on this machine, if it has one.
+    pub(super) fn socket_on_this_host(&self) -> Option<PathBuf> {
+        match &self.host {
+            Host::Tcp(_) => None,
+            Host::Unix(_) | Host::FirstOf(_) => Some(self.socket()),
+        }
+    }
+
     /// The socket. Once one of several was there, it stays: a daemon that goes away must not be
     /// taken for another one, which knows none of the containers.
     fn socket(&self) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::game::container::{ContainerState, Owner, StateDirectory};
+use crate::game::container::{ContainerState, HostProcess, Owner, Rival, StateDirectory};
 use crate::game::controller::{Freeze, FreezeReason};
 use crate::game::record::{Contents, Exit, Life, Record};
 use crate::game::settled::what_is_left;
@@ -10,16 +10,17 @@ use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus, Requests};
 use crate::game::{ConditionStatus, ConditionType, ContainerId, ImageId, NetworkId, Phase};
 use crate::reconcile::explain::explain;
 use crate::reconcile::plan::{
-    DELETIONS_HELD, DIRECTORY_IN_USE, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_MISSING, STRANGE_CONTAINER,
-    TURN_WENT_BACK, plan,
+    DELETIONS_HELD, DIRECTORY_IN_USE, PARTIAL_INIT, PINNED_IMAGE_GONE, STATE_IN_USE, STATE_MISSING,
+    STRANGE_CONTAINER, TURN_WENT_BACK, plan,
 };
 use crate::reconcile::{EngineView, Policy, Step, Wait, Work};
 
 use super::world::{Engines, Looks, World};
 
 /// Reasons that a record may show, and that planning looks at.
-const REASONS: [&str; 8] = [
+const REASONS: [&str; 9] = [
     "Running",
+    STATE_IN_USE,
     STATE_MISSING,
     PARTIAL_INIT,
     TURN_WENT_BACK,
@@ -57,7 +58,7 @@ prop_compose! {
         deletion in prop_oneof![3 => Just(None), 1 => Just(Some(Deletion::Requested)), 1 => Just(Some(Deletion::RowGone))],
         unblock in 0..2i64,
         lost in any::<bool>(),
-        rival in prop::bool::weighted(0.1),
+        rival in prop_oneof![18 => Just(None), 1 => Just(Some(false)), 1 => Just(Some(true))],
         reason in prop::sample::select(&REASONS[..]),
         phase in 0..12usize,
         failures in 0..8u32,
@@ -88,7 +89,10 @@ prop_compose! {
         world.turn = turn;
         world.engine = EngineView::NotAsked;
         world.contents = if traces { Contents::new("traces") } else { Contents::nothing() };
-        world.rival = rival.then(|| "somebody-elses".to_owned());
+        world.rival = rival.map(|is_process| match is_process {
+            true => Rival::Process(HostProcess { pid: 7, command: "engine".into(), container: None, others: 0 }),
+            false => Rival::Container("somebody-elses".to_owned()),
+        });
         if lost { world.record = Record::first_seen(Requests::default()); }
         world.record.reason = reason.to_owned();
         world.record.blocked_by = Some(reason.to_owned());

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use crate::game::container::{ContainerState, Owner, StateDirectory};
+use crate::game::container::{ContainerState, HostProcess, Owner, Rival, StateDirectory};
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::record::DeletionGuard;
 use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
 use crate::game::{ConditionStatus, ConditionType, ContainerId, ImageId, NetworkId, Phase};
+use crate::reconcile::observed::{Looked, RuntimeView};
+use crate::reconcile::plan::STATE_IN_USE;
 use crate::reconcile::step::Step;
 
 use super::world::{Engines, Looks, World};
@@ -327,6 +329,126 @@ fn a_container_with_our_labels_and_another_image_is_told_and_never_touched() {
     world.change(|d| (d.status, d.deletion) = (DesiredStatus::Running, None));
     world.converge();
     assert_eq!(world.record.phase, Phase::Running);
+}
+
+#[test]
+fn a_container_with_our_image_and_another_name_or_mount_is_told_unless_it_is_the_one_on_record() {
+    let mut world = World::running();
+    let unlike = Some("its name is `naughty_euler`".to_owned());
+    // Somebody renames ours: it is still ours, also when it is healed.
+    world.container.as_mut().unwrap().unlike.clone_from(&unlike);
+    world.kill(1);
+    world.later(Duration::from_secs(60));
+    assert_eq!((world.record.phase, world.is_alive()), (Phase::Running, true), "{}", world.record.message);
+    world.done.clear();
+    let own = world.container.clone();
+    let other = world.container.as_mut().unwrap();
+    other.id = ContainerId::new("f00d");
+    world.converge();
+    assert!(world.done.is_empty(), "{:?}", world.done);
+    assert_eq!((world.record.phase, world.record.reason.as_str()), (Phase::Blocked, "StrangeContainer"));
+    assert!(world.record.message.contains("not made by Gamekeeper: its name is `naughty_euler`."));
+    world.container = own;
+    world.converge();
+    assert_eq!(world.record.phase, Phase::Running);
+}
+
+#[test]
+fn a_process_that_outlived_docker_is_named_and_nothing_is_made_or_removed_beside_it() {
+    let process = HostProcess {
+        pid: 4711,
+        command: "engine".into(),
+        container: Some(ContainerId::new("f00df00df00df00d")),
+        others: 0,
+    };
+    let (running, stopped) = (DesiredStatus::Running, DesiredStatus::Stopped);
+    for is_there in [true, false] {
+        for (status, deletion, restart) in [
+            (running, None, false),
+            (running, None, true),
+            (stopped, None, false),
+            (running, Some(Deletion::Requested), false),
+        ] {
+            let mut world = World::running();
+            // As after Docker died in the middle of a start: dead, by its word, or not there at all.
+            world.kill(255);
+            if !is_there {
+                world.container = None;
+            }
+            world.rival = Some(Rival::Process(process.clone()));
+            world.change(|d| {
+                (d.status, d.deletion) = (status, deletion);
+                d.requests.restart += i64::from(restart);
+            });
+            world.later(Duration::from_secs(600));
+            let what = format!("{is_there} {status:?} {deletion:?} {restart}: {:?}", world.done);
+            if !is_there && status == stopped {
+                // There is nothing to remove, and nothing is asked for that could harm it.
+                assert_eq!(world.record.phase, Phase::Stopped, "{what}");
+                world.change(|d| d.status = running);
+                world.later(Duration::from_secs(600));
+            }
+            assert_eq!(
+                (world.record.phase, world.record.reason.as_str()),
+                (Phase::Blocked, STATE_IN_USE),
+                "{what}"
+            );
+            assert_eq!(world.record.message, process.in_use(), "{what}");
+            assert_eq!((world.container.is_some(), world.is_alive()), (is_there, false), "{what}");
+            // What cannot be done is not tried again and again: whether it is still so is looked at.
+            let tried = world.done.len();
+            for _ in 0..5 {
+                world.looks = Looks::none();
+                world.later(Duration::from_secs(600));
+            }
+            assert_eq!(world.done.len(), tried, "{what}");
+            world.rival = None;
+            world.looks = Looks::none();
+            world.later(Duration::from_secs(600));
+            match (status, deletion) {
+                (_, Some(_)) => assert!(world.row_deleted, "{what}"),
+                (DesiredStatus::Stopped, None) if is_there => {
+                    assert_eq!((world.record.phase, &world.container), (Phase::Stopped, &None), "{what}");
+                }
+                _ => assert_eq!(world.record.phase, Phase::Running, "{what}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_start_whose_process_may_be_alive_makes_nothing_anew() {
+    let mut world = World::running();
+    world.kill(1);
+    // As where the host cannot be asked, and Docker says that something of an earlier start is there.
+    (world.fails, world.fails_at, world.fails_for_a_person) = (3, "start container", Some(STATE_IN_USE));
+    for _ in 0..3 {
+        world.later(Duration::from_secs(600));
+        assert_eq!((world.record.phase, world.record.reason.as_str()), (Phase::Blocked, STATE_IN_USE));
+    }
+    world.later(Duration::from_secs(600));
+    assert_eq!(world.record.phase, Phase::Running, "{}", world.record.message);
+    assert_eq!(world.done, ["start container container-1"; 4]);
+}
+
+#[test]
+fn no_proof_of_death_is_had_of_a_state_that_a_process_has() {
+    let mut world = World::running();
+    world.kill(0);
+    world.round();
+    let seen = |world: &World| match world.observation().runtime {
+        RuntimeView::Known(seen) => *seen,
+        RuntimeView::Unknown { .. } => panic!("Docker answers"),
+    };
+    let mut dead = seen(&world);
+    assert!(dead.dead().is_some() && dead.vacancy().is_none());
+    let process = HostProcess { pid: 1, command: String::new(), container: None, others: 0 };
+    dead.rival = Looked::At(Some(Rival::Process(process)));
+    assert_eq!(dead.dead(), None);
+    dead.container = None;
+    assert_eq!(dead.vacancy(), None);
+    dead.rival = Looked::At(None);
+    assert!(dead.vacancy().is_some());
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn stuck(how: Stuck, in_flight: bool) -> World {
         Stuck::TurnWentBack => world.record.current_turn = Some(7),
         Stuck::DirectoryInUse => {
             world.kill(1);
-            world.rival = Some("somebody-elses".to_owned());
+            world.rival = Some(crate::game::container::Rival::Container("somebody-elses".to_owned()));
             (world.fails, world.fails_at) = (1_000, "start container");
             world.fails_for_a_person = Some(DIRECTORY_IN_USE);
         }

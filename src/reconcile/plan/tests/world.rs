@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::game::backup::CopyProblem;
-use crate::game::container::{Container, ContainerState, ImageSelector, Owner, StateDirectory};
+use crate::game::container::{Container, ContainerState, ImageSelector, Owner, Rival, StateDirectory};
 use crate::game::controller::Freeze;
 use crate::game::engine::{Answer, EnginePlayer, EngineState};
 use crate::game::operation::OperationKind;
@@ -27,7 +27,7 @@ use crate::reconcile::observed::{
     Beside, EngineView, Failure, FailureClass, Fetching, Image, ImageUsers, Looked, Observation, Pace,
     Pulling, Reached, RuntimeView, Seen, Work,
 };
-use crate::reconcile::plan::{PINNED_IMAGE_GONE, Plan, ROOM_KEPT, plan};
+use crate::reconcile::plan::{PINNED_IMAGE_GONE, Plan, ROOM_KEPT, STATE_IN_USE, plan};
 use crate::reconcile::step::{Planned, Wait};
 use crate::reconcile::{Policy, Step};
 
@@ -178,8 +178,8 @@ pub(crate) struct World {
     pub(crate) looks: Looks,
     /// What lies in the state directory.
     pub(crate) contents: Contents,
-    /// Another container has the state directory.
-    pub(crate) rival: Option<String>,
+    /// Who else has the state directory.
+    pub(crate) rival: Option<Rival>,
     pub(crate) freeze: Option<Freeze>,
     pub(crate) deletion_held: Option<String>,
     pub(crate) engine: EngineView,
@@ -196,7 +196,7 @@ pub(crate) struct Looks {
     state_directory: Looked<StateDirectory>,
     contents: Looked<Contents>,
     copies: Looked<bool>,
-    rival: Looked<Option<String>>,
+    rival: Looked<Option<Rival>>,
 }
 
 impl Looks {
@@ -458,6 +458,17 @@ impl World {
             if step.mutates() && self.fails > 0 && step.to_string().starts_with(self.fails_at) {
                 self.fails -= 1;
                 self.fail(step);
+                break;
+            }
+            if let Some(Rival::Process(process)) = self.rival.clone()
+                && needs_a_free_state(step)
+            {
+                // As the runtime does, whatever was known when it was planned.
+                self.fails_for_a_person = Some(STATE_IN_USE);
+                self.fail(step);
+                self.fails_for_a_person = None;
+                self.failure =
+                    self.failure.take().map(|failed| Failure { message: process.in_use(), ..failed });
                 break;
             }
             if let (Some(Step::BackUp(_)), Step::StopContainer { .. }) = (&self.under_way, step) {
@@ -733,6 +744,7 @@ impl World {
                     epoch: Some(1),
                     applied: Some(inputs.clone()),
                     token: None,
+                    unlike: None,
                 });
             }
             Step::StartContainer(wanted) => {
@@ -965,4 +977,17 @@ fn work(step: &Step) -> Option<Work> {
         Step::PutBack { .. } => Some(Work::PuttingBack { progress: String::new() }),
         _ => None,
     }
+}
+
+/// Whether the runtime takes it only while no process has the state beside Docker's knowledge.
+fn needs_a_free_state(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::CreateContainer { .. }
+            | Step::StartContainer(_)
+            | Step::RemoveContainer(_)
+            | Step::PutBack { .. }
+            | Step::RemoveStateDirectory(_)
+            | Step::FinishDeletion(_)
+    )
 }

@@ -12,8 +12,15 @@ fn settings() -> Settings {
 fn inspected(state: Value) -> Value {
     json!({
         "Id": "c0ffee",
+        "Name": format!("/gamekeeper-{GAME}"),
         "Image": "sha256:0123",
         "State": state,
+        "Mounts": [{
+            "Type": "bind",
+            "Source": format!("/srv/state/{GAME}"),
+            "Destination": "/var/lib/galaxy-game",
+            "RW": true
+        }],
         "Config": {
             "Labels": {
                 "gamekeeper.dev/instance": INSTANCE,
@@ -94,6 +101,39 @@ fn what_does_not_carry_our_labels_is_foreign_and_its_secrets_are_not_read() {
         let container = read(other, EndpointMode::Address);
         assert_eq!((container.owner, container.token), (Owner::Foreign, None));
         assert_eq!(container.endpoints, Endpoints::default());
+    }
+}
+
+#[test]
+fn a_name_or_a_mount_that_was_not_made_here_is_told() {
+    fn mount(it: &mut Value, more: Value) {
+        it["Mounts"].as_array_mut().expect("mounts").push(more);
+    }
+    let unlike = |change: &dyn Fn(&mut Value)| {
+        let mut other = running();
+        change(&mut other);
+        read(other, EndpointMode::Address).unlike
+    };
+    assert_eq!(unlike(&|_| ()), None);
+    // A volume that its image declares is of Docker's own making.
+    assert_eq!(unlike(&|it| mount(it, json!({"Type": "volume", "Destination": "/x", "RW": true}))), None);
+    for (change, told) in [
+        ((|it| it["Name"] = json!("/naughty_euler")) as fn(&mut Value), "its name is `naughty_euler`"),
+        (|it| it["Mounts"] = json!([]), "no directory of the host is mounted in it"),
+        (|it| it["Mounts"] = Value::Null, "no directory of the host is mounted in it"),
+        (
+            |it| it["Mounts"][0]["Source"] = json!("/srv/copy"),
+            "mounted in it is /srv/copy at /var/lib/galaxy-game",
+        ),
+        (|it| it["Mounts"][0]["Destination"] = json!("/data"), "at /data"),
+        (|it| it["Mounts"][0]["RW"] = json!(false), "at /var/lib/galaxy-game, read only"),
+        (
+            |it| mount(it, json!({"Type": "bind", "Source": "/", "Destination": "/host", "RW": true})),
+            ", / at /host",
+        ),
+    ] {
+        let found = unlike(&change);
+        assert!(found.as_ref().is_some_and(|found| found.contains(told)), "{found:?} and not {told}");
     }
 }
 
