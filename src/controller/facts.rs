@@ -7,8 +7,11 @@ use crate::game::container::{Container, ContainerState, ImageSelector, StateDire
 use crate::game::engine::Answer;
 use crate::game::record::{Contents, Life, moved};
 use crate::game::{Backup, BackupId, GameId, ImageRef, NetworkId, RestoreId};
-use crate::reconcile::{EngineView, Failure, Image, ImageUsers, Looked, Reached, RuntimeView, Seen};
-use crate::runtime::Listed;
+use crate::reconcile::observed::{DOCKER_TOO_SLOW, DOCKER_UNREACHABLE};
+use crate::reconcile::{
+    EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Reached, RuntimeView, Seen,
+};
+use crate::runtime::{Cause, Listed};
 
 /// Facts of one game. What is stale is asked for again when a round begins.
 #[derive(Debug, Clone)]
@@ -39,14 +42,45 @@ pub(super) struct Facts {
     /// A step that failed since the last plan.
     pub(super) failure: Option<Failure>,
     /// Docker has not answered about this game since.
-    pub(super) silent: Option<(Timestamp, String)>,
+    pub(super) silent: Option<Silence>,
+}
+
+/// That Docker does not say what there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Silence {
+    pub(super) since: Timestamp,
+    /// One CamelCase word.
+    pub(super) reason: String,
+    pub(super) why: String,
+    /// Somebody else may be Docker by now, or nobody: all that was known is doubtful. A call that is late
+    /// says nothing of the kind.
+    pub(super) is_doubtful: bool,
+}
+
+impl Silence {
+    /// It begins, with what a call came to.
+    pub(super) fn begins(failure: &Failure) -> Self {
+        Self {
+            since: Timestamp::now(),
+            reason: failure.reason.clone(),
+            why: failure.message.clone(),
+            is_doubtful: (failure.class == FailureClass::Unknown && failure.reason != DOCKER_TOO_SLOW)
+                || failure.reason == Cause::NotDocker.reason(),
+        }
+    }
+
+    /// Nobody answers as the Docker that is known.
+    pub(super) fn of_all(why: String) -> Self {
+        let reason = DOCKER_UNREACHABLE.to_owned();
+        Self { since: Timestamp::now(), reason, why, is_doubtful: true }
+    }
 }
 
 impl Facts {
     /// Moves the times with the wall clock, which was set by so much.
     pub(super) fn shift_clock(&mut self, step: SignedDuration) {
-        if let Some((since, _)) = &mut self.silent {
-            *since = moved(*since, step);
+        if let Some(silence) = &mut self.silent {
+            silence.since = moved(silence.since, step);
         }
         if let EngineView::Said { at, .. } = &mut self.engine {
             *at = moved(*at, step);
@@ -178,11 +212,15 @@ impl Facts {
     /// What the planner is shown.
     pub(super) fn view(&self) -> RuntimeView {
         match (&self.silent, &self.container) {
-            (Some((since, why)), _) => {
-                RuntimeView::Unknown { since: *since, why: why.clone(), engine: self.reached() }
-            }
+            (Some(silence), _) => RuntimeView::Unknown {
+                since: silence.since,
+                reason: silence.reason.clone(),
+                why: silence.why.clone(),
+                engine: self.reached(),
+            },
             (None, None) => RuntimeView::Unknown {
                 since: Timestamp::MAX,
+                reason: DOCKER_UNREACHABLE.to_owned(),
                 why: "nobody has looked yet".into(),
                 engine: None,
             },

@@ -27,6 +27,7 @@ mod patching_many;
 mod players;
 mod quiet;
 mod restores;
+mod sidecars;
 mod starting;
 mod stopping;
 mod telling;

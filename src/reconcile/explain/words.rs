@@ -234,7 +234,9 @@ pub(super) fn guard(shown: &Record, observation: &Observation) -> Option<Guard> 
             "Put another copy back with `gamekeeper restore` (`gamekeeper backups` lists them); or `gamekeeper unblock` to give this one up and go on with the state as it is."
         }
         FOREIGN_CONTAINER => "Rename or remove the container that holds the name; it goes on by itself.",
-        DIRECTORY_IN_USE => "Stop and remove the container that has the directory; it goes on by itself.",
+        DIRECTORY_IN_USE => {
+            "Stop the container that can write to the state, or mount it read-only there; it goes on by itself."
+        }
         _ => "Mend what the message says; `gamekeeper unblock` has it looked at again at once.",
     };
     Some(Guard { reason: shown.reason.clone(), message: shown.message.clone(), way_out: way_out.to_owned() })

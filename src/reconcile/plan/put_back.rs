@@ -138,7 +138,13 @@ impl Round<'_> {
         if seen.fetched_back.as_ref() == Some(&back.restore) {
             // At a turn boundary.
             if !self.is_in_flight(seen) && !self.is_copying_on_demand() {
-                self.places_backup();
+                match self.may_go(seen) {
+                    None => {}
+                    Some(Ok(())) => self.places_backup(),
+                    Some(Err(unmet)) => {
+                        self.fetching_fails(&back.restore, unmet.reason, &unmet.message);
+                    }
+                }
             }
             return false;
         }
@@ -169,6 +175,7 @@ impl Round<'_> {
         if self.record.put_back.take_if(is_it).is_none() {
             return false;
         }
+        let message = message.trim_end_matches('.');
         let message = format!("Nothing was put back, and the game goes on as it is: {message}.");
         self.end_restore(Ending::Failed { code: reason.to_owned(), message });
         true

@@ -9,6 +9,9 @@ use crate::runtime::{NewContainer, Owner};
 pub(super) const INSTANCE: &str = "gamekeeper.dev/instance";
 /// Which game it is.
 pub(super) const GAME: &str = "gamekeeper.dev/game-id";
+/// A container of an operator's that may write to states, as `true`: a backup program that knows what it
+/// does, another Gamekeeper of the same database.
+pub(super) const MAY_WRITE_STATE: &str = "gamekeeper.dev/may-write-state";
 /// The port its engine listens on: an inspect has to know where it is reached.
 pub(super) const PORT: &str = "gamekeeper.dev/port";
 /// The leadership that made it.

@@ -7,26 +7,30 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
     StopContainerOptionsBuilder,
 };
 use rand::RngCore;
 
+use super::daemon::User;
 use super::error::{if_there, within};
+use super::holders::Holder;
 use super::{DockerRuntime, container, image, labels};
 use crate::game::{ContainerId, GameId};
 use crate::runtime::docker::settings::EndpointMode;
-use crate::runtime::{EngineToken, ImageSelector, NewContainer, Owner, RuntimeError};
+use crate::runtime::{Cause, EngineToken, ImageSelector, NewContainer, Owner, RuntimeError};
 
 impl DockerRuntime {
     pub(super) async fn create_container(&self, new: &NewContainer) -> Result<ContainerId, RuntimeError> {
         if let ImageSelector::Reference(reference) = &new.image {
             image::check(reference.as_str())?;
         }
+        let user = self.user(new.run_as).await?;
+        self.check_user_is_let_in(new.game, user).await?;
         let placement = container::Placement {
-            user: self.user(new.run_as).await?.map(|user| user.to_string()),
+            user: user.map(|user| user.to_string()),
             published: self.reach.mode(self.network_or_error()).await? == EndpointMode::Published,
             token: new.with_token.then(random_token),
         };
@@ -38,10 +42,9 @@ impl DockerRuntime {
             self.settings.deadlines.change,
             self.docker.create_container(Some(options), body),
         )
-        .await
-        .map_err(missing_source)?;
+        .await?;
         for warning in created.warnings {
-            tracing::debug!(warning = %super::text::one_line(&warning), "Docker warned about a creation");
+            tracing::warn!(warning = %super::text::one_line(&warning), "Docker warned about a creation");
         }
         Ok(ContainerId::new(created.id))
     }
@@ -57,11 +60,7 @@ impl DockerRuntime {
             self.settings.deadlines.change,
             self.docker.start_container(id.as_str(), None::<StartContainerOptions>),
         );
-        started.await.map_err(|error| match missing_source(error) {
-            // The container is there, its network is not.
-            RuntimeError::NotFound(message) if message.contains("network") => RuntimeError::Failed(message),
-            other => other,
-        })
+        started.await
     }
 
     pub(super) async fn stop_container(
@@ -126,25 +125,47 @@ impl DockerRuntime {
         }
     }
 
-    /// Of the containers that mount the game's directory, none but `own` may be alive. Gives `own`
-    /// if it is among them. Docker would follow a link in the directory's place, and mount whatever
-    /// it leads to.
+    /// Of the containers that can write to the game's directory, none but `own` may be alive. Gives `own`
+    /// if it mounts it. Docker would follow a link in the directory's place, and mount whatever it leads
+    /// to.
     pub(super) async fn check_directory_is_free(
         &self,
         game: GameId,
         own: Option<&ContainerId>,
     ) -> Result<Option<ContainerSummary>, RuntimeError> {
         self.on_disk(Some(game), "examined", move |state| state.look(game)).await?;
-        let directory = self.settings.state_directory_on_host(game).to_string_lossy().into_owned();
         let mut found = None;
-        for holder in self.containers("volume", &directory).await? {
-            if own.is_some_and(|own| holder.id.as_deref() == Some(own.as_str())) {
-                found = Some(holder);
-            } else if !is_dead(&holder) {
-                return Err(RuntimeError::DirectoryInUse(called(&holder)));
+        for holder in self.holders(game).await? {
+            if own.is_some_and(|own| holder.summary.id.as_deref() == Some(own.as_str())) {
+                found = Some(holder.summary);
+            } else if let Some(danger) = holder.danger() {
+                return Err(RuntimeError::DirectoryInUse(danger));
             }
         }
         Ok(found)
+    }
+
+    /// No container that may be alive works on the game's directory, or on one within it.
+    pub(super) async fn check_directory_is_unmounted(&self, game: GameId) -> Result<(), RuntimeError> {
+        self.on_disk(Some(game), "examined", move |state| state.look(game)).await?;
+        match self.holders(game).await?.iter().find_map(Holder::loses) {
+            Some(holder) => Err(RuntimeError::DirectoryInUse(holder)),
+            None => Ok(()),
+        }
+    }
+
+    /// Where Docker maps the users of containers, the one that the engine will be has to be let in by its
+    /// state directory. (Where nothing is known of that user, its engine says what it may not.)
+    async fn check_user_is_let_in(&self, game: GameId, user: Option<User>) -> Result<(), RuntimeError> {
+        let Some((user, base)) = user.zip(self.mapped_users().await?) else { return Ok(()) };
+        let mapped = User { uid: base.uid.saturating_add(user.uid), gid: base.gid.saturating_add(user.gid) };
+        let Some(barred) =
+            self.on_disk(Some(game), "examined", move |state| state.bars(game, mapped)).await?
+        else {
+            return Ok(());
+        };
+        let said = format!("user {user} of a container is {mapped} on Docker's host, and {barred}");
+        Err(RuntimeError::Because { cause: Cause::UsersMapped, said })
     }
 }
 
@@ -153,25 +174,4 @@ fn random_token() -> EngineToken {
     let mut bytes = [0; 32];
     rand::rng().fill_bytes(&mut bytes);
     EngineToken::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Docker refuses a mount whose source is missing: the directory can be made, so it is not refused
-/// for ever.
-fn missing_source(error: RuntimeError) -> RuntimeError {
-    match error {
-        RuntimeError::Refused(message) if message.contains("bind source path does not exist") => {
-            RuntimeError::NotFound(format!("the state directory ({message})"))
-        }
-        other => other,
-    }
-}
-
-/// It has no process, for certain.
-fn is_dead(summary: &ContainerSummary) -> bool {
-    matches!(summary.state, Some(State::CREATED | State::EXITED))
-}
-
-fn called(summary: &ContainerSummary) -> String {
-    let name = summary.names.iter().flatten().next().map(|name| name.trim_start_matches('/').to_owned());
-    name.or_else(|| summary.id.clone()).unwrap_or_else(|| "without a name".into())
 }

@@ -352,7 +352,8 @@ impl World {
             }))
         } else {
             let since = self.reached_since.unwrap_or(Timestamp::UNIX_EPOCH);
-            RuntimeView::Unknown { since, why: "no answer".into(), engine: self.reached() }
+            let reason = "DockerUnreachable".into();
+            RuntimeView::Unknown { since, reason, why: "no answer".into(), engine: self.reached() }
         };
         Observation {
             now: self.now,
@@ -389,6 +390,8 @@ impl World {
         self.rounds += 1;
         let planned = self.plan();
         self.failure = None;
+        // A look at who else has the state is good for one decision.
+        self.looks.rival = Looked::NotYet;
         for turn in planned.ledger.iter().map(|entry| &entry.turn) {
             let other =
                 |(number, slot): (&i64, &Option<Timestamp>)| *number != turn.number && *slot == turn.slot;
