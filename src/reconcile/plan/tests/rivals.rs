@@ -5,7 +5,7 @@ use crate::game::spec::DesiredStatus;
 use crate::game::{ImageRef, Phase};
 use crate::reconcile::plan::DIRECTORY_IN_USE;
 
-use super::world::World;
+use super::world::{Looks, World};
 
 const SIDECAR: &str = "sidecar has /srv/games mounted for writing";
 
@@ -39,6 +39,7 @@ fn a_restart_is_refused_while_another_can_write_to_the_state_and_done_when_none_
     is_untouched(&world);
 
     world.rival = None;
+    world.looks = Looks::none();
     world.change(|desired| desired.requests.restart += 1);
     world.converge();
     assert!(world.done.iter().any(|step| step.starts_with("stop")), "{:?}", world.done);
@@ -57,6 +58,7 @@ fn changed_inputs_wait_until_nobody_else_can_write_to_the_state() {
     let shown = [world.round().record.reason, world.round().record.reason];
     assert!(shown.iter().any(|reason| reason == DIRECTORY_IN_USE), "{shown:?}");
     world.rival = None;
+    world.looks = Looks::none();
     world.converge();
     assert!(world.done.iter().any(|step| step.starts_with("stop")), "{:?}", world.done);
 }

@@ -390,8 +390,6 @@ impl World {
         self.rounds += 1;
         let planned = self.plan();
         self.failure = None;
-        // A look at who else has the state is good for one decision.
-        self.looks.rival = Looked::NotYet;
         for turn in planned.ledger.iter().map(|entry| &entry.turn) {
             let other =
                 |(number, slot): (&i64, &Option<Timestamp>)| *number != turn.number && *slot == turn.slot;
