@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::wire::{Cause, Details, Resource, Status};
 use crate::game::manifest::SpecProblem;
 use crate::game::ownership::FieldConflict;
-use crate::runtime::RuntimeError;
+use crate::runtime::{Cause as DockerCause, RuntimeError};
 use crate::store::{StoreError, WriteError};
 
 /// Why a request got no for an answer.
@@ -277,7 +277,7 @@ impl ApiError {
             RuntimeError::StateRootNotOurs => {
                 Self::Unavailable(format!("{error}; `gamekeeper status` says more"))
             }
-            RuntimeError::StateDirectory { .. } => {
+            RuntimeError::StateDirectory { .. } | RuntimeError::DiskTimedOut { .. } => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the disk could not be read for a client"
@@ -287,7 +287,18 @@ impl ApiError {
                         .into(),
                 )
             }
+            RuntimeError::Because {
+                cause: cause @ (DockerCause::NotDocker | DockerCause::Forbidden),
+                ..
+            } => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "what a client asked for was not let through to Docker"
+                );
+                Self::Unavailable(format!("{}; the log says which call it was", cause.words()))
+            }
             RuntimeError::Conflict(_)
+            | RuntimeError::Because { .. }
             | RuntimeError::DirectoryInUse(_)
             | RuntimeError::MountSourceMissing { .. }
             | RuntimeError::StateInUse(_)

@@ -209,7 +209,10 @@ impl Controller {
             self.queue.at(game, now + pause);
         }
         if ended.newly_silent && self.docker_down.is_none() {
-            self.doubt_docker();
+            if ended.is_doubtful {
+                self.doubt_docker();
+            }
+            // Whether all of Docker is silent, its list says.
             self.relist();
         }
         self.deposed |= ended.deposed;

@@ -17,7 +17,7 @@ use crate::store::RowVersion;
 use crate::store::recorder::RecordError;
 
 use super::copies::{SharedNamed, keep_named};
-use super::facts::{Facts, News};
+use super::facts::{Facts, News, Silence};
 use super::ground::Guards;
 use super::halts::Failures;
 use super::round::{Input, Output};
@@ -65,7 +65,7 @@ pub(super) struct Around<'a> {
     pub(super) copying: Option<String>,
     pub(super) failures: &'a Failures,
     pub(super) pulling: Option<Pulling>,
-    pub(super) docker_down: Option<(Timestamp, String)>,
+    pub(super) docker_down: Option<Silence>,
     pub(super) docker_engine_id: Option<String>,
     pub(super) guards: &'a Guards,
     pub(super) clock: WallClock,
@@ -82,6 +82,8 @@ pub(super) struct Ended {
     pub(super) at_once: bool,
     pub(super) retry: Option<std::time::Duration>,
     pub(super) newly_silent: bool,
+    /// What was known of Docker as a whole is doubtful.
+    pub(super) is_doubtful: bool,
     pub(super) deleted: bool,
     pub(super) deposed: bool,
 }
@@ -292,7 +294,7 @@ impl Entry {
 
     /// Since when Docker has said nothing about it.
     pub(super) fn silent_since(&self) -> Option<Timestamp> {
-        self.facts.silent.as_ref().map(|(since, _)| *since)
+        self.facts.silent.as_ref().map(|silence| silence.since)
     }
 
     /// A person has to act, and nothing tells when they have.
@@ -464,6 +466,7 @@ impl Entry {
             retry: retry.then_some(pause),
             newly_silent: silent
                 && self.silent_since().is_none_or(|since| clock.now().duration_since(since).as_secs() < 3),
+            is_doubtful: self.facts.silent.as_ref().is_some_and(|silence| silence.is_doubtful),
             deleted,
             deposed: matches!(not_recorded, Some(RecordError::Deposed)),
         }
@@ -625,7 +628,7 @@ mod tests {
         entry.facts.learn(News::ContainerStale, clock);
         assert!(entry.target(here()).is_none(), "nor is anything else, before the container was looked at");
         // While Docker is silent there is nobody to ask.
-        entry.facts.silent = Some((Timestamp::UNIX_EPOCH, "no answer".into()));
+        entry.facts.silent = Some(Silence::of_all("no answer".into(), Timestamp::UNIX_EPOCH));
         assert!(entry.target(here()).is_some_and(|(_, believed)| believed.holds()));
         entry.facts.silent = None;
         entry.facts.container = Some(Some(running_at("10.0.0.4:8080")));

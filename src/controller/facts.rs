@@ -8,10 +8,11 @@ use crate::game::container::{Container, ContainerState, ImageSelector, Rival, St
 use crate::game::engine::Answer;
 use crate::game::record::{Contents, Life, moved};
 use crate::game::{Backup, BackupId, GameId, ImageRef, NetworkId, RestoreId};
+use crate::reconcile::observed::{DOCKER_TOO_SLOW, DOCKER_UNREACHABLE};
 use crate::reconcile::{
     EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Reached, RuntimeView, Seen, Step,
 };
-use crate::runtime::Listed;
+use crate::runtime::{Cause, Listed};
 
 /// Facts of one game. What is stale is asked for again when a round begins.
 #[derive(Debug, Clone)]
@@ -47,7 +48,38 @@ pub(super) struct Facts {
     /// accident.
     pub(super) stale: Option<std::mem::Discriminant<Step>>,
     /// Docker has not answered about this game since.
-    pub(super) silent: Option<(Timestamp, String)>,
+    pub(super) silent: Option<Silence>,
+}
+
+/// That Docker does not say what there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Silence {
+    pub(super) since: Timestamp,
+    /// One CamelCase word.
+    pub(super) reason: String,
+    pub(super) why: String,
+    /// Somebody else may be Docker by now, or nobody: all that was known is doubtful. A call that is late
+    /// says nothing of the kind.
+    pub(super) is_doubtful: bool,
+}
+
+impl Silence {
+    /// It begins, with what a call came to.
+    pub(super) fn begins(failure: &Failure, now: Timestamp) -> Self {
+        Self {
+            since: now,
+            reason: failure.reason.clone(),
+            why: failure.message.clone(),
+            is_doubtful: (failure.class == FailureClass::Unknown && failure.reason != DOCKER_TOO_SLOW)
+                || failure.reason == Cause::NotDocker.reason(),
+        }
+    }
+
+    /// Nobody answers as the Docker that is known.
+    pub(super) fn of_all(why: String, now: Timestamp) -> Self {
+        let reason = DOCKER_UNREACHABLE.to_owned();
+        Self { since: now, reason, why, is_doubtful: true }
+    }
 }
 
 impl Facts {
@@ -78,7 +110,7 @@ impl Facts {
             not_sent: _,
             stale: _,
         } = self;
-        if let Some((since, _)) = silent {
+        if let Some(Silence { since, reason: _, why: _, is_doubtful: _ }) = silent {
             *since = moved(*since, step);
         }
         if let EngineView::Said { life: _, at, answer: _, failures: _ } = engine {
@@ -241,11 +273,15 @@ impl Facts {
     /// What the planner is shown.
     pub(super) fn view(&self) -> RuntimeView {
         match (&self.silent, &self.container) {
-            (Some((since, why)), _) => {
-                RuntimeView::Unknown { since: *since, why: why.clone(), engine: self.reached() }
-            }
+            (Some(silence), _) => RuntimeView::Unknown {
+                since: silence.since,
+                reason: silence.reason.clone(),
+                why: silence.why.clone(),
+                engine: self.reached(),
+            },
             (None, None) => RuntimeView::Unknown {
                 since: Timestamp::MAX,
+                reason: DOCKER_UNREACHABLE.to_owned(),
                 why: "nobody has looked yet".into(),
                 engine: None,
             },

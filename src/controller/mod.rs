@@ -36,7 +36,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -180,7 +179,7 @@ struct Controller {
     failures: Failures,
     pulls: Pulls,
     health: watch::Sender<ControllerStatus>,
-    docker_down: Option<(Timestamp, String)>,
+    docker_down: Option<facts::Silence>,
     /// What concerns all games.
     guards: Guards,
     docker: Trust,
@@ -416,7 +415,7 @@ impl Controller {
             );
             self.tell_all(true, "ClockSet", &message);
         }
-        if let Some((since, _)) = &mut self.docker_down {
+        if let Some(facts::Silence { since, .. }) = &mut self.docker_down {
             *since = moved(*since, step);
         }
         let now = Instant::now();

@@ -8,9 +8,10 @@ use crate::game::GameId;
 use crate::game::container::StateDirectory;
 use crate::game::controller::Freeze;
 use crate::reconcile::Looked;
+use crate::reconcile::observed::{DOCKER_TOO_SLOW, DOCKER_UNREACHABLE};
 use crate::runtime::{Listed, RuntimeError};
 
-use super::facts::News;
+use super::facts::{News, Silence};
 use super::work::Everything;
 use super::{ASK_AGAIN, Controller, Running, Trust};
 
@@ -90,7 +91,7 @@ impl Controller {
     fn another_docker(&mut self, freeze: &Freeze) {
         self.doubt_docker();
         let now = self.clock.clock().now();
-        self.docker_down.get_or_insert_with(|| (now, freeze.message.clone()));
+        self.docker_down.get_or_insert_with(|| Silence::of_all(freeze.message.clone(), now));
         self.say(|status| status.started = true);
     }
 
@@ -134,14 +135,19 @@ impl Controller {
     }
 
     pub(super) fn docker_is_silent(&mut self, error: &RuntimeError) {
-        let why = crate::reconcile::apply::failure(&crate::reconcile::Step::LookAtNetwork, error).message;
+        let failure = crate::reconcile::apply::failure(&crate::reconcile::Step::LookAtNetwork, error);
+        // A list that is late is no call on one container: all of Docker is.
+        let reason =
+            if failure.reason == DOCKER_TOO_SLOW { DOCKER_UNREACHABLE.to_owned() } else { failure.reason };
+        let why = failure.message;
         self.context.metrics.docker_up.set(0);
         if self.docker_down.is_none() {
             tracing::warn!(error = why, "Docker does not answer; nothing is decided until it does");
-            self.docker_down = Some((self.clock.clock().now(), why.clone()));
+            let now = self.clock.clock().now();
+            self.docker_down = Some(Silence { reason: reason.clone(), ..Silence::of_all(why.clone(), now) });
             self.tell_all(
                 true,
-                "DockerUnreachable",
+                &reason,
                 &format!("Docker does not answer; nothing is decided until it does: {why}"),
             );
             let games: Vec<GameId> = self.games.keys().copied().collect();

@@ -23,7 +23,7 @@ use crate::runtime::{Runtime, RuntimeError};
 use crate::store::Recorder;
 use crate::store::recorder::RecordError;
 
-use super::facts::Facts;
+use super::facts::{Facts, Silence};
 use super::leading::Leading;
 use super::metrics::Metrics;
 use super::recording::write_down;
@@ -61,7 +61,7 @@ pub(super) struct Input {
     /// Why nobody is moved to the version that is wanted, if so.
     pub(super) version_halted: Option<String>,
     /// Docker is known not to answer anybody, since then.
-    pub(super) docker_down: Option<(Timestamp, String)>,
+    pub(super) docker_down: Option<Silence>,
     /// Who answers as Docker, if that is beyond doubt.
     pub(super) docker_engine_id: Option<String>,
     /// Why nothing may be touched, if so.
@@ -187,6 +187,8 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
         output.refused = 0;
     }
     (output.facts.failure, output.facts.not_sent) = (None, None);
+    // Who else has the state is looked at anew for every decision.
+    output.facts.rival = crate::reconcile::Looked::NotYet;
     output.waiting_on.clone_from(&planned.waiting_on);
     output.look_again = planned.look_again;
     output.uses_start_slot = planned.uses_start_slot;
@@ -209,20 +211,20 @@ pub(super) async fn observe(context: &Context, places: &Semaphore, input: &mut I
     inspect(context, input).await;
     if knew
         && input.facts.container == Some(None)
-        && let Err(why) = same_docker(context, input.docker_engine_id.as_deref()).await
+        && let Err(why) = same_docker(context, input.docker_engine_id.as_deref(), input.clock.now()).await
     {
         input.facts.container = None;
-        input.facts.silent.get_or_insert((input.clock.now(), why));
+        input.facts.silent.get_or_insert(why);
     }
     true
 }
 
 /// A container that vanished may still be there: at another Docker Engine than the one that answers now.
-async fn same_docker(context: &Context, expected: Option<&str>) -> Result<(), String> {
+async fn same_docker(context: &Context, expected: Option<&str>, now: Timestamp) -> Result<(), Silence> {
     match context.runtime.identity().await {
         Ok(found) if expected.is_none_or(|expected| expected == found.id) => Ok(()),
-        Ok(found) => Err(format!("another Docker Engine answers ({})", found.id)),
-        Err(error) => Err(apply::chain(&error)),
+        Ok(found) => Err(Silence::of_all(format!("another Docker Engine answers ({})", found.id), now)),
+        Err(error) => Err(Silence::begins(&apply::failure(&Step::LookAtNetwork, &error), now)),
     }
 }
 
@@ -247,10 +249,10 @@ async fn inspect(context: &Context, input: &mut Input) {
             facts.container = Some(container);
         }
         Err(error) => {
-            let why = crate::reconcile::apply::failure(&Step::LookAtNetwork, &error).message;
-            tracing::debug!(error = why, "Docker does not say what became of the container");
+            let failure = apply::failure(&Step::LookAtNetwork, &error);
+            tracing::debug!(error = failure.message, "Docker does not say what became of the container");
             facts.container = None;
-            facts.silent.get_or_insert((clock.now(), why));
+            facts.silent.get_or_insert_with(|| Silence::begins(&failure, clock.now()));
         }
     }
 }
@@ -392,7 +394,8 @@ fn failed(step: &Step, error: &RuntimeError, output: &mut Output) {
     output.facts.forget_looks();
     if failure.class == FailureClass::Unknown {
         output.silent = true;
-        output.facts.silent.get_or_insert((output.clock.now(), failure.message.clone()));
+        let now = output.clock.now();
+        output.facts.silent.get_or_insert_with(|| Silence::begins(&failure, now));
     } else {
         output.facts.failure = Some(failure);
     }

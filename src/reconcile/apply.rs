@@ -17,9 +17,9 @@ use crate::game::{
     Backup, BackupId, ContainerId, Epoch, GameId, ImageId, ImageRef, Name, NetworkId, NewBackup, RaceName,
     RestoreId,
 };
-use crate::runtime::{NewContainer, PullFailure, Runtime, RuntimeError};
+use crate::runtime::{NewContainer, PullFailure, Remedy, Runtime, RuntimeError};
 
-use super::observed::{Failure, FailureClass, ImageUsers, Pace};
+use super::observed::{DOCKER_TOO_SLOW, DOCKER_UNREACHABLE, Failure, FailureClass, ImageUsers, Pace};
 use super::plan::{
     BACKUP_DAMAGED, BACKUP_GONE, BACKUP_NAME_TAKEN, DIRECTORY_IN_USE, PINNED_IMAGE_GONE, ROOM_KEPT,
     ROW_LOCKED, ROW_NOT_DELETED, STATE_IN_USE, STATE_MISSING,
@@ -196,9 +196,18 @@ fn new_container(subject: &Subject, inputs: &AppliedSpec, image: &ImageSelector)
 /// What to do about a runtime's error: retry, wait for the spec or a person, or look again.
 pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
     let (class, reason) = match error {
-        RuntimeError::Unreachable(_) | RuntimeError::TimedOut { .. } => {
-            (FailureClass::Unknown, "DockerUnreachable")
-        }
+        RuntimeError::Unreachable(_) => (FailureClass::Unknown, DOCKER_UNREACHABLE),
+        // What was to change may have changed, or change yet: it is counted, and looked at.
+        RuntimeError::TimedOut { .. } if step.mutates() => (FailureClass::Retry, DOCKER_TOO_SLOW),
+        RuntimeError::TimedOut { .. } => (FailureClass::Unknown, DOCKER_TOO_SLOW),
+        RuntimeError::Because { cause, .. } => (
+            match cause.remedy() {
+                // What never changes anything is never the spec's fault.
+                Remedy::Spec if step.mutates() => FailureClass::Spec,
+                Remedy::Again | Remedy::Slowly | Remedy::Spec => FailureClass::Retry,
+            },
+            cause.reason(),
+        ),
         // The next look at the whole ground says what became of it.
         RuntimeError::StateRootNotOurs => (FailureClass::Unknown, "StateRootNotOurs"),
         RuntimeError::DirectoryInUse(_) => (FailureClass::Person, DIRECTORY_IN_USE),
@@ -217,8 +226,16 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
             Step::FetchBackup { .. } | Step::PutBack { .. } => (FailureClass::Person, BACKUP_GONE),
             _ => (FailureClass::Stale, "NotFound"),
         },
-        RuntimeError::Refused(_) => (FailureClass::Spec, "Refused"),
-        RuntimeError::StateDirectory { .. } => (FailureClass::Retry, "StateDirectoryFailed"),
+        RuntimeError::Refused(_) => match step {
+            Step::CreateContainer { .. } | Step::StartContainer(_) | Step::PullImage(_) => {
+                (FailureClass::Spec, "Refused")
+            }
+            // An image's name is the spec's too.
+            Step::LookAtImage(_) | Step::LookAtNextImage(_) => (FailureClass::Spec, "Refused"),
+            _ => (FailureClass::Retry, "DockerRefused"),
+        },
+        RuntimeError::StateDirectory { source, .. } => (FailureClass::Retry, of_disk(source)),
+        RuntimeError::DiskTimedOut { .. } => (FailureClass::Retry, "StateDiskTooSlow"),
         RuntimeError::NoRoom(_) => (FailureClass::Retry, "NoRoom"),
         RuntimeError::RoomKept(_) => (FailureClass::Retry, ROOM_KEPT),
         RuntimeError::StateChanged => (FailureClass::Retry, "StateChanged"),
@@ -230,6 +247,8 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
             FailureClass::Retry,
             match kind {
                 PullFailure::NotFound => "ImageNotFound",
+                PullFailure::OtherPlatform => "ImageForOtherPlatform",
+                PullFailure::Stalled => "PullStalled",
                 PullFailure::Unauthorized => "RegistryUnauthorized",
                 PullFailure::RateLimited => "RateLimited",
                 PullFailure::Unreachable => "RegistryUnreachable",
@@ -264,6 +283,17 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
     Failure { step: step.clone(), class, pace: pace(error), reason: reason.to_owned(), message }
 }
 
+/// What the disk of the state says, by its error's kind.
+fn of_disk(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind as K;
+    match error.kind() {
+        K::StorageFull | K::QuotaExceeded => "StateDiskFull",
+        K::ReadOnlyFilesystem => "StateDiskReadOnly",
+        K::PermissionDenied => "StateDirectoryDenied",
+        _ => "StateDirectoryFailed",
+    }
+}
+
 /// What it means that a game's row could not be deleted, because these have locked it.
 pub fn row_locked(step: &Step, who: &str) -> Failure {
     Failure {
@@ -296,14 +326,19 @@ pub fn row_not_deleted(step: &Step, why: &(dyn std::error::Error + 'static)) -> 
 fn pace(error: &RuntimeError) -> Pace {
     match error {
         RuntimeError::Pull { kind, .. } => match kind {
-            PullFailure::Unreachable | PullFailure::Other => Pace::Usual,
+            PullFailure::Unreachable | PullFailure::Stalled | PullFailure::Other => Pace::Usual,
             PullFailure::NotFound
+            | PullFailure::OtherPlatform
             | PullFailure::Unauthorized
             | PullFailure::DiskFull
             | PullFailure::Forbidden => Pace::Slow,
             PullFailure::RateLimited => Pace::Slowest,
         },
         RuntimeError::NoRoom(_) => Pace::Slow,
+        RuntimeError::StateDirectory { source, .. } if of_disk(source) != "StateDirectoryFailed" => {
+            Pace::Slow
+        }
+        RuntimeError::Because { cause, .. } if cause.remedy() == Remedy::Slowly => Pace::Slow,
         _ => Pace::Usual,
     }
 }
@@ -337,3 +372,6 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

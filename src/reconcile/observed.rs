@@ -55,6 +55,8 @@ pub enum RuntimeView {
     Unknown {
         /// Since when.
         since: Timestamp,
+        /// Why not, in one CamelCase word.
+        reason: String,
         /// Why not, in words.
         why: String,
         /// The game's engine, where it was last seen alive; not what a container could be touched by.
@@ -256,6 +258,11 @@ pub enum Pace {
     /// After the longest pause, each time.
     Slowest,
 }
+
+/// Docker cannot be asked.
+pub const DOCKER_UNREACHABLE: &str = "DockerUnreachable";
+/// Docker did not answer one call within its deadline, which says nothing of any other call.
+pub const DOCKER_TOO_SLOW: &str = "DockerTooSlow";
 
 /// What to do about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! or above assumes that the engine's host is the controller's: the state directory is the
 //! runtime's business too.
 
+mod cause;
 pub mod docker;
 
 use std::collections::HashSet;
@@ -12,6 +13,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
+
+pub use cause::{Cause, Remedy};
 
 use crate::game::backup::{self, Keep};
 pub use crate::game::container::{
@@ -130,7 +133,8 @@ pub enum RuntimeError {
     /// No answer: nothing is known about what is there or what happened.
     #[error("Docker cannot be asked")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// No answer within the deadline: nothing is known either.
+    /// No answer to one call within its deadline: nothing is known of what it did. It says nothing of
+    /// other calls, nor of Docker as a whole.
     #[error("Docker did not answer `{call}` within {} s", after.as_secs_f32())]
     TimedOut {
         /// Which call.
@@ -147,6 +151,14 @@ pub enum RuntimeError {
     /// The runtime or the registry refuses what was asked, and will again.
     #[error("{0}")]
     Refused(String),
+    /// Docker, or what stands before it, did not do it, and why has a name.
+    #[error("{}: {said}", cause.words())]
+    Because {
+        /// The name.
+        cause: Cause,
+        /// What was said, by whom.
+        said: String,
+    },
     /// A pull failed.
     #[error("{message}")]
     Pull {
@@ -165,8 +177,8 @@ pub enum RuntimeError {
         /// The name that it was registered with.
         image: ImageRef,
     },
-    /// Another container that is not proven dead has the game's state directory mounted.
-    #[error("container {0} has the game's state directory mounted and is not proven dead")]
+    /// Another container that is not proven dead can write to the game's state directory.
+    #[error("container {0}, and is not proven dead")]
     DirectoryInUse(String),
     /// A process that Docker's word does not cover has the game's state directory mounted.
     #[error("{}", .0.in_use())]
@@ -205,6 +217,14 @@ pub enum RuntimeError {
         /// Why not.
         #[source]
         source: std::io::Error,
+    },
+    /// Work on the state's disk stood still for as long as it may.
+    #[error("the state could not be {verb}: its disk did nothing for {} s", after.as_secs_f32())]
+    DiskTimedOut {
+        /// What was tried: `created`, `removed` …
+        verb: &'static str,
+        /// The deadline.
+        after: Duration,
     },
     /// There is no room for a copy of the state.
     #[error("there is no room for a copy of the state: {0}")]
@@ -258,17 +278,35 @@ pub enum Shortage {
     Untold,
 }
 
+impl RuntimeError {
+    /// The kind of the failure beneath it, where the system or the disk failed at it.
+    pub fn io_kind(&self) -> Option<std::io::ErrorKind> {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<std::io::Error>() {
+                return Some(error.kind());
+            }
+            cause = error.source();
+        }
+        None
+    }
+}
+
 /// Why a pull failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PullFailure {
     /// No such image or tag.
     NotFound,
+    /// The image is there, and not for a host like this one.
+    OtherPlatform,
     /// Credentials are missing or wrong.
     Unauthorized,
     /// Too many requests.
     RateLimited,
     /// The registry cannot be reached, or answered with an error of its own.
     Unreachable,
+    /// Nothing came of it any more for as long as a pull may be silent.
+    Stalled,
     /// There is no room for it on the disk of Docker's.
     DiskFull,
     /// The policy is `never`, and the image is not here.
@@ -373,8 +411,9 @@ pub trait Runtime: Send + Sync + 'static {
     /// What is in the game's state directory.
     async fn contents(&self, game: GameId) -> Result<Contents, RuntimeError>;
 
-    /// Who has the game's state directory mounted beside `own` and is not proven dead: a container, or a
-    /// process of the host that Docker's word does not cover.
+    /// Who can write to the game's state beside `own` and is not proven dead: a container, with what it has
+    /// of it in words (`NAME has PATH mounted for writing`), or a process of the host that Docker's word does
+    /// not cover.
     async fn rival(&self, game: GameId, own: Option<&ContainerId>) -> Result<Option<Rival>, RuntimeError>;
 
     /// Who else has a container's address, if that can be told: an engine that outlived Docker keeps its own.

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use gamekeeper::runtime::{Runtime, RuntimeError, StateDirectory};
+use gamekeeper::runtime::{Rival, Runtime, RuntimeError, StateDirectory};
 
 use crate::world::{World, docker, eventually, health};
 
@@ -101,4 +101,46 @@ async fn another_live_container_on_the_directory_stops_creation_and_start() {
     docker(&["rm", "-f", &other]);
     assert!(matches!(started, Err(RuntimeError::DirectoryInUse(_))), "{started:?}");
     assert!(matches!(created, Err(RuntimeError::DirectoryInUse(_))), "{created:?}");
+}
+
+#[tokio::test]
+async fn who_only_reads_a_state_is_no_rival_and_who_can_write_above_or_within_it_is_one() {
+    let world = World::new().prepared().await;
+    let within = world.directory().join("kept");
+    std::fs::create_dir(&within).expect("a directory");
+    let parent = world.state_root.parent().expect("a parent").to_owned();
+    for (source, mode, is_rival) in [
+        (world.directory(), "ro", false),
+        (world.state_root.clone(), "ro", false),
+        (world.directory(), "rw", true),
+        (world.state_root.clone(), "rw", true),
+        (parent, "rw", true),
+        (within, "rw", true),
+    ] {
+        let volume = format!("{}:/seen:{mode}", source.display());
+        let other = docker(&[
+            "run",
+            "-d",
+            "--network",
+            "none",
+            "-v",
+            &volume,
+            "-e",
+            "GAME_ID=x",
+            "-e",
+            "GAME_STATE_PATH=/tmp/x",
+            crate::world::ENGINE,
+        ]);
+        let rival = world.docker.rival(world.game, None).await;
+        docker(&["stop", "-t", "0", &other]);
+        let stopped = world.docker.rival(world.game, None).await;
+        docker(&["rm", "-f", &other]);
+        let rival = rival.expect("an answer");
+        assert_eq!(rival.is_some(), is_rival, "{volume}: {rival:?}");
+        if let Some(rival) = rival {
+            let Rival::Container(rival) = rival else { panic!("{rival:?}") };
+            assert!(rival.contains(&*source.to_string_lossy()), "{rival}");
+        }
+        assert_eq!(stopped.expect("an answer"), None, "{volume}");
+    }
 }

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use gamekeeper::game::{ImageId, ImageRef};
 use gamekeeper::runtime::docker::PullPolicy;
-use gamekeeper::runtime::{ContainerState, ImageSelector, Owner, PullFailure, Runtime, RuntimeError};
+use gamekeeper::runtime::{Cause, ContainerState, ImageSelector, Owner, PullFailure, Runtime, RuntimeError};
 
 use crate::cut_socket::CutSocket;
+use crate::meddler::{Action, Call, Meddler, When};
 use crate::world::{ENGINE, World, docker};
 
 #[tokio::test]
@@ -128,7 +129,7 @@ async fn a_network_that_was_made_again_shows_in_its_containers() {
     world.docker.stop(world.game, &id, Duration::from_secs(5)).await.expect("a stop");
     docker(&["network", "rm", world.network()]);
     let gone = world.docker.start(world.game, &id).await;
-    assert!(matches!(gone, Err(RuntimeError::Failed(_))), "{gone:?}");
+    assert!(matches!(gone, Err(RuntimeError::Because { cause: Cause::NetworkGone, .. })), "{gone:?}");
     let new = world.docker.create_network().await.expect("a network");
     let seen = world.seen().await;
     let again = world.docker.start(world.game, &id).await;
@@ -188,4 +189,74 @@ async fn a_paused_container_is_not_proven_dead_and_can_be_stopped() {
     assert!(matches!(world.seen().await.state, ContainerState::Unsettled { .. }));
     world.docker.stop(world.game, &id, Duration::from_secs(1)).await.expect("a stop");
     assert!(matches!(world.seen().await.state, ContainerState::Exited { .. }));
+}
+
+#[tokio::test]
+async fn a_network_without_an_address_left_is_called_so() {
+    let world = World::new();
+    // Two addresses, one of them the gateway's.
+    let subnet = format!("10.231.{}.{}/30", rand::random_range(0..250), 4 * rand::random_range(0..60));
+    docker(&["network", "create", "--subnet", &subnet, world.network()]);
+    let world = world.prepared().await;
+    let other = docker(&[
+        "run",
+        "-d",
+        "--network",
+        world.network(),
+        "-e",
+        "GAME_ID=x",
+        "-e",
+        "GAME_STATE_PATH=/tmp/x",
+        ENGINE,
+    ]);
+    let id = world.created().await;
+    let started = world.docker.start(world.game, &id).await;
+    docker(&["rm", "-f", &other]);
+    let Err(RuntimeError::Because { cause: Cause::AddressesUsedUp, said }) = started else {
+        panic!("{started:?}")
+    };
+    assert!(said.contains(world.network()), "{said}");
+    world.docker.start(world.game, &id).await.expect("there is an address again");
+}
+
+#[tokio::test]
+async fn what_an_image_cannot_do_is_told_by_its_name() {
+    let world = World::new().prepared().await;
+    for (change, cause) in [
+        ("ENTRYPOINT [\"/nothing/is: no space left on device\"]", Cause::EntrypointMissing),
+        ("ENTRYPOINT [\"/etc\"]", Cause::EntrypointDenied),
+    ] {
+        let base = docker(&["create", ENGINE]);
+        let image = docker(&["commit", "-c", change, &base]);
+        docker(&["rm", &base]);
+        let mut wanted = world.wanted();
+        wanted.image = ImageSelector::Pinned(ImageId::new(image.clone()));
+        let id = world.docker.create(&wanted).await.expect("a container");
+        let started = world.docker.start(world.game, &id).await;
+        world.docker.remove(world.game, &id).await.expect("a removal");
+        docker(&["rmi", &image]);
+        assert!(
+            matches!(started, Err(RuntimeError::Because { cause: found, .. }) if found == cause),
+            "{change}: {started:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_docker_is_late_with_is_that_calls_alone() {
+    let meddler = Meddler::before_docker();
+    let late = meddler.set(When::call(Call::Create), Action::HoldBefore);
+    let world = World::with(|settings| {
+        settings.host = Some(meddler.host());
+        settings.deadlines.change = Duration::from_millis(200);
+    });
+    let network = world.network().to_owned();
+    docker(&["network", "create", &network]);
+    world.docker.create_state_directory(world.game, Default::default()).await.expect("a directory");
+    let made = world.docker.create(&world.wanted()).await;
+    assert!(matches!(made, Err(RuntimeError::TimedOut { call: "create", .. })), "{made:?}");
+    assert_eq!(late.times(), 1);
+    // What is late may come yet, and everything else is answered.
+    world.docker.list().await.expect("a list");
+    world.docker.identity().await.expect("an answer");
 }

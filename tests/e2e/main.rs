@@ -30,6 +30,7 @@ mod players;
 mod quiet;
 mod restores;
 mod second_life;
+mod sidecars;
 mod starting;
 mod stopping;
 mod telling;

@@ -5,6 +5,7 @@
 //! `docs/faults.md` says which test shows what.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod causes;
 mod clock;
 mod copies;
 mod doctor;

@@ -51,7 +51,7 @@ async fn a_port_that_is_taken_is_not_asked_for_again() {
     let taken = json!({ "message": "Bind for 127.0.0.1:49153 failed: port is already allocated" });
     let taken = meddler.set(When::call(Call::Start).first(), Action::Respond(500, taken));
     let game = world.game("port-taken", "1.4.2").await;
-    let why = told(&world, &game, "StartFailed").await;
+    let why = told(&world, &game, "PortTaken").await;
     assert!(why.contains("already allocated"), "{why}");
     let status = world.until(&game, "running", is_running).await;
     assert!(status.endpoint.is_some_and(|at| at.contains("127.0.0.1:")));

@@ -42,8 +42,9 @@ pub(super) async fn daemon(config: &Config, known: Option<&Examined>) -> (Findin
 }
 
 fn advice(error: &RuntimeError) -> &'static str {
-    let denied = chain(error).to_lowercase().contains("permission denied");
+    let denied = error.io_kind() == Some(std::io::ErrorKind::PermissionDenied);
     match error {
+        RuntimeError::Because { cause, .. } => cause.words(),
         RuntimeError::Unreachable(_) if denied => {
             "this user may not use Docker's socket; add it to the group `docker` and log in again"
         }

@@ -254,7 +254,9 @@ pub(super) fn guard(shown: &Record, observation: &Observation) -> Option<Guard> 
         STATE_IN_USE => {
             "End the process that the message names, on Docker's host (`kill PID`); it goes on by itself. `gamekeeper doctor` lists all such processes."
         }
-        DIRECTORY_IN_USE => "Stop and remove the container that has the directory; it goes on by itself.",
+        DIRECTORY_IN_USE => {
+            "Stop the container that can write to the state, or mount it read-only there; it goes on by itself."
+        }
         _ => "Mend what the message says; `gamekeeper unblock` has it looked at again at once.",
     };
     Some(Guard { reason: shown.reason.clone(), message: shown.message.clone(), way_out: way_out.to_owned() })

@@ -45,8 +45,8 @@ impl Round<'_> {
         self.record.observed_generation = self.was.observed_generation;
         self.record.observed_membership_revision = self.was.observed_membership_revision;
         match runtime {
-            RuntimeView::Unknown { why, .. } => {
-                self.truths.unknown(C::ContainerRunning, "DockerUnreachable", why)
+            RuntimeView::Unknown { reason, why, .. } => {
+                self.truths.unknown(C::ContainerRunning, reason, why.as_str())
             }
             RuntimeView::Known(seen) => {
                 self.state_container(seen);
@@ -267,7 +267,7 @@ impl Round<'_> {
                 self.blocked(
                     DIRECTORY_IN_USE,
                     &format!(
-                        "Container {name} has the game's state directory mounted and is not proven dead; two engines on one state would destroy it. Remove that container."
+                        "Container {name}, and is not proven dead; two writers on one state would destroy it. Stop that container, or mount it read-only."
                     ),
                 );
                 true

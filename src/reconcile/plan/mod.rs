@@ -20,6 +20,7 @@ mod patch_begins;
 mod players;
 mod put_back;
 mod requests;
+mod rivals;
 mod running;
 mod silent;
 mod starting;
@@ -44,7 +45,7 @@ use crate::game::{ConditionType as C, EngineVersion, Phase};
 
 use super::backoff::{after, paced_attempt};
 use super::conditions::{Truths, shortened};
-use super::observed::{Failure, FailureClass, Observation, Pace, RuntimeView, Seen, Work};
+use super::observed::{DOCKER_TOO_SLOW, Failure, FailureClass, Observation, Pace, RuntimeView, Seen, Work};
 use super::operations::OperationChange;
 use super::policy::Policy;
 use super::step::{Planned, Step, Wait};
@@ -117,8 +118,8 @@ pub fn plan(desired: &Desired, record: &Record, observation: &Observation, polic
     match (&observation.freeze, &observation.runtime) {
         (Some(freeze), runtime) => round.frozen(freeze, runtime),
         (None, runtime) if !record.unreadable.is_empty() => round.unreadable(runtime),
-        (None, RuntimeView::Unknown { since, why, engine }) => {
-            round.unknown(*since, why, engine.as_deref());
+        (None, RuntimeView::Unknown { since, reason, why, engine }) => {
+            round.unknown(*since, (reason, why), engine.as_deref());
         }
         (None, RuntimeView::Known(seen)) => round.known(seen),
     }
@@ -324,8 +325,11 @@ impl<'a> Round<'a> {
             (FailureClass::Retry, Step::StartContainer(_) | Step::CreateContainer { .. }) => Phase::CrashLoop,
             (FailureClass::Retry, _) => self.was.phase,
         };
-        if let (FailureClass::Retry, Step::StartContainer(container)) = (class, step) {
-            // What would not start is made anew: its network or its port may be gone for good.
+        if let (FailureClass::Retry, Step::StartContainer(container)) = (class, step)
+            && reason != DOCKER_TOO_SLOW
+        {
+            // What would not start is made anew: its network or its port may be gone for good. (What is
+            // late may start yet.)
             self.record.restart_from = Some(container.clone());
         }
         match step {

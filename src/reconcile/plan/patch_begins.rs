@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::game::backup::CopyProblem;
 use crate::game::container::{Container, ImageSelector, StateDirectory};
 use crate::game::operation::{Ending, NewOperation, OperationKind};
 use crate::game::patch::{Build, Patch, PatchDelay, PatchStage};
@@ -18,6 +19,7 @@ use crate::reconcile::policy::PullPolicy;
 use crate::reconcile::step::{Step, Wait};
 
 use super::Round;
+use super::blocked::DIRECTORY_IN_USE;
 use super::inputs::Unmet;
 use super::starting::PULLING;
 use super::turns::is_sent;
@@ -192,7 +194,7 @@ impl Round<'_> {
             self.waits_for_turn_end = true;
             return self.pending("it waits for the turn that is being generated");
         }
-        if self.has_room(seen, &to) {
+        if self.has_room(seen, &to) && self.has_its_state_alone(seen, &to) {
             self.leave(container, to, image);
         }
     }
@@ -230,9 +232,33 @@ impl Round<'_> {
                 return false;
             }
         };
+        self.is_put_off(to, &problem);
+        false
+    }
+
+    /// Whether nobody else can write to the state: asked before the old engine is touched. False while
+    /// that is looked at, too.
+    fn has_its_state_alone(&mut self, seen: &Seen, to: &AppliedSpec) -> bool {
+        match self.may_go(seen) {
+            None => false,
+            Some(Ok(())) => true,
+            Some(Err(unmet)) => {
+                let problem = CopyProblem { reason: unmet.reason.to_owned(), message: unmet.message };
+                self.is_put_off(to, &problem);
+                false
+            }
+        }
+    }
+
+    /// It does not begin yet, and is tried again by itself; that is told once.
+    fn is_put_off(&mut self, to: &AppliedSpec, problem: &CopyProblem) {
         let is_told =
             self.record.patch_delay.as_ref().is_some_and(|delay| delay.version == to.engine_version);
-        let message = format!("The old engine was left alone: {}.", problem.message);
+        let message = if problem.reason == DIRECTORY_IN_USE {
+            problem.message.clone()
+        } else {
+            format!("The old engine was left alone: {}.", problem.message)
+        };
         self.delay_until_later(&to.engine_version, Pace::Slow, &problem.reason, &message);
         if !is_told {
             let new = self.new_operation(OperationKind::Patch, "another engine version is wanted");
@@ -242,7 +268,6 @@ impl Round<'_> {
         }
         self.plan.uses_disruption_place = false;
         self.waits_to_patch(to);
-        false
     }
 
     /// Whether the new image's processes run as the user that owns the state, where the image decides

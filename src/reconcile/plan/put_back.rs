@@ -163,7 +163,13 @@ impl Round<'_> {
         if seen.fetched_back.as_ref() == Some(&back.restore) {
             // At a turn boundary.
             if !self.is_in_flight(seen) && !self.is_copying_on_demand() {
-                self.places_backup();
+                match self.may_go(seen) {
+                    None => {}
+                    Some(Ok(())) => self.places_backup(),
+                    Some(Err(unmet)) => {
+                        self.fetching_fails(&back.restore, unmet.reason, &unmet.message);
+                    }
+                }
             }
             return false;
         }
@@ -196,6 +202,7 @@ impl Round<'_> {
         if self.fetching().is_none_or(|back| back.restore != *restore) {
             return false;
         }
+        let message = message.trim_end_matches('.');
         self.take_fetching();
         let message = if self.is_placing() {
             format!(

@@ -268,6 +268,12 @@ impl Round<'_> {
             // It waits for the turn in flight, or the copy; no other one begins in the round that sees its end.
             return;
         }
+        if (asked || drift.is_some())
+            && self.record.restart_from.is_none()
+            && self.keeps_its_engine(seen, asked)
+        {
+            return;
+        }
         if self.desired.requests.restart > self.record.observed_requests.restart {
             self.record.observed_requests.restart = self.desired.requests.restart;
             self.forget_failures();

@@ -18,7 +18,12 @@ use super::turns::Serving;
 
 impl Round<'_> {
     /// Docker cannot be asked, since then. `engine`: where the game's engine was last seen alive.
-    pub(super) fn unknown(&mut self, since: Timestamp, why: &str, engine: Option<&Reached>) {
+    pub(super) fn unknown(
+        &mut self,
+        since: Timestamp,
+        (reason, why): (&str, &str),
+        engine: Option<&Reached>,
+    ) {
         let shown_from = after(since, self.policy.silence);
         self.wait(Wait::Docker);
         self.record.observed_generation = self.was.observed_generation;
@@ -30,9 +35,9 @@ impl Round<'_> {
             self.ready = self.was.conditions.iter().any(was_ready);
             self.look_again(shown_from);
         } else {
-            self.headline(Phase::Unknown, "DockerUnreachable", why);
+            self.headline(Phase::Unknown, reason, why);
             for kind in [C::Ready, C::ContainerRunning] {
-                self.truths.unknown(kind, "DockerUnreachable", why);
+                self.truths.unknown(kind, reason, why);
             }
         }
         if let Some(engine) = engine.filter(|engine| self.may_have_turns(engine)) {

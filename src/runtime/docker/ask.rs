@@ -41,7 +41,16 @@ impl DockerRuntime {
         filter: &str,
         value: &str,
     ) -> Result<Vec<ContainerSummary>, RuntimeError> {
-        let filters = serde_json::json!({ filter: [value] }).to_string();
+        self.containers_with(filter, &[value.to_owned()]).await
+    }
+
+    /// Every container, in whatever state, that passes the filter with one of these values.
+    pub(super) async fn containers_with(
+        &self,
+        filter: &str,
+        values: &[String],
+    ) -> Result<Vec<ContainerSummary>, RuntimeError> {
+        let filters = serde_json::json!({ filter: values }).to_string();
         let path = format!("/containers/json?all=true&filters={}", percent_encoded(&filters));
         within("list", self.settings.deadlines.look, async {
             let mut answer = self.get(&path).await?;

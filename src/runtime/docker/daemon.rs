@@ -70,10 +70,30 @@ impl DockerRuntime {
         let ask = || async {
             let info = within("info", self.settings.deadlines.look, self.docker.info()).await?;
             let options = info.security_options.unwrap_or_default();
-            Ok(options.iter().any(|option| option.contains("name=rootless")))
+            Ok(has(&options, "rootless"))
         };
         self.rootless.get_or_try_init(ask).await.copied()
     }
+
+    /// Whom the root of a container is on Docker's host, where Docker maps users to others
+    /// (`userns-remap`) and says to whom.
+    pub(super) async fn mapped_users(&self) -> Result<Option<User>, RuntimeError> {
+        let info = within("info", self.settings.deadlines.look, self.docker.info()).await?;
+        let maps = has(&info.security_options.unwrap_or_default(), "userns");
+        Ok(info.docker_root_dir.filter(|_| maps).as_deref().and_then(mapped_root))
+    }
+}
+
+/// Whether Docker names a security option: each is a list of pairs, `name=seccomp,profile=default`.
+fn has(options: &[String], name: &str) -> bool {
+    let is_it = |pair: &str| pair.split_once('=') == Some(("name", name));
+    options.iter().any(|option| option.split(',').next().is_some_and(is_it))
+}
+
+/// Docker that maps users has a root directory for each mapping: `/var/lib/docker/100000.100000`.
+fn mapped_root(docker_root: &str) -> Option<User> {
+    let (uid, gid) = docker_root.rsplit_once('/')?.1.split_once('.')?;
+    Some(User { uid: uid.parse().ok()?, gid: gid.parse().ok()? })
 }
 
 /// The owner of a new state directory, on the host; none means everybody's.
@@ -100,6 +120,17 @@ mod tests {
         assert!(is_podman("4.3.1"));
         for docker in ["20.10.24+dfsg1", "29.1.0", "dev", ""] {
             assert!(!is_podman(docker), "{docker}");
+        }
+    }
+
+    #[test]
+    fn a_security_option_is_known_by_its_name_and_a_mapping_by_dockers_directory() {
+        let options =
+            ["name=seccomp,profile=/etc/name=rootless,name=userns", "name=cgroupns"].map(str::to_owned);
+        assert!(has(&options, "cgroupns") && !has(&options, "rootless") && !has(&options, "userns"));
+        assert_eq!(mapped_root("/var/lib/docker/100000.200000"), Some(User { uid: 100_000, gid: 200_000 }));
+        for plain in ["/var/lib/docker", "/var/lib/docker/a.b", ""] {
+            assert_eq!(mapped_root(plain), None, "{plain}");
         }
     }
 

@@ -58,6 +58,11 @@ fn find_out(network: &NetworkInspect) -> EndpointMode {
     mode
 }
 
+/// Whether this process is in the container of this id.
+pub(super) fn is_own_container(id: &str) -> bool {
+    in_container() && is_among([&id.to_owned()], &own_traces())
+}
+
 fn in_container() -> bool {
     ["/.dockerenv", "/run/.containerenv"].iter().any(|path| std::path::Path::new(path).exists())
 }

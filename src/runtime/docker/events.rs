@@ -60,6 +60,7 @@ struct Subscription {
 impl Subscription {
     async fn run(mut self) {
         let mut pause = FIRST_PAUSE;
+        let mut told = None;
         loop {
             let connected = tokio::select! {
                 () = self.sender.closed() => return,
@@ -68,13 +69,20 @@ impl Subscription {
             match connected {
                 Ok(body) => {
                     pause = FIRST_PAUSE;
+                    told = None;
                     self.lost = Some("connected");
                     if self.read(body).await.is_err() {
                         return;
                     }
                     tracing::debug!("Docker's events ended; subscribing again");
                 }
-                Err(error) => tracing::debug!(%error, "cannot subscribe to Docker's events"),
+                Err(error) => {
+                    let why = Some(error.to_string());
+                    if told != why {
+                        tracing::warn!(%error, "cannot subscribe to Docker's events; the relist makes up for them");
+                        told = why;
+                    }
+                }
             }
             tokio::select! {
                 () = self.sender.closed() => return,

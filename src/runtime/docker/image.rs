@@ -1,14 +1,12 @@
 //! Images: whether one is here, and getting it.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
-use bollard::errors::Error;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures::StreamExt;
 
-use super::error::{classify, if_there, within};
+use super::error::{if_there, pull_error, within};
 use super::settings::PullPolicy;
 use super::text::one_line;
 use super::{DockerRuntime, credentials};
@@ -77,7 +75,10 @@ impl DockerRuntime {
         let mut layers = Layers::default();
         loop {
             match tokio::time::timeout(silence, messages.next()).await {
-                Err(_) => return Err(RuntimeError::TimedOut { call: "pull", after: silence }),
+                Err(_) => {
+                    let message = format!("nothing came of it for {} s", silence.as_secs());
+                    return Err(RuntimeError::Pull { kind: PullFailure::Stalled, message });
+                }
                 Ok(None) => return Ok(()),
                 Ok(Some(Err(error))) => return Err(pull_error(error, silence, image)),
                 Ok(Some(Ok(message))) => {
@@ -102,7 +103,7 @@ pub(super) fn check(reference: &str) -> Result<(), RuntimeError> {
 }
 
 /// `name` and `tag` or `digest`; without either, Docker would pull every tag there is.
-fn name_and_tag(reference: &str) -> (&str, &str) {
+pub(super) fn name_and_tag(reference: &str) -> (&str, &str) {
     if let Some((name, digest)) = reference.split_once('@') {
         return (name, digest);
     }
@@ -135,71 +136,6 @@ impl Layers {
 
 fn natural(value: Option<i64>) -> u64 {
     u64::try_from(value.unwrap_or(0)).unwrap_or(0)
-}
-
-/// Whatever Docker says of a failed pull, it says in words; a 404 is not its own, but the registry's.
-fn pull_error(error: Error, silence: Duration, image: &ImageRef) -> RuntimeError {
-    let error = match error {
-        Error::DockerResponseServerError { status_code: 404, message } => {
-            RuntimeError::NotFound(one_line(&message))
-        }
-        other => classify("pull", silence, other),
-    };
-    match error {
-        RuntimeError::NotFound(message)
-        | RuntimeError::Conflict(message)
-        | RuntimeError::Refused(message)
-        | RuntimeError::Failed(message) => {
-            // An image's name proves nothing.
-            let (name, _) = name_and_tag(image.as_str());
-            let kind = pull_failure(&message.replace(image.as_str(), "").replace(name, ""));
-            RuntimeError::Pull { kind, message }
-        }
-        other => other,
-    }
-}
-
-/// What the words of a failed pull mean, in lower case. The first that occur decide.
-const WORDS: [(&str, PullFailure); 32] = [
-    ("no space left", PullFailure::DiskFull),
-    ("disk quota exceeded", PullFailure::DiskFull),
-    ("toomanyrequests", PullFailure::RateLimited),
-    ("too many requests", PullFailure::RateLimited),
-    ("rate limit", PullFailure::RateLimited),
-    ("dial tcp", PullFailure::Unreachable),
-    ("no such host", PullFailure::Unreachable),
-    ("timeout", PullFailure::Unreachable),
-    ("deadline exceeded", PullFailure::Unreachable),
-    ("request canceled", PullFailure::Unreachable),
-    ("connection re", PullFailure::Unreachable),
-    ("network is unreachable", PullFailure::Unreachable),
-    ("eof", PullFailure::Unreachable),
-    ("tls", PullFailure::Unreachable),
-    ("x509", PullFailure::Unreachable),
-    ("server gave http response", PullFailure::Unreachable),
-    ("internal server error", PullFailure::Unreachable),
-    ("bad gateway", PullFailure::Unreachable),
-    ("service unavailable", PullFailure::Unreachable),
-    ("unexpected http status: 5", PullFailure::Unreachable),
-    ("manifest unknown", PullFailure::NotFound),
-    ("name unknown", PullFailure::NotFound),
-    ("no such image", PullFailure::NotFound),
-    ("unauthorized", PullFailure::Unauthorized),
-    ("authentication required", PullFailure::Unauthorized),
-    ("incorrect username or password", PullFailure::Unauthorized),
-    ("no basic auth", PullFailure::Unauthorized),
-    // Docker Hub says so of a repository that does not exist as well.
-    ("denied", PullFailure::Unauthorized),
-    ("forbidden", PullFailure::Unauthorized),
-    ("no matching manifest", PullFailure::NotFound),
-    ("manifest for", PullFailure::NotFound),
-    ("not found", PullFailure::NotFound),
-];
-
-fn pull_failure(message: &str) -> PullFailure {
-    let message = message.to_ascii_lowercase();
-    let decided = WORDS.iter().find(|(words, _)| message.contains(words));
-    decided.map_or(PullFailure::Other, |(_, kind)| *kind)
 }
 
 #[cfg(test)]

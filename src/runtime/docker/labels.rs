@@ -11,6 +11,9 @@ pub(super) const INSTANCE: &str = "gamekeeper.dev/instance";
 pub(super) const GAME: &str = "gamekeeper.dev/game-id";
 /// The purpose of a container, or an image, of an instance that is no game's.
 pub(super) const ROLE: &str = "gamekeeper.dev/role";
+/// A container of an operator's that may write to states, as `true`: a backup program that knows what it
+/// does, another Gamekeeper of the same database.
+pub(super) const MAY_WRITE_STATE: &str = "gamekeeper.dev/may-write-state";
 /// The port its engine listens on: an inspect has to know where it is reached.
 pub(super) const PORT: &str = "gamekeeper.dev/port";
 /// The leadership that made it.

@@ -8,26 +8,30 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
     StopContainerOptionsBuilder,
 };
 use rand::RngCore;
 
+use super::daemon::User;
 use super::error::{if_there, within};
+use super::holders::Holder;
 use super::{DockerRuntime, container, image, labels};
 use crate::game::{ContainerId, GameId};
 use crate::runtime::docker::settings::EndpointMode;
-use crate::runtime::{EngineToken, ImageSelector, NewContainer, Owner, RuntimeError, StateDirectory};
+use crate::runtime::{Cause, EngineToken, ImageSelector, NewContainer, Owner, RuntimeError, StateDirectory};
 
 impl DockerRuntime {
     pub(super) async fn create_container(&self, new: &NewContainer) -> Result<ContainerId, RuntimeError> {
         if let ImageSelector::Reference(reference) = &new.image {
             image::check(reference.as_str())?;
         }
+        let user = self.user(new.run_as).await?;
+        self.check_user_is_let_in(new.game, user).await?;
         let placement = container::Placement {
-            user: self.user(new.run_as).await?.map(|user| user.to_string()),
+            user: user.map(|user| user.to_string()),
             published: self.reach.mode(self.network_or_error()).await? == EndpointMode::Published,
             token: new.with_token.then(random_token),
         };
@@ -45,7 +49,7 @@ impl DockerRuntime {
             Err(error) => return Err(self.unseen(new.game, error).await),
         };
         for warning in created.warnings {
-            tracing::debug!(warning = %super::text::one_line(&warning), "Docker warned about a creation");
+            tracing::warn!(warning = %super::text::one_line(&warning), "Docker warned about a creation");
         }
         Ok(ContainerId::new(created.id))
     }
@@ -62,21 +66,15 @@ impl DockerRuntime {
             self.docker.start_container(id.as_str(), None::<StartContainerOptions>),
         );
         let Err(error) = started.await else { return Ok(()) };
-        match self.unseen(game, error).await {
-            // The container is there, its network is not.
-            RuntimeError::NotFound(message) if message.contains("network") => {
-                Err(RuntimeError::Failed(message))
-            }
-            RuntimeError::Conflict(message) | RuntimeError::Failed(message) if says_alive(&message) => {
-                Err(self.alive_or_stale(game, message).await)
-            }
-            error => Err(error),
-        }
+        Err(match self.unseen(game, error).await {
+            RuntimeError::MayBeAlive { message, .. } => self.alive_or_stale(game, message).await,
+            error => error,
+        })
     }
 
     /// A mount whose source is missing, told as what it is: nothing is there, or Docker looks elsewhere.
     async fn unseen(&self, game: GameId, error: RuntimeError) -> RuntimeError {
-        if !is_missing_source(&error) {
+        if !matches!(error, RuntimeError::MountSourceMissing { .. }) {
             return error;
         }
         match self.on_disk(Some(game), "examined", move |state| state.look(game)).await {
@@ -153,26 +151,48 @@ impl DockerRuntime {
         }
     }
 
-    /// Of the containers that mount the game's directory, none but `own` may be alive. Gives `own`
-    /// if it is among them. Docker would follow a link in the directory's place, and mount whatever
-    /// it leads to.
+    /// Of the containers that can write to the game's directory, none but `own` may be alive. Gives `own`
+    /// if it mounts it. Docker would follow a link in the directory's place, and mount whatever it leads
+    /// to.
     pub(super) async fn check_directory_is_free(
         &self,
         game: GameId,
         own: Option<&ContainerId>,
     ) -> Result<Option<ContainerSummary>, RuntimeError> {
         self.on_disk(Some(game), "examined", move |state| state.look(game)).await?;
-        let directory = self.settings.state_directory_on_host(game).to_string_lossy().into_owned();
         let mut found = None;
-        for holder in self.containers("volume", &directory).await? {
-            if own.is_some_and(|own| holder.id.as_deref() == Some(own.as_str())) {
-                found = Some(holder);
-            } else if !is_dead(&holder) {
-                return Err(RuntimeError::DirectoryInUse(called(&holder)));
+        for holder in self.holders(game).await? {
+            if own.is_some_and(|own| holder.summary.id.as_deref() == Some(own.as_str())) {
+                found = Some(holder.summary);
+            } else if let Some(danger) = holder.danger() {
+                return Err(RuntimeError::DirectoryInUse(danger));
             }
         }
         self.check_no_process_has_directory(game).await?;
         Ok(found)
+    }
+
+    /// No container that may be alive works on the game's directory, or on one within it.
+    pub(super) async fn check_directory_is_unmounted(&self, game: GameId) -> Result<(), RuntimeError> {
+        self.on_disk(Some(game), "examined", move |state| state.look(game)).await?;
+        match self.holders(game).await?.iter().find_map(Holder::loses) {
+            Some(holder) => Err(RuntimeError::DirectoryInUse(holder)),
+            None => Ok(()),
+        }
+    }
+
+    /// Where Docker maps the users of containers, the one that the engine will be has to be let in by its
+    /// state directory. (Where nothing is known of that user, its engine says what it may not.)
+    async fn check_user_is_let_in(&self, game: GameId, user: Option<User>) -> Result<(), RuntimeError> {
+        let Some((user, base)) = user.zip(self.mapped_users().await?) else { return Ok(()) };
+        let mapped = User { uid: base.uid.saturating_add(user.uid), gid: base.gid.saturating_add(user.gid) };
+        let Some(barred) =
+            self.on_disk(Some(game), "examined", move |state| state.bars(game, mapped)).await?
+        else {
+            return Ok(());
+        };
+        let said = format!("user {user} of a container is {mapped} on Docker's host, and {barred}");
+        Err(RuntimeError::Because { cause: Cause::UsersMapped, said })
     }
 }
 
@@ -181,60 +201,4 @@ fn random_token() -> EngineToken {
     let mut bytes = [0; 32];
     rand::rng().fill_bytes(&mut bytes);
     EngineToken::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Docker's and Podman's ways of refusing a mount whose source is missing where they look for it.
-pub(super) fn is_missing_source(error: &RuntimeError) -> bool {
-    let (RuntimeError::Refused(message)
-    | RuntimeError::Failed(message)
-    | RuntimeError::NotFound(message)
-    | RuntimeError::Conflict(message)) = error
-    else {
-        return false;
-    };
-    message.contains("bind source path does not exist")
-        || (message.contains("no such file or directory")
-            && (message.contains("statfs") || message.contains("error mounting")))
-}
-
-/// Docker's ways of saying that a container cannot be started because what was made for it at another start
-/// is still there, as its process may be. (A port that is taken is not this.)
-fn says_alive(message: &str) -> bool {
-    ["id already in use", "ID already exists", ": already exists", "device or resource busy"]
-        .iter()
-        .any(|words| message.contains(words))
-}
-
-/// It has no process, for certain.
-fn is_dead(summary: &ContainerSummary) -> bool {
-    matches!(summary.state, Some(State::CREATED | State::EXITED))
-}
-
-fn called(summary: &ContainerSummary) -> String {
-    let name = summary.names.iter().flatten().next().map(|name| name.trim_start_matches('/').to_owned());
-    name.or_else(|| summary.id.clone()).unwrap_or_else(|| "without a name".into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_docker_says_of_a_living_process_is_told_from_a_port_that_is_taken() {
-        for words in [
-            "id already in use",
-            "failed to create shim task: OCI runtime create failed: container with given ID already exists: unknown",
-            "failed to create task for container: task 0123: already exists",
-            "failed to mount rootfs: device or resource busy",
-        ] {
-            assert!(says_alive(words), "{words}");
-        }
-        for words in [
-            "driver failed programming external connectivity: listen tcp 127.0.0.1:80: bind: address already in use",
-            "network with name gamekeeper already exists",
-            "cannot start a paused container, try unpause instead",
-        ] {
-            assert!(!says_alive(words), "{words}");
-        }
-    }
 }

@@ -20,6 +20,7 @@ mod endpoint;
 mod error;
 mod event;
 mod events;
+mod holders;
 mod host;
 mod image;
 mod labels;
@@ -36,6 +37,7 @@ pub mod settings;
 mod sight;
 mod small_file;
 mod state;
+mod stranger;
 mod text;
 mod transport;
 mod trial;
@@ -135,7 +137,7 @@ impl DockerRuntime {
         match tokio::time::timeout(after, tokio::task::spawn_blocking(move || work(&state))).await {
             Ok(Ok(done)) => done.map_err(|error| self.state.error(game, verb, error)),
             Ok(Err(panicked)) => Err(self.state.error(game, verb, io::Error::other(panicked))),
-            Err(_) => Err(RuntimeError::TimedOut { call: "state directory", after }),
+            Err(_) => Err(RuntimeError::DiskTimedOut { verb, after }),
         }
     }
 }
@@ -165,7 +167,7 @@ impl DockerRuntime {
                     return done.map_err(|error| error.told(failed));
                 }
                 Ok(()) = waiting.progress.changed() => progress(*waiting.progress.borrow_and_update()),
-                () = silence, if !self.paused.has(game) => return Err(RuntimeError::TimedOut { call: "state copy", after }),
+                () = silence, if !self.paused.has(game) => return Err(RuntimeError::DiskTimedOut { verb, after }),
             }
         }
     }
@@ -282,7 +284,7 @@ impl Runtime for DockerRuntime {
 
     async fn remove_state_directory(&self, game: GameId) -> Result<(), RuntimeError> {
         // Whoever has it mounted under another name is not robbed of it.
-        self.check_directory_is_free(game, None).await?;
+        self.check_directory_is_unmounted(game).await?;
         self.on_disk(Some(game), "removed", move |state| state.remove(game)).await
     }
 

@@ -24,7 +24,6 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::error::{classify, if_there, within};
-use super::lifecycle::is_missing_source;
 use super::text::{chain, one_line, percent_encoded};
 use super::{DockerRuntime, labels, sentinel};
 use crate::game::controller::MountView;
@@ -193,7 +192,7 @@ impl DockerRuntime {
         };
         match made {
             Ok(made) => Ok(made.id),
-            Err(error) if is_missing_source(&error) => Err(Doubt::NoSource),
+            Err(RuntimeError::MountSourceMissing { .. }) => Err(Doubt::NoSource),
             Err(error) => Err(error.into()),
         }
     }

@@ -103,6 +103,23 @@ impl StateRoot {
         }
     }
 
+    /// How a game's directory keeps this user from working in it, if it does, in words.
+    pub(super) fn bars(&self, game: GameId, user: User) -> io::Result<Option<String>> {
+        let Some(directory) = self.open_game(game)? else { return Ok(None) };
+        let found = rustix::fs::fstat(&directory)?;
+        let bits = if found.st_uid == user.uid {
+            found.st_mode >> 6
+        } else if found.st_gid == user.gid {
+            found.st_mode >> 3
+        } else {
+            found.st_mode
+        };
+        Ok((bits & 0o7 != 0o7).then(|| {
+            let (uid, gid, mode) = (found.st_uid, found.st_gid, found.st_mode & 0o777);
+            format!("{} belongs to {uid}:{gid} (mode {mode:03o})", self.path.join(game.to_string()).display())
+        }))
+    }
+
     /// Makes a game's directory, owned by the user that its engine will be; one that is there is
     /// given to that user.
     ///

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::errors::Error;
 use bytes::Bytes;
 use futures::Stream;
 use http::header::{HOST, HeaderValue};
@@ -16,11 +17,12 @@ use http::{Request, Response, Uri};
 use http_body_util::{Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client, Error};
+use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyperlocal::UnixConnector;
 
 use super::host::Host;
+use super::stranger::{self, Asked};
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, std::io::Error>> + Send>>;
 
@@ -64,12 +66,12 @@ impl Transport {
     }
 
     /// bollard over this pool.
-    pub(super) fn bollard(self: &Arc<Self>) -> Result<Docker, bollard::errors::Error> {
+    pub(super) fn bollard(self: &Arc<Self>) -> Result<Docker, Error> {
         let transport = Arc::clone(self);
         Docker::connect_with_custom_transport(
             move |request: bollard::BollardRequest| {
                 let transport = Arc::clone(&transport);
-                async move { Ok(transport.request(request).await?) }
+                async move { transport.request(request).await }
             },
             Some("http://docker"),
             BOLLARD_TIMEOUT_SECONDS,
@@ -77,8 +79,18 @@ impl Transport {
         )
     }
 
-    /// Sends a request to the daemon; of its URI only the path and the query count.
-    pub(super) async fn request(&self, mut request: Request<Body>) -> Result<Response<Incoming>, Error> {
+    /// Sends a request to the daemon; of its URI only the path and the query count. What somebody else
+    /// answers in the daemon's place is an error.
+    pub(super) async fn request(&self, request: Request<Body>) -> Result<Response<Incoming>, Error> {
+        let asked = Asked { method: request.method().clone(), path: request.uri().path().to_owned() };
+        let answer = self.send(request).await?;
+        match stranger::of(asked, &answer) {
+            None => Ok(answer),
+            Some(stranger) => Err(Error::from(std::io::Error::other(stranger.heard(answer).await))),
+        }
+    }
+
+    async fn send(&self, mut request: Request<Body>) -> Result<Response<Incoming>, ClientError> {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
         make_url_safe(&mut request);
         match &self.host {

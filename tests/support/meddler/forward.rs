@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SERVER, TRANSFER_ENCODING};
 use http::{Request, Response, request};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -71,6 +71,11 @@ async fn act(action: Action, trap: &TrapState, docker: Docker) -> Result<Respons
         Action::Respond(status, body) => {
             trap.spring();
             Ok(own(status, &body))
+        }
+        Action::RespondPage(status, page) => {
+            trap.spring();
+            let answer = Response::builder().status(status).header(CONTENT_TYPE, "text/html");
+            Ok(answer.header(SERVER, "a-proxy/1").body(whole(page.into()))?)
         }
         Action::RespondAfter(status, body) => {
             docker.ask_to_the_end().await?;

@@ -73,6 +73,8 @@ pub enum Action {
     HoldAfter,
     /// Docker does not get it; this is the answer.
     Respond(u16, Value),
+    /// Docker does not get it; the answer is this page of somebody's.
+    RespondPage(u16, &'static str),
     /// Docker gets it; this is delivered in the place of its answer.
     RespondAfter(u16, Value),
     /// Docker does not get it; the connection ends.

@@ -241,7 +241,8 @@ fn nothing_is_left_is_not_said_while_docker_is_silent_or_the_controller_is_froze
     assert!(!silent.settled && silent.phase == Phase::Unknown);
     // A short silence is ridden out: the status stays as it was, and that nothing is done is said.
     let why = "no answer".to_owned();
-    let runtime = RuntimeView::Unknown { since: world.now, why, engine: None };
+    let runtime =
+        RuntimeView::Unknown { since: world.now, reason: "DockerUnreachable".into(), why, engine: None };
     let observation = Observation { runtime, ..world.observation() };
     let short = explain(&world.desired, &world.record, &observation, &Policy::default());
     assert!(short.settled && short.phase == Phase::Running);

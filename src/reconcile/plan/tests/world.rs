@@ -373,7 +373,8 @@ impl World {
             }))
         } else {
             let since = self.reached_since.unwrap_or(Timestamp::UNIX_EPOCH);
-            RuntimeView::Unknown { since, why: "no answer".into(), engine: self.reached() }
+            let reason = "DockerUnreachable".into();
+            RuntimeView::Unknown { since, reason, why: "no answer".into(), engine: self.reached() }
         };
         Observation {
             now: self.now,
@@ -559,7 +560,7 @@ impl World {
 
     /// What is under way in the background.
     pub(crate) fn under_way(&self) -> Option<Step> {
-        self.under_way.clone()
+        self.under_way.clone().or_else(|| self.fetching.clone())
     }
 
     /// The controller dies, and the next one knows what is on record and nothing else.

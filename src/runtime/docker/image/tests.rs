@@ -37,46 +37,6 @@ fn what_is_no_reference_never_reaches_a_request() {
 }
 
 #[test]
-fn the_words_of_a_failed_pull_say_what_to_expect() {
-    use PullFailure::{DiskFull, NotFound, Other, RateLimited, Unauthorized, Unreachable};
-    for (words, kind) in [
-        ("manifest for engine:9 not found: manifest unknown: manifest unknown", NotFound),
-        (
-            "pull access denied for x, repository does not exist or may require 'docker login': denied",
-            Unauthorized,
-        ),
-        ("no matching manifest for linux/arm64/v8 in the manifest list entries", NotFound),
-        ("Head \"https://r/v2/x/manifests/1\": unauthorized: authentication required", Unauthorized),
-        ("Get https://r/v2/: no basic auth credentials", Unauthorized),
-        ("Head \"https://r:40412/v2/x/manifests/1\": denied: requested access is denied", Unauthorized),
-        ("error parsing HTTP 403 response body: unexpected: 403 Forbidden", Unauthorized),
-        ("toomanyrequests: You have reached your pull rate limit.", RateLimited),
-        ("received unexpected HTTP status: 429 Too Many Requests", RateLimited),
-        ("Get \"https://r/v2/\": dial tcp: lookup r: no such host", Unreachable),
-        ("Get \"https://r/v2/\": net/http: request canceled while waiting for connection", Unreachable),
-        ("Get \"https://r:34042/v2/\": EOF", Unreachable),
-        ("received unexpected HTTP status: 503 Service Unavailable", Unreachable),
-        ("write /var/lib/docker/tmp/x: no space left on device", DiskFull),
-        ("filesystem layer verification failed for digest sha256:0", Other),
-    ] {
-        assert_eq!(pull_failure(words), kind, "{words}");
-    }
-}
-
-#[test]
-fn an_images_name_decides_nothing() {
-    let image = ImageRef::new("registry.example:40401/toomanyrequests/denied:no-space-left");
-    let message = format!("manifest for {image} not found: manifest unknown");
-    for status_code in [404, 500] {
-        let error = Error::DockerResponseServerError { status_code, message: message.clone() };
-        let error = pull_error(error, Duration::from_secs(1), &image);
-        let RuntimeError::Pull { kind, message } = error else { panic!("it is a pull's") };
-        assert_eq!(kind, PullFailure::NotFound);
-        assert!(message.contains(image.as_str()) && !message.contains("not Docker"), "{message}");
-    }
-}
-
-#[test]
 fn progress_is_summed_over_the_layers() {
     let message = |id: &str, status: &str, current: i64, total: i64| {
         serde_json::from_value(serde_json::json!({

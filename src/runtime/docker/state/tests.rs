@@ -51,6 +51,36 @@ fn a_directory_is_made_once_and_belongs_to_its_engine() {
 }
 
 #[test]
+fn a_user_that_docker_maps_to_another_is_barred_from_a_directory_that_is_not_its_own() {
+    let world = World::new();
+    world.root.create(game(), RunAs::Auto).expect("a directory");
+    let owner = directory_owner(RunAs::Auto).expect("an owner");
+    assert_eq!(world.root.bars(game(), owner).expect("a look"), None);
+    let mapped = User { uid: owner.uid + 100_000, gid: owner.gid + 100_000 };
+    let barred = world.root.bars(game(), mapped).expect("a look").expect("it is barred");
+    assert!(barred.contains(&format!("belongs to {owner} (mode 700)")), "{barred}");
+    world.root.create(game(), RunAs::Image).expect("a directory for everybody");
+    assert_eq!(world.root.bars(game(), mapped).expect("a look"), None);
+}
+
+#[test]
+fn the_directories_within_a_state_are_counted_up_to_a_limit() {
+    let world = World::new();
+    assert_eq!(world.root.directories_within(game()).ok(), None, "there is no state root");
+    world.root.create(game(), RunAs::Auto).expect("a directory");
+    fs::create_dir_all(world.game().join("a/b")).expect("directories");
+    fs::write(world.game().join("file"), "").expect("a file");
+    symlink("/", world.game().join("link")).expect("a link");
+    let mut within = world.root.directories_within(game()).expect("a look").expect("few");
+    within.sort();
+    assert_eq!(within, [PathBuf::from("a"), PathBuf::from("a/b")]);
+    for number in 0..300 {
+        fs::create_dir(world.game().join(format!("turn-{number}"))).expect("a directory");
+    }
+    assert_eq!(world.root.directories_within(game()).expect("a look"), None, "they are too many");
+}
+
+#[test]
 fn an_image_that_decides_its_user_gets_a_directory_for_everybody() {
     let world = World::new();
     world.root.create(game(), RunAs::Image).expect("a directory");

@@ -245,7 +245,7 @@ impl DockerRuntime {
         let created = within("create", self.settings.deadlines.change, create).await;
         created.map(|created| created.id).map_err(|error| {
             let on_host = place.settings.state_root_on_host().display().to_string();
-            if super::lifecycle::is_missing_source(&error) {
+            if matches!(error, RuntimeError::MountSourceMissing { .. }) {
                 return Failed {
                     what,
                     why: format!(

@@ -1,0 +1,69 @@
+use std::io;
+
+use crate::runtime::Cause;
+
+use super::*;
+
+fn start() -> Step {
+    Step::StartContainer(ContainerId::new("c1"))
+}
+
+fn class_of(step: &Step, error: &RuntimeError) -> (FailureClass, Pace, String) {
+    let Failure { class, pace, reason, .. } = failure(step, error);
+    (class, pace, reason)
+}
+
+#[test]
+fn a_late_answer_is_one_calls_and_a_broken_connection_is_dockers() {
+    let late = RuntimeError::TimedOut { call: "start", after: Duration::from_secs(120) };
+    assert_eq!(class_of(&start(), &late), (FailureClass::Retry, Pace::Usual, DOCKER_TOO_SLOW.into()));
+    assert_eq!(class_of(&Step::CreateNetwork, &late).0, FailureClass::Retry);
+    // What only looks has learnt nothing.
+    assert_eq!(
+        class_of(&Step::LookAtNetwork, &late),
+        (FailureClass::Unknown, Pace::Usual, DOCKER_TOO_SLOW.into())
+    );
+    let broken = RuntimeError::Unreachable(Box::new(io::Error::from(io::ErrorKind::ConnectionReset)));
+    assert_eq!(class_of(&start(), &broken), (FailureClass::Unknown, Pace::Usual, DOCKER_UNREACHABLE.into()));
+    assert_eq!(broken.io_kind(), Some(io::ErrorKind::ConnectionReset));
+}
+
+#[test]
+fn what_is_the_images_fault_waits_for_the_spec_and_what_is_the_hosts_is_tried_again() {
+    for cause in Cause::ALL {
+        let error = RuntimeError::Because { cause, said: "words".into() };
+        let images = [Cause::EntrypointMissing, Cause::EntrypointDenied, Cause::UserUnknown].contains(&cause);
+        let (class, _, reason) = class_of(&start(), &error);
+        let expected = if images { FailureClass::Spec } else { FailureClass::Retry };
+        assert_eq!((class, reason.as_str()), (expected, cause.reason()));
+        assert_eq!(class_of(&Step::LookAtNetwork, &error).0, FailureClass::Retry, "{cause:?}");
+        assert!(failure(&start(), &error).message.ends_with(": words"), "{error}");
+    }
+    let refused = RuntimeError::Refused("words".into());
+    assert_eq!(class_of(&start(), &refused).0, FailureClass::Spec);
+    assert_eq!(
+        class_of(&Step::CreateNetwork, &refused),
+        (FailureClass::Retry, Pace::Usual, "DockerRefused".into())
+    );
+}
+
+#[test]
+fn the_disk_of_the_state_is_not_dockers() {
+    let of = |kind: io::ErrorKind| RuntimeError::StateDirectory {
+        path: "/state/tls/no space left on device".into(),
+        verb: "created",
+        source: kind.into(),
+    };
+    let step = Step::LookAtStateDirectory;
+    for (kind, reason, pace) in [
+        (io::ErrorKind::StorageFull, "StateDiskFull", Pace::Slow),
+        (io::ErrorKind::QuotaExceeded, "StateDiskFull", Pace::Slow),
+        (io::ErrorKind::ReadOnlyFilesystem, "StateDiskReadOnly", Pace::Slow),
+        (io::ErrorKind::PermissionDenied, "StateDirectoryDenied", Pace::Slow),
+        (io::ErrorKind::NotADirectory, "StateDirectoryFailed", Pace::Usual),
+    ] {
+        assert_eq!(class_of(&step, &of(kind)), (FailureClass::Retry, pace, reason.into()));
+    }
+    let slow = RuntimeError::DiskTimedOut { verb: "copied", after: Duration::from_secs(300) };
+    assert_eq!(class_of(&step, &slow), (FailureClass::Retry, Pace::Usual, "StateDiskTooSlow".into()));
+}

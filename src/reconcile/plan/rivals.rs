@@ -1,0 +1,81 @@
+//! Before a living engine goes so that another one comes: nobody else may be able to write to its state,
+//! or the other one could not be started. The engine that is there goes on meanwhile.
+
+use std::time::Duration;
+
+use crate::game::container::{ContainerState, Rival};
+use crate::game::operation::{Ending, OperationKind};
+use crate::reconcile::backoff::after;
+use crate::reconcile::observed::{Looked, Seen};
+use crate::reconcile::step::Step;
+
+use super::blocked::{DIRECTORY_IN_USE, STATE_IN_USE};
+use super::inputs::Unmet;
+use super::{Round, ours};
+
+/// How soon it is looked at again whether others still hold the state.
+const LOOKED_AT_AGAIN: Duration = Duration::from_secs(30);
+
+impl Round<'_> {
+    /// Who else can write to the state, if the game's engine lives; none while that is looked at.
+    pub(super) fn may_go(&mut self, seen: &Seen) -> Option<Result<(), Unmet>> {
+        let alive = ours(seen).filter(|container| {
+            matches!(container.state, ContainerState::Running { .. } | ContainerState::Unsettled { .. })
+        });
+        // What does not live, or never had its game, is taken away whatever follows it; a start looks for
+        // itself.
+        let Some(container) = alive.filter(|_| self.record.initialized_at.is_some()) else {
+            return Some(Ok(()));
+        };
+        match &seen.rival {
+            Looked::At(None) => Some(Ok(())),
+            Looked::At(Some(rival)) => Some(Err(held_by(rival))),
+            // A look that failed is not taken again without a pause.
+            Looked::NotYet if self.waits_for_attempt() => None,
+            Looked::NotYet => {
+                let own = Some(container.id.clone());
+                self.step(Step::LookForRival { own }, "the next engine must have its state alone");
+                // No turn begins while that is looked at; a look that fails holds up none.
+                self.waits_for_turn_end = self.observation.failure.is_none();
+                None
+            }
+        }
+    }
+
+    /// Whether a restart has to be left for now: others hold the state, or that is looked at. One that was
+    /// asked for is refused; changed inputs wait.
+    pub(super) fn keeps_its_engine(&mut self, seen: &Seen, asked: bool) -> bool {
+        match self.may_go(seen) {
+            None => true,
+            Some(Ok(())) => false,
+            Some(Err(unmet)) => {
+                if asked {
+                    self.record.observed_requests.restart = self.desired.requests.restart;
+                    let new = self.new_operation(OperationKind::Restart, "a restart was asked for");
+                    let ending =
+                        Ending::Failed { code: unmet.reason.to_owned(), message: unmet.message.clone() };
+                    self.plan.operation.at_once.push((new, ending));
+                }
+                self.unmet = Some(unmet);
+                self.look_again(after(self.now, LOOKED_AT_AGAIN));
+                true
+            }
+        }
+    }
+}
+
+/// What it means that somebody else holds the state, and the way out.
+pub(super) fn held_by(rival: &Rival) -> Unmet {
+    match rival {
+        Rival::Container(name) => Unmet {
+            reason: DIRECTORY_IN_USE,
+            message: format!(
+                "The engine was left alone: container {name}. Two writers on one state would destroy it, so no other engine could be started. Stop that container, or mount it read-only."
+            ),
+        },
+        Rival::Process(process) => Unmet {
+            reason: STATE_IN_USE,
+            message: format!("The engine was left alone. {}", process.in_use()),
+        },
+    }
+}
