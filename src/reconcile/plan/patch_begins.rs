@@ -152,7 +152,9 @@ impl Round<'_> {
             self.look_again(self.now);
             return true;
         }
-        let goes_on = !self.plan.steps.is_empty() || !self.plan.waiting_on.is_empty();
+        // Where that version is not tried now, the image that is lost may be had by now.
+        let is_tried = |wait: &Wait| !matches!(wait, Wait::NextAttempt | Wait::Version);
+        let goes_on = !self.plan.steps.is_empty() || self.plan.waiting_on.iter().any(is_tried);
         if let (true, Some(unmet)) = (goes_on, &self.unmet) {
             let message = format!("The image of the present version cannot be had. {}", unmet.message);
             self.headline(Phase::Starting, PATCH_PENDING, &message);
