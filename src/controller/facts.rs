@@ -390,7 +390,8 @@ mod tests {
         assert_eq!(fail(&mut facts, &Step::CreateNetwork, &absent), FailureClass::Stale);
         // What is no matter of looking again is as it was, and so is silence.
         let refused = RuntimeError::Refused("no".into());
-        assert_eq!(fail(&mut facts, &Step::CreateNetwork, &refused), FailureClass::Spec);
+        assert_eq!(fail(&mut facts, &start, &refused), FailureClass::Spec);
+        assert_eq!(fail(&mut facts, &Step::CreateNetwork, &refused), FailureClass::Retry);
         let silent = RuntimeError::Unreachable("no answer".into());
         assert_eq!(fail(&mut facts, &Step::CreateNetwork, &silent), FailureClass::Unknown);
     }

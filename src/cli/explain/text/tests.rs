@@ -207,15 +207,17 @@ fn a_plan_of_a_game_is_told_in_few_lines() {
     world.change(|desired| desired.spec.as_mut().unwrap().resources.pids = Some(64));
     assert_eq!(
         forecast(&explained(&world)),
-        "  andromeda should run. Next: stop container container-1 within 10 s, because it is being replaced.\n\
+        "  andromeda should run. What is left: a container that is made anew, as its resources changed. The engine is healthy and has its game.\n\
          \x20 for whoever plays: the engine is away for a moment, and comes back with the same state\n\
-         \x20 1. stop container container-1 within 10 s\n\
+         \x20 1. look for another container on the state directory (changes nothing)\n\
+         \x20    because the next engine must have its state alone\n\
+         \x20 2. stop container container-1 within 10 s\n\
          \x20    because it is being replaced\n\
-         \x20 2. remove container container-1\n\
+         \x20 3. remove container container-1\n\
          \x20    because it is being replaced\n\
-         \x20 3. create container for 1.4.2\n\
+         \x20 4. create container for 1.4.2\n\
          \x20    because its engine is not there\n\
-         \x20 4. start container the-new-one\n\
+         \x20 5. start container the-new-one\n\
          \x20    because it is made and not started\n"
     );
 }
