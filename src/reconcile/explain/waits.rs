@@ -23,7 +23,7 @@ pub(super) fn shown(plan: &Plan) -> Vec<String> {
     let otherwise = plan.waiting_on.iter().any(Wait::lasts);
     let waits = plan.waiting_on.iter().filter(|wait| match wait {
         Wait::Work => false,
-        Wait::Engine => !is_settled && !(serves && otherwise),
+        Wait::Engine => !(is_settled || serves && otherwise),
         Wait::TurnEnd => !is_settled,
         Wait::Pull(_)
         | Wait::StartSlot

@@ -331,9 +331,9 @@ fn describe(process: &Path, pid: u32) -> HostProcess {
 /// The container whose control group this is, in any runtime's way of calling it.
 fn container_of(control_group: &[u8]) -> Option<ContainerId> {
     let is_digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
-    let runs = control_group.split(|byte| !is_digit(byte));
+    let mut runs = control_group.split(|byte| !is_digit(byte));
     // Docker may itself run in a container: the innermost comes last.
-    let id = runs.filter(|run| run.len() == ID_DIGITS).last()?;
+    let id = runs.rfind(|run| run.len() == ID_DIGITS)?;
     Some(ContainerId::new(std::str::from_utf8(id).ok()?))
 }
 

@@ -65,7 +65,7 @@ pub(super) async fn promises(world: Arc<World>, record: Arc<Record>, over: Cance
     while !over.is_cancelled() {
         // Without a server there is nothing to see.
         let _ = seen.look(&world, &record).await;
-        if rounds % 4 == 0 {
+        if rounds.is_multiple_of(4) {
             engines(&world, &record).await;
         }
         rounds += 1;

@@ -120,8 +120,8 @@ impl StateRoot {
         }
     }
 
-    /// 1. The copy's copy, verified. `beside_others`: an engine goes on meanwhile, and the room that others
-    /// need comes first.
+    /// The first of the three: the copy's copy, verified. `beside_others`: an engine goes on meanwhile, and
+    /// the room that others need comes first.
     fn fetch(
         &self,
         restoring: &OwnedFd,

@@ -221,7 +221,7 @@ impl DockerRuntime {
             inputs: "{}".into(),
             spec_hash: String::new(),
             epoch: Epoch(0),
-            image: ImageSelector::Reference(ImageRef::new(&format!("{IMAGE}:{}", place.name))),
+            image: ImageSelector::Reference(ImageRef::new(format!("{IMAGE}:{}", place.name))),
             port: 8080,
             run_as: RunAs::Auto,
             relaxations: Vec::new(),
