@@ -569,7 +569,7 @@ CREATE TABLE lobby_outbox (
     last_error      text CHECK (length(last_error) <= 1024),
     delivered_at    timestamptz,
     -- Delivery 'pull': the lobby sets this one column.
-    acked_at        timestamptz,
+    acked_at        timestamptz CHECK (isfinite(acked_at)),
     -- Refused too often; kept to be seen, holds up nothing.
     set_aside_at    timestamptz,
     UNIQUE (game_id, seq)
@@ -931,6 +931,9 @@ BEGIN
     NEW.managed_revision := coalesce((SELECT m.revision FROM game_managers AS m WHERE m.game_id = NEW.game_id), 0);
     IF TG_OP = 'INSERT' THEN
         NEW.name := coalesce(nullif(NEW.name, ''), NEW.game_id::text);
+        -- Somebody is deleting it: the next statement sees the tombstone. (Where a transaction reads as of its
+        -- beginning, it is refused, 40001: it would count anew.)
+        PERFORM 1 FROM games WHERE game_id = NEW.game_id FOR KEY SHARE;
         -- A game made again goes on counting where its tombstone stands.
         SELECT coalesce(max(t.generation), 0) + 1, coalesce(max(t.row_version), 0) + 1, coalesce(max(t.membership_revision), 0)
           INTO NEW.generation, NEW.row_version, NEW.membership_revision
@@ -947,6 +950,13 @@ BEGIN
           FROM (SELECT NEW.game_id) AS n LEFT JOIN runtime_records AS r ON r.game_id = NEW.game_id;
         NEW.created_at := coalesce(NEW.created_at, clock_timestamp());
         NEW.updated_at := clock_timestamp();
+    END IF;
+    -- Some writers have a zero for what is not set.
+    NEW.restore_backup_id := nullif(NEW.restore_backup_id, '');
+    IF NEW.deletion_requested_at BETWEEN '0001-01-01 00:00:00+00' AND '0002-01-01 00:00:00+00' THEN
+        NEW.deletion_requested_at := NULL;
+    END IF;
+    IF TG_OP = 'INSERT' THEN
         RETURN NEW;
     END IF;
 
@@ -1065,9 +1075,16 @@ AFTER DELETE ON games FOR EACH ROW EXECUTE FUNCTION games_after_delete();
 
 -- memberships
 
-CREATE FUNCTION memberships_before_update() RETURNS trigger
+CREATE FUNCTION memberships_before_write() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.created_at IS NULL OR NOT isfinite(NEW.created_at) THEN
+            NEW.created_at := clock_timestamp();
+        END IF;
+        NEW.updated_at := clock_timestamp();
+        RETURN NEW;
+    END IF;
     IF (NEW.game_id, NEW.user_id) IS DISTINCT FROM (OLD.game_id, OLD.user_id) THEN
         RAISE EXCEPTION 'memberships: game_id and user_id are immutable' USING ERRCODE = 'check_violation';
     END IF;
@@ -1077,8 +1094,8 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE TRIGGER memberships_before_update
-BEFORE UPDATE ON memberships FOR EACH ROW EXECUTE FUNCTION memberships_before_update();
+CREATE TRIGGER memberships_before_write
+BEFORE INSERT OR UPDATE ON memberships FOR EACH ROW EXECUTE FUNCTION memberships_before_write();
 
 -- What a statement has changed of the memberships of one game, as a list of {"user_id", "race_name", "status"}. The
 -- game's row is written by the first one of a transaction alone: that counts for all.
@@ -1187,6 +1204,8 @@ BEGIN
         PERFORM check_metadata('engine_versions', NEW.labels, NEW.annotations);
     END IF;
     IF TG_OP = 'INSERT' THEN
+        -- As of a game that somebody is deleting.
+        PERFORM 1 FROM engine_versions WHERE version = NEW.version FOR KEY SHARE;
         SELECT coalesce(max(t.generation), 0) + 1, coalesce(max(t.row_version), 0) + 1
           INTO NEW.generation, NEW.row_version
           FROM engine_version_tombstones AS t WHERE t.version = NEW.version;

@@ -170,7 +170,9 @@ CREATE TABLE games (
     row_version                INTEGER NOT NULL DEFAULT 1,
     -- Set once, the deletion begins at once and cannot be taken back; the controller deletes the row at its end.
     deletion_requested_at      TEXT CHECK (deletion_requested_at IS NULL OR (
-                                   length(deletion_requested_at) <= 40 AND instr(substr(deletion_requested_at, 12), ' ') = 0 AND substr(deletion_requested_at, 12, 2) < '24'
+                                   -- (A zero that some writers have for what is not set is none.)
+                                   deletion_requested_at > '0002'
+                                   AND length(deletion_requested_at) <= 40 AND instr(substr(deletion_requested_at, 12), ' ') = 0 AND substr(deletion_requested_at, 12, 2) < '24'
                                    AND datetime(deletion_requested_at) IS NOT NULL
                                    AND strftime('%Y-%m-%d %H:%M', substr(deletion_requested_at, 1, 16)) = replace(substr(deletion_requested_at, 1, 16), 'T', ' '))),
     created_at                 TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')) CHECK (

@@ -107,11 +107,7 @@ where
 
 /// Whether it is the database's state that is at fault, rather than what was to be written.
 pub(super) fn passes(error: &DbErr) -> bool {
-    gave_way(error)
-        || is_lost(error)
-        || is_replaced(error)
-        || waited(error)
-        || matches!(error, DbErr::ConnectionAcquire(_))
+    gave_way(error) || is_lost(error) || is_replaced(error) || waited(error) || is_unavailable(error)
 }
 
 /// Whether the database refuses what was to be written, and would refuse it again.
@@ -163,7 +159,9 @@ pub(super) fn waited(error: &DbErr) -> bool {
 /// Whether the connection was lost, or the server is going down or coming up.
 pub(super) fn is_lost(error: &DbErr) -> bool {
     if let Some(state) = state(error) {
-        return state.starts_with("08") || ["57P01", "57P02", "57P03"].contains(&state.as_str());
+        // Among them the end of a session that was idle for too long, in a transaction or between two.
+        let ends = ["25P03", "57P01", "57P02", "57P03", "57P05"];
+        return state.starts_with("08") || ends.contains(&state.as_str());
     }
     match error {
         DbErr::ConnectionAcquire(error) => *error == ConnAcquireErr::ConnectionClosed,
@@ -171,6 +169,32 @@ pub(super) fn is_lost(error: &DbErr) -> bool {
             matches!(error, SqlxError::Io(_) | SqlxError::Protocol(_) | SqlxError::WorkerCrashed)
         }),
     }
+}
+
+/// Whether the server takes no writes: it is a standby, or was made one.
+pub(super) fn takes_no_writes(error: &DbErr) -> bool {
+    state(error).is_some_and(|state| state == "25006")
+}
+
+/// The SQLSTATE of a statement that took longer than its session may.
+const TOO_SLOW: &str = "57014";
+
+/// Whether it took longer than it may: what was asked for may be to blame.
+pub(super) fn was_too_slow(error: &DbErr) -> bool {
+    state(error).is_some_and(|state| state == TOO_SLOW)
+}
+
+/// Whether the database is in no state to do it, whoever asks for it and whatever it is: it has no
+/// connection, memory, room on its disk or time left, or no right to its own tables.
+pub(super) fn is_unavailable(error: &DbErr) -> bool {
+    let lacks = |state: &str| {
+        let is_state = ["53", "57"].iter().any(|class| state.starts_with(class)) && state != TOO_SLOW;
+        is_state || ["3F000", "42501", "42P01"].contains(&state)
+    };
+    is_lost(error)
+        || takes_no_writes(error)
+        || state(error).is_some_and(|state| lacks(&state))
+        || matches!(error, DbErr::ConnectionAcquire(_))
 }
 
 /// The SQLSTATE of what PostgreSQL says. (SQLite has numbers of other kinds.)

@@ -101,6 +101,9 @@ impl StoreError {
             DbErr::Custom(said) if connection::is_unanswered(&self.0) || file::is_replaced(&self.0) => {
                 Some(said.clone())
             }
+            error if again::is_unavailable(error) || again::was_too_slow(error) => {
+                Some(format!("the database cannot do it now: {}", crate::reconcile::apply::chain(error)))
+            }
             _ => None,
         }
     }

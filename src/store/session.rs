@@ -41,6 +41,8 @@ pub(super) enum SessionError {
     Shared(i32),
     #[error("one connection was moved from one session of the server to another (process {0}, then {1})")]
     Moved(i32, i32),
+    #[error("the server is a standby that follows another one: it takes no writes")]
+    Standby,
     #[error("a second connection beside a first one was not served within {} s", COMPARING.as_secs())]
     Alone,
 }
@@ -55,6 +57,9 @@ impl SessionError {
             Self::Shared(_) | Self::Moved(..) => {
                 "a pooler gives sessions away between two transactions: set its pool_mode = session for this database or user (in PgBouncer's [databases] or [users]), or connect to the server itself"
             }
+            Self::Standby => {
+                "connect to the primary (several hosts in the URL need target_session_attrs=read-write), or promote this one"
+            }
             Self::Alone => {
                 "the pooler in between has too few places: each gamekeeper needs 13 (PgBouncer's pool_size or default_pool_size, and the server's max_connections)"
             }
@@ -68,27 +73,47 @@ impl From<SessionError> for sqlx::Error {
     }
 }
 
+/// Whether transactions may write.
+const READ_ONLY: &str = "default_transaction_read_only";
+
+/// Keeps a session open that says nothing for a while, as one that listens does; PostgreSQL has the
+/// setting from 14 on.
+const STAYS_OPEN: &str = "CASE WHEN current_setting('idle_session_timeout', true) IS NULL THEN '' ELSE set_config('idle_session_timeout', '0', false) END";
+
+/// `true` on a server that follows another one.
+const IS_STANDBY: &str = "pg_is_in_recovery()::text";
+
 /// What a session is asked to be.
 #[derive(Debug, Clone)]
 pub(super) struct Session(Vec<(&'static str, String)>);
 
 impl Session {
-    /// One that sees this schema and no other.
-    pub(super) fn of(schema: &str) -> Self {
+    /// What every session has, whatever the server, the database or the role has as its default.
+    fn base(schema: &str) -> Vec<(&'static str, String)> {
         let mut settings = vec![
             ("search_path", format!("{schema},pg_temp")),
             ("TimeZone", "UTC".to_owned()),
             ("DateStyle", "ISO, MDY".to_owned()),
             ("client_encoding", "UTF8".to_owned()),
+            ("default_transaction_isolation", "read committed".to_owned()),
+            (READ_ONLY, "off".to_owned()),
         ];
         settings.extend(KEEPALIVE.map(|(name, value)| (name, value.to_owned())));
+        settings
+    }
+
+    /// One that sees this schema and no other, for migrations and the like: they take as long as they take.
+    pub(super) fn of(schema: &str) -> Self {
+        let mut settings = Self::base(schema);
+        let limits = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"];
+        settings.extend(limits.map(|name| (name, "0".to_owned())));
         Self(settings)
     }
 
     /// The same, for anything but migrations: a statement has so long, and waits no longer than that
     /// for what others have locked.
     pub(super) fn bounded(schema: &str, statement: Duration, lock: Duration) -> Self {
-        let Self(mut settings) = Self::of(schema);
+        let mut settings = Self::base(schema);
         let milliseconds = |span: Duration| span.as_millis().to_string();
         settings.extend([
             ("statement_timeout", milliseconds(statement)),
@@ -96,15 +121,22 @@ impl Session {
             ("idle_in_transaction_session_timeout", milliseconds(IDLE_IN_TRANSACTION)),
             // A decision that was taken must not be forgotten by a power cut, whatever the server's default.
             ("synchronous_commit", "on".to_owned()),
-            ("default_transaction_isolation", "read committed".to_owned()),
         ]);
         Self(settings)
     }
 
     /// The same, for reading alone.
     pub(super) fn reading_only(mut self) -> Self {
-        self.0.push(("default_transaction_read_only", "on".to_owned()));
+        for (name, value) in &mut self.0 {
+            if *name == READ_ONLY {
+                "on".clone_into(value);
+            }
+        }
         self
+    }
+
+    fn only_reads(&self) -> bool {
+        self.0.iter().any(|(name, value)| *name == READ_ONLY && value == "on")
     }
 
     /// Makes a session what it is asked to be.
@@ -114,10 +146,17 @@ impl Session {
     pub(super) async fn begin(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         // Names and values are ours; the schema's name is a plain one.
         let set = self.0.iter().map(|(name, value)| format!("set_config('{name}', '{value}', false)"));
-        let wanted = texts(connection, set).await?;
+        let wanted = texts(connection, set.chain([STAYS_OPEN.to_owned()])).await?;
         let shown = self.0.iter().map(|(name, _)| format!("current_setting('{name}')"));
-        let found = texts(connection, shown).await?;
-        compare(&self.0, &wanted, &found).map_or(Ok(()), |error| Err(error.into()))
+        let found = texts(connection, shown.chain([IS_STANDBY.to_owned()])).await?;
+        if let Some(error) = compare(&self.0, &wanted, &found) {
+            return Err(error.into());
+        }
+        // A proxy may send connections there for a while: one that was kept would refuse every write.
+        if !self.only_reads() && found.last().is_some_and(|is| is == "true") {
+            return Err(SessionError::Standby.into());
+        }
+        Ok(())
     }
 }
 

@@ -232,8 +232,8 @@ async fn kept_copies_are_listed_newest_first() {
     assert_eq!(
         oldest["spec"],
         json!({
-            "game": "andromeda", "gameId": id, "reason": "Patch", "turn": 1, "engineVersion": "1.4.1",
-            "image": "gamekeeper/reference-engine:1.4.1", "imageId": "sha256:1.4.1",
+            "game": "andromeda", "gameId": id, "reason": "Patch", "turn": 1, "timeline": 1,
+            "engineVersion": "1.4.1", "image": "gamekeeper/reference-engine:1.4.1", "imageId": "sha256:1.4.1",
         })
     );
     assert_eq!((&oldest["status"]["files"], &oldest["status"]["bytes"]), (&json!(1), &json!(10)));

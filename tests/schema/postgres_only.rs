@@ -16,6 +16,8 @@ pub(crate) async fn every_promise_on(cluster: &Cluster) {
     an_endless_time_is_refused(&mut Db::postgres(cluster, "endless").await).await;
     a_lobby_needs_rights_on_three_tables_and_no_search_path(cluster).await;
     a_membership_never_outlives_a_game_deleted_meanwhile(cluster).await;
+    what_is_made_again_while_it_is_deleted_goes_on_counting(cluster).await;
+    a_zero_of_an_orm_is_what_is_not_set(&mut Db::postgres(cluster, "zeros").await).await;
     a_transaction_is_one_change_of_a_game(&mut Db::postgres(cluster, "one_change").await).await;
 }
 
@@ -139,6 +141,66 @@ async fn an_identifier_in_another_form_is_the_same_game(db: &mut Db) {
     db.expect("SELECT count(*) FROM games", "1").await;
 }
 
+/// Whoever makes a game or a version again waits for the end of the deletion, and counts on from there; one
+/// that reads as of its beginning is refused.
+async fn what_is_made_again_while_it_is_deleted_goes_on_counting(cluster: &Cluster) {
+    let mut db = Db::postgres(cluster, "again").await;
+    a_game(&mut db).await;
+    db.run("UPDATE games SET paused = true").await;
+    db.run("INSERT INTO engine_versions (version, image_ref) VALUES ('1.0.0', 'a')").await;
+    let counts = "SELECT (SELECT generation || ',' || row_version FROM games), (SELECT row_version FROM engine_versions)";
+    db.expect(counts, "2,2|1").await;
+    let again = [
+        format!("INSERT INTO games (game_id, desired_status) VALUES ('{GAME}', 'running') ON CONFLICT (game_id) DO NOTHING"),
+        "INSERT INTO engine_versions (version, image_ref) VALUES ('1.0.0', 'b') ON CONFLICT (version) DO NOTHING".to_owned(),
+    ];
+    for (table, write) in ["games", "engine_versions"].into_iter().zip(&again) {
+        db.run("BEGIN").await;
+        db.run(&format!("DELETE FROM {table}")).await;
+        let mut other = options(cluster).options([("search_path", "again")]).connect().await.unwrap();
+        let process: i32 = raw_sql("SELECT pg_backend_pid()").fetch_one(&mut other).await.unwrap().get(0);
+        let write = write.clone();
+        let waits =
+            tokio::spawn(async move { raw_sql(AssertSqlSafe(write)).execute(&mut other).await.map(|_| ()) });
+        until_it_waits(cluster, process).await;
+        db.run("COMMIT").await;
+        waits.await.unwrap().unwrap();
+    }
+    db.expect("SELECT generation, row_version FROM games", "3|3").await;
+    db.expect("SELECT row_version, image_ref FROM engine_versions", "2|b").await;
+    db.run("DELETE FROM games").await;
+
+    // Its game is deleted after it has looked.
+    a_game(&mut db).await;
+    let mut other = options(cluster).options([("search_path", "again")]).connect().await.unwrap();
+    raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM games").execute(&mut other).await.unwrap();
+    db.run("DELETE FROM games").await;
+    let refused = raw_sql(AssertSqlSafe(again[0].clone())).execute(&mut other).await.unwrap_err();
+    assert_eq!(refused.as_database_error().and_then(|error| error.code()).as_deref(), Some("40001"));
+}
+
+async fn a_zero_of_an_orm_is_what_is_not_set(db: &mut Db) {
+    db.run(&format!(
+        "INSERT INTO games (game_id, desired_status, deletion_requested_at, restore_backup_id)
+         VALUES ('{GAME}', 'running', '0001-01-01 00:00:00+00', '')"
+    ))
+    .await;
+    let unset = "SELECT deletion_requested_at IS NULL, restore_backup_id IS NULL FROM games";
+    db.expect(unset, "t|t").await;
+    db.run("UPDATE games SET deletion_requested_at = '0001-01-01 00:00:00+00', restore_backup_id = ''").await;
+    db.expect(unset, "t|t").await;
+    db.run(&format!(
+        "INSERT INTO memberships (game_id, user_id, race_name, created_at, updated_at)
+         VALUES ('{GAME}', '{ALICE}', 'Terrans', 'infinity', '1970-01-01')"
+    ))
+    .await;
+    db.expect("SELECT isfinite(created_at), updated_at > '2000-01-01' FROM memberships", "t|t").await;
+    db.run("UPDATE games SET deletion_requested_at = now()").await;
+    db.expect("SELECT deletion_requested_at IS NULL FROM games", "f").await;
+    db.refused("UPDATE games SET deletion_requested_at = '0001-01-01 00:00:00+00'", "cannot be taken back")
+        .await;
+}
+
 async fn an_endless_time_is_refused(db: &mut Db) {
     a_game(db).await;
     for time in ["infinity", "-infinity", "0044-03-15 BC", "20000-01-01"] {
@@ -180,6 +242,22 @@ async fn a_lobby_needs_rights_on_three_tables_and_no_search_path(cluster: &Clust
     assert!(raw_sql("SELECT * FROM gamekeeper.game_changes").execute(&mut lobby).await.is_err());
 }
 
+/// The server's process waits for what others have locked.
+async fn until_it_waits(cluster: &Cluster, process: i32) {
+    let waits =
+        format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {process} AND wait_event_type = 'Lock'");
+    let mut watcher = options(cluster).connect().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while raw_sql(AssertSqlSafe(waits.clone())).fetch_one(&mut watcher).await.unwrap().get::<i64, _>(0)
+            != 1
+        {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the other writer waits");
+}
+
 async fn a_membership_never_outlives_a_game_deleted_meanwhile(cluster: &Cluster) {
     let mut db = Db::postgres(cluster, "meanwhile").await;
     a_game(&mut db).await;
@@ -192,16 +270,7 @@ async fn a_membership_never_outlives_a_game_deleted_meanwhile(cluster: &Cluster)
         format!("INSERT INTO memberships (game_id, user_id, race_name) VALUES ('{GAME}', '{BOB}', 'Zerg')");
     let rival =
         tokio::spawn(async move { raw_sql(AssertSqlSafe(insert)).execute(&mut rival).await.map(|_| ()) });
-    tokio::time::timeout(Duration::from_secs(30), async {
-        let waits =
-            format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND wait_event_type = 'Lock'");
-        let mut watcher = Db::postgres(cluster, "watcher").await;
-        while watcher.rows(&waits).await != ["1"] {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .expect("the other writer waits");
+    until_it_waits(cluster, pid).await;
     db.run("COMMIT").await;
     let refusal = rival.await.unwrap().unwrap_err().to_string();
     assert!(refusal.contains("no such game"), "{refusal}");

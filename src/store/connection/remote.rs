@@ -28,7 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::super::again::waited;
+use super::super::again::{takes_no_writes, waited};
 use super::super::blockers;
 use super::{Connections, locked};
 
@@ -191,6 +191,8 @@ impl Replaces {
         let Err(error) = &done else { return done };
         let is_silent =
             is_timed_out(error) || matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
+        // One that was the primary, or stands where it stood, takes no writes: another one may by now.
+        let is_silent = is_silent || takes_no_writes(error);
         if is_silent && !self.ending.is_cancelled() {
             self.replace();
         }

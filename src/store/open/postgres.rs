@@ -143,6 +143,9 @@ fn made(session: &Session, connections: u32, ping: Duration) -> PgPoolOptions {
     let session = session.clone();
     PgPoolOptions::new()
         .max_connections(connections)
+        // What is given back for its age, or for want of work, may not be had again: somebody else took it.
+        .max_lifetime(None)
+        .idle_timeout(None)
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
             let session = session.clone();
