@@ -186,17 +186,17 @@ async fn a_zero_of_an_orm_is_what_is_not_set(db: &mut Db) {
     ))
     .await;
     let unset = "SELECT deletion_requested_at IS NULL, restore_backup_id IS NULL FROM games";
-    db.expect(unset, "t|t").await;
+    db.expect(unset, "1|1").await;
     db.run("UPDATE games SET deletion_requested_at = '0001-01-01 00:00:00+00', restore_backup_id = ''").await;
-    db.expect(unset, "t|t").await;
+    db.expect(unset, "1|1").await;
     db.run(&format!(
         "INSERT INTO memberships (game_id, user_id, race_name, created_at, updated_at)
          VALUES ('{GAME}', '{ALICE}', 'Terrans', 'infinity', '1970-01-01')"
     ))
     .await;
-    db.expect("SELECT isfinite(created_at), updated_at > '2000-01-01' FROM memberships", "t|t").await;
+    db.expect("SELECT isfinite(created_at), updated_at > '2000-01-01' FROM memberships", "1|1").await;
     db.run("UPDATE games SET deletion_requested_at = now()").await;
-    db.expect("SELECT deletion_requested_at IS NULL FROM games", "f").await;
+    db.expect("SELECT deletion_requested_at IS NULL FROM games", "0").await;
     db.refused("UPDATE games SET deletion_requested_at = '0001-01-01 00:00:00+00'", "cannot be taken back")
         .await;
 }
