@@ -109,7 +109,7 @@ impl Cause {
             ),
             Self::DiskFull => (
                 "DiskFull",
-                Slowly,
+                Again,
                 "the disk (or its inodes) on which Docker keeps images and containers is full; `docker system df`, `df -i`",
             ),
             Self::EntrypointMissing => (

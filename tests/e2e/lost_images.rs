@@ -111,7 +111,7 @@ async fn an_image_that_is_gone_is_found_before_a_restore_and_left_by_a_change_of
     world.start();
     let down = world.until(&game, "down", |status| status.failures >= 2).await;
     assert!(down.message.contains("could not be fetched"), "{down:?}");
-    world.ok(&["patch", "andromeda", "1.4.2", "--wait", "--timeout", "60s"]);
+    world.ok(&["patch", "andromeda", "--to", "1.4.2", "--wait", "--timeout", "60s"]);
     runs(&world, &game, "1.4.2", 1).await;
     force(&world, &game, 2).await;
 }

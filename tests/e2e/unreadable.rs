@@ -81,7 +81,7 @@ async fn a_row_unreadable_from_the_first_is_invalid_until_it_is_corrected() {
         format!(
             "BEGIN IMMEDIATE;
              INSERT INTO games (game_id, name, desired_status, target_engine_version, resources)
-             VALUES ('{game}', '{name}', 'running', '1.4.2', '{{\"x\": \"\\ud800\"}}');
+             VALUES ('{game}', '{name}', 'running', '1.4.2', '{{\"cpu\": \"\\ud800\"}}');
              INSERT INTO memberships (game_id, user_id, race_name) VALUES ('{game}', '{user}', 'Terrans');
              COMMIT"
         )

@@ -46,7 +46,11 @@ impl Round<'_> {
     /// asked for is refused; changed inputs wait.
     pub(super) fn keeps_its_engine(&mut self, seen: &Seen, asked: bool) -> bool {
         match self.may_go(seen) {
-            None => true,
+            None => {
+                // Whoever waits for a restart is not told that the engine as it is was what they wanted.
+                self.record.observed_generation = self.was.observed_generation;
+                true
+            }
             Some(Ok(())) => false,
             Some(Err(unmet)) => {
                 if asked {
