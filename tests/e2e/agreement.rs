@@ -103,24 +103,24 @@ async fn agree(world: &World, game: &str, name: &str, phase: &str, reason: &str,
                 return false;
             }
             let explained = by_explanation(world, name);
+            let described = world.ok(&["describe", &format!("game/{name}")]);
+            let table = world.ok(&["get", &format!("game/{name}"), "-o", "wide"]);
             if version(world, game).await != before {
                 return false;
             }
-            seen = Some((view, explained));
+            seen = Some((view, explained, described, table));
             true
         })
         .await;
-    let (view, (explained, words)) = seen.unwrap();
+    let (view, (explained, words), described, table) = seen.unwrap();
     assert_eq!(explained, view, "{words}");
     assert_eq!(words.contains("nothing is left to do"), settled, "{words}");
     assert_eq!(words.contains("What is left:\n"), !settled, "{words}");
     assert_eq!(words.contains("Waiting on:\n"), !settled, "{words}");
-    let described = world.ok(&["describe", &format!("game/{name}")]);
     for said in [phase, reason, view.message.as_str()] {
         assert!(described.contains(said), "{said}: {described}");
     }
     assert_eq!(described.contains("Waiting on:"), !settled, "{described}");
-    let table = world.ok(&["get", &format!("game/{name}"), "-o", "wide"]);
     assert!(table.contains(phase) && table.contains(reason), "{table}");
     let waited = world.gk(&["wait", name, "--for", &format!("phase={phase}"), "--timeout", "20s"]);
     assert_eq!(waited.code, 0, "{waited:?}");

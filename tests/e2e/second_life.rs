@@ -71,7 +71,8 @@ fn find(within: PathBuf, name: &str) -> PathBuf {
         if path.file_name().is_some_and(|it| it == name) {
             return path;
         }
-        waiting.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        let inner = path.is_dir().then(|| std::fs::read_dir(&path).unwrap()).into_iter().flatten();
+        waiting.extend(inner.map(|entry| entry.unwrap().path()));
     }
     panic!("no {name}");
 }

@@ -207,7 +207,7 @@ fn a_plan_of_a_game_is_told_in_few_lines() {
     world.change(|desired| desired.spec.as_mut().unwrap().resources.pids = Some(64));
     assert_eq!(
         forecast(&explained(&world)),
-        "  andromeda should run. What is left: a container that is made anew, as its resources changed. The engine is healthy and has its game.\n\
+        "  andromeda should run. What is left: a look at generation 2; a container that is made anew, as its resources changed. The engine is healthy and has its game.\n\
          \x20 for whoever plays: the engine is away for a moment, and comes back with the same state\n\
          \x20 1. look for another container on the state directory (changes nothing)\n\
          \x20    because the next engine must have its state alone\n\
