@@ -102,7 +102,7 @@ impl StoreError {
                 Some(said.clone())
             }
             error if again::is_unavailable(error) || again::was_too_slow(error) => {
-                Some(format!("the database cannot do it now: {}", crate::reconcile::apply::chain(error)))
+                Some(format!("the database cannot do it now: {error}"))
             }
             _ => None,
         }
