@@ -7,8 +7,8 @@ use super::fleet::Member;
 use super::watch::asked;
 use crate::world::World;
 
-/// `/readyz` costs no question to anybody, and so answers at once, on a busy machine too.
-const PROMPT: Duration = Duration::from_secs(5);
+/// `/readyz` costs no question to anybody; what it waits for is its turn on a busy machine.
+const PROMPT: Duration = Duration::from_secs(20);
 
 /// What `/readyz` says: whether it is ready, and why not. None: there is no answer.
 pub(super) async fn ready(member: &Member) -> Option<(bool, String)> {
