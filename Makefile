@@ -29,7 +29,7 @@ run: ## the demo's games on a controller that stays in the foreground (Ctrl-C en
 
 test: check docker engine-image unit ## everything: format, lints, layering, unit, property and integration tests
 
-soak: docker engine-image ## ten minutes of two controllers and a PostgreSQL under random blows (GAMEKEEPER_SOAK_SECONDS)
+soak: docker engine-image ## ten minutes of two controllers, PostgreSQL, a pooler and a lobby under random blows (GAMEKEEPER_SOAK_SECONDS)
 	tests/support/postgres.sh ensure
 	GAMEKEEPER_SOAK_SECONDS=$${GAMEKEEPER_SOAK_SECONDS:-600} cargo test --locked --workspace --test postgres chaos:: -- --nocapture
 

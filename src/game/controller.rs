@@ -1,6 +1,6 @@
 //! The whole controller: what operators want of it, what its games stand on, and how it is.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::id::{ContainerId, GameId, InstanceId};
@@ -103,13 +103,6 @@ impl ControllerSpec {
     pub fn confirms(&self, seen: Timestamp, before: Option<Timestamp>) -> bool {
         self.deletions_confirmed_at.is_some_and(|confirmed| seen <= confirmed)
             && self.deletions_confirmed_at != before
-    }
-
-    /// The confirmation of the deletions that were first seen up to `latest`: a value that is later than
-    /// any before, also after the clock was set back.
-    pub fn confirmation_of(&self, latest: Timestamp) -> Timestamp {
-        let next = |before: Timestamp| before.checked_add(SignedDuration::from_micros(1)).unwrap_or(before);
-        self.deletions_confirmed_at.map_or(latest, |before| latest.max(next(before)))
     }
 }
 

@@ -93,22 +93,10 @@ impl Wait {
         !matches!(self, Self::Work | Self::Engine)
     }
 
-    /// Whether the game as a whole goes no further until others have done something, which may never be.
+    /// True if the game as a whole goes no further until others have done something, which may never be.
     /// (What one turn or one change of version waits for holds up nothing else of it.)
     pub fn is_for_others(&self) -> bool {
-        match self {
-            Self::Grace | Self::Spec | Self::Person => true,
-            Self::Pull(_)
-            | Self::StartSlot
-            | Self::DisruptionPlace
-            | Self::Work
-            | Self::NextAttempt
-            | Self::Engine
-            | Self::TurnEnd
-            | Self::Resume
-            | Self::Version
-            | Self::Docker => false,
-        }
+        matches!(self, Self::Grace | Self::Spec | Self::Person)
     }
 
     /// Who ends it.

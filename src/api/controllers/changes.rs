@@ -88,10 +88,9 @@ fn confirmation(
         (_, Some(after)) => match latest {
             None => Err(conflict("no deletion is held now, so there is nothing to confirm".into())),
             // Later than what is held means deletions that nobody can have been shown.
-            Some(latest) if after > old.confirmation_of(latest) => problem(format!(
-                "has to be the seenAt of a deletion that is held; the latest of them is {latest} (after the clock was set back, at most {})",
-                old.confirmation_of(latest)
-            )),
+            Some(latest) if after > latest.max(old.deletions_confirmed_at.unwrap_or(latest)) => problem(
+                format!("has to be the seenAt of a deletion that is held; the latest of them is {latest}"),
+            ),
             Some(_) => Ok(Some(ControllerChange::ConfirmDeletions(after))),
         },
         (None, None) => Ok(None),

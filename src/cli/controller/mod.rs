@@ -18,7 +18,7 @@ use super::failure::{Exit, Failure};
 use super::output::{ChangeFormat, remark, say, say_change};
 use super::table::{of_rows, or_none, short_span};
 use super::wait::{WaitOptions, Watching};
-use crate::game::controller::{ControllerSpec, NAME};
+use crate::game::controller::NAME;
 
 /// What stands before its name.
 const SHOWN: &str = "controller/gamekeeper";
@@ -135,10 +135,7 @@ pub(crate) async fn confirm_deletions(
     if !args.changing.dry_run {
         args.assent.to(&format!("Delete these {} games ({state})?", games.len()))?;
     }
-    // Confirmations grow, also after the clock was set back.
-    let before = controller.time("/spec/deletionsConfirmedAt");
-    let confirmation = ControllerSpec { deletions_confirmed_at: before, ..ControllerSpec::default() };
-    let patch = json!({ "spec": { "deletionsConfirmedAt": confirmation.confirmation_of(latest) } });
+    let patch = json!({ "spec": { "deletionsConfirmedAt": latest } });
     let done = format!("{} deletions confirmed", games.len());
     let let_go =
         |now: &Object| held(now).iter().all(|game| game.time("/seenAt").is_none_or(|seen| seen > latest));
