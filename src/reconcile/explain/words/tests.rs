@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use crate::game::ImageRef;
 use crate::reconcile::Policy;
 use crate::reconcile::explain::{Guard, explain};
 use crate::reconcile::plan::tests::world::{Newer, World};
@@ -8,13 +7,7 @@ use crate::reconcile::plan::tests::world::{Newer, World};
 /// A game that runs 1.4.2 and asks for another version.
 fn asking_for(version: &str) -> World {
     let mut world = World::running();
-    let version: crate::game::EngineVersion = version.parse().unwrap();
-    world.change(|desired| {
-        desired.spec.as_mut().unwrap().engine_version = Some(version.clone().into());
-        let entry = desired.version.as_mut().unwrap();
-        entry.image = ImageRef::new(format!("engine:{version}"));
-        entry.version = version;
-    });
+    world.wants(version);
     world
 }
 

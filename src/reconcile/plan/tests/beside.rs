@@ -11,7 +11,7 @@ use crate::game::{ConditionStatus, ConditionType, Phase};
 use crate::reconcile::plan::BACKUP_DAMAGED;
 use crate::reconcile::{EngineView, Policy};
 
-use super::restores::{ask, cannot_go_back, runs, wants, with_a_copy};
+use super::restores::{ask, cannot_go_back, runs, with_a_copy};
 use super::turns::{HOUR, hourly, told, turns};
 use super::world::{Newer, World};
 
@@ -33,7 +33,7 @@ fn is_asked(world: &World) -> bool {
 /// A running game whose next image is on its way, which takes.
 fn pulling(mut world: World) -> World {
     (world.newer_can_be_had, world.pulls_slowly) = (false, true);
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     let planned = world.converge();
     assert_eq!(world.done, ["pull image engine:1.4.3"]);
     let soon = crate::reconcile::backoff::after(world.now, Policy::default().probe_interval);
@@ -78,7 +78,7 @@ fn an_engine_that_is_down_as_the_pull_begins_is_started_all_the_same() {
     let mut world = World::running();
     (world.newer_can_be_had, world.pulls_slowly) = (false, true);
     world.kill(1);
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     world.converge();
     assert!(world.is_alive() && count(&world, "pull") == 1, "{:?}", world.done);
     // A stop lets go of the image.
@@ -180,7 +180,7 @@ fn a_way_back_stays_until_the_copy_that_is_to_take_its_place_is_verified() {
 #[test]
 fn a_new_engine_that_fails_while_a_copy_is_fetched_goes_back_to_the_copy_that_is_known() {
     let (mut world, copy) = with_a_copy();
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     world.converge();
     assert!(world.record.patch.is_some(), "on probation");
     world.works_slowly = true;
@@ -202,7 +202,7 @@ fn a_new_engine_that_fails_while_a_copy_is_fetched_goes_back_to_the_copy_that_is
 fn a_slot_that_falls_due_while_the_room_for_a_change_is_looked_at_waits_for_the_change() {
     let mut world = hourly();
     world.disruption_place = false;
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     world.converge();
     world.now += SignedDuration::from_secs(3_599);
     world.disruption_place = true;

@@ -3,20 +3,10 @@
 use std::time::Duration;
 
 use crate::game::operation::{Ending, OperationKind};
-use crate::game::{BackupId, ImageId, ImageRef, Phase};
+use crate::game::{BackupId, ImageId, Phase};
 use crate::reconcile::plan::PINNED_IMAGE_GONE;
 
 use super::world::{Newer, World};
-
-fn wants(world: &mut World, version: &str) {
-    let version: crate::game::EngineVersion = version.parse().unwrap();
-    world.change(|desired| {
-        desired.spec.as_mut().unwrap().engine_version = Some(version.clone().into());
-        let entry = desired.version.as_mut().unwrap();
-        entry.image = ImageRef::new(format!("engine:{version}"));
-        entry.version = version;
-    });
-}
 
 fn runs(world: &World) -> String {
     world.record.applied.as_ref().unwrap().engine_version.to_string()
@@ -25,7 +15,7 @@ fn runs(world: &World) -> String {
 /// A game that was taken from 1.4.2 to 1.4.3, at turn 1, and the copy that was taken before.
 fn patched() -> (World, BackupId) {
     let mut world = World::running();
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     world.converge();
     let copy = world.backups.keys().next().unwrap().clone();
     world.change(|desired| desired.requests.force_turn += 1);
@@ -97,7 +87,7 @@ fn without_its_image(tag_is_there: bool) -> World {
 fn a_game_whose_image_is_gone_is_taken_to_another_version_that_is_wanted() {
     for tag_is_there in [false, true] {
         let mut world = without_its_image(tag_is_there);
-        wants(&mut world, "1.4.3");
+        world.wants("1.4.3");
         world.converge();
         let place = format!("{tag_is_there}: {} {:?}", world.record.message, world.done);
         assert_eq!((world.record.phase, runs(&world).as_str()), (Phase::Running, "1.4.3"), "{place}");
@@ -114,7 +104,7 @@ fn a_game_whose_image_is_gone_is_taken_to_another_version_that_is_wanted() {
 fn an_image_that_is_gone_makes_no_version_compatible_and_none_that_fails_good() {
     // Another minor number needs a word, as ever.
     let mut world = without_its_image(true);
-    wants(&mut world, "1.5.0");
+    world.wants("1.5.0");
     world.later(Duration::from_secs(600));
     assert_eq!((runs(&world).as_str(), world.record.reason.as_str()), ("1.4.2", PINNED_IMAGE_GONE));
     let allowed = "1.5.0".parse().unwrap();
@@ -124,7 +114,7 @@ fn an_image_that_is_gone_makes_no_version_compatible_and_none_that_fails_good() 
     // One that fails gives the state back as it was; that it was tried is remembered.
     let mut world = without_its_image(true);
     world.newer = Newer::ExitsAtStart;
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     for _ in 0..3 {
         world.later(Duration::from_secs(2));
     }
@@ -148,7 +138,7 @@ fn an_image_that_is_fetched_again_is_no_reason_to_leave_it() {
     // Neither is the wish for a version whose image cannot be had: the old one is tried as ever.
     let mut world = without_its_image(false);
     world.newer_can_be_had = false;
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     world.later(Duration::from_secs(2));
     world.registry_has_it = true;
     world.later(Duration::from_secs(600));

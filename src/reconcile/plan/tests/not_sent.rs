@@ -5,7 +5,7 @@ use crate::game::record::Contents;
 use crate::game::spec::Contract;
 use crate::game::turn::TurnState;
 
-use super::restores::{runs, wants};
+use super::restores::runs;
 use super::turns::{HOUR, hourly, turns};
 use super::world::World;
 
@@ -35,7 +35,7 @@ fn a_turn_that_was_not_sent_is_no_failure_of_a_new_engine() {
     let mut world = World::running();
     world.record.applied.as_mut().unwrap().contract = Contract::PlainV0;
     world.desired.version.as_mut().unwrap().contract = Contract::PlainV0;
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     world.converge();
     assert!(world.record.patch.is_some(), "on probation");
     let container = world.container.as_ref().unwrap().id.clone();

@@ -9,16 +9,6 @@ use crate::game::{ConditionStatus, ConditionType, ImageRef, Phase};
 
 use super::world::{Newer, Turns, World};
 
-fn wants(world: &mut World, version: &str) {
-    let version: crate::game::EngineVersion = version.parse().unwrap();
-    world.change(|desired| {
-        desired.spec.as_mut().unwrap().engine_version = Some(version.clone().into());
-        let entry = desired.version.as_mut().unwrap();
-        entry.image = ImageRef::new(format!("engine:{version}"));
-        entry.version = version;
-    });
-}
-
 fn condition(world: &World, kind: ConditionType) -> (ConditionStatus, String) {
     let found = world.record.conditions.iter().find(|c| c.kind == kind).expect("the condition");
     (found.status, found.reason.clone())
@@ -44,7 +34,7 @@ const THERE: [&str; 6] = [
 #[test]
 fn the_old_engine_goes_the_state_is_copied_and_the_new_one_starts() {
     let mut world = World::running();
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     world.converge();
     assert_eq!(world.done, THERE[..5]);
     assert_eq!((world.record.phase, runs(&world).as_str()), (Phase::Running, "1.4.3"));
@@ -59,7 +49,7 @@ fn the_old_engine_goes_the_state_is_copied_and_the_new_one_starts() {
     assert_eq!(condition(&world, ConditionType::PatchSucceeded), (ConditionStatus::True, "Succeeded".into()));
     assert_eq!((world.record.patch.clone(), world.turn), (None, Some(1)));
     // And back, by the same way.
-    wants(&mut world, "1.4.2");
+    world.wants("1.4.2");
     world.converge();
     assert_eq!((runs(&world).as_str(), world.state_of.as_str()), ("1.4.2", "1.4.2"));
 }
@@ -74,7 +64,7 @@ fn a_new_engine_that_is_not_healthy_or_not_at_the_same_turn_is_rolled_back() {
     ] {
         let mut world = World::running();
         world.newer = newer;
-        wants(&mut world, "1.4.3");
+        world.wants("1.4.3");
         world.converge();
         let mut waited = 0;
         while world.record.failed_patch.is_none() || world.record.phase != Phase::Running {
@@ -117,7 +107,7 @@ fn a_new_engine_that_is_not_healthy_or_not_at_the_same_turn_is_rolled_back() {
 fn a_new_engine_that_dies_on_its_first_turn_is_rolled_back_and_the_old_one_generates_it() {
     let mut world = World::running();
     world.newer = Newer::DiesOnItsFirstTurn;
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     world.converge();
     force(&mut world);
     for _ in 0..20 {
@@ -137,7 +127,7 @@ fn where_the_image_decides_the_user_the_new_one_must_name_the_same() {
         let mut world = World::running();
         world.newer_user = user;
         world.record.applied.as_mut().unwrap().run_as = RunAs::Image;
-        wants(&mut world, "1.4.3");
+        world.wants("1.4.3");
         world.change(|desired| desired.version.as_mut().unwrap().run_as = RunAs::Image);
         world.converge();
         world
@@ -157,7 +147,7 @@ fn where_the_image_decides_the_user_the_new_one_must_name_the_same() {
 #[test]
 fn a_first_turn_that_hangs_is_made_again_by_the_old_engine_under_a_new_timeline() {
     let mut world = World::running();
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     world.converge();
     world.turns = Turns::Never;
     force(&mut world);
@@ -194,7 +184,7 @@ fn what_is_not_allowed_leaves_the_old_engine_alone() {
         assert_eq!(condition(&world, ConditionType::Ready), (ConditionStatus::False, reason.into()));
         world
     };
-    let mut world = refused(|world| wants(world, "1.5.0"), "PatchSemverIncompatible");
+    let mut world = refused(|world| world.wants("1.5.0"), "PatchSemverIncompatible");
     world.change(|desired| {
         desired.spec.as_mut().unwrap().allow_incompatible_version = Some("1.5.0".parse().unwrap());
     });
@@ -202,14 +192,14 @@ fn what_is_not_allowed_leaves_the_old_engine_alone() {
     assert_eq!(runs(&world), "1.5.0");
     refused(
         |world| {
-            wants(world, "1.4.3");
+            world.wants("1.4.3");
             world.change(|desired| desired.version.as_mut().unwrap().enabled = false);
         },
         "EngineVersionDisabled",
     );
     refused(
         |world| {
-            wants(world, "1.4.3");
+            world.wants("1.4.3");
             world.change(|d| {
                 d.version.as_mut().unwrap().run_as = crate::game::spec::RunAs::User { uid: 7, gid: 7 }
             });
@@ -219,14 +209,14 @@ fn what_is_not_allowed_leaves_the_old_engine_alone() {
     refused(
         |world| {
             world.version_halted = Some("halted".into());
-            wants(world, "1.4.3");
+            world.wants("1.4.3");
         },
         "PatchHalted",
     );
     let mut world = refused(
         |world| {
             world.disruption_place = false;
-            wants(world, "1.4.3");
+            world.wants("1.4.3");
         },
         "PatchPending",
     );
@@ -244,7 +234,7 @@ fn a_stop_in_the_middle_ends_on_one_version_with_its_state() {
             for delete in [false, true] {
                 let mut world = World::running();
                 world.newer = newer;
-                wants(&mut world, "1.4.3");
+                world.wants("1.4.3");
                 for _ in 0..rounds {
                     world.round();
                 }
@@ -278,11 +268,11 @@ fn a_stop_in_the_middle_ends_on_one_version_with_its_state() {
 fn whatever_is_wanted_meanwhile_waits_and_then_comes_true() {
     for rounds in 0..14 {
         let mut world = World::running();
-        wants(&mut world, "1.4.3");
+        world.wants("1.4.3");
         for _ in 0..rounds {
             world.round();
         }
-        wants(&mut world, "1.4.4");
+        world.wants("1.4.4");
         world.change(|desired| desired.requests.restart += 1);
         world.converge();
         assert_eq!((runs(&world).as_str(), world.state_of.as_str()), ("1.4.4", "1.4.4"), "after {rounds}");
@@ -314,7 +304,7 @@ fn a_requirement_is_resolved_at_the_start_and_again_only_when_asked() {
 #[test]
 fn a_kept_copy_is_put_back_under_a_new_timeline() {
     let mut world = World::running();
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     world.converge();
     for _ in 0..3 {
         force(&mut world);
@@ -353,7 +343,7 @@ fn a_kept_copy_is_put_back_under_a_new_timeline() {
 #[test]
 fn a_container_made_for_another_version_of_the_same_image_is_not_started_for_the_old_one() {
     let mut world = World::running();
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     world.change(|desired| desired.version.as_mut().unwrap().image = ImageRef::new("engine:1.4.2"));
     while !world.done.iter().any(|step| step.starts_with("create container")) {
         world.round();
@@ -371,7 +361,7 @@ fn a_container_made_for_another_version_of_the_same_image_is_not_started_for_the
 fn a_deletion_waits_for_a_copy_that_is_being_put_back() {
     let mut world = World::running();
     world.newer = Newer::ExitsAtStart;
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     while !world.done.iter().any(|step| step.starts_with("start container")) {
         world.round();
     }
@@ -394,7 +384,7 @@ fn a_deletion_waits_for_a_copy_that_is_being_put_back() {
 #[test]
 fn a_copy_that_fails_after_its_change_was_called_off_says_nothing_about_the_next_change() {
     let mut world = World::running();
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     while !world.done.iter().any(|step| step.starts_with("create container")) {
         world.round();
     }
@@ -428,7 +418,7 @@ fn a_new_container_that_docker_does_not_make_or_start_is_given_up_and_the_old_en
     for (refused, after_step) in [("create container", "remove container"), ("start container", "back up")] {
         for for_good in [false, true] {
             let mut world = World::running();
-            wants(&mut world, "1.4.3");
+            world.wants("1.4.3");
             while !world.done.iter().any(|step| step.starts_with(after_step)) {
                 world.round();
             }
@@ -456,7 +446,7 @@ fn a_new_container_that_docker_does_not_make_or_start_is_given_up_and_the_old_en
 #[test]
 fn on_probation_deaths_count_and_attempts_that_fail_at_docker_do_not() {
     let mut world = World::running();
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     world.converge();
     assert_eq!(world.record.patch.as_ref().unwrap().stage, PatchStage::Probation);
     // It dies once, and Docker fails at starting it again, three times.

@@ -9,7 +9,7 @@ use crate::game::{EngineVersion, Phase};
 use crate::reconcile::Wait;
 use crate::reconcile::plan::{BACKUP_DAMAGED, BACKUP_GONE, FOREIGN_CONTAINER};
 
-use super::restores::{ask, cannot_go_back, runs, wants, with_a_copy};
+use super::restores::{ask, cannot_go_back, runs, with_a_copy};
 use super::world::{Newer, World};
 
 #[test]
@@ -29,7 +29,7 @@ fn a_way_back_that_is_stuck_holds_no_place_and_comes_to_its_end_without_one() {
 fn a_way_back_that_fails_again_and_again_holds_no_place_and_answers_what_it_is_asked_for() {
     let mut world = World::running();
     world.newer = Newer::ExitsAtStart;
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     (world.fails, world.fails_at) = (1_000, "put back");
     world.converge();
     assert!(world.record.put_back.is_some() && world.plan().uses_disruption_place, "it may be a moment");
@@ -52,7 +52,7 @@ fn a_way_back_that_fails_again_and_again_holds_no_place_and_answers_what_it_is_a
 #[test]
 fn a_change_of_version_that_is_blocked_holds_no_place_and_counts_against_its_version_once() {
     let mut world = World::running();
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     while world.container.is_some() {
         world.round();
     }
@@ -88,7 +88,7 @@ fn a_change_of_version_waits_with_its_place_only_for_turns_that_were_sent() {
         world.change(|desired| desired.requests.force_turn = 1);
         world.converge();
         assert!(world.record.turn.is_some() && world.turn == Some(0), "{:?}", world.done);
-        wants(&mut world, "1.4.3");
+        world.wants("1.4.3");
         world.converge();
         let at = |world: &World, start: &str| world.done.iter().position(|step| step.starts_with(start));
         assert!(at(&world, "create container for 1.4.3").is_some(), "{:?}", world.done);
@@ -110,7 +110,7 @@ fn a_change_of_version_waits_without_a_place_for_the_copy_that_was_asked_for() {
     world.works_slowly = true;
     world.change(|desired| desired.requests.backup = 1);
     world.converge();
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     let waits = world.converge();
     assert!(!waits.uses_disruption_place && world.record.message.contains("copy of the state"));
     world.works_slowly = false;
@@ -138,7 +138,7 @@ fn a_blocked_game_keeps_its_restore_while_it_waits_for_a_place_and_is_cured_by_i
 #[test]
 fn a_new_container_that_somebody_started_is_taken_away_when_its_change_is_called_off() {
     let mut world = World::running();
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     while !world.done.iter().any(|step| step.starts_with("create container")) {
         world.round();
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
-use crate::game::{BackupId, ConditionStatus, ConditionType, ImageRef, Phase};
+use crate::game::{BackupId, ConditionStatus, ConditionType, Phase};
 use crate::reconcile::plan::{BACKUP_DAMAGED, BACKUP_GONE, PARTIAL_INIT, Plan};
 
 use super::world::{Engines, Newer, Turns, World};
@@ -13,16 +13,6 @@ use super::world::{Engines, Newer, Turns, World};
 fn force(world: &mut World) {
     world.change(|desired| desired.requests.force_turn += 1);
     world.converge();
-}
-
-pub(super) fn wants(world: &mut World, version: &str) {
-    let version: crate::game::EngineVersion = version.parse().unwrap();
-    world.change(|desired| {
-        desired.spec.as_mut().unwrap().engine_version = Some(version.clone().into());
-        let entry = desired.version.as_mut().unwrap();
-        entry.image = ImageRef::new(format!("engine:{version}"));
-        entry.version = version;
-    });
 }
 
 /// A running game at turn 1, and a copy of it at turn 0.
@@ -230,7 +220,7 @@ fn an_older_record_puts_a_copy_back_again() {
 pub(super) fn cannot_go_back(reason: &'static str) -> (World, BackupId) {
     let (mut world, copy) = with_a_copy();
     world.newer = Newer::ExitsAtStart;
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     (world.fails, world.fails_at, world.fails_for_a_person) = (1_000, "put back", Some(reason));
     for _ in 0..3 {
         world.later(Duration::from_secs(2));
@@ -305,7 +295,7 @@ fn whatever_keeps_a_copy_from_its_place_there_is_a_way_out_by_each_verb() {
 fn without_room_for_the_way_back_the_old_engine_is_not_touched_and_it_is_said_once() {
     let (mut world, _) = with_a_copy();
     world.has_room = false;
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     assert_eq!(endings(&mut world, OperationKind::Patch), ["NoRoom"]);
     assert!(world.done.is_empty() && is_ready_by_old_version(&world), "{:?}", world.done);
     assert!(world.record.message.contains("there is no room"), "{}", world.record.message);
@@ -358,7 +348,7 @@ fn a_version_that_cannot_initialise_is_left_without_a_way_back() {
             world.later(Duration::from_secs(60));
             world.done.clear();
         }
-        wants(&mut world, wanted);
+        world.wants(wanted);
         world.engines = Engines::Healthy;
         assert!(goes_on(&mut world).is_empty());
         let place = format!("{crashes} {wanted}: {} {:?}", world.record.message, world.done);
@@ -375,7 +365,7 @@ fn what_a_version_left_that_could_not_initialise_is_a_persons_matter_and_no_fail
     world.contents = crate::game::record::Contents::new("half a game");
     world.state_directory = crate::game::container::StateDirectory::Present;
     (world.looks, world.now) = (super::world::Looks::none(), world.now + jiff::Span::new().seconds(60));
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     assert!(goes_on(&mut world).is_empty());
     assert_eq!((runs(&world).as_str(), world.record.reason.as_str()), ("1.4.3", PARTIAL_INIT));
     assert!(world.record.failed_patch.is_none(), "{:?}", world.done);
@@ -485,7 +475,7 @@ fn a_change_of_version_waits_for_room_that_others_need_first_and_comes_by_itself
     let (mut world, _) = with_a_copy();
     world.room_is_kept = true;
     world.change(|desired| desired.requests.patch += 1);
-    wants(&mut world, "1.4.3");
+    world.wants("1.4.3");
     assert_eq!(endings(&mut world, OperationKind::Patch), [""; 0], "it waits, and nothing has failed");
     assert!(world.done.is_empty() && is_ready_by_old_version(&world), "{:?}", world.done);
     assert!(world.record.message.contains("it waits for room"), "{}", world.record.message);

@@ -351,6 +351,17 @@ impl World {
         self.desired.generation += 1;
     }
 
+    /// This version is wanted, which is registered.
+    pub(crate) fn wants(&mut self, version: &str) {
+        let version: crate::game::EngineVersion = version.parse().unwrap();
+        self.change(|desired| {
+            desired.spec.as_mut().unwrap().engine_version = Some(version.clone().into());
+            let entry = desired.version.as_mut().unwrap();
+            entry.image = ImageRef::new(format!("engine:{version}"));
+            entry.version = version;
+        });
+    }
+
     pub(crate) fn observation(&self) -> Observation {
         let Looks { image, network, state_directory, contents, copies, rival } = self.looks.clone();
         let runtime = if self.docker_answers {
