@@ -32,9 +32,24 @@ struct Player {
     id: String,
     race_name: String,
     #[serde(default)]
-    planets: i64,
+    planets: Count,
     #[serde(default)]
-    population: i64,
+    population: Count,
+}
+
+/// A statistic of a player. However large it is said to be, it is no reason to believe nothing of the
+/// rest: beyond [`HIGHEST_COUNT`] it counts as that, and no turn waits for it.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(from = "serde_json::Number")]
+struct Count(i64);
+
+impl From<serde_json::Number> for Count {
+    fn from(number: serde_json::Number) -> Self {
+        // What is no `i64` is larger than one or has a fraction; a cast from `f64` ends at the bounds.
+        let count = number.as_i64().or_else(|| number.as_f64().map(|float| float as i64));
+        // Less than nothing is nothing, as ever.
+        Self(count.unwrap_or(HIGHEST_COUNT).clamp(0, HIGHEST_COUNT))
+    }
 }
 
 #[derive(Serialize)]
@@ -124,16 +139,11 @@ fn within_bounds(state: State, game_id: Option<GameId>) -> Result<EngineState, S
 }
 
 fn this_player(player: &Player) -> Result<EnginePlayer, String> {
-    let count = |what: &str, count: i64| match count {
-        // Less than nothing is nothing, as ever.
-        ..=HIGHEST_COUNT => Ok(count),
-        _ => Err(format!("{what} {count} is more than {HIGHEST_COUNT}")),
-    };
     Ok(EnginePlayer {
         id: bounded("id", &player.id)?,
         race_name: bounded("raceName", &player.race_name)?,
-        planets: count("planets", player.planets)?,
-        population: count("population", player.population)?,
+        planets: player.planets.0,
+        population: player.population.0,
     })
 }
 
@@ -218,7 +228,7 @@ mod tests {
             (state("1", &player("x", "\\u001b[2J", "1"), 1), "its raceName has the control character U+001B"),
             (state("1", &player("x", &"y".repeat(65), "1"), 2), "its raceName has more than 64 characters"),
             (state("1", &player(&"y".repeat(129), "T", "1"), 1), "its id has more than 128 characters"),
-            (state("1", &player("x", "T", "9007199254740992"), 1), "planets 9007199254740992"),
+            (state("1", &player("x", "T", "\"many\""), 1), "not what the contract says"),
             (state("1", &good, 10_001), "10001 players"),
         ];
         for (body, why) in beyond {
@@ -229,6 +239,30 @@ mod tests {
         for body in [state("2147483647", &good, 10_000), state("0", &player("", "", "-1"), 1)] {
             let answer = status(&target(Contract::GamekeeperV1), StatusCode::OK, body.as_bytes());
             assert!(matches!(answer, Answer::Has(_)), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_statistic_beyond_its_bound_counts_as_the_bound() {
+        let counted = [
+            ("-1", 0),
+            ("-9999999999999999999999", 0),
+            ("2.9", 2),
+            ("9007199254740991", HIGHEST_COUNT),
+            ("9007199254740992", HIGHEST_COUNT),
+            ("9223372036854775808", HIGHEST_COUNT),
+            ("99999999999999999999", HIGHEST_COUNT),
+            ("1e300", HIGHEST_COUNT),
+        ];
+        for (said, counts) in counted {
+            let body = format!(
+                r#"{{"gameId":"6f1c0a52-58a7-4d7e-9a0b-0a2f5f3c7f10","turn":1,
+                    "players":[{{"id":"x","raceName":"T","planets":{said},"population":{said}}}]}}"#
+            );
+            let answer = status(&target(Contract::GamekeeperV1), StatusCode::OK, body.as_bytes());
+            let Answer::Has(state) = answer else { panic!("{said}: {answer:?}") };
+            let player = &state.players[0];
+            assert_eq!((player.planets, player.population), (counts, counts), "{said}");
         }
     }
 }

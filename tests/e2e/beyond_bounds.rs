@@ -51,6 +51,23 @@ async fn an_engine_that_says_what_cannot_be_is_not_believed_and_heals_with_the_t
 }
 
 #[tokio::test]
+async fn a_statistic_beyond_its_bound_holds_up_no_turn() {
+    let world = World::started().await;
+    let game = world.running("crowded").await;
+    let file = state_file(&world, &game);
+    let mut state: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    state["players"][0]["population"] = json!(i64::MAX);
+    fs::write(&file, state.to_string()).unwrap();
+    docker(&["kill", &container(&game)]);
+    world.sql(&format!("UPDATE games SET force_turn_generation = 1 WHERE game_id = '{game}'")).await;
+    let turn = format!("SELECT count(*) FROM runtime_records WHERE game_id = '{game}' AND current_turn = 1");
+    world.eventually("its turn", async || world.count(&turn).await == 1).await;
+    let most = 9_007_199_254_740_991_i64;
+    let counted = format!("SELECT count(*) FROM player_stats WHERE population = {most}");
+    world.eventually("its bound is on record", async || world.count(&counted).await == 1).await;
+}
+
+#[tokio::test]
 async fn a_record_that_the_database_refuses_says_so_and_holds_up_nobody() {
     let mut world = World::new().with(&["--lobby-mode", "pull"]);
     world.start();
