@@ -200,6 +200,31 @@ async fn a_game_that_was_made_again_under_its_name_is_another_one_whoever_looks_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_game_that_was_made_again_under_another_name_is_gone_from_the_first() {
+    let world = World::new().await;
+    for looks_first in ["", "/other"] {
+        world.sql(&made("g", 1)).await;
+        let path = format!("{GAMES}?watch=true");
+        let mut watch = Watch::open(&world, &path).await;
+        let id = watch.next().await.object["metadata"]["uid"].as_str().unwrap().to_owned();
+        let again = format!(
+            "INSERT INTO games (game_id, name, desired_status, target_engine_version)
+             VALUES ('{id}', 'other', 'stopped', '1.4.2')"
+        );
+        world.sql(&format!("BEGIN; DELETE FROM games; {again}; COMMIT")).await;
+        world.get(&format!("{GAMES}{looks_first}")).await.ok(200);
+        let lines = [watch.next().await, watch.next().await];
+        assert_eq!(lines.each_ref().map(Line::told), ["DELETED g-0", "ADDED other"]);
+        assert_eq!(lines[1].object["metadata"]["uid"], id);
+        watch.is_silent().await;
+        assert_eq!(held(&world.get(GAMES).await.ok(200)).len(), 1);
+        world.sql("DELETE FROM games").await;
+        assert_eq!(watch.next().await.told(), "DELETED other");
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn versions_of_another_life_are_gone_and_not_taken_for_ours() {
     let mut world = World::new().await;
     world.post(GAMES, &game("a")).await.ok(201);

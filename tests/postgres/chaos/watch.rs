@@ -36,8 +36,11 @@ pub(super) fn journal(world: &World, game: &str) -> Vec<Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-fn accepted(world: &World, game: &str) -> usize {
-    journal(world, game).iter().filter(|line| line["event"] == "turn-accepted").count()
+/// The turns that the engine accepted later than this. (Their number alone says nothing: a copy that is put
+/// back brings its own journal.)
+fn accepted_after(world: &World, game: &str, then: i64) -> usize {
+    let accepted = |line: &&Value| line["event"] == "turn-accepted" && line["at"].as_i64() > Some(then);
+    journal(world, game).iter().filter(accepted).count()
 }
 
 /// The turns that the engine says it has generated, and how often it was initialised.
@@ -52,8 +55,8 @@ pub(super) fn history(world: &World, game: &str) -> (Vec<i64>, usize) {
 #[derive(Default)]
 struct Seen {
     counters: HashMap<String, i64>,
-    /// For each pause that was acknowledged, how many turns its engine had accepted by then.
-    pauses: HashMap<String, (String, usize)>,
+    /// Each pause that was acknowledged, and when that was seen, as the engine's journal tells the time.
+    pauses: HashMap<String, (String, i64)>,
     /// Deletions that are held, and the confirmation that was there then.
     held: HashMap<String, String>,
 }
@@ -129,20 +132,24 @@ impl Seen {
             self.pauses.remove(game);
             return Ok(());
         }
-        let (this, now) = (format!("{timeline} {paused_at}"), accepted(world, game));
+        let this = format!("{timeline} {paused_at}");
         match self.pauses.get(game) {
-            Some((known, then)) if *known == this && now > *then => {
+            Some((known, then)) if *known == this => {
+                let after = accepted_after(world, game, *then);
+                if after == 0 {
+                    return Ok(());
+                }
                 // It may have ended between the two readings.
                 let query = format!("{RECORDS} WHERE r.game_id = '{game}'");
                 let still = asked(world, &query).await?;
                 if still.first().is_some_and(|row| format!("{} {}", row[3], row[6]) == this) {
                     let pause = format!("the pause of {game} acknowledged at {paused_at}");
-                    record.broken(format!("{pause}: {} turns were accepted after it", now - then));
+                    record.broken(format!("{pause}: {after} turns were accepted after it"));
                 }
             }
-            Some((known, _)) if *known == this => {}
             _ => {
                 record.counted("pauses acknowledged");
+                let now = jiff::Timestamp::now().as_millisecond();
                 self.pauses.insert(game.to_owned(), (this, now));
             }
         }

@@ -39,9 +39,7 @@ impl Games {
             let gone: Vec<GameId> = self.rows.keys().filter(|id| !index.contains_key(id)).copied().collect();
             let removed = gone.iter().filter_map(|id| {
                 let (_, key) = self.rows.remove(id)?;
-                // Another game may have the name already.
-                let held = hub.held(Kind::Game, key.as_ref()?)?;
-                (held.draft.uid == id.to_string()).then(|| Edit::Remove(held.key().clone()))
+                gone_from(hub, *id, &key?)
             });
             hub.publish(Kind::Game, removed.collect::<Vec<_>>());
             let differs = |(id, version): &(&GameId, &i64)| {
@@ -58,8 +56,10 @@ impl Games {
         }
         let wanted: Vec<GameId> = wanted.into_iter().collect();
         for some in wanted.chunks(AT_ONCE) {
-            let read = self.drafts(some, store.games_to_show(some).await?);
-            hub.publish(Kind::Game, read.into_iter().map(Edit::Put));
+            let read = store.games_to_show(some).await?;
+            self.note_missing(some, &read);
+            let edits: Vec<Edit> = read.into_iter().flat_map(|game| self.edits(hub, game)).collect();
+            hub.publish(Kind::Game, edits);
         }
         self.read = Some(feeds);
         Ok(())
@@ -71,7 +71,9 @@ impl Games {
         let ids: Vec<GameId> = index.into_keys().collect();
         let mut drafts = Vec::with_capacity(ids.len());
         for some in ids.chunks(AT_ONCE) {
-            drafts.extend(self.drafts(some, hub.api.store.games_to_show(some).await?));
+            let read = hub.api.store.games_to_show(some).await?;
+            self.note_missing(some, &read);
+            drafts.extend(read.into_iter().filter_map(|game| self.draft(game)));
         }
         hub.load(Kind::Game, drafts);
         self.read = Some(feeds);
@@ -88,26 +90,36 @@ impl Games {
         if !self.is_loaded() {
             self.catch_up(hub, true).await?;
         }
-        let edit = match hub.api.store.game(namespace, name).await? {
-            Some(game) => self.draft(game).map(Edit::Put),
+        let edits: Vec<Edit> = match hub.api.store.game(namespace, name).await? {
+            Some(game) => self.edits(hub, game).collect(),
             None => {
                 let key = Key::new(namespace, name);
                 self.rows.retain(|_, (_, of)| of.as_ref() != Some(&key));
-                Some(Edit::Remove(key))
+                vec![Edit::Remove(key)]
             }
         };
-        hub.publish(Kind::Game, edit);
+        hub.publish(Kind::Game, edits);
         Ok(())
     }
 
-    /// Of what was read of these games.
-    fn drafts(&mut self, asked: &[GameId], read: Vec<StoredGame>) -> Vec<Draft> {
+    /// What was asked for and not found: the row went in between, or nobody can read it. Then it is asked for
+    /// again when it changes.
+    fn note_missing(&mut self, asked: &[GameId], read: &[StoredGame]) {
         let found: HashSet<GameId> = read.iter().map(|game| game.id).collect();
-        // The row went in between, or nobody can read it: then it is asked for again when it changes.
         for id in asked.iter().filter(|id| !found.contains(id)) {
             self.rows.entry(*id).or_insert((0, None));
         }
-        read.into_iter().filter_map(|game| self.draft(game)).collect()
+    }
+
+    /// A game keeps its name for life; one that was deleted and made again between two readings may come
+    /// back under another one, and is gone from the first.
+    fn edits(&mut self, hub: &Hub, game: StoredGame) -> impl Iterator<Item = Edit> + use<> {
+        let id = game.id;
+        let key = |games: &Self| games.rows.get(&id).and_then(|(_, key)| key.clone());
+        let before = key(self);
+        let put = self.draft(game).map(Edit::Put);
+        let left = before.filter(|before| key(self).as_ref() != Some(before));
+        left.and_then(|left| gone_from(hub, id, &left)).into_iter().chain(put)
     }
 
     fn draft(&mut self, game: StoredGame) -> Option<Draft> {
@@ -123,6 +135,12 @@ impl Games {
         draft.labels = object.metadata.labels;
         Some(draft)
     }
+}
+
+/// Takes a game away from this name, unless another game has it already.
+fn gone_from(hub: &Hub, game: GameId, key: &Key) -> Option<Edit> {
+    let held = hub.held(Kind::Game, key)?;
+    (held.draft.uid == game.to_string()).then(|| Edit::Remove(key.clone()))
 }
 
 /// The store's word for a version, which stays inside.
