@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::game::GameId;
 use crate::store::StoreError;
 
@@ -25,13 +26,16 @@ impl Controller {
     pub(super) fn desired(&mut self, result: Result<DesiredLook, StoreError>) {
         let again = self.looking.end();
         match result {
-            Ok(DesiredLook { changed, gone, versions, spec }) => {
-                self.looked = true;
+            Ok(DesiredLook { began, changed, gone, versions, spec }) => {
                 self.versions = versions;
                 let clock = self.clock.clock();
                 for (desired, row_version) in changed {
                     let game = desired.id;
                     let entry = self.games.entry(game).or_insert_with(Entry::unknown);
+                    if entry.has_ended_since(began) {
+                        // The row that was read is the one that went; another look is asked for.
+                        continue;
+                    }
                     let before = entry.record.as_ref().map(|record| record.phase);
                     entry.declare(desired, row_version, clock);
                     self.context.metrics.moved(before.filter(|_| entry.counted), entry.count());
@@ -40,20 +44,17 @@ impl Controller {
                 for game in gone {
                     self.row_gone(game);
                 }
-                self.say(|health| {
-                    health.database_down = None;
-                });
+                self.database_says(Moment::now(), None);
                 // Before any of them begins.
-                if self.guards.looked && spec != self.guards.spec {
-                    self.want(spec);
-                }
+                self.want(spec);
+                self.looked = true;
                 self.count_deletions();
             }
             Err(error) => {
                 let why =
                     std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
                 tracing::warn!(error = why, "desired state could not be read; nothing is decided on it");
-                self.say(|health| health.database_down = Some(why.clone()));
+                self.database_says(Moment::now(), Some(why));
                 // The feed tells only of what changes after it: ask again.
                 self.looking = Running::Yes;
                 self.start_looking(RETRY);

@@ -59,7 +59,8 @@ impl Controller {
         match background {
             Background::Pull(image) => {
                 let workshop = self.workshop.clone();
-                self.pulls.want(game, &image, |progress| workshop.pull(image.clone(), progress));
+                self.pulls
+                    .want(game, &image, |number, progress| workshop.pull(image.clone(), number, progress));
             }
             Background::Stop(container, grace) => {
                 // A copy of what ends is called off: the next one is of what it leaves.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::WallClock;
+use crate::clock::{Moment, WallClock};
 use crate::game::controller::HeldDeletion;
 use crate::game::record::{DeletionGuard, Record};
 use crate::game::spec::Desired;
@@ -40,6 +40,8 @@ pub(super) struct Entry {
     news: Vec<News>,
     /// Its row vanished while in a round.
     pub(super) gone: bool,
+    /// When its row was last known to be gone.
+    ended_at: Option<Moment>,
     /// It is part of the gauge of games by phase.
     pub(super) counted: bool,
     waits_for_person: bool,
@@ -108,6 +110,7 @@ impl Entry {
             due_again: false,
             news: Vec::new(),
             gone: false,
+            ended_at: None,
             counted: false,
             refused: 0,
             not_recorded: None,
@@ -218,7 +221,7 @@ impl Entry {
             | News::Said(..)
             | News::ContainerStale
             | News::EverythingStale
-            | News::StateDirectory(_)
+            | News::StateDirectory(..)
             | News::BackedUp(_)
             | News::FetchedBack(_)
             | News::Fetched(_) => Some(news),
@@ -228,7 +231,12 @@ impl Entry {
     /// Nothing is desired of it any more; what is known of it stays.
     pub(super) fn row_is_gone(&mut self) {
         let (record, works) = (self.record.take(), self.works);
-        *self = Self { record, works, ..Self::unknown() };
+        *self = Self { record, works, ended_at: Some(Moment::now()), ..Self::unknown() };
+    }
+
+    /// Its row went after this moment: whatever was read of it may be of the row that is no more.
+    pub(super) fn has_ended_since(&self, began: Moment) -> bool {
+        self.ended_at.is_some_and(|ended| ended >= began)
     }
 
     /// Copies that somebody may have to go back to, as that changes.
@@ -527,7 +535,6 @@ fn told(work: &Work, copying: Option<String>) -> Work {
 
 #[cfg(test)]
 mod tests {
-    use crate::clock::Moment;
     use crate::game::container::{Container, ContainerState, Owner};
     use std::collections::HashMap;
 
@@ -654,6 +661,17 @@ mod tests {
         entry.shift_clock(SignedDuration::from_secs(-100), true);
         assert_eq!(seen(&entry), Some(at(-30)));
         assert!(entry.unwritten, "what was moved is put on record");
+    }
+
+    #[test]
+    fn a_look_that_began_before_a_row_went_does_not_bring_it_back() {
+        let mut entry = going();
+        let (began, before) = (Moment::now(), entry.has_ended_since(Moment::now()));
+        entry.row_is_gone();
+        assert!(!before && entry.has_ended_since(began) && !entry.has_ended_since(Moment::now()));
+        // Whatever becomes of it, it goes on knowing.
+        entry.row_is_gone();
+        assert!(entry.has_ended_since(began));
     }
 
     /// A round that began at this time and brings its record back as it was.

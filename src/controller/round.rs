@@ -329,7 +329,7 @@ async fn take_in(
         Effect::Backup(id, found) => facts.backup = crate::reconcile::Looked::At((id, found)),
         Effect::Room(found) => facts.room = crate::reconcile::Looked::At((output.clock.now(), found)),
         Effect::Network(network) => facts.network = crate::reconcile::Looked::At(network),
-        Effect::StateDirectory(there) => facts.state_directory = crate::reconcile::Looked::At(there),
+        Effect::StateDirectory(there) => facts.sees_state_directory(there),
         Effect::Contents(contents) => facts.contents = crate::reconcile::Looked::At(contents),
         Effect::Copies(there) => facts.copies = crate::reconcile::Looked::At(there),
         Effect::Rival(rival) => facts.rival = crate::reconcile::Looked::At(rival),
