@@ -37,7 +37,12 @@ impl Controller {
                         continue;
                     }
                     let before = entry.record.as_ref().map(|record| record.phase);
+                    let comes = !entry.is_desired();
                     entry.declare(desired, row_version, clock);
+                    if let Some(record) = entry.record.as_ref().filter(|_| comes) {
+                        // Before the first round of any game.
+                        self.places.come(game, record);
+                    }
                     self.context.metrics.moved(before.filter(|_| entry.counted), entry.count());
                     self.nudge(game);
                 }

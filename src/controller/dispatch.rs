@@ -177,18 +177,7 @@ impl Controller {
             // A hiccup, or a look on the way, is no reason to let go of a long download.
             self.pulls.let_go(game, ended.waits_for_pull.as_ref());
         }
-        if ended.uses_start_slot {
-            if self.places.starts.want(game) {
-                self.queue.at(game, now);
-            }
-        } else if let Some(next) = self.places.starts.release(game) {
-            self.queue.at(next, now);
-        }
-        if ended.uses_disruption_place {
-            if self.places.disruptions.want(game) {
-                self.queue.at(game, now);
-            }
-        } else if let Some(next) = self.places.disruptions.release(game) {
+        for next in self.places.uses(game, ended.uses_start_slot, ended.uses_disruption_place) {
             self.queue.at(next, now);
         }
         if let Some(version) = ended.failed_version {

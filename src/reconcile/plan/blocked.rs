@@ -41,6 +41,7 @@ impl Round<'_> {
     /// The whole controller touches nothing: what is seen is shown, and no more.
     pub(super) fn frozen(&mut self, freeze: &Freeze, runtime: &RuntimeView) {
         self.wait(Wait::Person);
+        self.undecided = true;
         // Its spec was not looked at.
         self.record.observed_generation = self.was.observed_generation;
         self.record.observed_membership_revision = self.was.observed_membership_revision;

@@ -163,6 +163,8 @@ struct Round<'a> {
     waits_for_turn_end: bool,
     /// A restore that was asked for is about to be taken up: it is not refused.
     restore_waits: bool,
+    /// Nobody could look, or nothing may be touched: the game stays where it was on its way.
+    undecided: bool,
     plan: Parts,
 }
 
@@ -228,6 +230,7 @@ impl<'a> Round<'a> {
             late: None,
             waits_for_turn_end: false,
             restore_waits: false,
+            undecided: false,
             plan: Parts::default(),
         }
     }
@@ -250,11 +253,10 @@ impl<'a> Round<'a> {
                 (None, DesiredStatus::Running) => self.run(seen),
             }
         }
-        // Whatever it came to: nobody is left without an answer, and no place is held by who is stuck.
+        // Whatever it came to: nobody is left without an answer.
         self.state_no_engine(seen);
         self.refuse_requests();
         self.hold_turns(Some(seen));
-        self.keep_places();
     }
 
     /// Failures on the way up say nothing about the way down, and the other way round; those of a
@@ -467,6 +469,7 @@ impl<'a> Round<'a> {
             self.waits_for_unmet(unmet);
         }
         self.waits_for_turns();
+        self.keep_places();
         if self.record.phase != Phase::Unknown && !self.shows_the_same {
             if let Some(unmet) = self.unmet.take().filter(|_| self.ready) {
                 // It runs, but not as the new spec wants: whoever wrote that must read why.

@@ -44,8 +44,6 @@ impl Round<'_> {
             }
         }
         let begins = self.take_up_restore(seen) || self.fetches_backup(seen);
-        // Whoever fetches a copy has one of the places of those who are taken from their players at a time.
-        self.plan.uses_disruption_place |= self.is_fetching();
         begins || self.is_held_by_the_way_back(seen)
     }
 
