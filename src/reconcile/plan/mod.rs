@@ -245,12 +245,10 @@ impl<'a> Round<'a> {
         } else if self.erases_former_life(seen) {
             // Nothing is decided about the next life before.
             return self.refuse_requests();
-        } else if !self.has_lost_its_state(seen) && !self.puts_back(seen) {
-            self.turn_around();
-            match (self.desired.deletion, self.desired.status) {
-                (Some(deletion), _) => self.delete(seen, deletion),
-                (None, DesiredStatus::Stopped) => self.stop(seen),
-                (None, DesiredStatus::Running) => self.run(seen),
+        } else if !self.has_lost_its_state(seen) {
+            self.begins_deletion();
+            if !self.puts_back(seen) {
+                self.goes_its_way(seen);
             }
         }
         // Whatever it came to: nobody is left without an answer.
@@ -259,19 +257,28 @@ impl<'a> Round<'a> {
         self.hold_turns(Some(seen));
     }
 
+    fn goes_its_way(&mut self, seen: &Seen) {
+        self.turn_around();
+        match (self.desired.deletion, self.desired.status) {
+            (Some(deletion), _) => self.delete(seen, deletion),
+            (None, DesiredStatus::Stopped) => self.stop(seen),
+            (None, DesiredStatus::Running) => self.run(seen),
+        }
+    }
+
     /// Failures on the way up say nothing about the way down, and the other way round; those of a
     /// game without state say nothing about its new spec.
     fn turn_around(&mut self) {
+        if self.desired.deletion.is_some() && !self.is_being_deleted() {
+            return;
+        }
         let down = |phase| matches!(phase, Phase::Stopping | Phase::Stopped);
         let goes_down = self.desired.status == DesiredStatus::Stopped || self.desired.deletion.is_some();
         // A request for deletion moves no generation.
         let deleting = |op: &crate::game::operation::OpenOperation| op.kind == OperationKind::Delete;
         let deletion_begins = self.desired.deletion.is_some()
             && !self.was.operation.as_ref().is_some_and(deleting)
-            && !matches!(
-                self.was.reason.as_str(),
-                "Deleting" | ROW_LOCKED | ROW_NOT_DELETED | DELETIONS_HELD
-            );
+            && !matches!(self.was.reason.as_str(), "Deleting" | ROW_LOCKED | ROW_NOT_DELETED);
         if deletion_begins && self.observation.failure.is_none() {
             self.forget_failures();
         }
