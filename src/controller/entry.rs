@@ -418,19 +418,25 @@ impl Entry {
         self.unwritten |= unwritten;
         self.refused = refused;
         self.not_recorded = not_recorded.as_ref().map(|error| crate::reconcile::apply::chain(error));
-        // A deletion may have been asked for since this round began, which knows nothing of it.
+        // A deletion may have been asked for since this round began, or withdrawn, or both: the round knows
+        // nothing of that, nor of what was decided about it since. Only that it began is the round's to say, of
+        // the deletion that it knew.
         let before = self.record.take();
         let seen = before.as_ref().and_then(|before| before.deletion_seen_at);
-        // Nor what was decided about it since; only that it began is the round's to say.
         let decided = before.as_ref().and_then(|before| before.deletion_guard);
+        let is_the_same = seen.is_some() && seen == record.deletion_seen_at;
         let guard = match (decided, record.deletion_guard) {
-            (Some(DeletionGuard::Counted), Some(DeletionGuard::Begun)) => Some(DeletionGuard::Begun),
+            (Some(DeletionGuard::Counted | DeletionGuard::Held), Some(DeletionGuard::Begun))
+                if is_the_same =>
+            {
+                Some(DeletionGuard::Begun)
+            }
             _ => decided,
         };
         let confirmed_before = before.and_then(|before| before.deletion_confirmed_before);
         let going = self.is_going();
         let record = Record {
-            deletion_seen_at: record.deletion_seen_at.or(seen).filter(|_| going),
+            deletion_seen_at: seen.or(record.deletion_seen_at).filter(|_| going),
             deletion_guard: guard.filter(|_| going),
             deletion_confirmed_before: confirmed_before.filter(|_| going),
             ..record
@@ -692,6 +698,51 @@ mod tests {
         let input = entry.input(desired, around);
         entry.in_round = true;
         Output::new(input)
+    }
+
+    fn to_go(deletion: Option<crate::game::spec::Deletion>) -> Desired {
+        Desired { deletion, ..crate::reconcile::plan::tests::world::desired() }
+    }
+
+    #[test]
+    fn a_row_that_goes_comes_and_goes_within_one_round_has_its_whole_grace() {
+        let clock = WallClock::default();
+        let gone = || to_go(Some(crate::game::spec::Deletion::RowGone));
+        let mut entry = Entry::known(Record::first_seen(Default::default()));
+        entry.declare(gone(), RowVersion::Row(1), clock);
+        entry.decide_deletion(Some(DeletionGuard::Counted), None);
+        // It was seen most of its grace ago.
+        let earlier = moved(clock.now(), SignedDuration::from_secs(-59));
+        entry.record.as_mut().unwrap().deletion_seen_at = Some(earlier);
+        let mut output = round_of(&mut entry, clock);
+        entry.declare(to_go(None), RowVersion::Row(2), clock);
+        entry.declare(gone(), RowVersion::Row(3), clock);
+        entry.decide_deletion(Some(DeletionGuard::Counted), None);
+        // The round began the deletion that it knew.
+        output.record.deletion_guard = Some(DeletionGuard::Begun);
+        entry.end_round(output, clock);
+        let record = entry.record.as_ref().unwrap();
+        assert!(record.deletion_seen_at.is_some_and(|seen| seen > earlier), "{:?}", record.deletion_seen_at);
+        assert_eq!(record.deletion_guard, Some(DeletionGuard::Counted), "the later one has not begun");
+        assert!(entry.unwritten, "and that is put on record");
+    }
+
+    #[test]
+    fn a_deletion_that_a_round_has_begun_is_held_by_no_later_decision() {
+        let (before, after, step) = set_by(3_600);
+        for set in [false, true] {
+            let mut entry = going();
+            entry.decide_deletion(Some(DeletionGuard::Counted), None);
+            let mut output = round_of(&mut entry, before);
+            output.record.deletion_guard = Some(DeletionGuard::Begun);
+            entry.decide_deletion(Some(DeletionGuard::Held), None);
+            if set {
+                entry.shift_clock(step, true);
+            }
+            entry.end_round(output, if set { after } else { before });
+            let guard = entry.record.as_ref().and_then(|record| record.deletion_guard);
+            assert_eq!(guard, Some(DeletionGuard::Begun), "its engine may be gone already");
+        }
     }
 
     /// The clock as it was set before and after it was set by so much.
