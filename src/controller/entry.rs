@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use crate::clock::{Moment, WallClock};
 use crate::game::controller::HeldDeletion;
@@ -20,7 +21,7 @@ use super::copies::{SharedNamed, keep_named};
 use super::facts::{Facts, News, Silence};
 use super::ground::Guards;
 use super::halts::Failures;
-use super::round::{Input, Output};
+use super::round::{Input, Late, Output};
 
 /// One game.
 pub(super) struct Entry {
@@ -49,6 +50,10 @@ pub(super) struct Entry {
     refused: u32,
     /// Why the last round could not be recorded, and so nothing was done.
     not_recorded: Option<String>,
+    /// How often in a row Docker was late about it, and about others was not.
+    late: u32,
+    /// Before this Docker is not asked about it again.
+    asks_again_at: Option<Instant>,
     /// By how much the wall clock was set during the present round.
     clock_step: SignedDuration,
     /// The record holds decisions that are not on disk yet: the next round writes it, whatever it plans.
@@ -114,6 +119,8 @@ impl Entry {
             counted: false,
             refused: 0,
             not_recorded: None,
+            late: 0,
+            asks_again_at: None,
             waits_for_person: false,
             clock_step: SignedDuration::ZERO,
             unwritten: false,
@@ -179,6 +186,8 @@ impl Entry {
     pub(super) fn tell(&mut self, news: News, clock: WallClock) {
         if matches!(news, News::ContainerStale | News::EverythingStale) {
             self.moves.fetch_add(1, Ordering::Relaxed);
+            // Something happened: it may be over.
+            self.asks_again_at = None;
         }
         if self.in_round {
             self.news.push(news);
@@ -310,6 +319,15 @@ impl Entry {
         self.waits_for_person
     }
 
+    /// Whether Docker is asked about it.
+    fn late(&self) -> Late {
+        match self.asks_again_at {
+            _ if self.late == 0 => Late::No,
+            Some(at) if at > Instant::now() => Late::Rests,
+            Some(_) | None => Late::AsksAgain,
+        }
+    }
+
     /// Its phase, for the gauge.
     pub(super) fn count(&mut self) -> Option<Phase> {
         self.counted = self.record.is_some();
@@ -373,6 +391,8 @@ impl Entry {
                 .and_then(|entry| failures.halt(&entry.version, desired.version_resumed)),
             deletion_held: held.then(|| guards.why_held.clone()),
             refused: self.refused,
+            late: self.late(),
+            asked: false,
             unwritten: self.unwritten,
             clock,
             freeze: guards.freeze().cloned(),
@@ -408,6 +428,7 @@ impl Entry {
             failed_version,
             progressed,
             silent,
+            asked,
             deleted,
             not_recorded,
             refused,
@@ -443,6 +464,13 @@ impl Entry {
         };
         self.record = Some(record);
         keep_named(&self.named, self.record.as_ref(), self.desired.as_deref());
+        if asked {
+            let is_late = facts.silent.as_ref().is_some_and(|silence| !silence.is_doubtful);
+            self.late = if is_late { self.late.saturating_add(1) } else { 0 };
+            let pause = super::refused::pause(self.late);
+            // What happened meanwhile may have ended it.
+            self.asks_again_at = (is_late && self.news.is_empty()).then(|| Instant::now() + pause);
+        }
         self.facts = facts;
         if waiting_on.contains(&Wait::Docker) {
             // It has to settle: the next look is at the thing itself.
@@ -465,7 +493,12 @@ impl Entry {
         // other failures are counted by the next round, which decides on the pause itself.
         let stale = self.facts.failure.as_ref().is_some_and(|failure| failure.class == FailureClass::Stale);
         let retry = not_recorded.is_some() || silent || stale;
-        let pause = if not_recorded.is_some() { super::refused::pause(refused) } else { super::RETRY };
+        let pause = if not_recorded.is_some() {
+            super::refused::pause(refused)
+        } else {
+            let rests = self.asks_again_at.map(|at| at.saturating_duration_since(Instant::now()));
+            rests.unwrap_or_default().max(super::RETRY)
+        };
         Ended {
             waits_for_pull: waiting_on.iter().find_map(|wait| match wait {
                 Wait::Pull(image) => Some(image.clone()),

@@ -146,6 +146,9 @@ pub struct Parts {
 /// So many questions are answered at a time; they take no place from the games' rounds.
 const QUESTIONS: usize = 4;
 
+/// Of the rounds that ask Docker, one in so many may be about a container that hangs.
+const LATE_PART: usize = 4;
+
 /// So many games are in a round at a time, whatever it is that they wait for: enough to fill the
 /// recorder's transactions while one is being written. A round of each of ten thousand games at once
 /// would take a gigabyte.
@@ -289,6 +292,7 @@ pub async fn run(
             leading,
             metrics,
             rounds,
+            late: Semaphore::new((limits.rounds / LATE_PART).max(1)),
             questions: Semaphore::new(QUESTIONS),
             brake: brake.subscribe(),
         }),
@@ -342,6 +346,7 @@ pub async fn run(
     }
     // Rounds that still wait for their turn end without having done anything.
     controller.context.rounds.close();
+    controller.context.late.close();
     controller.context.questions.close();
     // What has begun comes to its end; its results are on record or will be looked at again.
     drop(triggers);
