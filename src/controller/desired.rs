@@ -8,7 +8,7 @@ use crate::store::StoreError;
 
 use super::copies::CopyUnderWay;
 use super::entry::Entry;
-use super::work::DesiredLook;
+use super::work::{DesiredLook, Known};
 use super::{Controller, RETRY, Running};
 
 impl Controller {
@@ -19,16 +19,24 @@ impl Controller {
     }
 
     pub(super) fn start_looking(&self, wait: Duration) {
-        let known = self.games.iter().filter_map(|(id, entry)| Some((*id, entry.seen_at()?))).collect();
-        self.workshop.look_at_desired(known, self.versions.clone(), wait);
+        let games = self.games.iter().filter_map(|(id, entry)| Some((*id, entry.seen_at()?))).collect();
+        let unsure =
+            self.games.iter().filter(|(_, entry)| entry.may_have_ended()).map(|(id, _)| *id).collect();
+        self.workshop.look_at_desired(Known { games, versions: self.versions.clone(), unsure }, wait);
     }
 
     pub(super) fn desired(&mut self, result: Result<DesiredLook, StoreError>) {
         let again = self.looking.end();
         match result {
-            Ok(DesiredLook { began, changed, gone, versions, spec }) => {
+            Ok(DesiredLook { began, changed, gone, versions, spec, mut ended }) => {
                 self.versions = versions;
                 let clock = self.clock.clock();
+                for (game, entry) in self.games.iter_mut().filter(|(_, entry)| entry.may_have_ended()) {
+                    let before = entry.record.as_ref().map(|record| record.phase).filter(|_| entry.counted);
+                    if entry.learns_its_end(began, ended.remove(game)) && before.is_some() {
+                        self.context.metrics.moved(before, entry.count());
+                    }
+                }
                 for (desired, row_version) in changed {
                     let game = desired.id;
                     let entry = self.games.entry(game).or_insert_with(Entry::unknown);

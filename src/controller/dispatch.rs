@@ -161,6 +161,9 @@ impl Controller {
         let ended = entry.end_round(output, self.clock.clock());
         self.context.metrics.moved(before, if ended.deleted { None } else { entry.count() });
         let gone = entry.gone;
+        if ended.end_unknown {
+            self.look_at_desired();
+        }
         if ended.deleted || gone {
             if !ended.deleted {
                 tracing::warn!(game_id = %game, "the game's row is gone; its engine is left alone");

@@ -50,6 +50,8 @@ pub(super) struct Entry {
     refused: u32,
     /// Why the last round could not be recorded, and so nothing was done.
     not_recorded: Option<String>,
+    /// Since when it is not known whether its deletion is done: nobody said what became of that record.
+    end_unknown: Option<Moment>,
     /// How often in a row Docker was late about it, and about others was not.
     late: u32,
     /// Before this Docker is not asked about it again.
@@ -92,6 +94,8 @@ pub(super) struct Ended {
     /// What was known of Docker as a whole is doubtful.
     pub(super) is_doubtful: bool,
     pub(super) deleted: bool,
+    /// Whether its deletion is done is not known.
+    pub(super) end_unknown: bool,
     pub(super) deposed: bool,
 }
 
@@ -119,6 +123,7 @@ impl Entry {
             counted: false,
             refused: 0,
             not_recorded: None,
+            end_unknown: None,
             late: 0,
             asks_again_at: None,
             waits_for_person: false,
@@ -239,8 +244,25 @@ impl Entry {
 
     /// Nothing is desired of it any more; what is known of it stays.
     pub(super) fn row_is_gone(&mut self) {
-        let (record, works) = (self.record.take(), self.works);
-        *self = Self { record, works, ended_at: Some(Moment::now()), ..Self::unknown() };
+        let (record, works, end_unknown) = (self.record.take(), self.works, self.end_unknown);
+        *self = Self { record, works, end_unknown, ended_at: Some(Moment::now()), ..Self::unknown() };
+    }
+
+    /// Its deletion may be done and on record, though its last round was not told so.
+    pub(super) fn may_have_ended(&self) -> bool {
+        self.end_unknown.is_some()
+    }
+
+    /// A look that began then has found how it came to its end, or that it has not. True if it has: the record
+    /// is the one that is written. (What a round that is under way brings is newer.)
+    pub(super) fn learns_its_end(&mut self, began: Moment, ended: Option<Record>) -> bool {
+        if self.in_round || self.end_unknown.is_none_or(|since| since > began) {
+            return false;
+        }
+        self.end_unknown = None;
+        let has_ended = ended.is_some();
+        self.record = ended.or(self.record.take());
+        has_ended
     }
 
     /// Its row went after this moment: whatever was read of it may be of the row that is no more.
@@ -456,6 +478,11 @@ impl Entry {
         };
         let confirmed_before = before.and_then(|before| before.deletion_confirmed_before);
         let going = self.is_going();
+        if deleted {
+            self.end_unknown = None;
+        } else if going && not_recorded.as_ref().is_some_and(RecordError::may_be_written) {
+            self.end_unknown = Some(Moment::now());
+        }
         let record = Record {
             deletion_seen_at: seen.or(record.deletion_seen_at).filter(|_| going),
             deletion_guard: guard.filter(|_| going),
@@ -515,6 +542,7 @@ impl Entry {
                 && self.silent_since().is_none_or(|since| clock.now().duration_since(since).as_secs() < 3),
             is_doubtful: self.facts.silent.as_ref().is_some_and(|silence| silence.is_doubtful),
             deleted,
+            end_unknown: self.end_unknown.is_some(),
             deposed: matches!(not_recorded, Some(RecordError::Deposed)),
         }
     }
@@ -700,6 +728,33 @@ mod tests {
         entry.shift_clock(SignedDuration::from_secs(-100), true);
         assert_eq!(seen(&entry), Some(at(-30)));
         assert!(entry.unwritten, "what was moved is put on record");
+    }
+
+    #[test]
+    fn a_game_whose_deletion_was_recorded_without_an_answer_begins_anew_when_it_is_made_again() {
+        let written =
+            Record { deleted_at: Some(Timestamp::UNIX_EPOCH), ..Record::first_seen(Default::default()) };
+        for row_is_seen_to_go in [false, true] {
+            let mut entry = going();
+            entry.record.as_mut().unwrap().paused_at = Some(Timestamp::UNIX_EPOCH);
+            let before = Moment::now();
+            entry.end_unknown = Some(Moment::now());
+            if row_is_seen_to_go {
+                entry.row_is_gone();
+            }
+            assert!(entry.may_have_ended());
+            assert!(!entry.learns_its_end(before, None) && entry.may_have_ended(), "that look is older");
+            assert!(entry.learns_its_end(Moment::now(), Some(written.clone())) && !entry.may_have_ended());
+            entry.declare(to_go(None), RowVersion::Row(1), WallClock::default());
+            let record = entry.record.as_ref().unwrap();
+            assert_eq!((record.deleted_at, record.paused_at), (None, None), "that was the former life's");
+        }
+        // It was not written: the game is what it was.
+        let mut entry = going();
+        entry.record.as_mut().unwrap().paused_at = Some(Timestamp::UNIX_EPOCH);
+        entry.end_unknown = Some(Moment::now());
+        assert!(!entry.learns_its_end(Moment::now(), None) && !entry.may_have_ended());
+        assert!(entry.record.as_ref().unwrap().paused_at.is_some());
     }
 
     #[test]

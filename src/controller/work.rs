@@ -17,7 +17,7 @@ use crate::game::container::ImageSelector;
 use crate::game::controller::{ControllerSpec, Freeze};
 use crate::game::engine::Answer;
 use crate::game::patch::Build;
-use crate::game::record::Life;
+use crate::game::record::{Life, Record};
 use crate::game::spec::Desired;
 use crate::game::{BackupId, ContainerId, EngineVersion, GameId, ImageRef, NewBackup, RaceName, RestoreId};
 use crate::reconcile::apply;
@@ -88,6 +88,18 @@ pub(super) struct DesiredLook {
     pub(super) versions: HashMap<String, i64>,
     /// What operators want of the whole controller.
     pub(super) spec: ControllerSpec,
+    /// The records of games that have come to their end, of those about whom that was not known.
+    pub(super) ended: HashMap<GameId, Record>,
+}
+
+/// What is known of desired state when a look at it begins.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) games: HashMap<GameId, (RowVersion, Option<String>)>,
+    pub(super) versions: HashMap<String, i64>,
+    /// Games that may have come to their end without anybody's having said so. Their rows may be others by now,
+    /// which count from the beginning again.
+    pub(super) unsure: HashSet<GameId>,
 }
 
 /// Starts work and hands in its end.
@@ -393,28 +405,23 @@ impl Workshop {
     }
 
     /// Reads what changed since these row versions, in a fixed number of queries.
-    pub(super) fn look_at_desired(
-        &self,
-        games: HashMap<GameId, (RowVersion, Option<String>)>,
-        versions: HashMap<String, i64>,
-        wait: std::time::Duration,
-    ) {
+    pub(super) fn look_at_desired(&self, known: Known, wait: std::time::Duration) {
         let this = self.clone();
         self.spawn(async move {
             tokio::time::sleep(wait).await;
-            Finished::Desired(look(&this.store, games, versions).await)
+            Finished::Desired(look(&this.store, known).await)
         });
     }
 }
 
-async fn look(
-    store: &Store,
-    games: HashMap<GameId, (RowVersion, Option<String>)>,
-    versions: HashMap<String, i64>,
-) -> Result<DesiredLook, StoreError> {
+async fn look(store: &Store, known: Known) -> Result<DesiredLook, StoreError> {
+    let Known { games, versions, unsure } = known;
     let began = Moment::now();
     let versions_now = store.version_index().await?;
     let index = store.desired_index().await?;
+    // After the index and before the rows: a row that is read then is not the one that went with its game.
+    let mut ended = if unsure.is_empty() { HashMap::new() } else { store.records().await? };
+    ended.retain(|game, record| unsure.contains(game) && record.deleted_at.is_some());
     let version_moved = |wish: &Option<String>| {
         wish.as_ref().is_some_and(|wish| match wish.parse::<EngineVersion>() {
             Ok(_) => versions.get(wish) != versions_now.get(wish),
@@ -425,7 +432,7 @@ async fn look(
     let changed: Vec<GameId> = index
         .iter()
         .filter(|(id, row_version)| match games.get(id) {
-            Some((known, version)) => known != *row_version || version_moved(version),
+            Some((known, version)) => known != *row_version || version_moved(version) || unsure.contains(*id),
             None => true,
         })
         .map(|(id, _)| *id)
@@ -433,7 +440,7 @@ async fn look(
     let gone = games.keys().filter(|id| !index.contains_key(id)).copied().collect();
     let changed = store.desired(&changed).await?;
     let spec = store.controller_spec().await?;
-    Ok(DesiredLook { began, changed, gone, versions: versions_now, spec })
+    Ok(DesiredLook { began, changed, gone, versions: versions_now, spec, ended })
 }
 
 /// What an engine said, if it had its address until then: else it may have been another one, and the right
