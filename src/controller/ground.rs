@@ -4,15 +4,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::game::GameId;
 use crate::game::controller::{
     ControllerSpec, Freeze, FreezeReason, Ground, HeldDeletion, HeldDeletions, Instance, MountView, Orphan,
 };
 use crate::reconcile::apply::chain;
-use crate::reconcile::backoff::after;
-use crate::reconcile::deletions::{Count, Fate, Limits};
+use crate::reconcile::deletions::{Count, Limits};
 use crate::reconcile::ground::{Found, Verdict, by_hand, verdict};
 use crate::runtime::{Listed, Runtime};
 use crate::store::{Store, StoreError};
@@ -353,29 +352,6 @@ fn why_held(limits: &Limits) -> String {
         limits.share,
         SignedDuration::try_from(limits.window).unwrap_or(SignedDuration::MAX)
     )
-}
-
-impl Entry {
-    /// What its deletion counts for.
-    pub(super) fn fate(&self, spec: &ControllerSpec, limits: &Limits, now: Timestamp) -> Fate {
-        let Some(record) = &self.record else { return Fate::Stays { protected: false } };
-        let old =
-            |then: Timestamp| record.init_intent_at.is_some_and(|began| after(began, limits.window) <= then);
-        match (self.is_desired(), self.is_going(), record.deletion_seen_at) {
-            (true, true, Some(seen)) => Fate::Going {
-                protected: old(seen),
-                guard: record.deletion_guard,
-                confirmed: spec.confirms(seen, record.deletion_confirmed_before),
-                beginning: self.deletion_may_begin(),
-            },
-            (true, ..) => Fate::Stays { protected: old(now) },
-            (false, _, Some(seen)) if record.deleted_at.is_some() => {
-                Fate::Gone { guard: record.deletion_guard, age: now.duration_since(seen).unsigned_abs() }
-            }
-            // Neither row nor tombstone: it is not known any more.
-            (false, ..) => Fate::Gone { guard: None, age: Duration::MAX },
-        }
-    }
 }
 
 #[cfg(test)]
