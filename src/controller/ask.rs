@@ -11,7 +11,7 @@ use crate::reconcile::explain::{Explanation, Hindrance, explain_beside};
 
 use super::Controller;
 use super::entry::{Around, Entry};
-use super::round::observe;
+use super::round::{Late, observe};
 
 /// So many questions may wait; a question is a second's matter.
 const WAITING: usize = 64;
@@ -133,6 +133,10 @@ impl Controller {
         // Nobody knows the game: dropping the question says so.
         let Some(desired) = instead.map(|desired| Arc::from(*desired)).or(entry.desired()) else { return };
         let mut input = entry.input(desired, around);
+        if input.late != Late::No {
+            // What hangs for its own rounds hangs for a question, too.
+            input.late = Late::Rests;
+        }
         let hindrance = self.hindrance(entry);
         let context = self.context.clone();
         let mut reply = reply;

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::game::GameId;
 use crate::store::StoreError;
 
 use super::copies::CopyUnderWay;
 use super::entry::Entry;
-use super::work::DesiredLook;
+use super::work::{DesiredLook, Known};
 use super::{Controller, RETRY, Running};
 
 impl Controller {
@@ -18,42 +19,55 @@ impl Controller {
     }
 
     pub(super) fn start_looking(&self, wait: Duration) {
-        let known = self.games.iter().filter_map(|(id, entry)| Some((*id, entry.seen_at()?))).collect();
-        self.workshop.look_at_desired(known, self.versions.clone(), wait);
+        let games = self.games.iter().filter_map(|(id, entry)| Some((*id, entry.seen_at()?))).collect();
+        let unsure =
+            self.games.iter().filter(|(_, entry)| entry.may_have_ended()).map(|(id, _)| *id).collect();
+        self.workshop.look_at_desired(Known { games, versions: self.versions.clone(), unsure }, wait);
     }
 
     pub(super) fn desired(&mut self, result: Result<DesiredLook, StoreError>) {
         let again = self.looking.end();
         match result {
-            Ok(DesiredLook { changed, gone, versions, spec }) => {
-                self.looked = true;
+            Ok(DesiredLook { began, changed, gone, versions, spec, mut ended }) => {
                 self.versions = versions;
                 let clock = self.clock.clock();
+                for (game, entry) in self.games.iter_mut().filter(|(_, entry)| entry.may_have_ended()) {
+                    let before = entry.record.as_ref().map(|record| record.phase).filter(|_| entry.counted);
+                    if entry.learns_its_end(began, ended.remove(game)) && before.is_some() {
+                        self.context.metrics.moved(before, entry.count());
+                    }
+                }
                 for (desired, row_version) in changed {
                     let game = desired.id;
                     let entry = self.games.entry(game).or_insert_with(Entry::unknown);
+                    if entry.has_ended_since(began) {
+                        // The row that was read is the one that went; another look is asked for.
+                        continue;
+                    }
                     let before = entry.record.as_ref().map(|record| record.phase);
+                    let comes = !entry.is_desired();
                     entry.declare(desired, row_version, clock);
+                    if let Some(record) = entry.record.as_ref().filter(|_| comes) {
+                        // Before the first round of any game.
+                        self.places.come(game, record);
+                    }
                     self.context.metrics.moved(before.filter(|_| entry.counted), entry.count());
                     self.nudge(game);
                 }
                 for game in gone {
                     self.row_gone(game);
                 }
-                self.say(|health| {
-                    health.database_down = None;
-                });
+                self.database_says(Moment::now(), None);
                 // Before any of them begins.
-                if self.guards.looked && spec != self.guards.spec {
-                    self.want(spec);
-                }
+                self.want(spec);
+                self.looked = true;
                 self.count_deletions();
             }
             Err(error) => {
                 let why =
                     std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
                 tracing::warn!(error = why, "desired state could not be read; nothing is decided on it");
-                self.say(|health| health.database_down = Some(why.clone()));
+                self.database_says(Moment::now(), Some(why));
                 // The feed tells only of what changes after it: ask again.
                 self.looking = Running::Yes;
                 self.start_looking(RETRY);

@@ -59,7 +59,8 @@ impl Controller {
         match background {
             Background::Pull(image) => {
                 let workshop = self.workshop.clone();
-                self.pulls.want(game, &image, |progress| workshop.pull(image.clone(), progress));
+                self.pulls
+                    .want(game, &image, |number, progress| workshop.pull(image.clone(), number, progress));
             }
             Background::Stop(container, grace) => {
                 // A copy of what ends is called off: the next one is of what it leaves.
@@ -160,6 +161,9 @@ impl Controller {
         let ended = entry.end_round(output, self.clock.clock());
         self.context.metrics.moved(before, if ended.deleted { None } else { entry.count() });
         let gone = entry.gone;
+        if ended.end_unknown {
+            self.look_at_desired();
+        }
         if ended.deleted || gone {
             if !ended.deleted {
                 tracing::warn!(game_id = %game, "the game's row is gone; its engine is left alone");
@@ -176,18 +180,7 @@ impl Controller {
             // A hiccup, or a look on the way, is no reason to let go of a long download.
             self.pulls.let_go(game, ended.waits_for_pull.as_ref());
         }
-        if ended.uses_start_slot {
-            if self.places.starts.want(game) {
-                self.queue.at(game, now);
-            }
-        } else if let Some(next) = self.places.starts.release(game) {
-            self.queue.at(next, now);
-        }
-        if ended.uses_disruption_place {
-            if self.places.disruptions.want(game) {
-                self.queue.at(game, now);
-            }
-        } else if let Some(next) = self.places.disruptions.release(game) {
+        for next in self.places.uses(game, ended.uses_start_slot, ended.uses_disruption_place) {
             self.queue.at(next, now);
         }
         if let Some(version) = ended.failed_version {

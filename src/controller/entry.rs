@@ -1,16 +1,21 @@
 //! What the loop keeps for one game.
 
+mod believed;
+mod deletion;
+
+pub(super) use believed::Believed;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
-use crate::clock::WallClock;
-use crate::game::controller::HeldDeletion;
+use crate::clock::{Moment, WallClock};
 use crate::game::record::{DeletionGuard, Record};
 use crate::game::spec::Desired;
-use crate::game::{ContainerId, DeletionPolicy, EngineVersion, ImageRef, Phase, RestoreId};
+use crate::game::{ContainerId, EngineVersion, ImageRef, Phase, RestoreId};
 use crate::reconcile::apply::Background;
 use crate::reconcile::{Beside, FailureClass, Fetching, Pulling, Step, Wait, Work};
 use crate::store::RowVersion;
@@ -20,7 +25,7 @@ use super::copies::{SharedNamed, keep_named};
 use super::facts::{Facts, News, Silence};
 use super::ground::Guards;
 use super::halts::Failures;
-use super::round::{Input, Output};
+use super::round::{Input, Late, Output};
 
 /// One game.
 pub(super) struct Entry {
@@ -40,6 +45,8 @@ pub(super) struct Entry {
     news: Vec<News>,
     /// Its row vanished while in a round.
     pub(super) gone: bool,
+    /// When its row was last known to be gone.
+    ended_at: Option<Moment>,
     /// It is part of the gauge of games by phase.
     pub(super) counted: bool,
     waits_for_person: bool,
@@ -47,6 +54,12 @@ pub(super) struct Entry {
     refused: u32,
     /// Why the last round could not be recorded, and so nothing was done.
     not_recorded: Option<String>,
+    /// Since when it is not known whether its deletion is done: nobody said what became of that record.
+    end_unknown: Option<Moment>,
+    /// How often in a row Docker was late about it, and about others was not.
+    late: u32,
+    /// Before this Docker is not asked about it again.
+    asks_again_at: Option<Instant>,
     /// By how much the wall clock was set during the present round.
     clock_step: SignedDuration,
     /// The record holds decisions that are not on disk yet: the next round writes it, whatever it plans.
@@ -85,6 +98,8 @@ pub(super) struct Ended {
     /// What was known of Docker as a whole is doubtful.
     pub(super) is_doubtful: bool,
     pub(super) deleted: bool,
+    /// Whether its deletion is done is not known.
+    pub(super) end_unknown: bool,
     pub(super) deposed: bool,
 }
 
@@ -108,9 +123,13 @@ impl Entry {
             due_again: false,
             news: Vec::new(),
             gone: false,
+            ended_at: None,
             counted: false,
             refused: 0,
             not_recorded: None,
+            end_unknown: None,
+            late: 0,
+            asks_again_at: None,
             waits_for_person: false,
             clock_step: SignedDuration::ZERO,
             unwritten: false,
@@ -176,6 +195,8 @@ impl Entry {
     pub(super) fn tell(&mut self, news: News, clock: WallClock) {
         if matches!(news, News::ContainerStale | News::EverythingStale) {
             self.moves.fetch_add(1, Ordering::Relaxed);
+            // Something happened: it may be over.
+            self.asks_again_at = None;
         }
         if self.in_round {
             self.news.push(news);
@@ -218,7 +239,7 @@ impl Entry {
             | News::Said(..)
             | News::ContainerStale
             | News::EverythingStale
-            | News::StateDirectory(_)
+            | News::StateDirectory(..)
             | News::BackedUp(_)
             | News::FetchedBack(_)
             | News::Fetched(_) => Some(news),
@@ -227,8 +248,8 @@ impl Entry {
 
     /// Nothing is desired of it any more; what is known of it stays.
     pub(super) fn row_is_gone(&mut self) {
-        let (record, works) = (self.record.take(), self.works);
-        *self = Self { record, works, ..Self::unknown() };
+        let (record, works, end_unknown) = (self.record.take(), self.works, self.end_unknown);
+        *self = Self { record, works, end_unknown, ended_at: Some(Moment::now()), ..Self::unknown() };
     }
 
     /// Copies that somebody may have to go back to, as that changes.
@@ -251,42 +272,6 @@ impl Entry {
         self.desired.as_ref().is_some_and(|desired| desired.deletion.is_some())
     }
 
-    /// Its deletion, as an operator is shown it who has to say that it is meant.
-    pub(super) fn held_deletion(&self) -> Option<HeldDeletion> {
-        let desired = self.desired.as_ref().filter(|desired| desired.deletion.is_some())?;
-        let record =
-            self.record.as_ref().filter(|record| record.deletion_guard == Some(DeletionGuard::Held))?;
-        Some(HeldDeletion {
-            game_id: desired.id,
-            namespace: desired.namespace.to_string(),
-            name: desired.name.to_string(),
-            removes_state: desired.deletion_policy == DeletionPolicy::Delete,
-            seen_at: record.deletion_seen_at?,
-        })
-    }
-
-    /// Keeps what was decided about its deletion, when this was the latest confirmation of others. True
-    /// if that is news, which its next round puts on record.
-    pub(super) fn decide_deletion(
-        &mut self,
-        guard: Option<DeletionGuard>,
-        confirmed_before: Option<Timestamp>,
-    ) -> bool {
-        let Some(record) = &mut self.record else { return false };
-        let before = std::mem::replace(&mut record.deletion_guard, guard);
-        if before.is_none() {
-            record.deletion_confirmed_before = confirmed_before.filter(|_| guard.is_some());
-        }
-        self.unwritten |= before != guard;
-        before != guard
-    }
-
-    /// Whether its tear-down may begin in the round that is under way.
-    pub(super) fn deletion_may_begin(&self) -> bool {
-        let guard = self.record.as_ref().and_then(|record| record.deletion_guard);
-        self.in_round && guard == Some(DeletionGuard::Counted)
-    }
-
     /// Whether a state directory belongs to it, as far as is known.
     pub(super) fn has_state(&self) -> bool {
         self.is_desired() && self.record.as_ref().is_some_and(|record| record.init_intent_at.is_some())
@@ -300,6 +285,15 @@ impl Entry {
     /// A person has to act, and nothing tells when they have.
     pub(super) fn waits_for_person(&self) -> bool {
         self.waits_for_person
+    }
+
+    /// Whether Docker is asked about it.
+    fn late(&self) -> Late {
+        match self.asks_again_at {
+            _ if self.late == 0 => Late::No,
+            Some(at) if at > Instant::now() => Late::Rests,
+            Some(_) | None => Late::AsksAgain,
+        }
     }
 
     /// Its phase, for the gauge.
@@ -365,6 +359,8 @@ impl Entry {
                 .and_then(|entry| failures.halt(&entry.version, desired.version_resumed)),
             deletion_held: held.then(|| guards.why_held.clone()),
             refused: self.refused,
+            late: self.late(),
+            asked: false,
             unwritten: self.unwritten,
             clock,
             freeze: guards.freeze().cloned(),
@@ -400,6 +396,7 @@ impl Entry {
             failed_version,
             progressed,
             silent,
+            asked,
             deleted,
             not_recorded,
             refused,
@@ -410,25 +407,43 @@ impl Entry {
         self.unwritten |= unwritten;
         self.refused = refused;
         self.not_recorded = not_recorded.as_ref().map(|error| crate::reconcile::apply::chain(error));
-        // A deletion may have been asked for since this round began, which knows nothing of it.
+        // A deletion may have been asked for since this round began, or withdrawn, or both: the round knows
+        // nothing of that, nor of what was decided about it since. Only that it began is the round's to say, of
+        // the deletion that it knew.
         let before = self.record.take();
         let seen = before.as_ref().and_then(|before| before.deletion_seen_at);
-        // Nor what was decided about it since; only that it began is the round's to say.
         let decided = before.as_ref().and_then(|before| before.deletion_guard);
+        let is_the_same = seen.is_some() && seen == record.deletion_seen_at;
         let guard = match (decided, record.deletion_guard) {
-            (Some(DeletionGuard::Counted), Some(DeletionGuard::Begun)) => Some(DeletionGuard::Begun),
+            (Some(DeletionGuard::Counted | DeletionGuard::Held), Some(DeletionGuard::Begun))
+                if is_the_same =>
+            {
+                Some(DeletionGuard::Begun)
+            }
             _ => decided,
         };
         let confirmed_before = before.and_then(|before| before.deletion_confirmed_before);
         let going = self.is_going();
+        if deleted {
+            self.end_unknown = None;
+        } else if going && not_recorded.as_ref().is_some_and(RecordError::may_be_written) {
+            self.end_unknown = Some(Moment::now());
+        }
         let record = Record {
-            deletion_seen_at: record.deletion_seen_at.or(seen).filter(|_| going),
+            deletion_seen_at: seen.or(record.deletion_seen_at).filter(|_| going),
             deletion_guard: guard.filter(|_| going),
             deletion_confirmed_before: confirmed_before.filter(|_| going),
             ..record
         };
         self.record = Some(record);
         keep_named(&self.named, self.record.as_ref(), self.desired.as_deref());
+        if asked {
+            let is_late = facts.silent.as_ref().is_some_and(|silence| !silence.is_doubtful);
+            self.late = if is_late { self.late.saturating_add(1) } else { 0 };
+            let pause = super::refused::pause(self.late);
+            // What happened meanwhile may have ended it.
+            self.asks_again_at = (is_late && self.news.is_empty()).then(|| Instant::now() + pause);
+        }
         self.facts = facts;
         if waiting_on.contains(&Wait::Docker) {
             // It has to settle: the next look is at the thing itself.
@@ -451,7 +466,12 @@ impl Entry {
         // other failures are counted by the next round, which decides on the pause itself.
         let stale = self.facts.failure.as_ref().is_some_and(|failure| failure.class == FailureClass::Stale);
         let retry = not_recorded.is_some() || silent || stale;
-        let pause = if not_recorded.is_some() { super::refused::pause(refused) } else { super::RETRY };
+        let pause = if not_recorded.is_some() {
+            super::refused::pause(refused)
+        } else {
+            let rests = self.asks_again_at.map(|at| at.saturating_duration_since(Instant::now()));
+            rests.unwrap_or_default().max(super::RETRY)
+        };
         Ended {
             waits_for_pull: waiting_on.iter().find_map(|wait| match wait {
                 Wait::Pull(image) => Some(image.clone()),
@@ -468,6 +488,7 @@ impl Entry {
                 && self.silent_since().is_none_or(|since| clock.now().duration_since(since).as_secs() < 3),
             is_doubtful: self.facts.silent.as_ref().is_some_and(|silence| silence.is_doubtful),
             deleted,
+            end_unknown: self.end_unknown.is_some(),
             deposed: matches!(not_recorded, Some(RecordError::Deposed)),
         }
     }
@@ -496,22 +517,8 @@ impl Entry {
             token: container.token.clone(),
         };
         let holds_it = container.reachable_at.as_ref() == Some(&target.endpoint);
-        let believed = Believed { moves: self.moves.clone(), seen: self.moves.load(Ordering::Relaxed) };
+        let believed = Believed::now(&self.moves);
         holds_it.then_some((target, believed))
-    }
-}
-
-/// That a container has its address, as long as nothing was heard of it.
-#[derive(Debug, Clone)]
-pub(super) struct Believed {
-    moves: Arc<AtomicU64>,
-    seen: u64,
-}
-
-impl Believed {
-    /// Whether it still has; asked before anything is sent there.
-    pub(super) fn holds(&self) -> bool {
-        self.moves.load(Ordering::Relaxed) == self.seen
     }
 }
 
@@ -526,216 +533,4 @@ fn told(work: &Work, copying: Option<String>) -> Work {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::clock::Moment;
-    use crate::game::container::{Container, ContainerState, Owner};
-    use std::collections::HashMap;
-
-    use crate::game::record::{AppliedSpec, Endpoints, moved};
-    use crate::game::{GameId, ImageId};
-
-    use super::*;
-
-    fn running_at(endpoint: &str) -> Container {
-        Container {
-            id: ContainerId::new("c1"),
-            owner: Owner::Game(GameId(uuid::Uuid::from_u128(7))),
-            state: ContainerState::Running { started_at: "life-1".into() },
-            image_id: ImageId::new("sha256:1"),
-            network_id: None,
-            endpoints: Endpoints::default(),
-            reachable_at: Some(endpoint.to_owned()),
-            epoch: Some(1),
-            applied: None,
-            token: None,
-            unlike: None,
-        }
-    }
-
-    /// A game that is to be deleted, whose record is as it is on disk.
-    fn going() -> Entry {
-        let mut entry = Entry::known(Record::first_seen(Default::default()));
-        let desired = Desired {
-            deletion: Some(crate::game::spec::Deletion::Requested),
-            ..crate::reconcile::plan::tests::world::desired()
-        };
-        entry.declare(desired, RowVersion::Row(1), WallClock::default());
-        entry
-    }
-
-    #[test]
-    fn what_was_decided_about_a_deletion_is_written_whatever_the_round_plans() {
-        let mut entry = going();
-        assert!(entry.unwritten, "since when it is to be deleted");
-        // A round has written it.
-        entry.unwritten = false;
-        assert!(entry.decide_deletion(Some(DeletionGuard::Held), None));
-        assert!(entry.unwritten, "a restart must not forget that it is held");
-        entry.unwritten = false;
-        assert!(!entry.decide_deletion(Some(DeletionGuard::Held), None) && !entry.unwritten);
-    }
-
-    #[test]
-    fn a_confirmation_that_was_there_before_the_decision_speaks_of_no_later_deletion() {
-        let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let limits = crate::reconcile::deletions::Limits::default();
-        let mut spec = crate::game::controller::ControllerSpec {
-            deletions_confirmed_at: Some(at("2026-11-01T12:00:00Z")),
-            ..Default::default()
-        };
-        // The clock went back an hour since the word was given.
-        let mut entry = going();
-        entry.record.as_mut().unwrap().deletion_seen_at = Some(at("2026-11-01T11:10:00Z"));
-        entry.decide_deletion(Some(DeletionGuard::Held), spec.deletions_confirmed_at);
-        let later = at("2026-11-01T13:00:00Z");
-        assert_eq!(entry.fate(&spec, &limits, later).guard(false), Some(DeletionGuard::Held));
-        // A new word speaks of it, earlier though it is by the clock as it is set now.
-        spec.deletions_confirmed_at = Some(at("2026-11-01T11:10:00Z"));
-        assert_eq!(entry.fate(&spec, &limits, later).guard(false), Some(DeletionGuard::Confirmed));
-    }
-
-    #[test]
-    fn an_address_is_believed_until_something_is_heard_of_its_container() {
-        let mut desired = crate::reconcile::plan::tests::world::desired();
-        desired.requests = Default::default();
-        let applied = AppliedSpec {
-            engine_version: "1.4.2".parse().unwrap(),
-            image: ImageRef::new("engine:1.4.2"),
-            port: 8080,
-            contract: Default::default(),
-            run_as: Default::default(),
-            relaxations: Vec::new(),
-            resources: Default::default(),
-        };
-        let record = Record { applied: Some(applied), ..Record::first_seen(Default::default()) };
-        let mut entry = Entry::known(record);
-        entry.desired = Some(Arc::new(desired));
-        let here = || "10.0.0.2:8080".to_owned();
-        entry.facts.container = Some(Some(running_at(&here())));
-        entry.facts.alive = Some(running_at(&here()));
-        assert!(
-            entry.has_container(&ContainerId::new("c1")) && !entry.has_container(&ContainerId::new("c2"))
-        );
-        let (_, believed) = entry.target(here()).expect("it is there");
-        assert!(believed.holds() && entry.target("10.0.0.3:8080".into()).is_none());
-        // It is heard of while a round goes on, or a call waits for its place.
-        entry.in_round = true;
-        let clock = WallClock::default();
-        entry.tell(News::ContainerStale, clock);
-        assert!(!believed.holds(), "what waits is not sent");
-        entry.facts.learn(News::ContainerStale, clock);
-        assert!(entry.target(here()).is_none(), "nor is anything else, before the container was looked at");
-        // While Docker is silent there is nobody to ask.
-        entry.facts.silent = Some(Silence::of_all("no answer".into(), Timestamp::UNIX_EPOCH));
-        assert!(entry.target(here()).is_some_and(|(_, believed)| believed.holds()));
-        entry.facts.silent = None;
-        entry.facts.container = Some(Some(running_at("10.0.0.4:8080")));
-        assert!(entry.target(here()).is_none(), "another has it now");
-        // Who is not the engine that was meant says that the container may have moved.
-        let life = entry.facts.container.clone().flatten().and_then(|container| container.life()).unwrap();
-        let answer = crate::game::engine::Answer::WrongEngine("401".into());
-        entry.facts.learn(News::Said(life, Moment::now(), answer), clock);
-        assert_eq!(entry.facts.container, None);
-    }
-
-    #[test]
-    fn a_clock_that_is_set_makes_no_grace_shorter() {
-        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
-        let record = Record {
-            deletion_seen_at: Some(at(0)),
-            next_attempt_at: Some(at(8)),
-            ..Record::first_seen(Default::default())
-        };
-        let mut entry = Entry::known(record);
-        let seen = |entry: &Entry| entry.record.as_ref().and_then(|record| record.deletion_seen_at);
-        entry.shift_clock(SignedDuration::from_secs(70), true);
-        assert_eq!(seen(&entry), Some(at(70)));
-        assert_eq!(entry.record.as_ref().and_then(|record| record.next_attempt_at), Some(at(78)));
-        entry.shift_clock(SignedDuration::from_secs(-100), true);
-        assert_eq!(seen(&entry), Some(at(-30)));
-        assert!(entry.unwritten, "what was moved is put on record");
-    }
-
-    /// A round that began at this time and brings its record back as it was.
-    fn round_of(entry: &mut Entry, clock: WallClock) -> Output {
-        let desired = Arc::new(crate::reconcile::plan::tests::world::desired());
-        let (failures, guards) = (Failures::new(HashMap::new(), 3), Guards::default());
-        let around = Around {
-            start_slot: false,
-            disruption_place: false,
-            copying: None,
-            failures: &failures,
-            pulling: None,
-            docker_down: None,
-            docker_engine_id: None,
-            guards: &guards,
-            clock,
-        };
-        let input = entry.input(desired, around);
-        entry.in_round = true;
-        Output::new(input)
-    }
-
-    /// The clock as it was set before and after it was set by so much.
-    fn set_by(seconds: i64) -> (WallClock, WallClock, SignedDuration) {
-        let step = SignedDuration::from_secs(seconds);
-        let before = WallClock::default();
-        (before, before.set_by(step), step)
-    }
-
-    #[test]
-    fn a_clock_that_is_set_during_a_round_is_followed_when_it_ends() {
-        for seconds in [-3_600, 3_600] {
-            let (before, after, step) = set_by(seconds);
-            let mut entry = Entry::known(Record {
-                healthy_since: Some(before.now()),
-                ..Record::first_seen(Default::default())
-            });
-            let healthy_since = entry.record.as_ref().and_then(|record| record.healthy_since).unwrap();
-            let mut output = round_of(&mut entry, before);
-            entry.shift_clock(step, true);
-            // What it takes meanwhile is of the clock that it began with.
-            output.record.start_began_at = Some(output.clock.now());
-            output.look_again = Some(output.clock.now() + Duration::from_secs(8));
-            let ended = entry.end_round(output, after);
-            let record = entry.record.as_ref().unwrap();
-            assert_eq!(record.healthy_since, Some(moved(healthy_since, step)));
-            let age = after.now().duration_since(record.start_began_at.unwrap());
-            assert!(age.unsigned_abs() < Duration::from_secs(2), "{age}");
-            let pause = ended.look_again.unwrap();
-            assert!((6..=8).contains(&pause.as_secs()), "{pause:?}");
-            assert!(entry.unwritten, "the record is of the clock before");
-        }
-    }
-
-    #[test]
-    fn a_row_that_vanishes_in_a_round_in_which_the_clock_is_set_has_its_whole_grace() {
-        for seconds in [-3_600, 3_600] {
-            let (before, after, step) = set_by(seconds);
-            let mut entry = Entry::known(Record::first_seen(Default::default()));
-            let output = round_of(&mut entry, before);
-            entry.shift_clock(step, true);
-            let gone = Desired {
-                deletion: Some(crate::game::spec::Deletion::RowGone),
-                ..crate::reconcile::plan::tests::world::desired()
-            };
-            entry.declare(gone, RowVersion::Row(2), after);
-            entry.end_round(output, after);
-            let seen = entry.record.as_ref().and_then(|record| record.deletion_seen_at).unwrap();
-            let age = after.now().duration_since(seen);
-            assert!(age.unsigned_abs() < Duration::from_secs(2), "{age}");
-        }
-    }
-
-    #[test]
-    fn what_an_engine_said_is_as_old_as_it_is_however_the_clock_is_set_before_it_is_learned() {
-        let (_, after, _) = set_by(3_600);
-        let mut facts = Facts::default();
-        let life =
-            crate::game::record::Life { container: ContainerId::new("c1"), started_at: "life-1".into() };
-        let answer = crate::game::engine::Answer::NotInitialised;
-        facts.learn(News::Said(life, Moment::now(), answer), after);
-        let crate::reconcile::EngineView::Said { at, .. } = facts.engine else { panic!("it said something") };
-        assert!(after.now().duration_since(at).unsigned_abs() < Duration::from_secs(2));
-    }
-}
+mod tests;

@@ -36,6 +36,8 @@ pub(super) struct Facts {
     pub(super) fetched: Option<ImageRef>,
     pub(super) network: Looked<Option<NetworkId>>,
     pub(super) state_directory: Looked<StateDirectory>,
+    /// When it was last seen, made or changed. What was seen before says nothing.
+    pub(super) state_directory_at: Option<Moment>,
     pub(super) contents: Looked<Contents>,
     pub(super) copies: Looked<bool>,
     pub(super) rival: Looked<Option<Rival>>,
@@ -103,6 +105,8 @@ impl Facts {
             fetched: _,
             network: _,
             state_directory: _,
+            // By the clock that nobody sets.
+            state_directory_at: _,
             contents: _,
             copies: _,
             rival: _,
@@ -139,6 +143,7 @@ impl Default for Facts {
             fetched: None,
             network: Looked::NotYet,
             state_directory: Looked::NotYet,
+            state_directory_at: None,
             contents: Looked::NotYet,
             copies: Looked::NotYet,
             rival: Looked::NotYet,
@@ -161,8 +166,8 @@ pub(super) enum News {
     /// What the engine said, and when by the clock that nobody sets: the other one may be set before it is
     /// learned.
     Said(Life, Moment, Answer),
-    /// The state directory is there, or is not.
-    StateDirectory(bool),
+    /// The state directory was there at this moment, or was not.
+    StateDirectory(Moment, bool),
     /// The engine was told something, and has to be asked what came of it.
     EngineStale(Option<Failure>),
     /// The call was not made, though it is on record: the address was not the engine's any more, or
@@ -189,9 +194,12 @@ impl Facts {
                 self.container = None;
                 self.forget_looks();
             }
-            News::StateDirectory(there) => {
-                self.state_directory =
-                    if there { Looked::NotYet } else { Looked::At(StateDirectory::Absent) };
+            News::StateDirectory(at, there) => {
+                if self.state_directory_at.is_none_or(|known| known < at) {
+                    self.state_directory_at = Some(at);
+                    self.state_directory =
+                        if there { Looked::NotYet } else { Looked::At(StateDirectory::Absent) };
+                }
             }
             News::Said(life, at, answer) => {
                 let failed = match &answer {
@@ -229,6 +237,8 @@ impl Facts {
                 self.forget_looks();
                 self.engine = EngineView::NotAsked;
                 self.put_back = Some(restore);
+                // One took the place of another: whoever looked meanwhile may have seen none.
+                self.state_directory_at = Some(Moment::now());
             }
             News::Failed(failure) => {
                 self.container = None;
@@ -236,6 +246,12 @@ impl Facts {
                 self.failure = Some(failure);
             }
         }
+    }
+
+    /// The state directory was looked at, made or removed just now.
+    pub(super) fn sees_state_directory(&mut self, there: StateDirectory) {
+        self.state_directory = Looked::At(there);
+        self.state_directory_at = Some(Moment::now());
     }
 
     /// What was looked at for a start is looked at again for the next one.
@@ -394,5 +410,22 @@ mod tests {
         assert_eq!(fail(&mut facts, &Step::CreateNetwork, &refused), FailureClass::Retry);
         let silent = RuntimeError::Unreachable("no answer".into());
         assert_eq!(fail(&mut facts, &Step::CreateNetwork, &silent), FailureClass::Unknown);
+    }
+
+    #[test]
+    fn a_directory_that_was_made_since_it_was_looked_for_is_there() {
+        let (mut facts, clock) = (Facts::default(), WallClock::default());
+        let looked = Moment::now();
+        facts.sees_state_directory(StateDirectory::Empty);
+        facts.forget_looks();
+        facts.learn(News::StateDirectory(looked, false), clock);
+        assert_eq!(facts.state_directory, Looked::NotYet, "the look was before it was made");
+        facts.learn(News::StateDirectory(Moment::now(), false), clock);
+        assert_eq!(facts.state_directory, Looked::At(StateDirectory::Absent));
+        // A copy that is put back takes the directory's place: for a moment there is none.
+        let looked = Moment::now();
+        facts.learn(News::PutBack(RestoreId::fresh(uuid::Uuid::from_u128(1))), clock);
+        facts.learn(News::StateDirectory(looked, false), clock);
+        assert_eq!(facts.state_directory, Looked::NotYet);
     }
 }

@@ -4,16 +4,15 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::game::GameId;
 use crate::game::controller::{
     ControllerSpec, Freeze, FreezeReason, Ground, HeldDeletion, HeldDeletions, Instance, MountView, Orphan,
 };
 use crate::reconcile::apply::chain;
-use crate::reconcile::backoff::after;
-use crate::reconcile::deletions::{Count, Fate, Limits};
-use crate::reconcile::ground::{Found, Verdict, verdict};
+use crate::reconcile::deletions::{Count, Limits};
+use crate::reconcile::ground::{Found, Verdict, by_hand, verdict};
 use crate::runtime::{Listed, Runtime};
 use crate::store::{Store, StoreError};
 
@@ -25,7 +24,6 @@ use super::work::Workshop;
 /// What a look at the ground found, after what was to be bound was bound.
 #[derive(Debug)]
 pub(super) struct GroundLook {
-    pub(super) spec: ControllerSpec,
     pub(super) freezes: Vec<Freeze>,
     pub(super) ground: Ground,
     pub(super) mount: MountView,
@@ -70,6 +68,29 @@ impl Guards {
     fn freeze_of(&self, reason: FreezeReason) -> Option<&Freeze> {
         self.freezes.iter().find(|freeze| freeze.reason == reason)
     }
+
+    /// What freezes after a look at the ground. What operators want is not its to say: they may have said
+    /// something else since it began.
+    fn found(&self, mut freezes: Vec<Freeze>, ground: &Ground, mount: &MountView) -> Vec<Freeze> {
+        if ground.docker_engine_id.is_none() {
+            // Nobody said who answers: what was known of that goes on holding.
+            freezes.extend(self.other_docker().cloned());
+        }
+        if matches!(mount, MountView::NotAsked | MountView::Unknown(_)) {
+            // The same: only the right directory lifts it.
+            freezes.extend(self.freeze_of(FreezeReason::OtherStateRootInDocker).cloned());
+        }
+        freezes.extend(by_hand(&self.spec));
+        freezes
+    }
+
+    /// What freezes from now on, as operators want this. What was found of the ground goes on holding.
+    fn wanted(&mut self, spec: ControllerSpec) -> Vec<Freeze> {
+        let found = self.freezes.iter().filter(|freeze| freeze.reason != FreezeReason::FrozenByHand);
+        let freezes = found.cloned().chain(by_hand(&spec)).collect();
+        self.spec = spec;
+        freezes
+    }
 }
 
 impl Workshop {
@@ -85,8 +106,7 @@ impl Workshop {
             let spec = self.store.controller_spec().await?;
             let instance = self.store.instance().await?;
             let verdict = judge(&*self.runtime, &spec, &instance, &mut found, Duration::ZERO).await;
-            let look =
-                GroundLook { spec, freezes: verdict.freezes, ground: found.ground, mount: found.mount };
+            let look = GroundLook { freezes: verdict.freezes, ground: found.ground, mount: found.mount };
             let Some(binding) = verdict.bind else { return Ok(look) };
             tracing::info!(?binding, "binding the database to what is found");
             // The sentinel first: what the database says of it must be true.
@@ -105,7 +125,7 @@ impl Workshop {
         let mut found = found(&self.store, &*self.runtime, docker.map(str::to_owned), unreadable).await;
         let (spec, instance) = (self.store.controller_spec().await?, self.store.instance().await?);
         let freezes = judge(&*self.runtime, &spec, &instance, &mut found, Duration::ZERO).await.freezes;
-        Ok(GroundLook { spec, freezes, ground: found.ground, mount: found.mount })
+        Ok(GroundLook { freezes, ground: found.ground, mount: found.mount })
     }
 }
 
@@ -120,7 +140,7 @@ pub(super) async fn judge(
     compared_within: Duration,
 ) -> Verdict {
     let first = verdict(spec, instance, found);
-    let is_wrong = first.freezes.iter().any(|freeze| freeze.reason != FreezeReason::FrozenByHand);
+    let is_wrong = !first.freezes.is_empty();
     let is_new = first.bind.as_ref().is_some_and(|bind| bind.state_root || bind.docker_engine_id.is_some());
     if is_wrong || is_new || found.ground.docker_engine_id.is_none() {
         return first;
@@ -151,17 +171,9 @@ pub(super) async fn found(
 impl Controller {
     /// Takes in what a look at the ground found. Freezing and thawing concern every game.
     pub(super) fn stand_on(&mut self, look: GroundLook) {
-        let GroundLook { spec, mut freezes, ground, mount } = look;
+        let GroundLook { freezes, ground, mount } = look;
         let first = !std::mem::replace(&mut self.guards.looked, true);
-        self.guards.spec = spec;
-        if ground.docker_engine_id.is_none() {
-            // Nobody said who answers: what was known of that goes on holding.
-            freezes.extend(self.guards.other_docker().cloned());
-        }
-        if matches!(mount, MountView::NotAsked | MountView::Unknown(_)) {
-            // The same: only the right directory lifts it.
-            freezes.extend(self.guards.freeze_of(FreezeReason::OtherStateRootInDocker).cloned());
-        }
+        let freezes = self.guards.found(freezes, &ground, &mount);
         self.note_comparison(&mount);
         self.freeze_for(freezes);
         if first {
@@ -188,13 +200,17 @@ impl Controller {
     }
 
     /// What operators want of the controller changed: their freeze holds at once, the rest is looked at.
+    /// (It is read with desired state and nowhere else, by one look at a time: an older wish never takes the
+    /// place of a newer one.)
     pub(super) fn want(&mut self, spec: ControllerSpec) {
-        let by_hand = crate::reconcile::ground::by_hand(&spec);
-        let others = self.guards.freezes.iter().filter(|freeze| freeze.reason != FreezeReason::FrozenByHand);
-        let freezes = others.cloned().chain(by_hand).collect();
-        self.guards.spec = spec;
+        if spec == self.guards.spec {
+            return;
+        }
+        let freezes = self.guards.wanted(spec);
         self.freeze_for(freezes);
-        self.relist();
+        if self.looked {
+            self.relist();
+        }
     }
 
     fn freeze_for(&mut self, freezes: Vec<Freeze>) {
@@ -223,8 +239,8 @@ impl Controller {
     /// Counts the deletions that were asked for, and decides about each that is not decided yet: if they
     /// are too many, those that have not begun are held.
     pub(super) fn count_deletions(&mut self) {
-        if !self.guards.looked {
-            // What operators confirmed before is not known yet.
+        if !self.guards.looked || !self.looked {
+            // Nothing begins yet, or what operators confirmed before is not known.
             return;
         }
         let now = self.clock.clock().now();
@@ -338,25 +354,45 @@ fn why_held(limits: &Limits) -> String {
     )
 }
 
-impl Entry {
-    /// What its deletion counts for.
-    pub(super) fn fate(&self, spec: &ControllerSpec, limits: &Limits, now: Timestamp) -> Fate {
-        let Some(record) = &self.record else { return Fate::Stays { protected: false } };
-        let old =
-            |then: Timestamp| record.init_intent_at.is_some_and(|began| after(began, limits.window) <= then);
-        match (self.is_desired(), self.is_going(), record.deletion_seen_at) {
-            (true, true, Some(seen)) => Fate::Going {
-                protected: old(seen),
-                guard: record.deletion_guard,
-                confirmed: spec.confirms(seen, record.deletion_confirmed_before),
-                beginning: self.deletion_may_begin(),
-            },
-            (true, ..) => Fate::Stays { protected: old(now) },
-            (false, _, Some(seen)) if record.deleted_at.is_some() => {
-                Fate::Gone { guard: record.deletion_guard, age: now.duration_since(seen).unsigned_abs() }
-            }
-            // Neither row nor tombstone: it is not known any more.
-            (false, ..) => Fate::Gone { guard: None, age: Duration::MAX },
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(frozen: bool) -> ControllerSpec {
+        ControllerSpec { frozen, ..ControllerSpec::default() }
+    }
+
+    /// A look that has found this, and was answered by Docker.
+    fn look(guards: &mut Guards, found: Vec<Freeze>) -> Vec<FreezeReason> {
+        let ground = Ground { docker_engine_id: Some("A".into()), ..Ground::default() };
+        guards.freezes = guards.found(found, &ground, &MountView::Same);
+        guards.freezes.iter().map(|freeze| freeze.reason).collect()
+    }
+
+    #[test]
+    fn a_look_at_the_ground_that_began_before_a_freeze_does_not_lift_it() {
+        let mut guards = Guards::new(&Limits::default());
+        assert_eq!(look(&mut guards, Vec::new()), []);
+        // The next look has begun, and read that nobody wants a freeze.
+        guards.freezes = guards.wanted(spec(true));
+        assert_eq!(look(&mut guards, Vec::new()), [FreezeReason::FrozenByHand]);
+        guards.freezes = guards.wanted(spec(false));
+        assert_eq!(look(&mut guards, Vec::new()), [], "nor does one from before a thaw bring it back");
+    }
+
+    #[test]
+    fn what_operators_want_says_nothing_of_the_ground_and_the_other_way_round() {
+        let gone = Freeze {
+            reason: FreezeReason::StateRootMissing,
+            message: "It is gone.".into(),
+            way_out: String::new(),
+        };
+        let both = [FreezeReason::StateRootMissing, FreezeReason::FrozenByHand];
+        let mut guards = Guards::new(&Limits::default());
+        assert_eq!(look(&mut guards, vec![gone.clone()]), both[..1]);
+        guards.freezes = guards.wanted(spec(true));
+        assert_eq!(look(&mut guards, vec![gone]), both);
+        guards.freezes = guards.wanted(spec(false));
+        assert_eq!(guards.freeze().map(|freeze| freeze.reason), Some(FreezeReason::StateRootMissing));
     }
 }

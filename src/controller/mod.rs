@@ -3,6 +3,10 @@
 //! One task owns all state and never waits for anything but the next trigger; rounds and work run
 //! beside it and hand in what came of them. Never two rounds of one game at once, any number of
 //! different games side by side up to the configured limits.
+//!
+//! Whatever is looked at beside the loop may be old when it comes in. So it says when it was read, or is read
+//! by one look at a time and from nowhere else, and an older fact never takes the place of a newer one: at
+//! most it says that something has to be looked at again.
 
 mod ask;
 mod copies;
@@ -41,7 +45,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clock::ClockSteps;
+use crate::clock::{ClockSteps, Moment as Steady};
 use crate::engine::EngineClient;
 use crate::game::backup::Keep;
 use crate::game::controller::{ControllerStatus, Freeze};
@@ -142,6 +146,9 @@ pub struct Parts {
 /// So many questions are answered at a time; they take no place from the games' rounds.
 const QUESTIONS: usize = 4;
 
+/// Of the rounds that ask Docker, one in so many may be about a container that hangs.
+const LATE_PART: usize = 4;
+
 /// So many games are in a round at a time, whatever it is that they wait for: enough to fill the
 /// recorder's transactions while one is being written. A round of each of ten thousand games at once
 /// would take a gigabyte.
@@ -191,8 +198,10 @@ struct Controller {
     deposed: bool,
     /// Notices when the wall clock is set.
     clock: ClockSteps,
-    /// Desired state has been read.
+    /// Desired state, and what operators want of the controller, have been read.
     looked: bool,
+    /// When the database was last heard, or found to be silent.
+    database_at: Steady,
     listing: Running,
     looking: Running,
 }
@@ -283,6 +292,7 @@ pub async fn run(
             leading,
             metrics,
             rounds,
+            late: Semaphore::new((limits.rounds / LATE_PART).max(1)),
             questions: Semaphore::new(QUESTIONS),
             brake: brake.subscribe(),
         }),
@@ -304,6 +314,7 @@ pub async fn run(
         deposed: false,
         clock: ClockSteps::default(),
         looked: false,
+        database_at: Steady::now(),
         listing: Running::No,
         looking: Running::No,
     };
@@ -335,6 +346,7 @@ pub async fn run(
     }
     // Rounds that still wait for their turn end without having done anything.
     controller.context.rounds.close();
+    controller.context.late.close();
     controller.context.questions.close();
     // What has begun comes to its end; its results are on record or will be looked at again.
     drop(triggers);
@@ -391,8 +403,8 @@ impl Controller {
                         self.tell(game, news);
                     }
                 }
-                Finished::Pull(image, result) => {
-                    for (game, news) in self.pulls.ended(&image, result) {
+                Finished::Pull(image, number, result) => {
+                    for (game, news) in self.pulls.ended(&image, number, result) {
                         self.tell(game, news);
                     }
                 }
@@ -448,6 +460,14 @@ impl Controller {
         if let Some(entry) = self.games.get_mut(&game) {
             entry.tell(news, self.clock.clock());
             self.nudge(game);
+        }
+    }
+
+    /// The database answered at this moment, or did not, and why. What is older than the last word says nothing.
+    fn database_says(&mut self, at: Steady, down: Option<String>) {
+        if at >= self.database_at {
+            self.database_at = at;
+            self.say(|status| status.database_down = down);
         }
     }
 

@@ -13,10 +13,15 @@ use super::facts::News;
 use super::work::counted;
 
 #[derive(Debug, Default)]
-pub(super) struct Pulls(HashMap<ImageRef, Pull>);
+pub(super) struct Pulls {
+    pulls: HashMap<ImageRef, Pull>,
+    begun: u64,
+}
 
 #[derive(Debug)]
 struct Pull {
+    /// The end of one with another number is of an earlier pull of the same image, and says nothing about it.
+    number: u64,
     wanted_by: HashSet<GameId>,
     progress: Arc<Mutex<PullProgress>>,
     task: AbortHandle,
@@ -28,18 +33,21 @@ impl Pulls {
         &mut self,
         game: GameId,
         image: &ImageRef,
-        start: impl FnOnce(Arc<Mutex<PullProgress>>) -> AbortHandle,
+        start: impl FnOnce(u64, Arc<Mutex<PullProgress>>) -> AbortHandle,
     ) {
-        let pull = self.0.entry(image.clone()).or_insert_with(|| {
+        let begun = &mut self.begun;
+        let pull = self.pulls.entry(image.clone()).or_insert_with(|| {
+            *begun += 1;
             let progress = Arc::new(Mutex::new(PullProgress::default()));
-            Pull { wanted_by: HashSet::new(), task: start(progress.clone()), progress }
+            let task = start(*begun, progress.clone());
+            Pull { number: *begun, wanted_by: HashSet::new(), task, progress }
         });
         pull.wanted_by.insert(game);
     }
 
     /// This game wants nothing but `still`, if anything.
     pub(super) fn let_go(&mut self, game: GameId, still: Option<&ImageRef>) {
-        self.0.retain(|image, pull| {
+        self.pulls.retain(|image, pull| {
             if Some(image) != still && pull.wanted_by.remove(&game) && pull.wanted_by.is_empty() {
                 tracing::info!(image = %image, "nobody wants this image any more; its pull is cancelled");
                 pull.task.abort();
@@ -51,18 +59,23 @@ impl Pulls {
 
     /// The pull that this game waits on.
     pub(super) fn of(&self, game: GameId) -> Option<Pulling> {
-        let (image, pull) = self.0.iter().find(|(_, pull)| pull.wanted_by.contains(&game))?;
+        let (image, pull) = self.pulls.iter().find(|(_, pull)| pull.wanted_by.contains(&game))?;
         let progress = pull.progress.lock().map(|progress| progress.clone()).unwrap_or_default();
         Some(Pulling { image: image.clone(), progress: words(&progress) })
     }
 
-    /// A pull came to its end: what each game that waited on it learns.
+    /// A pull came to its end: what each game that waited on it learns. One that was cancelled may end all the
+    /// same, and after another has begun.
     pub(super) fn ended(
         &mut self,
         image: &ImageRef,
+        number: u64,
         result: Option<Result<(), RuntimeError>>,
     ) -> Vec<(GameId, News)> {
-        let Some(pull) = self.0.remove(image) else { return Vec::new() };
+        if self.pulls.get(image).is_none_or(|pull| pull.number != number) {
+            return Vec::new();
+        }
+        let Some(pull) = self.pulls.remove(image) else { return Vec::new() };
         let news = match result {
             // Nobody began: the next round says whether it is still wanted.
             None => News::ContainerStale,
@@ -73,7 +86,7 @@ impl Pulls {
     }
 
     pub(super) fn abort_all(&mut self) {
-        for (_, pull) in self.0.drain() {
+        for (_, pull) in self.pulls.drain() {
             pull.task.abort();
         }
     }
@@ -84,5 +97,32 @@ fn words(progress: &PullProgress) -> String {
     match progress.total {
         0 => "waiting for the registry".to_owned(),
         total => format!("{} of {} MiB", progress.current / MIB, total.div_ceil(MIB)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_pull_that_was_cancelled_is_not_that_of_the_next_one() {
+        let game = GameId(uuid::Uuid::from_u128(1));
+        let image = ImageRef::new("engine:1.4.2");
+        let mut pulls = Pulls::default();
+        let mut numbers = Vec::new();
+        for _ in 0..2 {
+            pulls.want(game, &image, |number, _| {
+                numbers.push(number);
+                tokio::spawn(std::future::pending::<()>()).abort_handle()
+            });
+            if numbers.len() == 1 {
+                pulls.let_go(game, None);
+            }
+        }
+        let [first, second] = numbers[..] else { panic!("two pulls: {numbers:?}") };
+        assert!(pulls.ended(&image, first, Some(Ok(()))).is_empty());
+        assert!(pulls.of(game).is_some(), "the second goes on");
+        assert_eq!(pulls.ended(&image, second, Some(Ok(()))).len(), 1);
+        assert!(pulls.of(game).is_none());
     }
 }

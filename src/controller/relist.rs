@@ -1,7 +1,7 @@
 //! The relist: a look at desired state, and one at Docker, by one list for all games, compared with what
 //! is remembered.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::game::GameId;
@@ -12,7 +12,7 @@ use crate::reconcile::observed::{DOCKER_TOO_SLOW, DOCKER_UNREACHABLE};
 use crate::runtime::{Listed, RuntimeError};
 
 use super::facts::{News, Silence};
-use super::work::Everything;
+use super::work::{Directories, Everything};
 use super::{ASK_AGAIN, Controller, Running, Trust};
 
 impl Controller {
@@ -37,18 +37,18 @@ impl Controller {
 
     pub(super) fn listed(&mut self, everything: Everything) {
         let again = self.listing.end();
-        let Everything { docker, doubts, ground, containers, directories } = everything;
+        let Everything { docker, doubts, ground, ground_at, containers, directories } = everything;
         let ground_known = ground.is_ok();
         match ground {
             Ok(look) => {
                 self.stand_on(look);
-                self.say(|status| status.database_down = None);
+                self.database_says(ground_at, None);
             }
             // No database, no decision: what was known of the ground goes on holding.
             Err(error) => {
                 let why = crate::reconcile::apply::chain(&error);
                 tracing::warn!(error = why, "the database does not say what the games stand on");
-                self.say(|status| status.database_down = Some(why));
+                self.database_says(ground_at, Some(why));
             }
         }
         let other = self.guards.other_docker().cloned();
@@ -72,7 +72,7 @@ impl Controller {
         }
     }
 
-    fn docker_answers(&mut self, containers: &[Listed], directories: Option<&HashSet<GameId>>) {
+    fn docker_answers(&mut self, containers: &[Listed], directories: Option<&Directories>) {
         let was_down = self.docker_down.take().is_some();
         if was_down {
             tracing::info!("Docker answers again");
@@ -100,11 +100,12 @@ impl Controller {
         self.listing = Running::Yes;
     }
 
-    /// Compares the bulk list with what is remembered; only what differs is looked at.
+    /// Compares the bulk list with what is remembered; only what differs is looked at. What is remembered may
+    /// be the newer of the two, so the list takes the place of nothing.
     pub(super) fn compare(
         &mut self,
         containers: &[Listed],
-        directories: Option<&HashSet<GameId>>,
+        directories: Option<&Directories>,
         was_down: bool,
     ) {
         let listed: HashMap<GameId, &Listed> =
@@ -122,11 +123,10 @@ impl Controller {
         for (game, entry) in self.games.iter().filter(|(_, entry)| entry.has_state()) {
             // After what is stale: what is seen here is the newest.
             let known_gone = entry.facts.state_directory == Looked::At(StateDirectory::Absent);
-            let there = directories
-                .filter(|_| self.guards.freeze().is_none())
-                .map(|directories| directories.contains(game));
-            if let Some(there) = there.filter(|there| *there == known_gone) {
-                stale.push((*game, News::StateDirectory(there)));
+            let listed = directories.filter(|_| self.guards.freeze().is_none());
+            let there = listed.map(|listed| (listed.at, listed.of.contains(game)));
+            if let Some((at, there)) = there.filter(|(_, there)| *there == known_gone) {
+                stale.push((*game, News::StateDirectory(at, there)));
             }
         }
         for (game, news) in stale {

@@ -4,6 +4,7 @@
 //! intent to initialise. Nothing waits here; what takes long is handed back as background work.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
@@ -32,6 +33,10 @@ use super::refused;
 /// How many of the last log lines are kept of a life that ended.
 const LOG_LINES: usize = 20;
 
+/// So long a round waits for a place among those about whom Docker was late. If it answers again, that is
+/// enough for all of them; if not, they must not fill the loop.
+const LATE_WAITS: Duration = Duration::from_secs(1);
+
 /// What every round needs.
 pub(super) struct Context {
     pub(super) runtime: Arc<dyn Runtime>,
@@ -41,6 +46,9 @@ pub(super) struct Context {
     pub(super) metrics: Metrics,
     /// Rounds that may ask Docker at the same time.
     pub(super) rounds: Semaphore,
+    /// Those among them that may be about a container of which Docker said nothing in time when it was last
+    /// asked: a part, so that however many hang they leave places to the others.
+    pub(super) late: Semaphore,
     /// Questions that may ask Docker at the same time.
     pub(super) questions: Semaphore,
     /// Why nothing may be touched, if so.
@@ -62,6 +70,10 @@ pub(super) struct Input {
     pub(super) version_halted: Option<String>,
     /// Docker is known not to answer anybody, since then.
     pub(super) docker_down: Option<Silence>,
+    /// What became of the last call about this game's container alone.
+    pub(super) late: Late,
+    /// Docker was asked about the container, or it had its turn to be.
+    pub(super) asked: bool,
     /// Who answers as Docker, if that is beyond doubt.
     pub(super) docker_engine_id: Option<String>,
     /// Why nothing may be touched, if so.
@@ -114,6 +126,8 @@ pub(super) struct Output {
     pub(super) progressed: bool,
     /// Docker did not answer.
     pub(super) silent: bool,
+    /// It was asked about the container, or had its turn to be.
+    pub(super) asked: bool,
     /// The row is deleted: the game is no more.
     pub(super) deleted: bool,
     /// Why nothing could be recorded, and so nothing was done.
@@ -142,6 +156,7 @@ impl Output {
             failed_version: None,
             progressed: false,
             silent: false,
+            asked: input.asked,
             deleted: false,
             not_recorded: None,
         }
@@ -198,16 +213,49 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     output
 }
 
-/// Asks Docker about what is stale. False if the controller is ending.
+/// Whether Docker is asked about a game of which it said nothing in time when it was last asked, though it
+/// answered about others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Late {
+    /// It was not late.
+    No,
+    /// The pause before the next attempt is over.
+    AsksAgain,
+    /// The next attempt is not due.
+    Rests,
+}
+
+/// Asks Docker about what is stale. False if the controller is ending. A place is taken only to ask, and
+/// only a part of the places by those about whom Docker was late: what is known of the others is enough for
+/// them to go on.
 pub(super) async fn observe(context: &Context, places: &Semaphore, input: &mut Input) -> bool {
     if let Some(down) = &input.docker_down {
         input.facts.container = None;
         input.facts.silent = Some(down.clone());
         return true;
     }
+    let knew = input.record.container.is_some();
+    let is_known = input.facts.container.is_some() && input.facts.silent.is_none();
+    if is_known && !(knew && input.facts.container == Some(None)) {
+        return true;
+    }
+    let _late = match input.late {
+        Late::No => None,
+        // It is as silent as it was.
+        Late::Rests => return true,
+        Late::AsksAgain => match tokio::time::timeout(LATE_WAITS, context.late.acquire()).await {
+            Ok(Ok(place)) => Some(place),
+            Ok(Err(_)) => return false,
+            // Others hang as well: it has had its turn.
+            Err(_) => {
+                input.asked = true;
+                return true;
+            }
+        },
+    };
     // Docker is asked by few at a time, however many games there are.
     let Ok(_turn) = places.acquire().await else { return false };
-    let knew = input.record.container.is_some();
+    input.asked = true;
     inspect(context, input).await;
     if knew
         && input.facts.container == Some(None)
@@ -329,7 +377,7 @@ async fn take_in(
         Effect::Backup(id, found) => facts.backup = crate::reconcile::Looked::At((id, found)),
         Effect::Room(found) => facts.room = crate::reconcile::Looked::At((output.clock.now(), found)),
         Effect::Network(network) => facts.network = crate::reconcile::Looked::At(network),
-        Effect::StateDirectory(there) => facts.state_directory = crate::reconcile::Looked::At(there),
+        Effect::StateDirectory(there) => facts.sees_state_directory(there),
         Effect::Contents(contents) => facts.contents = crate::reconcile::Looked::At(contents),
         Effect::Copies(there) => facts.copies = crate::reconcile::Looked::At(there),
         Effect::Rival(rival) => facts.rival = crate::reconcile::Looked::At(rival),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::game::controller::{Freeze, FreezeReason, Ground};
+use crate::game::controller::{Freeze, Ground};
 use crate::reconcile::apply::chain;
 use crate::runtime::Runtime;
 use crate::store::{Store, StoreError};
@@ -16,7 +16,7 @@ const COMPARED_WITHIN: Duration = Duration::from_secs(10);
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Why it may not lead; empty if it may.
+    /// Why it may not lead; empty if it may. (Whoever leads is frozen by hand, and still leads.)
     pub freezes: Vec<Freeze>,
     /// Why Docker does not say who it is, if so: nor may it lead then.
     pub docker_down: Option<String>,
@@ -43,8 +43,6 @@ pub async fn standing(store: &Store, runtime: &dyn Runtime) -> Result<Standing, 
     // The state root before the database, which then is not behind what was noted of it.
     let mut found = found(store, runtime, docker, None).await;
     let (spec, instance) = (store.controller_spec().await?, store.instance().await?);
-    let mut freezes = judge(runtime, &spec, &instance, &mut found, COMPARED_WITHIN).await.freezes;
-    // Whoever leads is frozen by hand, and still leads.
-    freezes.retain(|freeze| freeze.reason != FreezeReason::FrozenByHand);
+    let freezes = judge(runtime, &spec, &instance, &mut found, COMPARED_WITHIN).await.freezes;
     Ok(Standing { freezes, docker_down, ground: found.ground })
 }

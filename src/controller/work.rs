@@ -17,7 +17,7 @@ use crate::game::container::ImageSelector;
 use crate::game::controller::{ControllerSpec, Freeze};
 use crate::game::engine::Answer;
 use crate::game::patch::Build;
-use crate::game::record::Life;
+use crate::game::record::{Life, Record};
 use crate::game::spec::Desired;
 use crate::game::{BackupId, ContainerId, EngineVersion, GameId, ImageRef, NewBackup, RaceName, RestoreId};
 use crate::reconcile::apply;
@@ -39,8 +39,8 @@ pub(super) enum Finished {
     Round(GameId, Box<Output>),
     /// Work in the background of one game.
     Work(GameId, u64, News),
-    /// A pull, for every game that waits on it.
-    Pull(ImageRef, Option<Result<(), RuntimeError>>),
+    /// A pull of this number, for every game that waits on it.
+    Pull(ImageRef, u64, Option<Result<(), RuntimeError>>),
     /// A look at everything: what the games stand on, and every container.
     Listed(Box<Everything>),
     /// A bulk look at desired state.
@@ -61,14 +61,25 @@ pub(super) struct Everything {
     /// What had cast doubt on that when the look began.
     pub(super) doubts: u64,
     pub(super) ground: Result<GroundLook, StoreError>,
+    /// When the database had said its part of that. What Docker has to say may come much later.
+    pub(super) ground_at: Moment,
     pub(super) containers: Result<Vec<Listed>, RuntimeError>,
     /// The games that have a state directory; none if that cannot be told.
-    pub(super) directories: Option<HashSet<GameId>>,
+    pub(super) directories: Option<Directories>,
+}
+
+/// The games that had a state directory at a moment.
+#[derive(Debug)]
+pub(super) struct Directories {
+    pub(super) at: Moment,
+    pub(super) of: HashSet<GameId>,
 }
 
 /// What a bulk look at desired state found.
 #[derive(Debug)]
 pub(super) struct DesiredLook {
+    /// When it began: it knows nothing of what came later.
+    pub(super) began: Moment,
     /// Games whose rows changed, with their row versions.
     pub(super) changed: Vec<(Desired, RowVersion)>,
     /// Games whose rows are gone.
@@ -77,6 +88,18 @@ pub(super) struct DesiredLook {
     pub(super) versions: HashMap<String, i64>,
     /// What operators want of the whole controller.
     pub(super) spec: ControllerSpec,
+    /// The records of games that have come to their end, of those about whom that was not known.
+    pub(super) ended: HashMap<GameId, Record>,
+}
+
+/// What is known of desired state when a look at it begins.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) games: HashMap<GameId, (RowVersion, Option<String>)>,
+    pub(super) versions: HashMap<String, i64>,
+    /// Games that may have come to their end without anybody's having said so. Their rows may be others by now,
+    /// which count from the beginning again.
+    pub(super) unsure: HashSet<GameId>,
 }
 
 /// Starts work and hands in its end.
@@ -330,11 +353,16 @@ impl Workshop {
         self.runtime.bring_image(build).await
     }
 
-    pub(super) fn pull(&self, image: ImageRef, progress: Arc<std::sync::Mutex<PullProgress>>) -> AbortHandle {
+    pub(super) fn pull(
+        &self,
+        image: ImageRef,
+        number: u64,
+        progress: Arc<std::sync::Mutex<PullProgress>>,
+    ) -> AbortHandle {
         let this = self.clone();
         self.spawn(async move {
             let Some(_place) = this.place(&this.pulls).await else {
-                return Finished::Pull(image, None);
+                return Finished::Pull(image, number, None);
             };
             let tell = move |now: PullProgress| {
                 if let Ok(mut shown) = progress.lock() {
@@ -342,7 +370,7 @@ impl Workshop {
                 }
             };
             let result = this.runtime.pull(&image, &tell).await.map(drop);
-            Finished::Pull(image, Some(result))
+            Finished::Pull(image, number, Some(result))
         })
     }
 
@@ -357,38 +385,43 @@ impl Workshop {
                 None => this.runtime.identity().await.map(|identity| identity.id),
             };
             let ground = this.look_at_ground(docker.as_deref().ok()).await;
-            let directories = this.runtime.state_directories().await.ok();
+            let ground_at = Moment::now();
+            let at = Moment::now();
+            let directories = this.runtime.state_directories().await.ok().map(|of| Directories { at, of });
             let (docker, containers) = match docker {
                 Ok(id) => (Some(id), this.runtime.list().await),
                 // Who does not say who it is, is not asked anything else.
                 Err(error) => (None, Err(error)),
             };
-            Finished::Listed(Box::new(Everything { docker, doubts, ground, containers, directories }))
+            Finished::Listed(Box::new(Everything {
+                docker,
+                doubts,
+                ground,
+                ground_at,
+                containers,
+                directories,
+            }))
         });
     }
 
     /// Reads what changed since these row versions, in a fixed number of queries.
-    pub(super) fn look_at_desired(
-        &self,
-        games: HashMap<GameId, (RowVersion, Option<String>)>,
-        versions: HashMap<String, i64>,
-        wait: std::time::Duration,
-    ) {
+    pub(super) fn look_at_desired(&self, known: Known, wait: std::time::Duration) {
         let this = self.clone();
         self.spawn(async move {
             tokio::time::sleep(wait).await;
-            Finished::Desired(look(&this.store, games, versions).await)
+            Finished::Desired(look(&this.store, known).await)
         });
     }
 }
 
-async fn look(
-    store: &Store,
-    games: HashMap<GameId, (RowVersion, Option<String>)>,
-    versions: HashMap<String, i64>,
-) -> Result<DesiredLook, StoreError> {
+async fn look(store: &Store, known: Known) -> Result<DesiredLook, StoreError> {
+    let Known { games, versions, unsure } = known;
+    let began = Moment::now();
     let versions_now = store.version_index().await?;
     let index = store.desired_index().await?;
+    // After the index and before the rows: a row that is read then is not the one that went with its game.
+    let mut ended = if unsure.is_empty() { HashMap::new() } else { store.records().await? };
+    ended.retain(|game, record| unsure.contains(game) && record.deleted_at.is_some());
     let version_moved = |wish: &Option<String>| {
         wish.as_ref().is_some_and(|wish| match wish.parse::<EngineVersion>() {
             Ok(_) => versions.get(wish) != versions_now.get(wish),
@@ -399,14 +432,15 @@ async fn look(
     let changed: Vec<GameId> = index
         .iter()
         .filter(|(id, row_version)| match games.get(id) {
-            Some((known, version)) => known != *row_version || version_moved(version),
+            Some((known, version)) => known != *row_version || version_moved(version) || unsure.contains(*id),
             None => true,
         })
         .map(|(id, _)| *id)
         .collect();
     let gone = games.keys().filter(|id| !index.contains_key(id)).copied().collect();
     let changed = store.desired(&changed).await?;
-    Ok(DesiredLook { changed, gone, versions: versions_now, spec: store.controller_spec().await? })
+    let spec = store.controller_spec().await?;
+    Ok(DesiredLook { began, changed, gone, versions: versions_now, spec, ended })
 }
 
 /// What an engine said, if it had its address until then: else it may have been another one, and the right

@@ -364,6 +364,12 @@ impl Record {
         }
     }
 
+    /// It is taken from its players, or is about to be: a change of version goes on that may be rolled back yet,
+    /// or a copy is on its way into the place of the state. So many games at a time as have a place.
+    pub fn is_disrupted(&self) -> bool {
+        self.patch.as_ref().is_some_and(|patch| patch.committed_at.is_none()) || self.put_back.is_some()
+    }
+
     /// The record that a deleted game ends with. A deletion ends everything that is open of its game:
     /// no turn, no waiting slot and no operation goes on in a later life of it. With its state gone,
     /// nothing that was known is left but which history it was the end of.

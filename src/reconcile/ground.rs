@@ -24,7 +24,7 @@ pub struct Found {
 /// What follows from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Why nothing may be touched; empty if it may.
+    /// Why nothing may be touched; empty if it may. The operators' own freeze is not among them: see [`by_hand`].
     pub freezes: Vec<Freeze>,
     /// What is to be bound: at a first start, or because an operator confirmed it.
     pub bind: Option<Binding>,
@@ -90,8 +90,7 @@ pub fn verdict(spec: &ControllerSpec, instance: &Instance, found: &Found) -> Ver
         },
     }
     freezes.extend(mounted_elsewhere(&found.mount));
-    freezes.extend(by_hand(spec));
-    if asked && freezes.iter().all(|freeze| freeze.reason == Reason::FrozenByHand) {
+    if asked && freezes.is_empty() {
         bind.rebind_generation = Some(spec.rebind_generation);
     }
     let bind = (bind != Binding::default()).then_some(bind);
@@ -113,7 +112,8 @@ fn mounted_elsewhere(mount: &MountView) -> Option<Freeze> {
     ))
 }
 
-/// The freeze that an operator asked for.
+/// The freeze that an operator asked for. It comes from what is wanted alone, and from no look at what is
+/// there: such a look takes long, and what was wanted before it must not take the place of what is now.
 pub fn by_hand(spec: &ControllerSpec) -> Option<Freeze> {
     let why = if spec.frozen_because.is_empty() { "no reason was given" } else { &spec.frozen_because };
     spec.frozen.then(|| {

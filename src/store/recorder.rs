@@ -74,6 +74,11 @@ impl RecordError {
         }
     }
 
+    /// Whether it may be on record all the same: nobody said what became of it.
+    pub fn may_be_written(&self) -> bool {
+        matches!(self, Self::Database(_)) && !self.is_of_one_game()
+    }
+
     /// Whether the database refuses what there is to record, so that asking again changes nothing.
     pub fn is_refusal(&self) -> bool {
         match self {

@@ -5,7 +5,7 @@ use gamekeeper::store::history::History;
 
 #[path = "../support/crowd.rs"]
 #[allow(unreachable_pub, reason = "shared with a benchmark")]
-mod world;
+pub(crate) mod world;
 
 use world::Crowd;
 

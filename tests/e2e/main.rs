@@ -19,6 +19,7 @@ mod hostile_image;
 mod hostile_spec;
 mod inputs;
 mod kubectl;
+mod late_docker;
 #[allow(dead_code, reason = "shared with the fault tests")]
 mod ledger;
 mod long_copies;

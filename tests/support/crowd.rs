@@ -66,6 +66,11 @@ struct Engine {
 impl Crowd {
     /// So many games, all of them running.
     pub async fn running(count: u128, limits: Limits) -> Self {
+        Self::on(Arc::default(), count, limits, Duration::from_secs(30)).await
+    }
+
+    /// The same on a Docker that can be told to be slow, compared with what is known so often.
+    pub async fn on(docker: Arc<Docker>, count: u128, limits: Limits, relist_every: Duration) -> Self {
         let games: Vec<GameId> = (1..=count).map(|n| GameId(Uuid::from_u128(n))).collect();
         let engine = Arc::new(Engine {
             turns: games.iter().map(|game| (game.to_string(), AtomicI64::new(0))).collect(),
@@ -83,6 +88,7 @@ impl Crowd {
             games: games.clone(),
             sentinel: instance.id.to_string(),
             high_water: AtomicI64::new(0),
+            docker,
         };
         let epoch = store.take_lead("crowd").await.expect("the lead");
         let (recorder, _) = store.recorder(epoch);
@@ -97,7 +103,7 @@ impl Crowd {
             policy: Policy::default(),
             limits,
             keep: Keep { count: 5, age: None },
-            relist_every: Duration::from_secs(30),
+            relist_every,
             metrics: Metrics::new(&mut Registry::default()),
         };
         let shutdown = CancellationToken::new();
@@ -153,7 +159,7 @@ impl Crowd {
         lags
     }
 
-    async fn until(&self, what: &str, count: &str) {
+    pub async fn until(&self, what: &str, count: &str) {
         let all = i64::try_from(self.games.len()).expect("a few");
         let began = std::time::Instant::now();
         loop {
@@ -265,8 +271,49 @@ fn answer(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
     answer
 }
 
+/// How Docker behaves.
+pub struct Docker {
+    /// It says nothing about these games' containers until the call is given up.
+    pub hung: Mutex<HashSet<GameId>>,
+    /// About which game's container it was asked, and when.
+    pub asked: Mutex<Vec<(GameId, std::time::Instant)>>,
+    /// Lists wait while this is false.
+    pub lists: tokio::sync::watch::Sender<bool>,
+    /// How many lists have begun.
+    pub lists_begun: AtomicUsize,
+    events: tokio::sync::broadcast::Sender<GameId>,
+}
+
+impl Default for Docker {
+    fn default() -> Self {
+        Self {
+            hung: Mutex::default(),
+            asked: Mutex::default(),
+            lists: tokio::sync::watch::Sender::new(true),
+            lists_begun: AtomicUsize::new(0),
+            events: tokio::sync::broadcast::Sender::new(4_096),
+        }
+    }
+}
+
+impl Docker {
+    /// A call is given up after this.
+    pub const DEADLINE: Duration = Duration::from_secs(3);
+
+    /// Something happened to this game's container.
+    pub fn tell(&self, game: GameId) {
+        let _ = self.events.send(game);
+    }
+
+    /// How often it was asked about these games.
+    pub fn times_asked(&self, games: &[GameId]) -> usize {
+        self.asked.lock().expect("nobody panicked").iter().filter(|(game, _)| games.contains(game)).count()
+    }
+}
+
 /// Says of every game that its container runs.
 struct Containers {
+    docker: Arc<Docker>,
     endpoint: String,
     games: Vec<GameId>,
     sentinel: String,
@@ -302,6 +349,8 @@ impl Runtime for Containers {
     }
 
     async fn list(&self) -> Result<Vec<Listed>, RuntimeError> {
+        self.docker.lists_begun.fetch_add(1, Ordering::SeqCst);
+        let _ = self.docker.lists.subscribe().wait_for(|open| *open).await;
         let host = self.endpoint.rsplit_once(':').map(|(host, _)| host.to_owned());
         let listed = |game: &GameId| Listed {
             id: ContainerId::new(game.to_string()),
@@ -315,6 +364,11 @@ impl Runtime for Containers {
     }
 
     async fn inspect(&self, game: GameId) -> Result<Option<Container>, RuntimeError> {
+        self.docker.asked.lock().expect("nobody panicked").push((game, std::time::Instant::now()));
+        if self.docker.hung.lock().expect("nobody panicked").contains(&game) {
+            tokio::time::sleep(Docker::DEADLINE).await;
+            return Err(RuntimeError::TimedOut { call: "inspect", after: Docker::DEADLINE });
+        }
         Ok(Some(self.container(game)))
     }
 
@@ -490,6 +544,11 @@ impl Runtime for Containers {
     }
 
     fn events(&self) -> BoxStream<'static, RuntimeEvent> {
-        futures::stream::pending().boxed()
+        let event = |game| RuntimeEvent { game: Some(game), container: None, action: "told".into() };
+        futures::stream::unfold(self.docker.events.subscribe(), async |mut events| {
+            Some((events.recv().await.ok()?, events))
+        })
+        .map(event)
+        .boxed()
     }
 }

@@ -4,7 +4,7 @@
 use crate::game::container::{ContainerState, Rival, StateDirectory};
 use crate::game::controller::Freeze;
 use crate::game::operation::Ending;
-use crate::game::spec::{Deletion, DesiredStatus};
+use crate::game::spec::DesiredStatus;
 use crate::game::{Condition, ConditionStatus, ConditionType as C, Phase};
 use crate::reconcile::observed::{Looked, RuntimeView, Seen};
 use crate::reconcile::operations::OperationChange;
@@ -41,6 +41,7 @@ impl Round<'_> {
     /// The whole controller touches nothing: what is seen is shown, and no more.
     pub(super) fn frozen(&mut self, freeze: &Freeze, runtime: &RuntimeView) {
         self.wait(Wait::Person);
+        self.undecided = true;
         // Its spec was not looked at.
         self.record.observed_generation = self.was.observed_generation;
         self.record.observed_membership_revision = self.was.observed_membership_revision;
@@ -211,8 +212,7 @@ impl Round<'_> {
             matches!(container.state, ContainerState::Running { .. } | ContainerState::Unsettled { .. })
         });
         let on_purpose = match self.desired.deletion {
-            Some(Deletion::Requested) => self.observation.deletion_held.is_none(),
-            Some(Deletion::RowGone) => self.observation.deletion_held.is_none() && !self.is_in_grace(),
+            Some(_) => self.is_being_deleted(),
             None => self.desired.status == DesiredStatus::Stopped && self.desired.stop_now,
         };
         if !alive || on_purpose || !self.has_state() {

@@ -163,6 +163,8 @@ struct Round<'a> {
     waits_for_turn_end: bool,
     /// A restore that was asked for is about to be taken up: it is not refused.
     restore_waits: bool,
+    /// Nobody could look, or nothing may be touched: the game stays where it was on its way.
+    undecided: bool,
     plan: Parts,
 }
 
@@ -228,6 +230,7 @@ impl<'a> Round<'a> {
             late: None,
             waits_for_turn_end: false,
             restore_waits: false,
+            undecided: false,
             plan: Parts::default(),
         }
     }
@@ -242,34 +245,40 @@ impl<'a> Round<'a> {
         } else if self.erases_former_life(seen) {
             // Nothing is decided about the next life before.
             return self.refuse_requests();
-        } else if !self.has_lost_its_state(seen) && !self.puts_back(seen) {
-            self.turn_around();
-            match (self.desired.deletion, self.desired.status) {
-                (Some(deletion), _) => self.delete(seen, deletion),
-                (None, DesiredStatus::Stopped) => self.stop(seen),
-                (None, DesiredStatus::Running) => self.run(seen),
+        } else if !self.has_lost_its_state(seen) {
+            self.begins_deletion();
+            if !self.puts_back(seen) {
+                self.goes_its_way(seen);
             }
         }
-        // Whatever it came to: nobody is left without an answer, and no place is held by who is stuck.
+        // Whatever it came to: nobody is left without an answer.
         self.state_no_engine(seen);
         self.refuse_requests();
         self.hold_turns(Some(seen));
-        self.keep_places();
+    }
+
+    fn goes_its_way(&mut self, seen: &Seen) {
+        self.turn_around();
+        match (self.desired.deletion, self.desired.status) {
+            (Some(deletion), _) => self.delete(seen, deletion),
+            (None, DesiredStatus::Stopped) => self.stop(seen),
+            (None, DesiredStatus::Running) => self.run(seen),
+        }
     }
 
     /// Failures on the way up say nothing about the way down, and the other way round; those of a
     /// game without state say nothing about its new spec.
     fn turn_around(&mut self) {
+        if self.desired.deletion.is_some() && !self.is_being_deleted() {
+            return;
+        }
         let down = |phase| matches!(phase, Phase::Stopping | Phase::Stopped);
         let goes_down = self.desired.status == DesiredStatus::Stopped || self.desired.deletion.is_some();
         // A request for deletion moves no generation.
         let deleting = |op: &crate::game::operation::OpenOperation| op.kind == OperationKind::Delete;
         let deletion_begins = self.desired.deletion.is_some()
             && !self.was.operation.as_ref().is_some_and(deleting)
-            && !matches!(
-                self.was.reason.as_str(),
-                "Deleting" | ROW_LOCKED | ROW_NOT_DELETED | DELETIONS_HELD
-            );
+            && !matches!(self.was.reason.as_str(), "Deleting" | ROW_LOCKED | ROW_NOT_DELETED);
         if deletion_begins && self.observation.failure.is_none() {
             self.forget_failures();
         }
@@ -467,6 +476,7 @@ impl<'a> Round<'a> {
             self.waits_for_unmet(unmet);
         }
         self.waits_for_turns();
+        self.keep_places();
         if self.record.phase != Phase::Unknown && !self.shows_the_same {
             if let Some(unmet) = self.unmet.take().filter(|_| self.ready) {
                 // It runs, but not as the new spec wants: whoever wrote that must read why.

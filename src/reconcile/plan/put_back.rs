@@ -9,7 +9,7 @@
 
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::patch::{Build, PutBack, PutBackCause, PutBackStage};
-use crate::game::spec::{Deletion, DesiredStatus};
+use crate::game::spec::DesiredStatus;
 use crate::game::turn::{LedgerEntry, OpenTurn, TurnState};
 use crate::game::{ConditionType as C, Phase, RestoreId};
 use crate::reconcile::observed::{Looked, RuntimeView, Seen, Work};
@@ -34,28 +34,25 @@ impl Round<'_> {
     pub(super) fn puts_back(&mut self, seen: &Seen) -> bool {
         // What is removed while a copy comes into its place would be there again.
         let comes_back = matches!(self.working(), Some(Work::PuttingBack { .. }));
-        if self.desired.deletion.is_some() {
-            let comes_again = self.desired.deletion == Some(Deletion::RowGone) && self.is_in_grace();
-            if !comes_again {
-                self.call_off_fetching();
-            }
+        if self.is_being_deleted() {
+            self.call_off_fetching();
             if !self.is_worth_putting_back() && !comes_back {
                 return false;
             }
         }
         let begins = self.take_up_restore(seen) || self.fetches_backup(seen);
-        // Whoever fetches a copy has one of the places of those who are taken from their players at a time.
-        self.plan.uses_disruption_place |= self.is_fetching();
         begins || self.is_held_by_the_way_back(seen)
     }
 
     /// The way back is gone on with. False if nothing is left to do, also where a game that should be
     /// stopped waits for the next attempt: it is stopped meanwhile.
     pub(super) fn is_held_by_the_way_back(&mut self, seen: &Seen) -> bool {
-        let rests = self.desired.status == DesiredStatus::Stopped
-            && self.desired.deletion.is_none()
-            && self.working().is_none()
-            && seen.container.is_none();
+        let is_down_by_wish = match self.desired.deletion {
+            None => self.desired.status == DesiredStatus::Stopped,
+            // Whoever has to say that it is meant is shown that.
+            Some(_) => !self.is_being_deleted(),
+        };
+        let rests = is_down_by_wish && self.working().is_none() && seen.container.is_none();
         self.goes_back(seen) && !(rests && self.plan.waiting_on.contains(&Wait::NextAttempt))
     }
 

@@ -130,11 +130,24 @@ impl Round<'_> {
     }
 
     /// Places among the starts and among the games that are disrupted at a time are for those who go on:
-    /// one that is stuck on its way holds none. (It goes on without, if it does: it is down already.)
+    /// one that is stuck on its way holds none. (It goes on without, if it does: it is down already.) Where
+    /// nothing could be decided, the game is where it was, and what it held is still its own: whoever got its
+    /// place would be disrupted beside it.
     pub(super) fn keep_places(&mut self) {
+        if self.undecided {
+            self.plan.uses_start_slot = self.observation.start_slot && !self.is_long_silent();
+            self.plan.uses_disruption_place = self.observation.disruption_place;
+            return;
+        }
         let is_stuck = self.is_stuck();
         self.plan.uses_start_slot &= !is_stuck;
-        let is_on_its_way = self.is_placing() || self.is_between_versions();
-        self.plan.uses_disruption_place |= is_on_its_way && !is_stuck;
+        // Whoever fetches a copy goes on, whatever else keeps its game from that.
+        self.plan.uses_disruption_place |= self.is_fetching() || (self.record.is_disrupted() && !is_stuck);
+    }
+
+    /// A container about which Docker says nothing for long must not keep others from being started. (One that
+    /// is disrupted keeps its place: it may well be down.)
+    fn is_long_silent(&self) -> bool {
+        self.record.phase == Phase::Unknown
     }
 }

@@ -25,6 +25,7 @@ impl Round<'_> {
         engine: Option<&Reached>,
     ) {
         let shown_from = after(since, self.policy.silence);
+        self.undecided = true;
         self.wait(Wait::Docker);
         self.record.observed_generation = self.was.observed_generation;
         if self.now < shown_from {

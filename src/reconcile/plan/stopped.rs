@@ -83,10 +83,36 @@ impl Round<'_> {
         self.copies_on_demand();
     }
 
+    /// Its deletion is gone on with: it is neither held nor in its grace. Until then it may be withdrawn, and
+    /// nothing of the game may be lost by it.
+    pub(super) fn is_being_deleted(&self) -> bool {
+        let is_held = self.observation.deletion_held.is_some();
+        match self.desired.deletion {
+            None => false,
+            Some(Deletion::Requested) => !is_held,
+            Some(Deletion::RowGone) => !is_held && !self.is_in_grace(),
+        }
+    }
+
+    /// The deletion has begun, if it is gone on with: that is on record before the first thing is lost to it.
+    /// From then on it is not held.
+    pub(super) fn begins_deletion(&mut self) {
+        if self.is_being_deleted() && self.record.deletion_guard == Some(DeletionGuard::Counted) {
+            self.record.deletion_guard = Some(DeletionGuard::Begun);
+        }
+    }
+
+    /// It waits for an operator's word. What was going on before goes on if the deletion is withdrawn, so that
+    /// is neither ended nor counted as a failure.
+    fn holds_deletion(&mut self, why: &str) {
+        self.wait(Wait::Person);
+        self.headline(Phase::Blocked, DELETIONS_HELD, why);
+    }
+
     /// To be deleted: as stopped, then the state directory by policy, then the row.
     pub(super) fn delete(&mut self, seen: &Seen, deletion: Deletion) {
         if let Some(why) = &self.observation.deletion_held {
-            return self.blocked(DELETIONS_HELD, why);
+            return self.holds_deletion(why);
         }
         if deletion == Deletion::RowGone && self.row_may_come_back() {
             return;
@@ -103,9 +129,6 @@ impl Round<'_> {
                 "WaitingForTurn",
                 "A turn in flight gets time to end before the game is deleted.",
             );
-        }
-        if self.record.deletion_guard == Some(DeletionGuard::Counted) {
-            self.record.deletion_guard = Some(DeletionGuard::Begun);
         }
         if !self.take_down(seen, OperationKind::Delete, "its deletion was asked for") {
             return;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
+use crate::game::operation::OperationKind;
+use crate::game::record::DeletionGuard;
+use crate::game::spec::{Deletion, DeletionPolicy, Desired, DesiredStatus};
 use crate::game::{ImageRef, Phase};
 
 use super::world::{Newer, World};
@@ -183,6 +185,63 @@ proptest! {
         let done = world.done.len();
         world.later(Duration::from_secs(7_200));
         prop_assert_eq!(world.done.len(), done, "{:?}", &world.done[done..]);
+    }
+
+    /// A deletion that may still be withdrawn takes nothing of the game with it: whatever it does to the
+    /// record, and every step, would be the same without it, or is not done.
+    #[test]
+    fn a_deletion_that_is_held_or_in_its_grace_takes_nothing_with_it(
+        newer in prop::sample::select(&MISBEHAVIOURS[..]),
+        events in prop::collection::vec(event(), 1..25),
+        keeps in any::<bool>(),
+        is_held in any::<bool>(),
+        by_row in any::<bool>(),
+        rounds in 1..4usize,
+    ) {
+        let mut world = World::running();
+        world.newer = newer;
+        for event in &events {
+            happens(&mut world, event);
+        }
+        let policy = if keeps { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
+        let is_held = is_held || !by_row;
+        let guard = if is_held { DeletionGuard::Held } else { DeletionGuard::Counted };
+        world.desired.deletion_policy = policy;
+        for _ in 0..rounds {
+            let mut left = world.clone();
+            // A tombstone wants no engine, and asks for nothing.
+            let deletion = if by_row { Deletion::RowGone } else { Deletion::Requested };
+            if by_row {
+                world.desired.status = DesiredStatus::Stopped;
+            }
+            (world.desired.deletion, world.record.deletion_guard) = (Some(deletion), Some(guard));
+            world.deletion_held = is_held.then(|| "so many".to_owned());
+            left.desired = Desired { deletion: None, ..world.desired.clone() };
+            let (was, without) = (world.record.clone(), left.plan());
+            let plan = world.round();
+            for step in &plan.steps {
+                prop_assert!(without.steps.contains(step), "{step}: {:?}", without.steps);
+            }
+            for entry in &plan.ledger {
+                prop_assert!(without.ledger.contains(entry), "{entry:?}");
+            }
+            prop_assert!(plan.failed_version.is_none() || plan.failed_version == without.failed_version);
+            // A copy that was asked for is refused, as every request is.
+            let is_copy = was.operation.as_ref().is_some_and(|was| was.kind == OperationKind::Backup);
+            let closes = plan.operation.close.is_some() && !is_copy;
+            prop_assert!(!closes || plan.operation.close == without.operation.close, "{:?}", plan.operation);
+            let (is, without) = (&plan.record, &without.record);
+            prop_assert!(is.patch == was.patch || is.patch == without.patch, "{:?}: {:?}", is.patch, was.patch);
+            prop_assert!(is.put_back == was.put_back || is.put_back == without.put_back);
+            prop_assert!(is.turn == was.turn || is.turn == without.turn, "{:?}: {:?}", is.turn, was.turn);
+            prop_assert!(is.applied == was.applied || is.applied == without.applied);
+            prop_assert!(is.image_id == was.image_id || is.image_id == without.image_id);
+            prop_assert!(is.restart_from == was.restart_from || is.restart_from == without.restart_from);
+            prop_assert!(is.container == was.container || is.container == without.container);
+            prop_assert!(is.failures >= was.failures || is.failures == without.failures, "forgotten");
+            prop_assert_eq!((is.timeline, is.erasing_since), (without.timeline, None));
+            prop_assert_eq!(is.deletion_guard, Some(guard));
+        }
     }
 
     #[test]

@@ -1,0 +1,95 @@
+//! Docker is slow, as a whole or about some containers: nobody else waits for that, and what it says late
+//! takes the place of nothing that was said since.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use gamekeeper::controller::Limits;
+use gamekeeper::game::GameId;
+
+use crate::crowd::world::{Crowd, Docker};
+
+/// Waits until this is so.
+async fn eventually(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !so().await {
+        assert!(began.elapsed() < Duration::from_secs(30), "not so: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Has this game's container looked at, and gives how long that took to begin.
+async fn look(docker: &Docker, game: GameId) -> Duration {
+    let (began, before) = (Instant::now(), docker.times_asked(&[game]));
+    docker.tell(game);
+    eventually("it is looked at", async || docker.times_asked(&[game]) > before).await;
+    began.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn containers_about_which_docker_hangs_keep_no_other_game_waiting() {
+    let docker = Arc::<Docker>::default();
+    let limits = Limits { rounds: 4, ..Limits::default() };
+    let crowd = Crowd::on(docker.clone(), 16, limits, Duration::from_secs(60)).await;
+    let (hung, well) = crowd.games.split_at(12);
+    docker.hung.lock().unwrap().extend(hung);
+    let before = docker.times_asked(hung);
+    for game in hung {
+        docker.tell(*game);
+    }
+    // All places are taken by those of which nobody knows yet that they hang. What is known is enough for a turn.
+    eventually("the first are asked about", async || docker.times_asked(hung) >= before + 4).await;
+    let forced = Instant::now();
+    crowd.sql(&format!("UPDATE games SET force_turn_generation = 1 WHERE game_id = '{}'", well[0])).await;
+    eventually("a turn", async || crowd.count("SELECT count(*) FROM turns WHERE state = 'done'").await == 1)
+        .await;
+    assert!(forced.elapsed() < Docker::DEADLINE, "{:?}", forced.elapsed());
+    eventually("all were asked about", async || docker.times_asked(hung) >= before + 12).await;
+    tokio::time::sleep(Docker::DEADLINE).await;
+    // From now on they are known to hang.
+    let began = Instant::now();
+    let (mut waited, known) = (Vec::new(), docker.times_asked(hung));
+    while began.elapsed() < Duration::from_secs(15) {
+        for game in well {
+            waited.push(look(&docker, *game).await);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let longest = waited.iter().max().unwrap();
+    println!("looked {} times, the longest wait {longest:?}", waited.len());
+    assert!(*longest < Docker::DEADLINE / 3, "{longest:?}");
+    // One place of four: at most one call at a time.
+    let again = docker.times_asked(hung) - known;
+    assert!((1..=6).contains(&again), "asked {again} times in 15 s");
+    // What happens to one of them is a reason to ask at once, and Docker is believed again.
+    docker.hung.lock().unwrap().clear();
+    let unknown = "SELECT count(*) FROM runtime_records WHERE status = 'running'";
+    for game in hung {
+        docker.tell(*game);
+    }
+    crowd.until("all run again", unknown).await;
+    crowd.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_that_is_asked_for_while_docker_is_slow_is_not_lifted_by_the_look_that_was_under_way() {
+    let docker = Arc::<Docker>::default();
+    let crowd = Crowd::on(docker.clone(), 3, Limits::default(), Duration::from_secs(1)).await;
+    docker.lists.send_replace(false);
+    let lists = docker.lists_begun.load(Ordering::SeqCst);
+    eventually("a list begins", async || docker.lists_begun.load(Ordering::SeqCst) > lists).await;
+    // It has read that nobody wants a freeze.
+    crowd.sql("UPDATE controller_spec SET frozen = 1, frozen_because = 'a test'").await;
+    let frozen = "SELECT count(*) FROM runtime_records WHERE reason = 'FrozenByHand'";
+    crowd.until("all are frozen", frozen).await;
+    let lists = docker.lists_begun.load(Ordering::SeqCst);
+    docker.lists.send_replace(true);
+    eventually("two more", async || docker.lists_begun.load(Ordering::SeqCst) > lists + 2).await;
+    let told = "SELECT count(*) FROM events WHERE reason = 'Unfrozen'";
+    assert_eq!((crowd.count(told).await, crowd.count(frozen).await), (0, 3));
+    crowd.sql("UPDATE controller_spec SET frozen = 0").await;
+    crowd.until("they go on", "SELECT count(*) FROM runtime_records WHERE reason = 'Running'").await;
+    assert_eq!(crowd.count(told).await, 1);
+    crowd.end().await;
+}
