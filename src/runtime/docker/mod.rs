@@ -41,6 +41,7 @@ mod stranger;
 mod text;
 mod transport;
 mod trial;
+mod writers;
 
 use std::collections::HashSet;
 use std::io;
