@@ -1,11 +1,11 @@
 //! What forbids to touch a game: the controller is frozen, its state is gone, its directory is
 //! another's; and how a person lifts it.
 
-use crate::game::container::{ContainerState, Rival, StateDirectory};
+use crate::game::container::{Container, ContainerState, Rival, StateDirectory};
 use crate::game::controller::Freeze;
 use crate::game::operation::Ending;
 use crate::game::spec::{Deletion, DesiredStatus};
-use crate::game::{Condition, ConditionStatus, ConditionType as C, Phase};
+use crate::game::{Condition, ConditionStatus, ConditionType as C, ImageId, Phase};
 use crate::reconcile::observed::{Looked, RuntimeView, Seen};
 use crate::reconcile::operations::OperationChange;
 use crate::reconcile::step::{Step, Wait};
@@ -166,19 +166,30 @@ impl Round<'_> {
     }
 
     /// A container with the game's labels that was not made here, if that is what is there: its image is
-    /// not the one on record, which every container of ours is made from; or neither is its id on record,
+    /// none of those on record, which every container of ours is made from; or neither is its id on record,
     /// and its name or its mounts are not what ours are made with. Programs that update images make such
     /// ones, and so does whoever starts an image that was committed from an engine: labels are copied with
     /// it. (One that was never started is harmless, and replaced as any that does not fit. One that is on
     /// record stays ours under any name.)
     pub(super) fn is_strange(&self, seen: &Seen) -> bool {
-        let Some(container) = ours(seen).filter(|container| container.life().is_some()) else { return false };
-        let is_unlike = container.unlike.is_some() && self.record.container.as_ref() != Some(&container.id);
-        let on_record = self.record.image_id.as_ref().filter(|_| self.record.applied.is_some());
-        on_record.is_some_and(|image| *image != container.image_id || is_unlike)
-            && self.record.restart_from.as_ref() != Some(&container.id)
-            && !self.is_between_versions()
-            && !self.is_placing()
+        let has_run = |container: &&Container| container.state != ContainerState::Created;
+        let Some(container) = ours(seen).filter(has_run) else { return false };
+        let nothing_on_record = self.record.applied.is_none() || self.record.image_id.is_none();
+        if nothing_on_record || self.record.restart_from.as_ref() == Some(&container.id) {
+            return false;
+        }
+        let is_on_record = self.record.container.as_ref() == Some(&container.id);
+        !self.may_be_of(&container.image_id) || (container.unlike.is_some() && !is_on_record)
+    }
+
+    /// A container of the game's may be of this image: of the one that the game is to run; on the way from
+    /// one version to another, of the one that it comes from; on the way back, of the one that it goes to.
+    fn may_be_of(&self, image: &ImageId) -> bool {
+        let left = self.record.patch.as_ref().filter(|_| self.is_between_versions());
+        let back = self.record.put_back.as_ref().filter(|_| self.is_placing());
+        self.record.image_id.as_ref() == Some(image)
+            || left.is_some_and(|patch| patch.from.image == *image)
+            || back.is_some_and(|back| back.build.image == *image)
     }
 
     /// It is told and left alone, whatever is desired.
@@ -188,7 +199,7 @@ impl Round<'_> {
         self.no_longer_serving();
         let version = self.record.applied.as_ref().map(|applied| applied.engine_version.to_string());
         let how = match &container.unlike {
-            Some(how) if self.record.image_id.as_ref() == Some(&container.image_id) => how.clone(),
+            Some(how) if self.may_be_of(&container.image_id) => how.clone(),
             _ => format!(
                 "its image is {}, and the game runs {} from another one",
                 container.image_id,

@@ -20,5 +20,6 @@ mod restores;
 mod rivals;
 mod scenarios;
 mod stuck;
+mod strangers;
 mod turns;
 pub(crate) mod world;
