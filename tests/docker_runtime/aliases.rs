@@ -111,3 +111,33 @@ async fn the_processes_of_all_games_are_compared_with_docker_in_one_list() {
     assert_eq!(world.docker.strays().await.expect("a look"), []);
     assert_eq!((calls(Call::Inspect), calls(Call::List)), (before.0, before.1 + 1));
 }
+
+#[tokio::test]
+async fn a_container_that_may_be_alive_is_proven_dead_by_nobody_who_does_not_see_its_host() {
+    let (listener, docker_at) =
+        (tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port"), "/var/run/docker.sock");
+    let address = listener.local_addr().expect("an address");
+    let forwarding = tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut upstream = tokio::net::UnixStream::connect(docker_at).await.expect("Docker");
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
+            });
+        }
+    });
+    let far = World::with(|settings| settings.host = Some(format!("tcp://{address}"))).prepared().await;
+    let id = far.created().await;
+    let proven = far.docker.check_can_be_proven_dead(&id).await;
+    assert!(
+        matches!(&proven, Err(RuntimeError::MayBeAlive { why, .. }) if why.contains("network")),
+        "{proven:?}"
+    );
+    // A person removed it.
+    docker(&["rm", id.as_str()]);
+    far.docker.check_can_be_proven_dead(&id).await.expect("it is gone");
+    forwarding.abort();
+
+    let near = World::new().prepared().await;
+    let id = near.created().await;
+    near.docker.check_can_be_proven_dead(&id).await.expect("its host is seen");
+}

@@ -105,6 +105,14 @@ impl Round<'_> {
             ContainerState::Removing => {
                 self.truths.fails(C::ContainerRunning, "Removing", "Docker is removing the container.");
             }
+            ContainerState::Dead => self.truths.fails(
+                C::ContainerRunning,
+                "Dead",
+                format!(
+                    "Docker began to remove the container and could not finish. It is tried again with growing pauses; if it stays so, `docker rm -f {}` on Docker's host.",
+                    container.id.short()
+                ),
+            ),
         }
     }
 
@@ -270,38 +278,48 @@ impl Round<'_> {
         match &seen.rival {
             Looked::NotYet if was_held => {
                 self.wait(Wait::Person);
-                let own = ours(seen).map(|container| container.id.clone());
-                self.step(Step::LookForRival { own }, "one was there");
+                self.looks_for_rival(seen, "one was there");
                 true
             }
-            Looked::At(Some(Rival::Container(name))) if was_held => {
-                self.blocked(
-                    DIRECTORY_IN_USE,
-                    &format!(
-                        "Container {name}, and is not proven dead; two writers on one state would destroy it. Stop that container, or mount it read-only."
-                    ),
-                );
+            Looked::At(Some(rival @ Rival::Container(_))) if was_held => {
+                self.blocked(DIRECTORY_IN_USE, &rival.in_use());
                 true
             }
-            Looked::At(Some(Rival::Process(process))) => {
-                self.blocked(STATE_IN_USE, &process.in_use());
+            Looked::At(Some(rival @ Rival::Process(_))) => {
+                self.blocked(STATE_IN_USE, &rival.in_use());
                 true
             }
+            // Docker itself says whether that one can be started.
             Looked::NotYet | Looked::At(_) => false,
         }
     }
 
-    /// A process has the state directory, though Docker says that the game has none: nothing is removed or
-    /// put in its place.
+    /// A process has the state directory, though Docker says that the game has none, or may have it, as far
+    /// as anybody can tell: nothing is removed or put in its place.
     pub(super) fn outlives_docker(&mut self, seen: &Seen) -> bool {
         let may_live = ours(seen).is_some_and(|container| match container.state {
             ContainerState::Running { .. } | ContainerState::Unsettled { .. } | ContainerState::Removing => {
                 true
             }
-            ContainerState::Created | ContainerState::Exited { .. } => false,
+            ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Dead => false,
         });
-        let concerns = self.record.reason == STATE_IN_USE || seen.is_held_by_a_process();
-        !may_live && concerns && self.directory_is_held(seen)
+        let doubted = self.doubted(seen).is_some();
+        let concerns = self.record.reason == STATE_IN_USE || seen.is_held_by_a_process() || doubted;
+        if may_live || !concerns {
+            return false;
+        }
+        match &seen.rival {
+            Looked::NotYet if doubted => {
+                self.wait(Wait::Person);
+                self.looks_for_rival(seen, "it may be alive");
+                true
+            }
+            Looked::At(Some(rival @ Rival::Unseen { .. })) => {
+                self.blocked(STATE_IN_USE, &rival.in_use());
+                true
+            }
+            Looked::NotYet | Looked::At(_) => self.directory_is_held(seen),
+        }
     }
 
     /// From here on the game has another history.

@@ -141,7 +141,11 @@ impl Round<'_> {
             FailureClass::Spec => true,
             FailureClass::Retry => self.record.failures.saturating_add(1) >= FAILED_STARTS,
             // It says nothing of the new version.
-            FailureClass::Person | FailureClass::Stale | FailureClass::Unknown => false,
+            FailureClass::Host
+            | FailureClass::Person
+            | FailureClass::MayBeAlive
+            | FailureClass::Stale
+            | FailureClass::Unknown => false,
         };
         match self.patch_stage().filter(|_| is_over) {
             Some(PatchStage::Leaving) => self.call_off_patch(reason, message),
@@ -270,7 +274,7 @@ impl Round<'_> {
     /// The game's container that is there, if it was made from this image.
     fn made_from(&self, image: &ImageId) -> Option<ContainerId> {
         let RuntimeView::Known(seen) = &self.observation.runtime else { return None };
-        let container = ours(seen).filter(|container| container.image_id != *image)?;
+        let container = ours(seen).filter(|container| container.image_id == *image)?;
         Some(container.id.clone())
     }
 

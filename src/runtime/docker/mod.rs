@@ -239,6 +239,10 @@ impl Runtime for DockerRuntime {
         self.remove_container(game, container).await
     }
 
+    async fn check_can_be_proven_dead(&self, container: &ContainerId) -> Result<(), RuntimeError> {
+        self.check_is_seen(container).await
+    }
+
     async fn log_tail(&self, container: &ContainerId, lines: usize) -> Result<String, RuntimeError> {
         self.tail(container, lines).await
     }
