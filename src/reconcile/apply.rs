@@ -224,6 +224,7 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
             match cause.remedy() {
                 // What never changes anything is never the spec's fault.
                 Remedy::Spec if step.mutates() => FailureClass::Spec,
+                Remedy::Host => FailureClass::Host,
                 Remedy::Again | Remedy::Slowly | Remedy::Spec => FailureClass::Retry,
             },
             cause.reason(),
@@ -365,7 +366,9 @@ fn pace(error: &RuntimeError) -> Pace {
         RuntimeError::StateDirectory { source, .. } if of_disk(source) != "StateDirectoryFailed" => {
             Pace::Slow
         }
-        RuntimeError::Because { cause, .. } if cause.remedy() == Remedy::Slowly => Pace::Slow,
+        RuntimeError::Because { cause, .. } if matches!(cause.remedy(), Remedy::Slowly | Remedy::Host) => {
+            Pace::Slow
+        }
         _ => Pace::Usual,
     }
 }

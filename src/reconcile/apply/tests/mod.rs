@@ -37,9 +37,16 @@ fn what_is_the_images_fault_waits_for_the_spec_and_what_is_the_hosts_is_tried_ag
         let error = RuntimeError::Because { cause, said: "words".into() };
         let images = [Cause::EntrypointMissing, Cause::EntrypointDenied, Cause::UserUnknown].contains(&cause);
         let (class, _, reason) = class_of(&start(), &error);
-        let expected = if images { FailureClass::Spec } else { FailureClass::Retry };
+        let hosts =
+            [Cause::ContainerRuntimeMissing, Cause::KeysUsedUp, Cause::ControlGroupsUsedUp].contains(&cause);
+        let expected = match (images, hosts) {
+            (true, _) => FailureClass::Spec,
+            (false, true) => FailureClass::Host,
+            (false, false) => FailureClass::Retry,
+        };
         assert_eq!((class, reason.as_str()), (expected, cause.reason()));
-        assert_eq!(class_of(&Step::LookAtNetwork, &error).0, FailureClass::Retry, "{cause:?}");
+        let looking = if hosts { FailureClass::Host } else { FailureClass::Retry };
+        assert_eq!(class_of(&Step::LookAtNetwork, &error).0, looking, "{cause:?}");
         assert!(failure(&start(), &error).message.ends_with(": words"), "{error}");
     }
     let refused = RuntimeError::Refused("words".into());
