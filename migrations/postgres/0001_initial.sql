@@ -375,6 +375,8 @@ CREATE TABLE runtime_records (
     next_attempt_at                 timestamptz,
     -- Restart once, away from this container.
     restart_from_container_id       text,
+    -- Docker would not start it because a process of it may be alive, and the host could not be asked.
+    may_be_alive_container_id       text,
     last_exit_code                  bigint,
     last_exit_oom                   boolean,
     last_exit_at                    timestamptz,

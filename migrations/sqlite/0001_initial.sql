@@ -393,6 +393,8 @@ CREATE TABLE runtime_records (
     next_attempt_at                 TEXT CHECK (next_attempt_at IS NULL OR datetime(next_attempt_at) IS NOT NULL),
     -- Restart once, away from this container.
     restart_from_container_id       TEXT,
+    -- Docker would not start it because a process of it may be alive, and the host could not be asked.
+    may_be_alive_container_id       TEXT,
     last_exit_code                  INTEGER,
     last_exit_oom                   INTEGER CHECK (last_exit_oom IN (0, 1)),
     last_exit_at                    TEXT CHECK (last_exit_at IS NULL OR datetime(last_exit_at) IS NOT NULL),

@@ -361,7 +361,8 @@ impl Facts {
                     ContainerState::Created => listed.state == "created",
                     ContainerState::Running { .. } => listed.state == "running",
                     ContainerState::Exited { .. } => listed.state == "exited",
-                    ContainerState::Removing => matches!(listed.state.as_str(), "removing" | "dead"),
+                    ContainerState::Removing => listed.state == "removing",
+                    ContainerState::Dead => listed.state == "dead",
                     ContainerState::Unsettled { status } => listed.state == *status,
                 };
                 let known_address = container.endpoints.address.as_deref().and_then(|at| at.rsplit_once(':'));

@@ -461,7 +461,11 @@ pub(super) fn counted(step: &Step, error: &RuntimeError) -> News {
     tracing::warn!(step = %step, reason = failure.reason, error = failure.message, "work in the background failed");
     let class = match failure.class {
         FailureClass::Unknown | FailureClass::Stale => FailureClass::Retry,
-        FailureClass::Retry | FailureClass::Spec | FailureClass::Person => failure.class,
+        FailureClass::Retry
+        | FailureClass::Host
+        | FailureClass::Spec
+        | FailureClass::Person
+        | FailureClass::MayBeAlive => failure.class,
     };
     News::Failed(Failure { class, ..failure })
 }

@@ -94,8 +94,10 @@ pub enum ContainerState {
         /// Docker says the kernel killed it for memory.
         out_of_memory: bool,
     },
-    /// Being removed, or dead half-way through removal.
+    /// Being removed.
     Removing,
+    /// Docker began to remove it and could not finish. It has no process, and stays until a removal succeeds.
+    Dead,
 }
 
 /// Who else has a game's state directory, and may write to it.
@@ -105,6 +107,30 @@ pub enum Rival {
     Container(String),
     /// A process that Docker's word does not cover.
     Process(HostProcess),
+    /// Nobody else is known, and nobody can tell: a process of this container of the game's may be alive,
+    /// whatever Docker says of it by now, and the host cannot be asked.
+    Unseen {
+        /// The container.
+        container: ContainerId,
+        /// Why the host cannot be asked.
+        why: String,
+    },
+}
+
+impl Rival {
+    /// That it may be at work on the state, and what a person has to do about it.
+    pub fn in_use(&self) -> String {
+        match self {
+            Self::Container(name) => format!(
+                "Container {name}, and is not proven dead; two writers on one state would destroy it. Stop that container, or mount it read-only."
+            ),
+            Self::Process(process) => process.in_use(),
+            Self::Unseen { container, why } => format!(
+                "Docker said at a start of container {id} that a process of it may be alive, and processes of Docker's host are not seen from here ({why}). Nothing is removed or made beside it. See on Docker's host that no process of it is left, and remove it there (`docker rm {id}`); the game goes on by itself then.",
+                id = container.short()
+            ),
+        }
+    }
 }
 
 /// A process on the engine's host.
@@ -172,7 +198,10 @@ impl Container {
             ContainerState::Running { started_at } | ContainerState::Exited { started_at, .. } => {
                 Some(Life { container: self.id.clone(), started_at: started_at.clone() })
             }
-            ContainerState::Created | ContainerState::Unsettled { .. } | ContainerState::Removing => None,
+            ContainerState::Created
+            | ContainerState::Unsettled { .. }
+            | ContainerState::Removing
+            | ContainerState::Dead => None,
         }
     }
 }

@@ -262,6 +262,10 @@ pub struct Record {
     pub last_log_lines: Option<String>,
     /// The container a restart takes away; set with the request's observation.
     pub restart_from: Option<ContainerId>,
+    /// The container of which Docker said, at its last start, that a process may be alive, where the host
+    /// could not be asked: nothing that Docker says of it later proves it dead. Until it is gone, or Docker
+    /// has started it.
+    pub may_be_alive: Option<ContainerId>,
     /// What it was blocked by when it last was, until it runs, is stopped or is invalid: other
     /// headlines may stand over it.
     pub blocked_by: Option<String>,
@@ -350,6 +354,7 @@ impl Record {
             last_exit: None,
             last_log_lines: None,
             restart_from: None,
+            may_be_alive: None,
             blocked_by: None,
             waiting_on: Vec::new(),
             left_to_do: super::settled::unseen(),
@@ -451,6 +456,7 @@ impl Record {
             last_exit: _,
             last_log_lines: _,
             restart_from: _,
+            may_be_alive: _,
             blocked_by: _,
             waiting_on: _,
             left_to_do: _,

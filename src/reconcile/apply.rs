@@ -122,7 +122,13 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
         Step::LookAtStateDirectory => Effect::StateDirectory(runtime.state_directory(game).await?),
         Step::LookAtContents => Effect::Contents(runtime.contents(game).await?),
         Step::LookAtCopies => Effect::Copies(runtime.has_copies(game).await?),
-        Step::LookForRival { own } => Effect::Rival(runtime.rival(game, own.as_ref()).await?),
+        Step::LookForRival { own, doubted } => {
+            let found = runtime.rival(game, own.as_ref()).await?;
+            Effect::Rival(match (found, doubted) {
+                (None, Some(container)) => unseen(container, runtime).await?,
+                (found, _) => found,
+            })
+        }
         Step::PullImage(image) => Effect::Begin(Background::Pull(image.clone())),
         Step::CreateStateDirectory(run_as) => {
             runtime.create_state_directory(game, *run_as).await?;
@@ -141,6 +147,9 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
             Effect::Begin(Background::Stop(container.clone(), *grace))
         }
         Step::RemoveContainer(dead) => {
+            if dead.is_doubted() {
+                runtime.check_can_be_proven_dead(dead.container()).await?;
+            }
             runtime.remove(game, dead.container()).await?;
             Effect::ContainerChanged
         }
@@ -170,6 +179,17 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
         }
         Step::FinishDeletion(_) => Effect::DeleteRow,
     })
+}
+
+/// The container of which nobody can tell whether it is dead, if so.
+async fn unseen(container: &ContainerId, runtime: &dyn Runtime) -> Result<Option<Rival>, RuntimeError> {
+    match runtime.check_can_be_proven_dead(container).await {
+        Ok(()) => Ok(None),
+        Err(RuntimeError::MayBeAlive { why, .. }) => {
+            Ok(Some(Rival::Unseen { container: container.clone(), why }))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn new_container(subject: &Subject, inputs: &AppliedSpec, image: &ImageSelector) -> NewContainer {
@@ -204,6 +224,7 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
             match cause.remedy() {
                 // What never changes anything is never the spec's fault.
                 Remedy::Spec if step.mutates() => FailureClass::Spec,
+                Remedy::Host => FailureClass::Host,
                 Remedy::Again | Remedy::Slowly | Remedy::Spec => FailureClass::Retry,
             },
             cause.reason(),
@@ -212,7 +233,8 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
         RuntimeError::StateRootNotOurs => (FailureClass::Unknown, "StateRootNotOurs"),
         RuntimeError::DirectoryInUse(_) => (FailureClass::Person, DIRECTORY_IN_USE),
         RuntimeError::MountSourceMissing { .. } => (FailureClass::Retry, "StateNotSeenByDocker"),
-        RuntimeError::StateInUse(_) | RuntimeError::MayBeAlive { .. } => (FailureClass::Person, STATE_IN_USE),
+        RuntimeError::StateInUse(_) => (FailureClass::Person, STATE_IN_USE),
+        RuntimeError::MayBeAlive { .. } => (FailureClass::MayBeAlive, STATE_IN_USE),
         RuntimeError::NotOurs(_) => (FailureClass::Stale, "NotOurs"),
         RuntimeError::Conflict(_) => match step {
             // Somebody else's name or directory: counted, so that it is not tried without a pause.
@@ -278,6 +300,12 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
                 chain(error)
             )
         }
+        // What Docker cannot remove without force, it may with it: that is a person's to decide.
+        Step::RemoveContainer(dead) if class == FailureClass::Retry => format!(
+            "Docker could not remove the container: {}. It is tried again by itself; if it stays so, `docker rm -f {}` on Docker's host.",
+            chain(error).trim_end_matches('.'),
+            dead.container().short()
+        ),
         _ => chain(error),
     };
     Failure { step: step.clone(), class, pace: pace(error), reason: reason.to_owned(), message }
@@ -338,7 +366,9 @@ fn pace(error: &RuntimeError) -> Pace {
         RuntimeError::StateDirectory { source, .. } if of_disk(source) != "StateDirectoryFailed" => {
             Pace::Slow
         }
-        RuntimeError::Because { cause, .. } if cause.remedy() == Remedy::Slowly => Pace::Slow,
+        RuntimeError::Because { cause, .. } if matches!(cause.remedy(), Remedy::Slowly | Remedy::Host) => {
+            Pace::Slow
+        }
         _ => Pace::Usual,
     }
 }

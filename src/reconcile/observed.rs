@@ -269,10 +269,16 @@ pub const DOCKER_TOO_SLOW: &str = "DockerTooSlow";
 pub enum FailureClass {
     /// It may go better next time.
     Retry,
+    /// It may go better once something on Docker's host is mended. It says nothing of the container or of its
+    /// version.
+    Host,
     /// It will not, until the spec changes.
     Spec,
     /// It will not, until a person acts.
     Person,
+    /// As [`FailureClass::Person`]: a process of the container may be alive, whatever Docker says of it later,
+    /// and the host cannot be asked.
+    MayBeAlive,
     /// The world was not as thought: look again, count nothing. (Twice in a row, it is a failure to retry.)
     Stale,
     /// Docker could not be asked: nothing is known about what happened.
@@ -285,14 +291,23 @@ pub enum FailureClass {
 pub struct Vacancy(());
 
 /// Proof that Docker was asked, that this container of the game has no process, and that no process is
-/// known to have the game's state. (Whatever is done by it asks the host again.)
+/// known to have the game's state. Of a container that may be alive whatever Docker says, the host was asked.
+/// (Whatever is done by it asks again.)
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dead(ContainerId);
+pub struct Dead {
+    container: ContainerId,
+    is_doubted: bool,
+}
 
 impl Dead {
     /// Which container.
     pub fn container(&self) -> &ContainerId {
-        &self.0
+        &self.container
+    }
+
+    /// Docker's word alone is no proof of it.
+    pub fn is_doubted(&self) -> bool {
+        self.is_doubted
     }
 }
 
@@ -302,17 +317,21 @@ impl Seen {
         (self.container.is_none() && !self.is_held_by_a_process()).then_some(Vacancy(()))
     }
 
-    /// The proof that the game's container has no process, if that is so.
-    pub fn dead(&self) -> Option<Dead> {
+    /// The proof that the game's container has no process, if that is so. `doubted` is the container that may
+    /// be alive whatever Docker says: of that one it takes a look that found nobody.
+    pub fn dead(&self, doubted: Option<&ContainerId>) -> Option<Dead> {
         let container = self.container.as_ref()?;
         let ours = matches!(container.owner, Owner::Game(_));
         let ended = match container.state {
-            ContainerState::Created | ContainerState::Exited { .. } => true,
+            ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Dead => true,
             ContainerState::Running { .. } | ContainerState::Unsettled { .. } | ContainerState::Removing => {
                 false
             }
         };
-        (ours && ended && !self.is_held_by_a_process()).then(|| Dead(container.id.clone()))
+        let is_doubted = doubted == Some(&container.id);
+        let is_proven = !is_doubted || self.rival == Looked::At(None);
+        (ours && ended && is_proven && !self.is_held_by_a_process())
+            .then(|| Dead { container: container.id.clone(), is_doubted })
     }
 
     /// Docker's word is not the whole: a process has the game's state, in no container that Docker says

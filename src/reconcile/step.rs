@@ -42,6 +42,9 @@ pub enum Step {
     LookForRival {
         /// The game's own, if it has one.
         own: Option<ContainerId>,
+        /// The one that may be alive whatever Docker says of it: whether the host can be asked is looked at,
+        /// too.
+        doubted: Option<ContainerId>,
     },
     /// Fetch the image, in the background.
     PullImage(ImageRef),

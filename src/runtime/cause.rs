@@ -22,6 +22,12 @@ pub enum Cause {
     PortTaken,
     /// The disk that Docker works on is full.
     DiskFull,
+    /// A program that Docker starts containers with is not on its host.
+    ContainerRuntimeMissing,
+    /// The kernel has no session key left for the engine's user.
+    KeysUsedUp,
+    /// The kernel makes no more control groups.
+    ControlGroupsUsedUp,
     /// The image's program is not there.
     EntrypointMissing,
     /// The image's program is nothing that can be executed.
@@ -45,13 +51,16 @@ pub enum Remedy {
     Again,
     /// Try again, less often: a person has to mend something, and it goes on by itself then.
     Slowly,
+    /// As [`Remedy::Slowly`], and nothing is wrong with the container or its version: neither is made anew
+    /// or given up for it.
+    Host,
     /// Wait for another spec or version.
     Spec,
 }
 
 impl Cause {
     /// Each of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::NotDocker,
         Self::Forbidden,
         Self::ApiVersion,
@@ -60,6 +69,9 @@ impl Cause {
         Self::NetworkGone,
         Self::PortTaken,
         Self::DiskFull,
+        Self::ContainerRuntimeMissing,
+        Self::KeysUsedUp,
+        Self::ControlGroupsUsedUp,
         Self::EntrypointMissing,
         Self::EntrypointDenied,
         Self::UserUnknown,
@@ -72,7 +84,7 @@ impl Cause {
     /// The reason that is shown, what to do about it, and what it means in words that Docker's own
     /// follow.
     fn row(self) -> (&'static str, Remedy, &'static str) {
-        use Remedy::{Again, Slowly, Spec};
+        use Remedy::{Again, Host, Slowly, Spec};
         match self {
             Self::NotDocker => (
                 "NotDocker",
@@ -111,6 +123,21 @@ impl Cause {
                 "DiskFull",
                 Again,
                 "the disk (or its inodes) on which Docker keeps images and containers is full; `docker system df`, `df -i`",
+            ),
+            Self::ContainerRuntimeMissing => (
+                "ContainerRuntimeMissing",
+                Host,
+                "a program that Docker starts containers with (runc, or containerd's shim) is not on Docker's host; install it again (`docker info` names the runtimes), the image is not to blame",
+            ),
+            Self::KeysUsedUp => (
+                "KeysUsedUp",
+                Host,
+                "the engine's user has no session key left on Docker's host; raise the sysctls kernel.keys.maxkeys and kernel.keys.maxbytes there (for root: root_maxkeys, root_maxbytes; /proc/key-users has what is used)",
+            ),
+            Self::ControlGroupsUsedUp => (
+                "ControlGroupsUsedUp",
+                Host,
+                "the kernel of Docker's host makes no more control groups: there are as many as it can have (65535 of memory, dead ones included), or as cgroup.max.descendants lets; /proc/cgroups counts them, and containers that nobody needs, or a restart of the host, make room",
             ),
             Self::EntrypointMissing => (
                 "EntrypointMissing",

@@ -354,6 +354,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// otherwise). Success if it is gone already.
     async fn remove(&self, game: GameId, container: &ContainerId) -> Result<(), RuntimeError>;
 
+    /// A container that may be alive whatever Docker says of it can be proven dead: it is gone, or the
+    /// processes of its host are seen from here ([`RuntimeError::MayBeAlive`] otherwise).
+    async fn check_can_be_proven_dead(&self, container: &ContainerId) -> Result<(), RuntimeError>;
+
     /// The last `lines` lines that this life of it wrote, bounded in bytes.
     async fn log_tail(&self, container: &ContainerId, lines: usize) -> Result<String, RuntimeError>;
 
@@ -413,7 +417,7 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Who can write to the game's state beside `own` and is not proven dead: a container, with what it has
     /// of it in words (`NAME has PATH mounted for writing`), or a process of the host that Docker's word does
-    /// not cover.
+    /// not cover. (Never [`Rival::Unseen`].)
     async fn rival(&self, game: GameId, own: Option<&ContainerId>) -> Result<Option<Rival>, RuntimeError>;
 
     /// Who else has a container's address, if that can be told: an engine that outlived Docker keeps its own.

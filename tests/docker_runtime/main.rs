@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod aliases;
 mod copies;
 #[path = "../support/cut_socket.rs"]
 mod cut_socket;

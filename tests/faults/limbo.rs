@@ -27,29 +27,71 @@ fn state(change: impl Fn(&mut Value) + Send + Sync + 'static) -> Action {
 }
 
 #[tokio::test]
-async fn while_a_container_is_being_removed_or_is_dead_there_is_no_other_one() {
+async fn while_a_container_is_being_removed_there_is_no_other_one() {
     let meddler = Meddler::before_docker();
     let world = behind(&meddler, &["--relist-interval", "1s"]).await;
-    for word in ["removing", "dead"] {
-        let game = world.running(word).await;
+    let game = world.running("removing").await;
+    let before = meddler.done();
+    let half_gone = state(|state| {
+        state["Status"] = json!("removing");
+        state["Running"] = json!(false);
+    });
+    let limbo = meddler.set(When::call(Call::Inspect).about(&container(&game)), half_gone);
+    kill(&game);
+    let status = world.until(&game, "waited for", |s| s.reason == "Removing").await;
+    assert_eq!((status.phase.as_str(), status.endpoint), ("starting", None));
+    limbo.sprung_times(limbo.times() + 3).await;
+    assert_eq!((meddler.done() - before, containers(&game).len()), (NOTHING, 1));
+    // Docker finishes what it was at.
+    assert_eq!(docker(&["rm", "-f", &container(&game)]).code, 0);
+    limbo.let_go();
+    world.until(&game, "healed", healed).await;
+    assert_eq!(meddler.done() - before, Counts { creates: 1, starts: 1, ..NOTHING });
+    assert_eq!((containers(&game).len(), world.inits(&game)), (1, 1));
+}
+
+/// A file in a container that nobody can remove, not even Docker. It can again at drop.
+struct Immovable(String);
+
+impl Immovable {
+    fn within(game: &str) -> Self {
+        let file = format!("{}/immovable", inspect(game, "{{.GraphDriver.Data.UpperDir}}"));
+        std::fs::write(&file, "x").expect("a file in the container");
+        Self::set(&file, "+i");
+        Self(file)
+    }
+
+    fn set(file: &str, flag: &str) {
+        let set = std::process::Command::new("chattr").args([flag, file]).status();
+        assert!(set.expect("chattr").success(), "chattr {flag} {file}");
+    }
+}
+
+impl Drop for Immovable {
+    fn drop(&mut self) {
+        Self::set(&self.0, "-i");
+    }
+}
+
+#[tokio::test]
+async fn what_docker_removed_by_halves_is_told_and_removed_in_the_end_and_only_then_followed() {
+    let meddler = Meddler::before_docker();
+    let world = behind(&meddler, &["--relist-interval", "1s"]).await;
+    for (name, verb) in [("again", "restart"), ("down", "stop")] {
+        let game = world.running(name).await;
         let before = meddler.done();
-        let half_gone = state(move |state| {
-            state["Status"] = json!(word);
-            state["Running"] = json!(false);
-            state["Dead"] = json!(word == "dead");
-        });
-        let limbo = meddler.set(When::call(Call::Inspect).about(&container(&game)), half_gone);
-        kill(&game);
-        let status = world.until(&game, "waited for", |s| s.reason == "Removing").await;
-        assert_eq!((status.phase.as_str(), status.endpoint), ("starting", None));
-        limbo.sprung_times(limbo.times() + 3).await;
-        assert_eq!((meddler.done() - before, containers(&game).len()), (NOTHING, 1), "{word}");
-        // Docker finishes what it was at.
-        assert_eq!(docker(&["rm", "-f", &container(&game)]).code, 0);
-        limbo.let_go();
-        world.until(&game, "healed", healed).await;
-        assert_eq!(meddler.done() - before, Counts { creates: 1, starts: 1, ..NOTHING }, "{word}");
-        assert_eq!((containers(&game).len(), world.inits(&game)), (1, 1));
+        let immovable = Immovable::within(&game);
+        world.ok(&[verb, name]);
+        let told = |s: &Status| s.message.contains("docker rm -f") && s.failures > 2;
+        let status = world.until(&game, "told, and tried again", told).await;
+        assert_eq!(status.reason, "RemoveFailed", "{status:?}");
+        assert_eq!(inspect(&game, "{{.State.Status}}"), "dead");
+        let done = meddler.done() - before;
+        assert_eq!((done.creates, done.starts, containers(&game).len()), (0, 0, 1), "{verb}");
+        drop(immovable);
+        let (phase, left) = if verb == "stop" { ("stopped", 0) } else { ("running", 1) };
+        world.until(&game, "gone on with", |s| s.phase == phase).await;
+        assert_eq!((containers(&game).len(), world.inits(&game)), (left, 1), "{verb}");
     }
 }
 

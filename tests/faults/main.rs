@@ -9,6 +9,7 @@ mod causes;
 mod clock;
 mod copies;
 mod doctor;
+mod doubt;
 mod engines;
 mod ground;
 mod hands;

@@ -440,6 +440,10 @@ impl Runtime for Containers {
         Ok(Contents::new("a game"))
     }
 
+    async fn check_can_be_proven_dead(&self, _: &ContainerId) -> Result<(), RuntimeError> {
+        untouched("check_can_be_proven_dead")
+    }
+
     async fn rival(&self, _: GameId, _: Option<&ContainerId>) -> Result<Option<Rival>, RuntimeError> {
         Ok(None)
     }

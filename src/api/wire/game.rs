@@ -269,6 +269,7 @@ impl From<Record> for GameStatus {
             last_exit,
             last_log_lines,
             restart_from: _,
+            may_be_alive: _,
             blocked_by: _,
             waiting_on,
             left_to_do,

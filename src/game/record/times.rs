@@ -113,6 +113,7 @@ impl Record {
             restart_count: _,
             last_log_lines: _,
             restart_from: _,
+            may_be_alive: _,
             blocked_by: _,
             waiting_on: _,
             left_to_do: _,

@@ -161,6 +161,7 @@ fn container(container: Option<&Container>) -> String {
             format!("exited with code {code}{memory}")
         }
         ContainerState::Removing => "being removed by Docker".to_owned(),
+        ContainerState::Dead => "half removed by Docker".to_owned(),
     };
     let whose = match container.owner {
         Owner::Game(_) => "",
@@ -252,7 +253,7 @@ pub(super) fn guard(shown: &Record, observation: &Observation) -> Option<Guard> 
         }
         FOREIGN_CONTAINER => "Rename or remove the container that holds the name; it goes on by itself.",
         STATE_IN_USE => {
-            "End the process that the message names, on Docker's host (`kill PID`); it goes on by itself. `gamekeeper doctor` lists all such processes."
+            "End the process that the message names, on Docker's host (`kill PID`); it goes on by itself. `gamekeeper doctor` lists all such processes. Where the message names a container alone: see that no process of it is left there, and remove it (`docker rm`)."
         }
         DIRECTORY_IN_USE => {
             "Stop the container that can write to the state, or mount it read-only there; it goes on by itself."

@@ -1,11 +1,11 @@
 //! What forbids to touch a game: the controller is frozen, its state is gone, its directory is
 //! another's; and how a person lifts it.
 
-use crate::game::container::{ContainerState, Rival, StateDirectory};
+use crate::game::container::{Container, ContainerState, Rival, StateDirectory};
 use crate::game::controller::Freeze;
 use crate::game::operation::Ending;
 use crate::game::spec::DesiredStatus;
-use crate::game::{Condition, ConditionStatus, ConditionType as C, Phase};
+use crate::game::{Condition, ConditionStatus, ConditionType as C, ImageId, Phase};
 use crate::reconcile::observed::{Looked, RuntimeView, Seen};
 use crate::reconcile::operations::OperationChange;
 use crate::reconcile::step::{Step, Wait};
@@ -106,6 +106,14 @@ impl Round<'_> {
             ContainerState::Removing => {
                 self.truths.fails(C::ContainerRunning, "Removing", "Docker is removing the container.");
             }
+            ContainerState::Dead => self.truths.fails(
+                C::ContainerRunning,
+                "Dead",
+                format!(
+                    "Docker began to remove the container and could not finish. It is tried again with growing pauses; if it stays so, `docker rm -f {}` on Docker's host.",
+                    container.id.short()
+                ),
+            ),
         }
     }
 
@@ -167,19 +175,30 @@ impl Round<'_> {
     }
 
     /// A container with the game's labels that was not made here, if that is what is there: its image is
-    /// not the one on record, which every container of ours is made from; or neither is its id on record,
+    /// none of those on record, which every container of ours is made from; or neither is its id on record,
     /// and its name or its mounts are not what ours are made with. Programs that update images make such
     /// ones, and so does whoever starts an image that was committed from an engine: labels are copied with
     /// it. (One that was never started is harmless, and replaced as any that does not fit. One that is on
     /// record stays ours under any name.)
     pub(super) fn is_strange(&self, seen: &Seen) -> bool {
-        let Some(container) = ours(seen).filter(|container| container.life().is_some()) else { return false };
-        let is_unlike = container.unlike.is_some() && self.record.container.as_ref() != Some(&container.id);
-        let on_record = self.record.image_id.as_ref().filter(|_| self.record.applied.is_some());
-        on_record.is_some_and(|image| *image != container.image_id || is_unlike)
-            && self.record.restart_from.as_ref() != Some(&container.id)
-            && !self.is_between_versions()
-            && !self.is_placing()
+        let has_run = |container: &&Container| container.state != ContainerState::Created;
+        let Some(container) = ours(seen).filter(has_run) else { return false };
+        let nothing_on_record = self.record.applied.is_none() || self.record.image_id.is_none();
+        if nothing_on_record || self.record.restart_from.as_ref() == Some(&container.id) {
+            return false;
+        }
+        let is_on_record = self.record.container.as_ref() == Some(&container.id);
+        !self.may_be_of(&container.image_id) || (container.unlike.is_some() && !is_on_record)
+    }
+
+    /// A container of the game's may be of this image: of the one that the game is to run; on the way from
+    /// one version to another, of the one that it comes from; on the way back, of the one that it goes to.
+    fn may_be_of(&self, image: &ImageId) -> bool {
+        let left = self.record.patch.as_ref().filter(|_| self.is_between_versions());
+        let back = self.record.put_back.as_ref().filter(|_| self.is_placing());
+        self.record.image_id.as_ref() == Some(image)
+            || left.is_some_and(|patch| patch.from.image == *image)
+            || back.is_some_and(|back| back.build.image == *image)
     }
 
     /// It is told and left alone, whatever is desired.
@@ -189,7 +208,7 @@ impl Round<'_> {
         self.no_longer_serving();
         let version = self.record.applied.as_ref().map(|applied| applied.engine_version.to_string());
         let how = match &container.unlike {
-            Some(how) if self.record.image_id.as_ref() == Some(&container.image_id) => how.clone(),
+            Some(how) if self.may_be_of(&container.image_id) => how.clone(),
             _ => format!(
                 "its image is {}, and the game runs {} from another one",
                 container.image_id,
@@ -259,38 +278,48 @@ impl Round<'_> {
         match &seen.rival {
             Looked::NotYet if was_held => {
                 self.wait(Wait::Person);
-                let own = ours(seen).map(|container| container.id.clone());
-                self.step(Step::LookForRival { own }, "one was there");
+                self.looks_for_rival(seen, "one was there");
                 true
             }
-            Looked::At(Some(Rival::Container(name))) if was_held => {
-                self.blocked(
-                    DIRECTORY_IN_USE,
-                    &format!(
-                        "Container {name}, and is not proven dead; two writers on one state would destroy it. Stop that container, or mount it read-only."
-                    ),
-                );
+            Looked::At(Some(rival @ Rival::Container(_))) if was_held => {
+                self.blocked(DIRECTORY_IN_USE, &rival.in_use());
                 true
             }
-            Looked::At(Some(Rival::Process(process))) => {
-                self.blocked(STATE_IN_USE, &process.in_use());
+            Looked::At(Some(rival @ Rival::Process(_))) => {
+                self.blocked(STATE_IN_USE, &rival.in_use());
                 true
             }
+            // Docker itself says whether that one can be started.
             Looked::NotYet | Looked::At(_) => false,
         }
     }
 
-    /// A process has the state directory, though Docker says that the game has none: nothing is removed or
-    /// put in its place.
+    /// A process has the state directory, though Docker says that the game has none, or may have it, as far
+    /// as anybody can tell: nothing is removed or put in its place.
     pub(super) fn outlives_docker(&mut self, seen: &Seen) -> bool {
         let may_live = ours(seen).is_some_and(|container| match container.state {
             ContainerState::Running { .. } | ContainerState::Unsettled { .. } | ContainerState::Removing => {
                 true
             }
-            ContainerState::Created | ContainerState::Exited { .. } => false,
+            ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Dead => false,
         });
-        let concerns = self.record.reason == STATE_IN_USE || seen.is_held_by_a_process();
-        !may_live && concerns && self.directory_is_held(seen)
+        let doubted = self.doubted(seen).is_some();
+        let concerns = self.record.reason == STATE_IN_USE || seen.is_held_by_a_process() || doubted;
+        if may_live || !concerns {
+            return false;
+        }
+        match &seen.rival {
+            Looked::NotYet if doubted => {
+                self.wait(Wait::Person);
+                self.looks_for_rival(seen, "it may be alive");
+                true
+            }
+            Looked::At(Some(rival @ Rival::Unseen { .. })) => {
+                self.blocked(STATE_IN_USE, &rival.in_use());
+                true
+            }
+            Looked::NotYet | Looked::At(_) => self.directory_is_held(seen),
+        }
     }
 
     /// From here on the game has another history.

@@ -238,6 +238,7 @@ impl<'a> Round<'a> {
     /// What Docker knows decides; see the module's documentation for the order.
     fn known(&mut self, seen: &Seen) {
         self.state_container(seen);
+        self.ends_doubt(seen);
         self.take_up_unblock();
         self.refuse_copy();
         if self.is_strange(seen) {
@@ -305,8 +306,8 @@ impl<'a> Round<'a> {
         {
             return;
         }
-        if let (Step::BackUp(new), FailureClass::Retry | FailureClass::Spec | FailureClass::Person) =
-            (step, class)
+        if let Step::BackUp(new) = step
+            && !matches!(class, FailureClass::Stale | FailureClass::Unknown)
         {
             // One that was called off meanwhile says nothing about the next change.
             if self.record.patch.as_ref().is_some_and(|patch| patch.backup == new.id) {
@@ -329,17 +330,26 @@ impl<'a> Round<'a> {
         let phase = match (class, step) {
             // The world was not as thought, or cannot be asked: looking again is all there is to do.
             (FailureClass::Stale | FailureClass::Unknown, _) => return,
-            (FailureClass::Person, _) => Phase::Blocked,
+            (FailureClass::Person | FailureClass::MayBeAlive, _) => Phase::Blocked,
             (FailureClass::Spec, _) => Phase::Invalid,
-            (FailureClass::Retry, Step::StartContainer(_) | Step::CreateContainer { .. }) => Phase::CrashLoop,
-            (FailureClass::Retry, _) => self.was.phase,
+            (
+                FailureClass::Retry | FailureClass::Host,
+                Step::StartContainer(_) | Step::CreateContainer { .. },
+            ) => Phase::CrashLoop,
+            (FailureClass::Retry | FailureClass::Host, _) => self.was.phase,
         };
-        if let (FailureClass::Retry, Step::StartContainer(container)) = (class, step)
-            && reason != DOCKER_TOO_SLOW
-        {
+        match (class, step) {
             // What would not start is made anew: its network or its port may be gone for good. (What is
-            // late may start yet.)
-            self.record.restart_from = Some(container.clone());
+            // late may start yet, and what may be alive is not taken away.)
+            (FailureClass::Retry, Step::StartContainer(container))
+                if reason != DOCKER_TOO_SLOW && self.record.may_be_alive.as_ref() != Some(container) =>
+            {
+                self.record.restart_from = Some(container.clone());
+            }
+            (FailureClass::MayBeAlive, Step::StartContainer(container)) => {
+                self.record.may_be_alive = Some(container.clone());
+            }
+            _ => {}
         }
         match step {
             Step::PullImage(_) => self.truths.fails(C::ImageReady, reason, message.clone()),

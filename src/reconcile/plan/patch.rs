@@ -141,7 +141,11 @@ impl Round<'_> {
             FailureClass::Spec => true,
             FailureClass::Retry => self.record.failures.saturating_add(1) >= FAILED_STARTS,
             // It says nothing of the new version.
-            FailureClass::Person | FailureClass::Stale | FailureClass::Unknown => false,
+            FailureClass::Host
+            | FailureClass::Person
+            | FailureClass::MayBeAlive
+            | FailureClass::Stale
+            | FailureClass::Unknown => false,
         };
         match self.patch_stage().filter(|_| is_over) {
             Some(PatchStage::Leaving) => self.call_off_patch(reason, message),
@@ -158,7 +162,7 @@ impl Round<'_> {
             Some(PatchStage::Leaving) => {
                 if let Some(patch) = self.record.patch.take() {
                     // The new one, if it has been made already, is ours to take away.
-                    let made = self.made_from_another(&patch.from.image);
+                    let made = self.record.image_id.as_ref().and_then(|new| self.made_from(new));
                     self.record.restart_from = made.or(self.record.restart_from.take());
                     self.record.applied = Some(patch.from.inputs);
                     self.record.image_id = Some(patch.from.image);
@@ -267,10 +271,10 @@ impl Round<'_> {
         self.go_back_to_copy(reason, &message);
     }
 
-    /// The game's container that is there, if it was made from another image than this.
-    fn made_from_another(&self, image: &ImageId) -> Option<ContainerId> {
+    /// The game's container that is there, if it was made from this image.
+    fn made_from(&self, image: &ImageId) -> Option<ContainerId> {
         let RuntimeView::Known(seen) = &self.observation.runtime else { return None };
-        let container = ours(seen).filter(|container| container.image_id != *image)?;
+        let container = ours(seen).filter(|container| container.image_id == *image)?;
         Some(container.id.clone())
     }
 

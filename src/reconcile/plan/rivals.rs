@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::game::container::{ContainerState, Rival};
+use crate::game::ContainerId;
+use crate::game::container::{Container, ContainerState, Rival};
 use crate::game::operation::{Ending, OperationKind};
 use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{Looked, Seen};
@@ -17,24 +18,55 @@ use super::{Round, ours};
 const LOOKED_AT_AGAIN: Duration = Duration::from_secs(30);
 
 impl Round<'_> {
+    /// The game's container that is there, if it may be alive whatever Docker says of it.
+    pub(super) fn doubted(&self, seen: &Seen) -> Option<ContainerId> {
+        let container = ours(seen)?;
+        self.record.may_be_alive.clone().filter(|doubted| *doubted == container.id)
+    }
+
+    /// What Docker said of a container that may be alive is over: somebody removed it, which is a person's
+    /// word, or Docker has started it, so that nothing of an earlier start is in its way any more. (Another
+    /// one that holds the name says nothing of it.)
+    pub(super) fn ends_doubt(&mut self, seen: &Seen) {
+        let is_over = match &seen.container {
+            None => true,
+            Some(_) => ours(seen).is_some_and(|container| {
+                self.record.may_be_alive.as_ref() != Some(&container.id)
+                    || matches!(container.state, ContainerState::Running { .. })
+            }),
+        };
+        if is_over {
+            self.record.may_be_alive = None;
+        }
+    }
+
+    pub(super) fn looks_for_rival(&mut self, seen: &Seen, cause: &str) {
+        let own = ours(seen).map(|container| container.id.clone());
+        let doubted = self.doubted(seen);
+        self.step(Step::LookForRival { own, doubted }, cause);
+    }
+
     /// Who else can write to the state, if the game's engine lives; none while that is looked at.
     pub(super) fn may_go(&mut self, seen: &Seen) -> Option<Result<(), Unmet>> {
-        let alive = ours(seen).filter(|container| {
+        let alive = |container: &&Container| {
             matches!(container.state, ContainerState::Running { .. } | ContainerState::Unsettled { .. })
-        });
-        // What does not live, or never had its game, is taken away whatever follows it; a start looks for
-        // itself.
-        let Some(container) = alive.filter(|_| self.record.initialized_at.is_some()) else {
-            return Some(Ok(()));
+                && self.record.initialized_at.is_some()
         };
+        // What does not live, or never had its game, is taken away whatever follows it; a start looks for
+        // itself. What may live whatever Docker says is not.
+        let doubted = self.doubted(seen).is_some();
+        let lives = ours(seen).filter(alive).is_some();
+        if !lives && !doubted {
+            return Some(Ok(()));
+        }
         match &seen.rival {
             Looked::At(None) => Some(Ok(())),
+            Looked::At(Some(Rival::Container(_))) if !lives => Some(Ok(())),
             Looked::At(Some(rival)) => Some(Err(held_by(rival))),
             // A look that failed is not taken again without a pause.
             Looked::NotYet if self.waits_for_attempt() => None,
             Looked::NotYet => {
-                let own = Some(container.id.clone());
-                self.step(Step::LookForRival { own }, "the next engine must have its state alone");
+                self.looks_for_rival(seen, "the next engine must have its state alone");
                 // No turn begins while that is looked at; a look that fails holds up none.
                 self.waits_for_turn_end = self.observation.failure.is_none();
                 None
@@ -77,9 +109,8 @@ pub(super) fn held_by(rival: &Rival) -> Unmet {
                 "The engine was left alone: container {name}. Two writers on one state would destroy it, so no other engine could be started. Stop that container, or mount it read-only."
             ),
         },
-        Rival::Process(process) => Unmet {
-            reason: STATE_IN_USE,
-            message: format!("The engine was left alone. {}", process.in_use()),
-        },
+        Rival::Process(_) | Rival::Unseen { .. } => {
+            Unmet { reason: STATE_IN_USE, message: format!("The engine was left alone. {}", rival.in_use()) }
+        }
     }
 }

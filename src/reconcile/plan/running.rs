@@ -82,6 +82,7 @@ impl Round<'_> {
                 self.wait(Wait::Docker);
                 self.look_again(after(self.now, SETTLING));
             }
+            ContainerState::Dead => self.replace(seen, "Docker has not finished its removal"),
             ContainerState::Removing => {
                 self.no_longer_serving();
                 self.headline(Phase::Starting, "Removing", "Docker is removing the old container.");
@@ -96,7 +97,7 @@ impl Round<'_> {
     /// in the spec. False if it cannot be told what it is.
     fn adopt(&mut self, seen: &Seen) -> bool {
         let Some(container) = ours(seen).filter(|_| self.record.applied.is_none()) else { return true };
-        if container.state == ContainerState::Removing {
+        if matches!(container.state, ContainerState::Removing | ContainerState::Dead) {
             return true;
         }
         let Some(applied) = container.applied.clone().or_else(|| declared(self.desired).ok()) else {

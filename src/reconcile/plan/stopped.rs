@@ -152,7 +152,7 @@ impl Round<'_> {
         }
         if self.has_state() && seen.rival == Looked::NotYet {
             // Nobody would know of it any more.
-            return self.step(Step::LookForRival { own: None }, "no process may outlive its game");
+            return self.looks_for_rival(seen, "no process may outlive its game");
         }
         if self.removes_state() && self.erases(seen, &vacancy) {
             return;
@@ -299,11 +299,14 @@ impl Round<'_> {
                     self.wait(Wait::Work);
                 }
             }
-            ContainerState::Created | ContainerState::Exited { .. } => {
-                if let (false, Some(dead)) = (self.waits_for_attempt(), seen.dead()) {
+            ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Dead => {
+                let dead = seen.dead(self.record.may_be_alive.as_ref());
+                if let (false, Some(dead)) = (self.waits_for_attempt(), dead) {
                     // On record before it is done, so that its absence is not taken for a loss.
                     self.record.container = None;
                     self.record.container_started_at = None;
+                    // If it is still there afterwards, it is no stranger's.
+                    self.record.restart_from = Some(container.id.clone());
                     self.step(Step::RemoveContainer(dead), cause);
                 }
             }

@@ -4,7 +4,7 @@
 //! A mount that cannot be written through is harmless. Docker compares mounts by their text, and is
 //! asked for the texts that matter: so few of a thousand containers are described.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State, MountPoint};
@@ -24,6 +24,9 @@ pub(super) const DEEPEST: usize = 4;
 
 /// The longest question, in bytes: a URI has its limit.
 const LONGEST_QUESTION: usize = 16 << 10;
+
+/// The states that Docker lists containers by.
+const ANY_STATE: [&str; 7] = ["running", "paused", "restarting", "removing", "dead", "created", "exited"];
 
 /// The paths by which a game's directory can be reached on Docker's host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,10 +106,7 @@ impl DockerRuntime {
         let by_path = values.is_some();
         let summaries = match values {
             Some(values) => self.containers_with("volume", &values).await?,
-            None => {
-                let any = ["running", "paused", "restarting", "removing", "dead", "created", "exited"];
-                self.containers_with("status", &any.map(str::to_owned)).await?
-            }
+            None => self.containers_with("status", &ANY_STATE.map(str::to_owned)).await?,
         };
         let holders = summaries.into_iter().filter_map(|summary| {
             let mounts = summary.mounts.iter().flatten();
@@ -119,10 +119,19 @@ impl DockerRuntime {
             let loses =
                 if is_unsaid { Some(text(&places.directories[0])) } else { places.loses(mounts.clone()) };
             let writes = if is_unsaid { loses.clone() } else { places.writable(mounts) };
-            let writes = writes.filter(|_| !is_exempt(&summary));
+            let writes = writes.filter(|_| !is_exempt(summary.id.as_deref(), summary.labels.as_ref()));
             (mounts_it || writes.is_some() || loses.is_some()).then_some(Holder { summary, writes, loses })
         });
         Ok(holders.collect())
+    }
+
+    /// The ids of all containers that Docker says are alive, in one call.
+    pub(super) async fn living_containers(&self) -> Result<HashSet<String>, RuntimeError> {
+        let listed = self.containers_with("status", &ANY_STATE.map(str::to_owned)).await?;
+        let is_alive = |summary: &ContainerSummary| {
+            matches!(summary.state, Some(State::RUNNING | State::PAUSED | State::RESTARTING))
+        };
+        Ok(listed.into_iter().filter(is_alive).filter_map(|summary| summary.id).collect())
     }
 
     fn places(&self, game: GameId) -> Places {
@@ -164,9 +173,8 @@ impl Holder {
 }
 
 /// Gamekeeper's own container, and those that an operator answers for.
-fn is_exempt(summary: &ContainerSummary) -> bool {
-    let label = summary.labels.as_ref().and_then(|labels| labels.get(labels::MAY_WRITE_STATE));
-    label.is_some_and(|value| value == "true") || summary.id.as_deref().is_some_and(is_own_container)
+pub(super) fn is_exempt(id: Option<&str>, labels: Option<&HashMap<String, String>>) -> bool {
+    labels::text(labels, labels::MAY_WRITE_STATE) == "true" || id.is_some_and(is_own_container)
 }
 
 /// It has no process, for certain.

@@ -1,14 +1,13 @@
 //! Making, starting, stopping and removing containers.
 //!
 //! Whatever names an existing container first looks whether its labels still say that it is the
-//! game's. A creation and a start also ask Docker which containers mount the game's directory, and the
-//! host which processes do; a removal asks the host. Two processes on one state are the one thing that
-//! must never happen, and Docker may have died before it knew of one.
+//! game's. A creation, a start and a removal also ask who has the game's directory
+//! ([`writers`](super::writers)). Two processes on one state are the one thing that must never happen, and
+//! Docker may have died before it knew of one.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::models::ContainerSummary;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
     StopContainerOptionsBuilder,
@@ -17,7 +16,7 @@ use rand::RngCore;
 
 use super::daemon::User;
 use super::error::{if_there, within};
-use super::holders::Holder;
+use super::writers::Purpose;
 use super::{DockerRuntime, container, image, labels};
 use crate::game::{ContainerId, GameId};
 use crate::runtime::docker::settings::EndpointMode;
@@ -117,7 +116,7 @@ impl DockerRuntime {
             return Ok(());
         }
         // With it would go what Docker and we know of a process that is alive all the same.
-        self.check_no_process_has_directory(game).await?;
+        self.check_directory(game, Purpose::RemoveContainer).await?;
         // Anonymous volumes that its image declares go with it; the state directory is no volume.
         let options = RemoveContainerOptionsBuilder::new().v(true).force(false).build();
         let removed = within(
@@ -148,36 +147,6 @@ impl DockerRuntime {
             Ok(())
         } else {
             Err(RuntimeError::NotOurs(id.clone()))
-        }
-    }
-
-    /// Of the containers that can write to the game's directory, none but `own` may be alive. Gives `own`
-    /// if it mounts it. Docker would follow a link in the directory's place, and mount whatever it leads
-    /// to.
-    pub(super) async fn check_directory_is_free(
-        &self,
-        game: GameId,
-        own: Option<&ContainerId>,
-    ) -> Result<Option<ContainerSummary>, RuntimeError> {
-        self.on_disk(Some(game), "examined", move |state| state.look(game)).await?;
-        let mut found = None;
-        for holder in self.holders(game).await? {
-            if own.is_some_and(|own| holder.summary.id.as_deref() == Some(own.as_str())) {
-                found = Some(holder.summary);
-            } else if let Some(danger) = holder.danger() {
-                return Err(RuntimeError::DirectoryInUse(danger));
-            }
-        }
-        self.check_no_process_has_directory(game).await?;
-        Ok(found)
-    }
-
-    /// No container that may be alive works on the game's directory, or on one within it.
-    pub(super) async fn check_directory_is_unmounted(&self, game: GameId) -> Result<(), RuntimeError> {
-        self.on_disk(Some(game), "examined", move |state| state.look(game)).await?;
-        match self.holders(game).await?.iter().find_map(Holder::loses) {
-            Some(holder) => Err(RuntimeError::DirectoryInUse(holder)),
-            None => Ok(()),
         }
     }
 

@@ -41,6 +41,7 @@ mod stranger;
 mod text;
 mod transport;
 mod trial;
+mod writers;
 
 use std::collections::HashSet;
 use std::io;
@@ -236,6 +237,10 @@ impl Runtime for DockerRuntime {
 
     async fn remove(&self, game: GameId, container: &ContainerId) -> Result<(), RuntimeError> {
         self.remove_container(game, container).await
+    }
+
+    async fn check_can_be_proven_dead(&self, container: &ContainerId) -> Result<(), RuntimeError> {
+        self.check_is_seen(container).await
     }
 
     async fn log_tail(&self, container: &ContainerId, lines: usize) -> Result<String, RuntimeError> {

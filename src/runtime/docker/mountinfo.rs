@@ -87,6 +87,16 @@ impl Place {
     }
 }
 
+impl Place {
+    /// It, and every directory above it on its file system but the file system's root.
+    pub(super) fn with_all_above(&self) -> impl Iterator<Item = Self> + '_ {
+        let ends = (1..=self.path.len()).rev();
+        let is_end = move |end: &usize| *end == self.path.len() || self.path[*end] == b'/';
+        ends.filter(is_end)
+            .map(move |end| Self { device: self.device.clone(), path: self.path[..end].to_owned() })
+    }
+}
+
 fn join(base: &[u8], within: &[u8]) -> Vec<u8> {
     let mut whole: Vec<u8> = base.strip_suffix(b"/").unwrap_or(base).to_owned();
     let within = within.strip_prefix(b"/").unwrap_or(within);

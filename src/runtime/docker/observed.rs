@@ -93,7 +93,8 @@ fn state(state: DockerState) -> ContainerState {
             code: state.exit_code.unwrap_or(-1),
             out_of_memory: state.oom_killed.unwrap_or(false),
         },
-        Status::REMOVING | Status::DEAD => ContainerState::Removing,
+        Status::REMOVING => ContainerState::Removing,
+        Status::DEAD => ContainerState::Dead,
         other @ (Status::PAUSED | Status::RESTARTING | Status::STOPPING | Status::EMPTY) => {
             ContainerState::Unsettled { status: other.to_string() }
         }

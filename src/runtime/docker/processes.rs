@@ -35,7 +35,8 @@ const ID_DIGITS: usize = 64;
 
 #[derive(Debug, Clone)]
 enum Question {
-    /// Who has this directory mounted in another place than those that it is called by itself?
+    /// Who has this directory, or one within it, mounted in another place than those that it is called by
+    /// itself?
     Directory { place: Place, names: Vec<PathBuf> },
     /// Who has this address in another network namespace?
     Address(Ipv4Addr),
@@ -67,8 +68,8 @@ impl Processes {
         Self { proc: Arc::new(proc), waiting: Arc::default() }
     }
 
-    /// The processes that have this directory mounted for writing in a mount namespace of their own, one
-    /// of each namespace. The place itself may be a mount too, which every copy of the host's namespace
+    /// The processes that have this directory, or one within it, mounted for writing in a mount namespace of
+    /// their own, one of each namespace. The place itself may be a mount too, which every copy of the host's namespace
     /// has: `also_called` is what it is called on Docker's host.
     ///
     /// # Errors
@@ -184,7 +185,9 @@ impl Processes {
     ) -> io::Result<()> {
         let own = self.proc.join("self");
         // A mount has one number in all namespaces, and is in one.
-        let own_mounts: HashSet<u64> = mounts(&read(&own.join("mountinfo"))?).map(|mount| mount.id).collect();
+        let file = read(&own.join("mountinfo"))?;
+        let own_mounts: HashSet<u64> = mounts(&file).map(|mount| mount.id).collect();
+        let of_host = self.mounts_of_host(&file);
         let own_namespace = std::fs::read_link(own.join("ns/mnt")).ok();
         // Of each namespace that was looked at, its entries in what was found.
         let mut looked: HashMap<u64, Vec<(usize, usize)>> = HashMap::new();
@@ -211,11 +214,20 @@ impl Processes {
                 count_another(found, entries);
                 continue;
             }
-            let entries = note(&process, pid, held(mounts, wanted, questions), found);
+            let entries = note(&process, pid, held(mounts, wanted, questions, &of_host), found);
             by_link.extend(namespace.map(|namespace| (namespace, first)));
             looked.insert(first, entries);
         }
         Ok(())
+    }
+
+    /// The mounts of the host itself, or what is known of them: those of this process, and of the first. A
+    /// service of the host's has a copy of each, and so has a container for a moment while it is started;
+    /// Docker mounts a volume with a `device` there, too.
+    fn mounts_of_host(&self, own: &[u8]) -> HashSet<(Place, Vec<u8>)> {
+        // In a container that sees no more than itself the first is one of its own.
+        let first = read(&self.proc.join("1/mountinfo")).unwrap_or_default();
+        [own, &first].into_iter().flat_map(mounts).map(|mount| (mount.place, mount.point)).collect()
     }
 
     fn look_at_addresses(
@@ -272,22 +284,31 @@ fn own_addresses(file: &[u8]) -> impl Iterator<Item = Ipv4Addr> + '_ {
     })
 }
 
-/// Which of the directories that were asked about are among these mounts.
+/// Which of the directories that were asked about are among these mounts, as a whole or in part; those that
+/// are copies of the host's are nobody's.
 fn held(
     mounts: impl Iterator<Item = Mount>,
     wanted: &HashMap<&Place, Vec<usize>>,
     questions: &[Question],
+    of_host: &HashSet<(Place, Vec<u8>)>,
 ) -> Vec<usize> {
+    let devices: HashSet<&[u8]> = wanted.keys().map(|place| place.device.as_slice()).collect();
     let mut held = Vec::new();
-    for mount in mounts.filter(|mount| mount.is_writable) {
-        for index in wanted.get(&mount.place).into_iter().flatten() {
-            let names = match &questions[*index] {
-                Question::Directory { names, .. } => names.as_slice(),
-                Question::Address(_) => &[],
-            };
-            let is_the_place_itself = names.iter().any(|name| name.as_os_str().as_bytes() == mount.point);
-            if !is_the_place_itself && !held.contains(index) {
-                held.push(*index);
+    for mount in mounts.filter(|mount| mount.is_writable && devices.contains(mount.place.device.as_slice())) {
+        for above in mount.place.with_all_above() {
+            for index in wanted.get(&above).into_iter().flatten() {
+                let names = match &questions[*index] {
+                    Question::Directory { names, .. } => names.as_slice(),
+                    Question::Address(_) => &[],
+                };
+                let within = &mount.place.path[above.path.len()..];
+                let is_the_place_itself = names
+                    .iter()
+                    .any(|name| mount.point.strip_prefix(name.as_os_str().as_bytes()) == Some(within));
+                let is_a_copy = || of_host.contains(&(mount.place.clone(), mount.point.clone()));
+                if !is_the_place_itself && !held.contains(index) && !is_a_copy() {
+                    held.push(*index);
+                }
             }
         }
     }

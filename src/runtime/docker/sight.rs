@@ -12,28 +12,14 @@ use tokio::net::UnixStream;
 
 use super::DockerRuntime;
 use super::error::{if_there, within};
+use super::writers::Purpose;
 use crate::game::{ContainerId, GameId};
 use crate::runtime::{HostProcess, Runtime, RuntimeError};
 
 impl DockerRuntime {
-    /// No process of the host has the game's directory mounted for writing, but those of containers that
-    /// Docker says are alive: what those may do is decided by its word.
-    pub(super) async fn check_no_process_has_directory(&self, game: GameId) -> Result<(), RuntimeError> {
-        for process in self.processes_on(game).await? {
-            if !self.says_alive(&process).await? {
-                return Err(RuntimeError::StateInUse(process));
-            }
-        }
-        Ok(())
-    }
-
-    async fn says_alive(&self, process: &HostProcess) -> Result<bool, RuntimeError> {
-        let Some(container) = &process.container else { return Ok(false) };
-        let state = if_there(self.describe(container.as_str()).await)?.and_then(|found| found.state);
-        Ok(state.is_some_and(|state| state.running == Some(true) || state.paused == Some(true)))
-    }
-
-    async fn processes_on(&self, game: GameId) -> Result<Vec<HostProcess>, RuntimeError> {
+    /// The processes of the host that have the game's directory, or a part of it, mounted for writing, one of
+    /// each mount namespace.
+    pub(super) async fn processes_on(&self, game: GameId) -> Result<Vec<HostProcess>, RuntimeError> {
         let here = self.settings.state_root.join(game.to_string());
         let on_host = self.settings.state_directory_on_host(game);
         let after = self.settings.deadlines.look;
@@ -54,12 +40,22 @@ impl DockerRuntime {
 
     /// What it means that Docker would not start a container because its process may be alive.
     pub(super) async fn alive_or_stale(&self, game: GameId, message: String) -> RuntimeError {
-        match (self.check_no_process_has_directory(game).await, self.sees_processes().await) {
+        match (self.check_directory(game, Purpose::RemoveContainer).await, self.sees_processes().await) {
             (Err(error), _) => error,
             // What is left of another start is without a process.
-            (Ok(()), Ok(())) => RuntimeError::Conflict(message),
-            (Ok(()), Err(why)) => RuntimeError::MayBeAlive { message, why },
+            (Ok(_), Ok(())) => RuntimeError::Conflict(message),
+            (Ok(_), Err(why)) => RuntimeError::MayBeAlive { message, why },
         }
+    }
+
+    /// Where Docker's word is no proof of this container's death, the host can be asked; or it is gone.
+    pub(super) async fn check_is_seen(&self, container: &ContainerId) -> Result<(), RuntimeError> {
+        let Err(why) = self.sees_processes().await else { return Ok(()) };
+        if if_there(self.describe(container.as_str()).await)?.is_none() {
+            return Ok(());
+        }
+        let message = "it was not started, as a process of it may be alive".to_owned();
+        Err(RuntimeError::MayBeAlive { message, why })
     }
 
     /// Every process that has a game's state and that no container is known for which is alive.
@@ -68,16 +64,19 @@ impl DockerRuntime {
     /// Docker, the state root or the host does not say.
     pub async fn strays(&self) -> Result<Vec<(GameId, HostProcess)>, RuntimeError> {
         let games = self.state_directories().await?;
-        let looked = games.into_iter().map(|game| async move { (game, self.processes_on(game).await) });
-        let mut strays = Vec::new();
-        for (game, found) in futures::future::join_all(looked).await {
-            for process in found? {
-                // After the look: what began meanwhile is known to Docker by now.
-                if !self.says_alive(&process).await? {
-                    strays.push((game, process));
-                }
-            }
-        }
+        let looked = games
+            .into_iter()
+            .map(|game| async move { Ok::<_, RuntimeError>((game, self.processes_on(game).await?)) });
+        let found = futures::future::try_join_all(looked).await?;
+        // After the look: what began meanwhile is known to Docker by now.
+        let alive = self.living_containers().await?;
+        let is_stray = |process: &HostProcess| {
+            process.container.as_ref().is_none_or(|container| !alive.contains(container.as_str()))
+        };
+        let of_game = |(game, processes): (GameId, Vec<HostProcess>)| {
+            processes.into_iter().filter(is_stray).map(move |process| (game, process))
+        };
+        let mut strays: Vec<_> = found.into_iter().flat_map(of_game).collect();
         strays.sort_by_key(|(game, process)| (*game, process.pid));
         Ok(strays)
     }

@@ -60,6 +60,7 @@ pub struct Model {
     pub restart_count: i64,
     pub next_attempt_at: Option<DateTimeUtc>,
     pub restart_from_container_id: Option<String>,
+    pub may_be_alive_container_id: Option<String>,
     pub last_exit_code: Option<i64>,
     pub last_exit_oom: Option<bool>,
     pub last_exit_at: Option<DateTimeUtc>,

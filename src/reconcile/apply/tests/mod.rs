@@ -1,5 +1,8 @@
 use std::io;
 
+use crate::game::container::ContainerState;
+use crate::reconcile::observed::RuntimeView;
+use crate::reconcile::plan::tests::world::World;
 use crate::runtime::Cause;
 
 use super::*;
@@ -34,9 +37,16 @@ fn what_is_the_images_fault_waits_for_the_spec_and_what_is_the_hosts_is_tried_ag
         let error = RuntimeError::Because { cause, said: "words".into() };
         let images = [Cause::EntrypointMissing, Cause::EntrypointDenied, Cause::UserUnknown].contains(&cause);
         let (class, _, reason) = class_of(&start(), &error);
-        let expected = if images { FailureClass::Spec } else { FailureClass::Retry };
+        let hosts =
+            [Cause::ContainerRuntimeMissing, Cause::KeysUsedUp, Cause::ControlGroupsUsedUp].contains(&cause);
+        let expected = match (images, hosts) {
+            (true, _) => FailureClass::Spec,
+            (false, true) => FailureClass::Host,
+            (false, false) => FailureClass::Retry,
+        };
         assert_eq!((class, reason.as_str()), (expected, cause.reason()));
-        assert_eq!(class_of(&Step::LookAtNetwork, &error).0, FailureClass::Retry, "{cause:?}");
+        let looking = if hosts { FailureClass::Host } else { FailureClass::Retry };
+        assert_eq!(class_of(&Step::LookAtNetwork, &error).0, looking, "{cause:?}");
         assert!(failure(&start(), &error).message.ends_with(": words"), "{error}");
     }
     let refused = RuntimeError::Refused("words".into());
@@ -45,6 +55,19 @@ fn what_is_the_images_fault_waits_for_the_spec_and_what_is_the_hosts_is_tried_ag
         class_of(&Step::CreateNetwork, &refused),
         (FailureClass::Retry, Pace::Usual, "DockerRefused".into())
     );
+}
+
+#[test]
+fn a_removal_that_docker_cannot_do_is_told_with_the_one_that_a_person_can() {
+    let mut world = World::running();
+    world.container.as_mut().expect("a container").state = ContainerState::Dead;
+    let RuntimeView::Known(seen) = world.observation().runtime else { panic!("Docker answers") };
+    let step = Step::RemoveContainer(seen.dead(None).expect("it has no process"));
+    let busy = RuntimeError::Failed("driver \"overlay2\" failed to remove root filesystem: busy".into());
+    let failed = failure(&step, &busy);
+    assert_eq!((failed.class, failed.pace), (FailureClass::Retry, Pace::Usual));
+    assert!(failed.message.contains("root filesystem: busy. "), "{}", failed.message);
+    assert!(failed.message.contains("`docker rm -f container-1`"), "{}", failed.message);
 }
 
 #[test]

@@ -441,10 +441,21 @@ fn no_proof_of_death_is_had_of_a_state_that_a_process_has() {
         RuntimeView::Unknown { .. } => panic!("Docker answers"),
     };
     let mut dead = seen(&world);
-    assert!(dead.dead().is_some() && dead.vacancy().is_none());
+    assert!(dead.dead(None).is_some() && dead.vacancy().is_none());
     let process = HostProcess { pid: 1, command: String::new(), container: None, others: 0 };
     dead.rival = Looked::At(Some(Rival::Process(process)));
-    assert_eq!(dead.dead(), None);
+    assert_eq!(dead.dead(None), None);
+    // Of a container that may be alive whatever Docker says, it takes a look that found nobody.
+    let doubted = dead.container.as_ref().map(|container| container.id.clone());
+    let unseen = Rival::Unseen { container: doubted.clone().unwrap(), why: "hidepid".into() };
+    for (rival, is_proof) in
+        [(Looked::NotYet, false), (Looked::At(Some(unseen)), false), (Looked::At(None), true)]
+    {
+        dead.rival = rival;
+        assert_eq!(dead.dead(doubted.as_ref()).is_some(), is_proof, "{:?}", dead.rival);
+    }
+    let process = HostProcess { pid: 1, command: String::new(), container: None, others: 0 };
+    dead.rival = Looked::At(Some(Rival::Process(process)));
     dead.container = None;
     assert_eq!(dead.vacancy(), None);
     dead.rival = Looked::At(None);

@@ -155,6 +155,12 @@ pub(crate) struct World {
     pub(crate) fails_for_good: bool,
     /// And a person has to look, for this reason.
     pub(crate) fails_for_a_person: Option<&'static str>,
+    /// Docker does not start a container, as a process of it may be alive.
+    pub(crate) says_alive: bool,
+    /// The processes of Docker's host are not seen.
+    pub(crate) hides_processes: bool,
+    /// What fails is a fault of the host's.
+    pub(crate) fails_by_the_host: bool,
     failure: Option<Failure>,
     next_image: Image,
     image_users: Looked<ImageUsers>,
@@ -311,6 +317,9 @@ impl World {
             fails_at: "",
             fails_for_good: false,
             fails_for_a_person: None,
+            says_alive: false,
+            hides_processes: false,
+            fails_by_the_host: false,
             failure: None,
             next_image: Image::NotYet,
             image_users: Looked::NotYet,
@@ -472,6 +481,13 @@ impl World {
                 self.fail(step);
                 break;
             }
+            if self.says_alive && matches!(step, Step::StartContainer(_)) {
+                self.fail(step);
+                let class = if self.hides_processes { FailureClass::MayBeAlive } else { FailureClass::Retry };
+                let reason = STATE_IN_USE.to_owned();
+                self.failure = self.failure.take().map(|failed| Failure { class, reason, ..failed });
+                break;
+            }
             if let Some(Rival::Process(process)) = self.rival.clone()
                 && needs_a_free_state(step)
             {
@@ -588,6 +604,7 @@ impl World {
     pub(crate) fn fail(&mut self, step: &Step) {
         let (class, reason) = match self.fails_for_a_person {
             Some(reason) => (FailureClass::Person, reason),
+            None if self.fails_by_the_host => (FailureClass::Host, "Failed"),
             None if self.fails_for_good => (FailureClass::Spec, "Failed"),
             None => (FailureClass::Retry, "Failed"),
         };
@@ -711,7 +728,11 @@ impl World {
             Step::LookAtStateDirectory => looks.state_directory = Looked::At(self.state_directory),
             Step::LookAtContents => looks.contents = Looked::At(self.contents.clone()),
             Step::LookAtCopies => looks.copies = Looked::At(!self.backups.is_empty()),
-            Step::LookForRival { .. } => looks.rival = Looked::At(self.rival.clone()),
+            Step::LookForRival { doubted, .. } => {
+                let unseen = doubted.clone().filter(|_| self.hides_processes);
+                let unseen = unseen.map(|container| Rival::Unseen { container, why: "hidepid".into() });
+                looks.rival = Looked::At(self.rival.clone().or(unseen));
+            }
             Step::PullImage(image) if image.as_str() != "engine:1.4.2" => {
                 if self.newer_can_be_had {
                     (self.next_image, self.fetched) = (Image::NotYet, true);
@@ -809,6 +830,7 @@ impl World {
             Step::RemoveContainer(dead) => {
                 let container = self.container.take().expect("a container");
                 assert_eq!(container.id, *dead.container());
+                assert!(!(self.says_alive && self.hides_processes), "removed though it may be alive");
                 assert!(!matches!(container.state, ContainerState::Running { .. }), "removed alive");
                 self.looks = Looks::none();
                 self.fetched = false;

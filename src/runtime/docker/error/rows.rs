@@ -22,8 +22,11 @@ enum Says {
     Link(&'static str),
     /// The innermost is one of these.
     Ends(&'static [&'static str]),
-    /// A link is, or begins with, the first; the innermost is one of the others.
+    /// A link begins with the first; the innermost is one of the others.
     Within(&'static str, &'static [&'static str]),
+    /// runc says that it could not execute the container's program; the innermost is one of these. (Who could
+    /// not execute runc, or the shim, says `exec` too.)
+    Exec(&'static [&'static str]),
     /// The innermost begins and ends so.
     Around(&'static str, &'static str),
 }
@@ -41,6 +44,22 @@ const ROWS: &[Row] = &[
         statuses: &[403],
         says: Says::Link("authorization denied by plugin"),
         cause: Cause::Forbidden,
+    },
+    // Limits of the kernel's, which have the words of a disk.
+    Row {
+        calls: START,
+        statuses: ANY_STATUS,
+        says: Says::Within("unable to join session keyring", &["disk quota exceeded"]),
+        cause: Cause::KeysUsedUp,
+    },
+    Row {
+        calls: START,
+        statuses: ANY_STATUS,
+        says: Says::Within(
+            "mkdir /sys/fs/cgroup/",
+            &["no space left on device", "cannot allocate memory", "resource temporarily unavailable"],
+        ),
+        cause: Cause::ControlGroupsUsedUp,
     },
     // Where Docker puts images and containers: a state directory is never written to by Docker.
     Row {
@@ -150,7 +169,19 @@ const ROWS: &[Row] = &[
     Row {
         calls: START,
         statuses: ANY_STATUS,
-        says: Says::Within("exec", &["no such file or directory", "executable file not found in $path"]),
+        says: Says::Within("failed to start shim", PROGRAM_ERRORS),
+        cause: Cause::ContainerRuntimeMissing,
+    },
+    Row {
+        calls: START,
+        statuses: ANY_STATUS,
+        says: Says::Within("unable to retrieve oci runtime error", PROGRAM_ERRORS),
+        cause: Cause::ContainerRuntimeMissing,
+    },
+    Row {
+        calls: START,
+        statuses: ANY_STATUS,
+        says: Says::Exec(&["no such file or directory", "executable file not found in $path"]),
         cause: Cause::EntrypointMissing,
     },
     Row {
@@ -162,7 +193,7 @@ const ROWS: &[Row] = &[
     Row {
         calls: START,
         statuses: ANY_STATUS,
-        says: Says::Within("exec", &["permission denied", "is a directory", "exec format error"]),
+        says: Says::Exec(&["permission denied", "is a directory", "exec format error"]),
         cause: Cause::EntrypointDenied,
     },
     Row {
@@ -188,6 +219,18 @@ const ROWS: &[Row] = &[
 const MOUNT_ERRORS: &[&str] =
     &["permission denied", "operation not permitted", "no such file or directory", "not a directory"];
 
+/// Why a program cannot be executed.
+const PROGRAM_ERRORS: &[&str] = &[
+    "executable file not found in $path",
+    "no such file or directory",
+    "file does not exist",
+    "permission denied",
+    "exec format error",
+];
+
+/// How runc begins, now and before 1.1, when it is at work on a container's process.
+const RUNC_AT_WORK: &[&str] = &["unable to start container process", "starting container process caused"];
+
 /// The cause that an answer tells of, if it is one that has a name.
 pub(super) fn cause(call: &str, status: u16, said: &Said) -> Option<Cause> {
     let tells = |row: &&Row| {
@@ -204,8 +247,8 @@ impl Says {
         match self {
             Self::Link(words) => said.has_beginning(words),
             Self::Ends(with) => ends(with),
-            // `exec` stands alone; what is mounted follows in its link.
-            Self::Within("exec", with) => said.has("exec") && ends(with),
+            Self::Exec(with) => said.has_after("exec", RUNC_AT_WORK) && ends(with),
+            // What is mounted follows in its link.
             Self::Within(words, with) => said.has_beginning(words) && ends(with),
             Self::Around(before, after) => said.ends_around(before, after),
         }

@@ -51,9 +51,10 @@ impl Said {
         self.links.iter().any(|link| link.starts_with(words))
     }
 
-    /// A link of it is this.
-    pub(super) fn has(&self, link: &str) -> bool {
-        self.links.iter().any(|known| known == link)
+    /// A link of it is this, within one that is one of `outer`.
+    pub(super) fn has_after(&self, link: &str, outer: &[&str]) -> bool {
+        let after = self.links.iter().skip_while(|known| !outer.contains(&known.as_str()));
+        after.skip(1).any(|known| known == link)
     }
 
     /// The innermost error is this.

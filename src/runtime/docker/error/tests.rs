@@ -73,7 +73,62 @@ fn what_docker_says_has_a_name() {
         ),
         ("create", 403, "authorization denied by plugin casbin: no".into(), Cause::Forbidden),
         ("create", 500, "mkdir /var/lib/docker/overlay2/0f-init: no space left on device".into(), Cause::DiskFull),
-        ("start", 500, runc("mkdir /sys/fs/cgroup/x: no space left on device: unknown"), Cause::DiskFull),
+        (
+            "start",
+            500,
+            runc("unable to apply cgroup configuration: mkdir /sys/fs/cgroup/memory/docker/0f: no space left on device: unknown"),
+            Cause::ControlGroupsUsedUp,
+        ),
+        (
+            "start",
+            500,
+            runc_28("unable to apply cgroup configuration: mkdir /sys/fs/cgroup/system.slice/docker-0f.scope: resource temporarily unavailable: unknown"),
+            Cause::ControlGroupsUsedUp,
+        ),
+        (
+            "start",
+            500,
+            runc("process_linux.go:545: container init caused: unable to join session keyring: unable to create session key: disk quota exceeded: unknown"),
+            Cause::KeysUsedUp,
+        ),
+        (
+            "start",
+            500,
+            runc_28("unable to join session keyring: unable to create session key: disk quota exceeded: unknown"),
+            Cause::KeysUsedUp,
+        ),
+        ("start", 500, runc("mkdir /run/docker/runtime-runc/moby/0f: no space left on device: unknown"), Cause::DiskFull),
+        (
+            "start",
+            500,
+            "failed to start shim: exec: \"containerd-shim-runc-v2\": executable file not found in $PATH: unknown".into(),
+            Cause::ContainerRuntimeMissing,
+        ),
+        (
+            "start",
+            500,
+            "failed to create task for container: failed to start shim: failed to resolve runtime path: runtime \"io.containerd.runc.v2\" binary not installed \"containerd-shim-runc-v2\": file does not exist: unknown".into(),
+            Cause::ContainerRuntimeMissing,
+        ),
+        (
+            "start",
+            400,
+            "failed to create shim task: OCI runtime create failed: unable to retrieve OCI runtime error (open /run/containerd/io.containerd.runtime.v2.task/moby/0f/log.json: no such file or directory): exec: \"runc\": executable file not found in $PATH: unknown".into(),
+            Cause::ContainerRuntimeMissing,
+        ),
+        (
+            "start",
+            400,
+            "failed to create shim task: OCI runtime create failed: unable to retrieve OCI runtime error (open /run/containerd/io.containerd.runtime.v2.task/moby/0f/log.json: no such file or directory): fork/exec /usr/sbin/runc: no such file or directory: unknown".into(),
+            Cause::ContainerRuntimeMissing,
+        ),
+        // runc before 1.1.
+        (
+            "start",
+            400,
+            "OCI runtime create failed: container_linux.go:380: starting container process caused: exec: \"nothing\": executable file not found in $PATH: unknown".into(),
+            Cause::EntrypointMissing,
+        ),
         ("create", 500, "write /var/lib/docker/x: disk quota exceeded".into(), Cause::DiskFull),
         (
             "network create",

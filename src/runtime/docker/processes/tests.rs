@@ -64,6 +64,37 @@ fn who_has_the_directory_in_a_namespace_of_its_own_is_found_and_named() {
 }
 
 #[test]
+fn who_has_a_part_of_the_directory_is_found_too() {
+    let (root, processes) = proc();
+    process(root.path(), 7, Some(2), &container(20, "/srv/games/7/kept/a", "rw"), "");
+    // A part of another one, and of one of like name; and a part that a copy of the host's mounts has.
+    process(root.path(), 8, Some(3), &container(30, "/srv/games/8/kept", "rw"), "");
+    process(root.path(), 9, Some(4), &container(40, "/srv/games/77/kept", "rw"), "");
+    let service =
+        "60 1 8:1 / / rw - ext4 x rw\n61 60 8:1 /srv/games/7/kept /srv/games/7/kept rw - ext4 x rw\n";
+    process(root.path(), 10, Some(5), service, "");
+    let pids: Vec<u32> = found(&processes, "/srv/games/7").iter().map(|found| found.pid).collect();
+    assert_eq!(pids, [7]);
+}
+
+#[test]
+fn a_copy_of_the_hosts_own_mounts_is_nobodys_hold_on_the_directory() {
+    let (root, processes) = proc();
+    // Docker mounts a volume with a device on its host, and only then in the container.
+    let alias = "12 10 8:1 /srv/games/7 /var/lib/docker/volumes/alias/_data rw - ext4 x rw\n";
+    std::fs::write(root.path().join("self/mountinfo"), format!("{OWN}{alias}")).unwrap();
+    let copied = "60 1 8:1 / / rw - ext4 x rw\n61 60 8:1 /srv/games/7 /var/lib/docker/volumes/alias/_data rw - ext4 x rw\n";
+    process(root.path(), 7, Some(2), copied, &format!("0::/docker/{ID}\n"));
+    process(root.path(), 8, Some(3), &container(20, "/srv/games/7", "rw"), "");
+    let pids = || found(&processes, "/srv/games/7").iter().map(|found| found.pid).collect::<Vec<u32>>();
+    assert_eq!(pids(), [8]);
+    // Seen from a container, the host is whose process is the first.
+    std::fs::write(root.path().join("self/mountinfo"), OWN).unwrap();
+    process(root.path(), 1, Some(4), &copied.replace("60", "30").replace("61", "31"), "");
+    assert_eq!(pids(), [8]);
+}
+
+#[test]
 fn what_is_no_engine_on_the_directory_does_not_count() {
     let (root, processes) = proc();
     // Reads it; has the directory above it; has one of like name; has it as it was before it was removed.
