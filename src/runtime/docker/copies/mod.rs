@@ -38,8 +38,8 @@ use checks::room_at;
 pub use error::CopyError;
 use room::Needs;
 pub(super) use room::Promises;
-pub(super) use watch::PausedGames;
 pub use watch::Watch;
+pub(super) use watch::{PausedGames, attend};
 
 const BACKUPS: &str = "backups";
 const STATE: &str = "state";

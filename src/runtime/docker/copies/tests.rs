@@ -275,3 +275,4 @@ mod crashes;
 mod hostile;
 mod limits;
 mod removals;
+mod silence;
