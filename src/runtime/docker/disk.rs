@@ -4,6 +4,22 @@
 //! kind of work has so many threads and no more ([`Lane`]), and each game so many of them: copies and
 //! removals that hang keep neither a look at the ground from its thread nor another game from its own. All
 //! lanes together are fewer than the threads that Tokio has for such work, so others find some, too.
+//!
+//! # Guarantees
+//!
+//! Whoever gives up on a call leaves its thread behind, which may go on much later. It hits no later life of
+//! the game all the same:
+//!
+//! - a call that still waits for its thread never begins;
+//! - looks change nothing, and nobody learns what a late one found;
+//! - what makes, copies, removes or puts back has the game to itself until its thread ends
+//!   (`StateRoot::working_on`): while it hangs, nothing else of the game is made or removed by this process;
+//! - it looks whether anybody still waits ([`Watch`]) before it changes anything under the game's name;
+//! - a removal names what it removes by what that was when the removal was queued (`StateRoot::hold`), and
+//!   leaves alone what has come into its place since, whichever process made that;
+//! - names of copies, of what is put back and of what is half made are each of one thing only, for ever, and
+//!   half copies are reached by handles of the directories that they are in;
+//! - the high-water counter is written by one thread at a time, and never goes back.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,7 +28,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::copies::{CopyError, Watch, attend};
+use super::copies::{Belongings, CopyError, Watch, attend};
 use super::state::StateRoot;
 use super::{DockerRuntime, RuntimeError};
 use crate::game::GameId;
@@ -178,6 +194,11 @@ impl DockerRuntime {
         work: impl FnOnce(&StateRoot, &Watch) -> Result<T, CopyError> + Send + 'static,
     ) -> Result<T, RuntimeError> {
         self.at_work(of, (verb, self.settings.deadlines.copy_silence), progress, work).await
+    }
+
+    /// What a game has on the disk now, to be removed.
+    pub(super) async fn belongings(&self, game: GameId) -> Result<Belongings, RuntimeError> {
+        self.on_copies((Lane::Look, game), "examined", &|_| {}, move |state, _| state.hold(game)).await
     }
 }
 

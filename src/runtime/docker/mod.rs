@@ -54,7 +54,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, OnceCell};
 
 use copies::PausedGames;
-pub use copies::{CopyError, Watch};
+pub use copies::{Belongings, CopyError, Watch};
 pub use settings::{Deadlines, EndpointMode, PullPolicy, Settings};
 pub use state::StateRoot;
 pub use trial::{Outcome, SCRATCH, Tried};
@@ -237,13 +237,17 @@ impl Runtime for DockerRuntime {
     }
 
     async fn create_state_directory(&self, game: GameId, run_as: RunAs) -> Result<(), RuntimeError> {
-        self.on_disk(Some(game), "created", move |state| state.create(game, run_as)).await
+        let work = move |state: &StateRoot, watch: &Watch| state.create(game, run_as, watch);
+        self.at_work((Lane::Look, game), ("created", self.settings.deadlines.state_directory), &|_| {}, work)
+            .await
     }
 
     async fn remove_state_directory(&self, game: GameId) -> Result<(), RuntimeError> {
+        let held = self.belongings(game).await?;
         // Whoever has it mounted under another name is not robbed of it.
         self.check_directory_is_unmounted(game).await?;
-        self.on_disk(Some(game), "removed", move |state| state.remove(game)).await
+        let work = move |state: &StateRoot, watch: &Watch| state.remove(&held, watch);
+        self.on_copies((Lane::Removal, game), "removed", &|_| {}, work).await
     }
 
     async fn state_directories(&self) -> Result<HashSet<GameId>, RuntimeError> {
@@ -309,7 +313,7 @@ impl Runtime for DockerRuntime {
 
     async fn remove_backup(&self, game: GameId, backup: &BackupId) -> Result<(), RuntimeError> {
         let id = backup.clone();
-        let work = move |state: &StateRoot, _: &Watch| state.remove_backup(game, &id);
+        let work = move |state: &StateRoot, watch: &Watch| state.remove_backup(game, &id, watch);
         self.on_copies((Lane::Removal, game), "cleared of a copy", &|_| {}, work).await
     }
 
@@ -318,7 +322,8 @@ impl Runtime for DockerRuntime {
     }
 
     async fn remove_copies(&self, game: GameId) -> Result<(), RuntimeError> {
-        let work = move |state: &StateRoot, _: &Watch| state.remove_copies(game);
+        let held = self.belongings(game).await?;
+        let work = move |state: &StateRoot, watch: &Watch| state.remove_copies(&held, watch);
         self.on_copies((Lane::Removal, game), "cleared of its copies", &|_| {}, work).await
     }
 
@@ -330,7 +335,9 @@ impl Runtime for DockerRuntime {
         now: Timestamp,
     ) -> Result<Vec<RestoreId>, RuntimeError> {
         let spared = spared.cloned();
-        let work = move |state: &StateRoot, _: &Watch| state.prune_aside(game, keep, spared.as_ref(), now);
+        let work = move |state: &StateRoot, watch: &Watch| {
+            state.prune_aside(game, keep, spared.as_ref(), now, watch)
+        };
         self.on_copies((Lane::Removal, game), "cleared of what was moved aside", &|_| {}, work).await
     }
 

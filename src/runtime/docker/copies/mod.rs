@@ -36,6 +36,7 @@ use crate::game::{Backup, BackupId, BackupReason, GameId, NewBackup};
 use crate::runtime::{CopyProgress, Shortage};
 use checks::room_at;
 pub use error::CopyError;
+pub use removal::Belongings;
 use room::Needs;
 pub(super) use room::Promises;
 pub use watch::Watch;
@@ -107,14 +108,14 @@ impl StateRoot {
     ///
     /// # Errors
     /// It cannot be removed. Once its removal has begun, it is listed no more.
-    pub fn remove_backup(&self, game: GameId, id: &BackupId) -> Result<(), CopyError> {
+    pub fn remove_backup(&self, game: GameId, id: &BackupId, watch: &Watch) -> Result<(), CopyError> {
         let _working = self.working_on(game)?;
         let Some(kept) = self.place_if_there(BACKUPS, game)? else { return Ok(()) };
-        remove(&kept, id.as_str())
+        remove(&kept, id.as_str(), watch)
     }
 
     /// Nobody else works on this game's copies while this is held.
-    fn working_on(&self, game: GameId) -> Result<Working<'_>, CopyError> {
+    pub(super) fn working_on(&self, game: GameId) -> Result<Working<'_>, CopyError> {
         let games = self.copying.games.lock().unwrap_or_else(PoisonError::into_inner);
         let is_worked_on = |games: &mut HashSet<GameId>| games.contains(&game);
         let waited = self.copying.ended.wait_timeout_while(games, WORKING_PATIENCE, is_worked_on);
@@ -157,7 +158,7 @@ pub(super) struct BusyGames {
     ended: Condvar,
 }
 
-struct Working<'a> {
+pub(super) struct Working<'a> {
     copying: &'a BusyGames,
     game: GameId,
 }
@@ -183,7 +184,7 @@ fn make(
     watch: &Watch,
     describe: impl FnOnce(&tree::Measure) -> Result<Backup, CopyError>,
 ) -> Result<Backup, CopyError> {
-    sweep(within)?;
+    sweep(within, watch)?;
     let half = half(MAKING);
     let mut needed = survey::Room::default();
     let made = fill(within, &half, from, watch, &mut needed, describe).map_err(|error| match error {
@@ -201,7 +202,7 @@ fn make(
     });
     if made.is_err() {
         // If that fails too, the next work on this game's copies does it.
-        let _ = remove_half(within, &half);
+        let _ = remove_half(within, &half, &watch.to_its_end());
     }
     made
 }
@@ -229,7 +230,7 @@ fn fill(
     let (state, shared) = (beneath::open(&making, STATE)?, beneath::open(&making, SHARED)?);
     let destination = tree::Destination { top: &state, shared: &shared, room: before.room };
     let read = tree::copy(from, &destination, watch)?;
-    remove_tree::empty(&shared)?;
+    remove_tree::empty(&shared, || watch.check())?;
     effects::remove_directory(&making, SHARED)?;
     effects::flush_all(&making)?;
     if !survey::survey(from)?.is_same_as(&before) {
@@ -288,32 +289,32 @@ fn read_backup(kept: &OwnedFd, game: GameId, id: &BackupId) -> Result<Option<Bac
 }
 
 /// Removes a directory that is listed no more from the first moment.
-fn remove(within: &OwnedFd, name: &str) -> Result<(), CopyError> {
-    sweep(within)?;
+fn remove(within: &OwnedFd, name: &str, watch: &Watch) -> Result<(), CopyError> {
+    sweep(within, watch)?;
     if beneath::open_if_there(within, name)?.is_some() {
         effects::rename(within, name, within, half(REMOVING))?;
         effects::flush(within)?;
-        sweep(within)?;
+        sweep(within, watch)?;
     }
     Ok(())
 }
 
 /// Removes what was left half made or half removed.
-fn sweep(within: &OwnedFd) -> Result<(), CopyError> {
+fn sweep(within: &OwnedFd, watch: &Watch) -> Result<(), CopyError> {
     for name in beneath::names(within)? {
         let Some(name) =
             name.to_str().ok().filter(|name| [MAKING, REMOVING].iter().any(|half| name.starts_with(half)))
         else {
             continue;
         };
-        remove_half(within, name)?;
+        remove_half(within, name, watch)?;
     }
     Ok(())
 }
 
-fn remove_half(within: &OwnedFd, name: &str) -> Result<(), CopyError> {
+fn remove_half(within: &OwnedFd, name: &str, watch: &Watch) -> Result<(), CopyError> {
     if let Some(half) = beneath::open_if_there(within, name)? {
-        remove_tree::empty(&half)?;
+        remove_tree::empty(&half, || watch.one_gone())?;
         effects::remove_directory(within, name)?;
     }
     Ok(())

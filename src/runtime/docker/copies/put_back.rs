@@ -81,16 +81,18 @@ impl StateRoot {
         let aside = self.place(FAILED, game)?;
         if let Some(note) = read_note(&aside, restore)?.filter(|note| note.done) {
             let done = self.confirmed(note, game, id, restore)?;
-            remove(&self.place(RESTORING, game)?, restore.as_str())?;
+            remove(&self.place(RESTORING, game)?, restore.as_str(), watch)?;
             return Ok(done);
         }
         let restoring = self.place(RESTORING, game)?;
         let backup = self.fetch(&restoring, game, id, restore, false, watch)?;
-        let moved = self.move_aside(&aside, &restoring, game, restore, &backup)?;
+        watch.check()?;
+        let moved = self.move_aside(&aside, &restoring, game, restore, (&backup, watch))?;
+        watch.check()?;
         self.move_in(&restoring, game, restore)?;
         let done = Note { restore: restore.clone(), backup: backup.clone(), done: true };
         write_note(&moved, &done)?;
-        remove(&restoring, restore.as_str())?;
+        remove(&restoring, restore.as_str(), watch)?;
         Ok(backup)
     }
 
@@ -139,7 +141,7 @@ impl StateRoot {
         for other in beneath::names(restoring)? {
             // Half copies are swept; a whole one is of a putting back that gave way to this one.
             if let Some(other) = other.to_str().ok().filter(|other| other.parse::<RestoreId>().is_ok()) {
-                remove(restoring, other)?;
+                remove(restoring, other, watch)?;
             }
         }
         let kept = self.place(BACKUPS, game)?;
@@ -163,7 +165,7 @@ impl StateRoot {
         restoring: &OwnedFd,
         game: GameId,
         restore: &RestoreId,
-        backup: &Backup,
+        (backup, watch): (&Backup, &Watch),
     ) -> Result<OwnedFd, CopyError> {
         if beneath::open_if_there(aside, restore.as_str())?.is_none() {
             effects::make_directory(aside, restore.as_str())?;
@@ -183,6 +185,7 @@ impl StateRoot {
         }
         // A link, or a file, in its place is somebody's answer to be looked at, not state.
         drop(beneath::open(&root, &game.to_string())?);
+        watch.check()?;
         effects::rename_new(&root, game.to_string(), &moved, STATE).map_err(mounted)?;
         effects::flush(&moved)?;
         effects::flush(&root)?;

@@ -118,9 +118,19 @@ impl Watch {
         Self { paused: Some((paused, game)), ..self }
     }
 
+    /// One name more is gone.
+    pub(super) fn one_gone(&self) -> Result<(), CopyError> {
+        self.at(|progress| progress.files += 1)
+    }
+
+    /// The same, for what has to come to its end whoever still waits for it.
+    pub(super) fn to_its_end(&self) -> Self {
+        Self { cancelled: Arc::default(), ..self.clone() }
+    }
+
     /// That somebody still waits: asked before whatever changes something under a game's name, for who
     /// hung in a disk may go on when that name is another life's. Stands still while others come first.
-    pub(super) fn check(&self) -> Result<(), CopyError> {
+    pub(in super::super) fn check(&self) -> Result<(), CopyError> {
         loop {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(CopyError::Cancelled);

@@ -21,7 +21,7 @@ fn a_copy_that_was_fetched_is_put_back_by_moving_it_whatever_became_of_the_copy(
     fetch(&world, "b-1", "r-1").expect("it is fetched");
     fetch(&world, "b-1", "r-1").expect("it was fetched");
     assert_eq!(tree(&world.state()), now, "nothing in it is touched");
-    world.root.remove_backup(game(), &name("b-1")).expect("a removal");
+    world.root.remove_backup(game(), &name("b-1"), &Watch::nobody()).expect("a removal");
     world.put_back("b-1", "r-1").expect("it is put back");
     assert_eq!(tree(&world.state()), then);
     assert_eq!(tree(&world.own("failed").join("r-1").join(STATE)), now);
@@ -104,7 +104,7 @@ fn with_others(disk: &Disk, numbers: &[u128]) -> World {
     let world = World::within(disk.0.path());
     fs::write(world.state().join("large"), vec![1; 4 << 20]).expect("a file");
     for number in numbers {
-        world.root.create(another(*number), RunAs::Auto).expect("a directory");
+        world.root.create(another(*number), RunAs::Auto, &Watch::nobody()).expect("a directory");
         let state = world.state().with_file_name(another(*number).to_string());
         fs::write(state.join("large"), vec![1; 4 << 20]).expect("a file");
     }
@@ -143,10 +143,10 @@ fn room_that_another_game_was_promised_is_not_promised_again() {
     // Whatever others need now, there is one more state's room, and nobody keeps it.
     assert!(matches!(root.check_room_for_patch(other), Err(CopyError::NoRoom { .. })));
     takes().expect("a copy on demand");
-    root.remove_backup(other, &name("b-9")).expect("a removal");
+    root.remove_backup(other, &name("b-9"), &Watch::nobody()).expect("a removal");
     world.put_back("b-1", "r-1").expect("it is put back");
     root.keep_room(game(), None);
-    root.remove_copies(game()).expect("a removal");
+    take_copies_away(root).expect("a removal");
     root.check_room_for_patch(other).expect("now there is room");
 }
 
@@ -264,7 +264,13 @@ fn what_was_fetched_for_another_putting_back_goes() {
     assert_eq!(fetched(), ["r-2"]);
     let keep = crate::game::backup::Keep { count: 5, age: None };
     let prune = |spared: &str| {
-        let gone = world.root.prune_aside(game(), keep, Some(&restore_name(spared)), jiff::Timestamp::now());
+        let gone = world.root.prune_aside(
+            game(),
+            keep,
+            Some(&restore_name(spared)),
+            jiff::Timestamp::now(),
+            &Watch::nobody(),
+        );
         gone.expect("pruned");
     };
     prune("r-2");
@@ -286,7 +292,7 @@ fn a_note_of_something_else_is_not_believed() {
     fs::copy(aside.join("r-1/put-back.json"), aside.join("r-2/put-back.json")).expect("a note");
     assert!(matches!(world.put_back("b-1", "r-2"), Err(CopyError::Unfit(_))));
     // Another copy of that name.
-    world.root.remove_backup(game(), &name("b-1")).expect("a removal");
+    world.root.remove_backup(game(), &name("b-1"), &Watch::nobody()).expect("a removal");
     fs::write(world.state().join("turn"), "2").expect("a file");
     world.copy("b-1").expect("another copy");
     assert!(matches!(world.put_back("b-1", "r-1"), Err(CopyError::Unfit(_))));
