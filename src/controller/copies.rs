@@ -1,5 +1,5 @@
-//! Copies of states that are being taken or put back: how far they are, for those who ask, and what
-//! is too much once another one was taken.
+//! Copies of states that are being taken, put back or removed: how far they are, for those who ask, and
+//! what is too much once another one was taken.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use crate::game::backup::Keep;
 use crate::game::record::Record;
 use crate::game::spec::Desired;
 use crate::game::{BackupId, GameId, RestoreId};
+use crate::reconcile::Remains;
 use crate::reconcile::apply::chain;
 use crate::runtime::{CopiesUnderWay, CopyProgress, Runtime};
 
@@ -83,6 +84,8 @@ pub(super) enum CopyName {
     Backup(BackupId),
     /// A kept copy, on its way back.
     Restore(RestoreId),
+    /// Nothing is: this is removed.
+    Nothing(Remains),
 }
 
 impl CopyName {
@@ -95,6 +98,7 @@ impl CopyName {
                 on_its_own || record.patch.as_ref().is_some_and(|patch| patch.backup == *id)
             }
             Self::Restore(id) => record.put_backs().any(|back| back.restore == *id),
+            Self::Nothing(_) => record.erasing_since.is_some(),
         }
     }
 }
@@ -114,9 +118,12 @@ pub(super) fn words(copy: &CopyUnderWay) -> String {
     const MIB: u64 = 1 << 20;
     let CopyProgress { files, files_total, bytes, bytes_total } =
         copy.progress.lock().map(|progress| *progress).unwrap_or_default();
-    match files_total {
-        0 => "it is being looked through".to_owned(),
-        _ => format!("{files} of {files_total} files, {} of {} MiB", bytes / MIB, bytes_total.div_ceil(MIB)),
+    match (&copy.what, files_total) {
+        (CopyName::Nothing(_), _) => format!("{files} names are gone"),
+        (CopyName::Backup(_) | CopyName::Restore(_), 0) => "it is being looked through".to_owned(),
+        (CopyName::Backup(_) | CopyName::Restore(_), _) => {
+            format!("{files} of {files_total} files, {} of {} MiB", bytes / MIB, bytes_total.div_ceil(MIB))
+        }
     }
 }
 

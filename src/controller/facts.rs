@@ -10,7 +10,7 @@ use crate::game::record::{Contents, Life, moved};
 use crate::game::{Backup, BackupId, GameId, ImageRef, NetworkId, RestoreId};
 use crate::reconcile::observed::{DOCKER_TOO_SLOW, DOCKER_UNREACHABLE};
 use crate::reconcile::{
-    EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Reached, RuntimeView, Seen, Step,
+    EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Reached, Remains, RuntimeView, Seen, Step,
 };
 use crate::runtime::{Cause, Listed};
 
@@ -176,6 +176,8 @@ pub(super) enum News {
     FetchedBack(RestoreId),
     /// A kept copy was put back, under this name.
     PutBack(RestoreId),
+    /// This is not on the disk any more.
+    Removed(Remains),
     /// Work in the background failed.
     Failed(Failure),
 }
@@ -230,6 +232,8 @@ impl Facts {
                 self.engine = EngineView::NotAsked;
                 self.put_back = Some(restore);
             }
+            News::Removed(Remains::Copies) => self.copies = Looked::At(false),
+            News::Removed(Remains::State) => self.state_directory = Looked::At(StateDirectory::Absent),
             News::Failed(failure) => {
                 self.container = None;
                 self.forget_looks();

@@ -242,12 +242,16 @@ impl Runtime for DockerRuntime {
             .await
     }
 
-    async fn remove_state_directory(&self, game: GameId) -> Result<(), RuntimeError> {
+    async fn remove_state_directory(
+        &self,
+        game: GameId,
+        progress: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
         let held = self.belongings(game).await?;
         // Whoever has it mounted under another name is not robbed of it.
         self.check_directory_is_unmounted(game).await?;
         let work = move |state: &StateRoot, watch: &Watch| state.remove(&held, watch);
-        self.on_copies((Lane::Removal, game), "removed", &|_| {}, work).await
+        self.on_copies((Lane::Removal, game), "removed", progress, work).await
     }
 
     async fn state_directories(&self) -> Result<HashSet<GameId>, RuntimeError> {
@@ -321,10 +325,14 @@ impl Runtime for DockerRuntime {
         self.on_copies((Lane::Look, game), "examined", &|_| {}, move |state, _| state.has_copies(game)).await
     }
 
-    async fn remove_copies(&self, game: GameId) -> Result<(), RuntimeError> {
+    async fn remove_copies(
+        &self,
+        game: GameId,
+        progress: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
         let held = self.belongings(game).await?;
         let work = move |state: &StateRoot, watch: &Watch| state.remove_copies(&held, watch);
-        self.on_copies((Lane::Removal, game), "cleared of its copies", &|_| {}, work).await
+        self.on_copies((Lane::Removal, game), "cleared of its copies", progress, work).await
     }
 
     async fn prune_aside(
