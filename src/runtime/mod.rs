@@ -116,6 +116,8 @@ pub struct CopiesUnderWay {
     pub backup: BackupId,
     /// The name under which it comes back; none while it is taken.
     pub restore: Option<RestoreId>,
+    /// The game is blocked: it goes no further until a person has acted.
+    pub waits_for_person: bool,
 }
 
 /// Who is at the other end.

@@ -307,8 +307,16 @@ impl Runtime for DockerRuntime {
         self.paused.pause(game, paused);
     }
 
+    /// Has to be called within a Tokio runtime, where the numbers of a promise are not known yet.
     fn keep_room(&self, game: GameId, copies: Option<CopiesUnderWay>) {
-        self.state.keep_room(game, copies);
+        if !self.state.keep_room(game, copies) {
+            return;
+        }
+        let (disk, state) = (Arc::clone(&self.disk), Arc::clone(&self.state));
+        tokio::spawn(async move {
+            // Whoever looks for room does not wait for it beyond a moment.
+            disk.run(Lane::Promise, Some(game), move || state.survey_promise(game)).await
+        });
     }
 
     async fn backups(&self, game: GameId) -> Result<Vec<Backup>, RuntimeError> {

@@ -22,7 +22,7 @@ use super::super::state::StateRoot;
 use super::super::{beneath, effects, small_file};
 use super::checks::{IS_A_MOUNT, room_at};
 use super::error::CopyError;
-use super::room::Needs;
+use super::room::{Needs, Purpose};
 use super::survey::survey;
 use super::watch::Watch;
 use super::{BACKUPS, LONGEST_MANIFEST, MANIFEST, STATE, make, read_backup, remove};
@@ -136,6 +136,7 @@ impl StateRoot {
         if let Some(directory) = beneath::open_if_there(restoring, restore.as_str())? {
             let text = small_file::read(&directory, MANIFEST, LONGEST_MANIFEST)?.unwrap_or_default();
             let backup: Backup = serde_json::from_str(&text).map_err(io::Error::other)?;
+            self.room.is_fetched(game, restore);
             return of(restore, backup, id);
         }
         for other in beneath::names(restoring)? {
@@ -151,11 +152,13 @@ impl StateRoot {
         if beside_others {
             let room = room_at(&state, restoring, survey(&state)?.room)?;
             let needs = Needs { restoring: room, ..Needs::default() };
-            self.check_room_beside(game, needs, false)?;
+            self.check_room_beside(game, needs, Purpose::Wish)?;
         }
-        make(restoring, restore.as_str(), &state, watch, |measure| {
+        let made = make(restoring, restore.as_str(), &state, watch, |measure| {
             if measure.is_what(&backup) { Ok(backup.clone()) } else { Err(damaged(id)) }
-        })
+        })?;
+        self.room.is_fetched(game, restore);
+        Ok(made)
     }
 
     /// 2 and 3. The state that is there is moved aside, unless it was, or is already the copy.

@@ -286,4 +286,5 @@ mod hostile;
 mod limits;
 mod lives;
 mod removals;
+mod room;
 mod silence;
