@@ -1,5 +1,5 @@
-//! Copies of states that are being taken or put back: how far they are, for those who ask, and what
-//! is too much once another one was taken.
+//! Copies of states that are being taken, put back or removed: how far they are, for those who ask, and
+//! what is too much once another one was taken.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,8 @@ use tokio::task::AbortHandle;
 use crate::game::backup::Keep;
 use crate::game::record::Record;
 use crate::game::spec::Desired;
-use crate::game::{BackupId, GameId, RestoreId};
+use crate::game::{BackupId, GameId, Phase, RestoreId};
+use crate::reconcile::Remains;
 use crate::reconcile::apply::chain;
 use crate::runtime::{CopiesUnderWay, CopyProgress, Runtime};
 
@@ -83,6 +84,8 @@ pub(super) enum CopyName {
     Backup(BackupId),
     /// A kept copy, on its way back.
     Restore(RestoreId),
+    /// Nothing is: this is removed.
+    Nothing(Remains),
 }
 
 impl CopyName {
@@ -95,6 +98,7 @@ impl CopyName {
                 on_its_own || record.patch.as_ref().is_some_and(|patch| patch.backup == *id)
             }
             Self::Restore(id) => record.put_backs().any(|back| back.restore == *id),
+            Self::Nothing(_) => record.erasing_since.is_some(),
         }
     }
 }
@@ -114,20 +118,27 @@ pub(super) fn words(copy: &CopyUnderWay) -> String {
     const MIB: u64 = 1 << 20;
     let CopyProgress { files, files_total, bytes, bytes_total } =
         copy.progress.lock().map(|progress| *progress).unwrap_or_default();
-    match files_total {
-        0 => "it is being looked through".to_owned(),
-        _ => format!("{files} of {files_total} files, {} of {} MiB", bytes / MIB, bytes_total.div_ceil(MIB)),
+    match (&copy.what, files_total) {
+        (CopyName::Nothing(_), _) => format!("{files} names are gone"),
+        (CopyName::Backup(_) | CopyName::Restore(_), 0) => "it is being looked through".to_owned(),
+        (CopyName::Backup(_) | CopyName::Restore(_), _) => {
+            format!("{files} of {files_total} files, {} of {} MiB", bytes / MIB, bytes_total.div_ceil(MIB))
+        }
     }
 }
 
 /// The copies of a game that are under way by its record: they need room on the disk. (On probation the
 /// copy is there, and most never need it again.)
 pub(super) fn under_way(record: &Record) -> Option<CopiesUnderWay> {
-    let comes_back = record.put_back.as_ref();
-    let comes_back = comes_back
-        .map(|back| CopiesUnderWay { backup: back.backup.clone(), restore: Some(back.restore.clone()) });
+    let waits_for_person = record.phase == Phase::Blocked;
+    let of = |backup: &BackupId, restore: Option<&RestoreId>| CopiesUnderWay {
+        backup: backup.clone(),
+        restore: restore.cloned(),
+        waits_for_person,
+    };
+    let comes_back = record.put_back.as_ref().map(|back| of(&back.backup, Some(&back.restore)));
     let patch = record.patch.as_ref().filter(|patch| patch.committed_at.is_none());
-    comes_back.or_else(|| patch.map(|patch| CopiesUnderWay { backup: patch.backup.clone(), restore: None }))
+    comes_back.or_else(|| patch.map(|patch| of(&patch.backup, None)))
 }
 
 /// Copies of one game that somebody may have to go back to: never removed, whatever is kept.
@@ -192,6 +203,21 @@ mod tests {
                 tokio::time::sleep(TICK).await;
             }
         }
+    }
+
+    #[test]
+    fn a_blocked_game_says_that_its_copies_wait_for_a_person() {
+        let mut world = crate::reconcile::plan::tests::world::World::running();
+        world.wants("1.4.3");
+        while world.record.patch.is_none() {
+            world.round();
+        }
+        let waits = |record: &Record| under_way(record).map(|copies| copies.waits_for_person);
+        assert_eq!(waits(&world.record), Some(false));
+        world.record.phase = Phase::Blocked;
+        assert_eq!(waits(&world.record), Some(true));
+        world.record.patch = None;
+        assert_eq!(waits(&world.record), None);
     }
 
     #[tokio::test]

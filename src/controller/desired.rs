@@ -102,6 +102,7 @@ impl Controller {
             entry.row_is_gone();
         }
         self.queue.forget(game);
+        self.context.runtime.keep_room(game, None);
         self.pulls.let_go(game, None);
         if self.copies.get(&game).is_some_and(CopyUnderWay::call_off) {
             self.copies.remove(&game);

@@ -104,6 +104,13 @@ impl Controller {
                 self.copy_begins(game, copy);
                 self.workshop.put_back(game, number, step, (backup, restore), progress);
             }
+            Background::Remove(part) => {
+                let number = entry.begin_work(Work::Removing { part, progress: String::new() });
+                let progress = Progress::default();
+                let task = self.workshop.remove(game, number, step, part, progress.clone());
+                let what = CopyName::Nothing(part);
+                self.copy_begins(game, CopyUnderWay { what, number, progress, task: Some(task) });
+            }
             Background::Initialise(life, endpoint, races) => {
                 let Some(target) = entry.target(endpoint) else { return self.is_not_sent(game, step) };
                 let number = entry.begin_work(Work::Initialising(life));

@@ -231,7 +231,7 @@ impl Entry {
         match news {
             News::Failed(_) => Some(News::ContainerStale),
             // What it was for may not be wanted any more; what it did is asked for again.
-            News::PutBack(_) => Some(News::EverythingStale),
+            News::PutBack(_) | News::Removed(_) => Some(News::EverythingStale),
             News::EngineStale(_) => Some(News::EngineStale(None)),
             // Another initialisation may have been sent since, and is not told from it.
             News::NotSent(Step::InitialiseEngine { .. }) => Some(News::EngineStale(None)),
@@ -528,6 +528,7 @@ fn told(work: &Work, copying: Option<String>) -> Work {
     match work {
         Work::BackingUp { .. } => Work::BackingUp { progress },
         Work::PuttingBack { .. } => Work::PuttingBack { progress },
+        Work::Removing { part, .. } => Work::Removing { part: *part, progress },
         Work::Stopping(_) | Work::Probing(_) | Work::Initialising(_) | Work::Generating(_) => work.clone(),
     }
 }

@@ -10,7 +10,7 @@ use crate::game::record::{Contents, Life, moved};
 use crate::game::{Backup, BackupId, GameId, ImageRef, NetworkId, RestoreId};
 use crate::reconcile::observed::{DOCKER_TOO_SLOW, DOCKER_UNREACHABLE};
 use crate::reconcile::{
-    EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Reached, RuntimeView, Seen, Step,
+    EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Reached, Remains, RuntimeView, Seen, Step,
 };
 use crate::runtime::{Cause, Listed};
 
@@ -181,6 +181,8 @@ pub(super) enum News {
     FetchedBack(RestoreId),
     /// A kept copy was put back, under this name.
     PutBack(RestoreId),
+    /// This is not on the disk any more.
+    Removed(Remains),
     /// Work in the background failed.
     Failed(Failure),
 }
@@ -240,6 +242,8 @@ impl Facts {
                 // One took the place of another: whoever looked meanwhile may have seen none.
                 self.state_directory_at = Some(Moment::now());
             }
+            News::Removed(Remains::Copies) => self.copies = Looked::At(false),
+            News::Removed(Remains::State) => self.state_directory = Looked::At(StateDirectory::Absent),
             News::Failed(failure) => {
                 self.container = None;
                 self.forget_looks();

@@ -82,6 +82,8 @@ pub struct Limits {
     pub turns: usize,
     /// Copies of states being taken.
     pub copies: usize,
+    /// States, and copies of them, being removed.
+    pub removals: usize,
     /// Rounds that ask Docker.
     pub rounds: usize,
     /// Games that are patched.
@@ -99,6 +101,7 @@ impl Default for Limits {
             engine_calls: 256,
             turns: 512,
             copies: 8,
+            removals: 8,
             rounds: 64,
             disruptions: 3,
             patch_failures: 3,
@@ -277,6 +280,7 @@ pub async fn run(
         engine_calls: Arc::new(Semaphore::new(limits.engine_calls.max(1))),
         turns: Arc::new(Semaphore::new(limits.turns.max(1))),
         copies: Arc::new(Semaphore::new(limits.copies.max(1))),
+        removals: Arc::new(Semaphore::new(limits.removals.max(1))),
         keep,
         brake: brake.subscribe(),
         leading: leading.clone(),

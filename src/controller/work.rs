@@ -21,7 +21,7 @@ use crate::game::record::{Life, Record};
 use crate::game::spec::Desired;
 use crate::game::{BackupId, ContainerId, EngineVersion, GameId, ImageRef, NewBackup, RaceName, RestoreId};
 use crate::reconcile::apply;
-use crate::reconcile::{Failure, FailureClass, Step};
+use crate::reconcile::{Failure, FailureClass, Remains, Step};
 use crate::runtime::{CopyProgress, Listed, PullProgress, Runtime, RuntimeError};
 use crate::store::{RowVersion, Store, StoreError};
 
@@ -115,6 +115,7 @@ pub(super) struct Workshop {
     pub(super) engine_calls: Arc<Semaphore>,
     pub(super) turns: Arc<Semaphore>,
     pub(super) copies: Arc<Semaphore>,
+    pub(super) removals: Arc<Semaphore>,
     /// What is kept of a game's copies.
     pub(super) keep: Keep,
     /// Why nothing may be touched, if so.
@@ -342,6 +343,50 @@ impl Workshop {
             };
             Finished::Work(game, number, news)
         });
+    }
+
+    /// Removes what a game has on the disk. A large state gives its place away as a long copy does.
+    pub(super) fn remove(
+        &self,
+        game: GameId,
+        number: u64,
+        step: Step,
+        part: Remains,
+        progress: Progress,
+    ) -> AbortHandle {
+        let this = self.clone();
+        self.spawn(async move {
+            let Some(place) = this.place(&this.removals).await else {
+                return Finished::Work(game, number, News::ContainerStale);
+            };
+            let tell = |now| keep(&progress, now);
+            let pausing = Pausing { runtime: this.runtime.clone(), game };
+            let removal = async {
+                match part {
+                    Remains::Copies => this.runtime.remove_copies(game, &tell).await,
+                    Remains::State => this.runtime.remove_state_directory(game, &tell).await,
+                }
+            };
+            // What is dropped stands still: nothing is half there.
+            let done = tokio::select! {
+                done = in_turns(&this.removals, Some(place), TURN, |paused| pausing.pause(paused), removal) => done,
+                () = this.leading.ended() => return Finished::Work(game, number, News::ContainerStale),
+                () = this.is_frozen() => return Finished::Work(game, number, News::ContainerStale),
+            };
+            let news = match done {
+                Ok(()) => News::Removed(part),
+                Err(error) => counted(&step, &error),
+            };
+            Finished::Work(game, number, news)
+        })
+    }
+
+    /// Ends once nothing may be touched.
+    async fn is_frozen(&self) {
+        if self.brake.clone().wait_for(Option::is_some).await.is_err() {
+            // The controller has ended.
+            std::future::pending().await
+        }
     }
 
     /// Has the image of a build on the host, in the order of those that fetch one.

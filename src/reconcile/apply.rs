@@ -19,7 +19,9 @@ use crate::game::{
 };
 use crate::runtime::{NewContainer, PullFailure, Remedy, Runtime, RuntimeError};
 
-use super::observed::{DOCKER_TOO_SLOW, DOCKER_UNREACHABLE, Failure, FailureClass, ImageUsers, Pace};
+use super::observed::{
+    DOCKER_TOO_SLOW, DOCKER_UNREACHABLE, Failure, FailureClass, ImageUsers, Pace, Remains,
+};
 use super::plan::{
     BACKUP_DAMAGED, BACKUP_GONE, BACKUP_NAME_TAKEN, DIRECTORY_IN_USE, PINNED_IMAGE_GONE, ROOM_KEPT,
     ROW_LOCKED, ROW_NOT_DELETED, STATE_IN_USE, STATE_MISSING,
@@ -87,6 +89,8 @@ pub enum Background {
     FetchBackup(BackupId, RestoreId, Build),
     /// Put a kept copy back, under this name.
     PutBack(BackupId, RestoreId),
+    /// Remove what the game has on the disk.
+    Remove(Remains),
 }
 
 /// Takes one step.
@@ -169,14 +173,8 @@ pub async fn apply(step: &Step, subject: &Subject, runtime: &dyn Runtime) -> Res
         Step::PutBack { vacancy: _, backup, restore } => {
             Effect::Begin(Background::PutBack(backup.clone(), restore.clone()))
         }
-        Step::RemoveCopies(_) => {
-            runtime.remove_copies(game).await?;
-            Effect::Copies(false)
-        }
-        Step::RemoveStateDirectory(_) => {
-            runtime.remove_state_directory(game).await?;
-            Effect::StateDirectory(StateDirectory::Absent)
-        }
+        Step::RemoveCopies(_) => Effect::Begin(Background::Remove(Remains::Copies)),
+        Step::RemoveStateDirectory(_) => Effect::Begin(Background::Remove(Remains::State)),
         Step::FinishDeletion(_) => Effect::DeleteRow,
     })
 }

@@ -11,7 +11,7 @@ use crate::game::{Backup, BackupId, BackupReason, ContainerId, ImageId, NetworkI
 
 use super::backoff::after;
 use super::observed::{
-    Beside, EngineView, Image, ImageUsers, Looked, Observation, Pulling, RuntimeView, Seen, Work,
+    Beside, EngineView, Image, ImageUsers, Looked, Observation, Pulling, Remains, RuntimeView, Seen, Work,
 };
 use super::plan::{Plan, plan};
 use super::policy::Policy;
@@ -88,6 +88,10 @@ impl Foreseen {
             }
             Some(Work::PuttingBack { .. }) => {
                 self.seen.put_back = self.record.put_back.as_ref().map(|back| back.restore.clone());
+            }
+            Some(Work::Removing { part: Remains::Copies, .. }) => self.seen.copies = Looked::At(false),
+            Some(Work::Removing { part: Remains::State, .. }) => {
+                self.seen.state_directory = Looked::At(StateDirectory::Absent);
             }
             None if fetching.is_some() => {
                 self.seen.fetched_back = fetching.take().map(|fetching| fetching.restore);

@@ -22,7 +22,7 @@ pub mod wait;
 
 pub use observed::{
     Beside, EngineView, Failure, FailureClass, Fetching, Image, ImageUsers, Looked, Observation, Pace,
-    Pulling, Reached, RuntimeView, Seen, Work,
+    Pulling, Reached, Remains, RuntimeView, Seen, Work,
 };
 pub use plan::{Plan, plan};
 pub use policy::{Policy, PullPolicy};

@@ -4,6 +4,8 @@
 //! that variant holds nothing a creation or a removal could be planned from: those need a
 //! [`Vacancy`] or a [`Dead`], and only a [`Seen`] hands them out.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -231,6 +233,31 @@ pub enum Work {
         /// How far, in words for people.
         progress: String,
     },
+    /// What the game has on the disk is being removed.
+    Removing {
+        /// Which part of it.
+        part: Remains,
+        /// How far, in words for people.
+        progress: String,
+    },
+}
+
+/// What a game leaves on the disk, in the order in which it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remains {
+    /// Kept copies of its state, and states that were moved aside.
+    Copies,
+    /// Its state.
+    State,
+}
+
+impl fmt::Display for Remains {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Copies => "the copies of its state",
+            Self::State => "its state",
+        })
+    }
 }
 
 /// A step that failed.

@@ -122,9 +122,9 @@ pub enum Step {
         /// The name of this putting back.
         restore: RestoreId,
     },
-    /// Remove every kept copy of the state, and what was moved aside.
+    /// Remove every kept copy of the state, and what was moved aside, in the background.
     RemoveCopies(Vacancy),
-    /// Remove the state directory with everything in it.
+    /// Remove the state directory with everything in it, in the background.
     RemoveStateDirectory(Vacancy),
     /// Delete the game's row: its deletion is done.
     FinishDeletion(Vacancy),

@@ -116,6 +116,8 @@ pub struct CopiesUnderWay {
     pub backup: BackupId,
     /// The name under which it comes back; none while it is taken.
     pub restore: Option<RestoreId>,
+    /// The game is blocked: it goes no further until a person has acted.
+    pub waits_for_person: bool,
 }
 
 /// Who is at the other end.
@@ -436,8 +438,14 @@ pub trait Runtime: Send + Sync + 'static {
     /// Writes into the state root how far things have come.
     async fn keep_high_water(&self, high_water: i64) -> Result<(), RuntimeError>;
 
-    /// Removes it with everything in it, following no link; success if it is gone.
-    async fn remove_state_directory(&self, game: GameId) -> Result<(), RuntimeError>;
+    /// Removes it with everything in it, following no link, telling how many names are gone; success if it
+    /// is gone. What comes into its place after the call began is another life's, and stays
+    /// ([`RuntimeError::Conflict`]). Cancelled by dropping: then it is whole, or not in its place any more.
+    async fn remove_state_directory(
+        &self,
+        game: GameId,
+        progress: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<(), RuntimeError>;
 
     /// Takes a copy of the game's state, telling how far it is: whole and verified, or not at all.
     /// One that has this name already is the answer, if it is of the state as it is
@@ -498,9 +506,13 @@ pub trait Runtime: Send + Sync + 'static {
     /// Whether copies of the game's state are kept, or states that were moved aside.
     async fn has_copies(&self, game: GameId) -> Result<bool, RuntimeError>;
 
-    /// Removes every kept copy of the game's state, and what was moved aside; success if nothing is
-    /// there.
-    async fn remove_copies(&self, game: GameId) -> Result<(), RuntimeError>;
+    /// Removes every kept copy of the game's state, and what was moved aside, telling how many names are
+    /// gone; success if nothing is there. Cancelled by dropping: what is still listed is whole.
+    async fn remove_copies(
+        &self,
+        game: GameId,
+        progress: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<(), RuntimeError>;
 
     /// Removes states that were moved aside, if they are too many or too old; gives those that went.
     /// The newest stays, and so does what is spared.

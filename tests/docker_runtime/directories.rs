@@ -33,8 +33,8 @@ async fn links_that_an_engine_planted_lead_nowhere_at_removal() {
     docker(&["rm", "-f", running.id.as_str()]);
     let planted = std::fs::read_dir(world.directory()).expect("a listing").flatten();
     assert!(planted.filter(|entry| entry.path().is_symlink()).count() > 1, "the engine planted nothing");
-    world.docker.remove_state_directory(world.game).await.expect("a removal");
-    world.docker.remove_state_directory(world.game).await.expect("a removal again");
+    world.docker.remove_state_directory(world.game, &|_| {}).await.expect("a removal");
+    world.docker.remove_state_directory(world.game, &|_| {}).await.expect("a removal again");
     assert_eq!(world.docker.state_directory(world.game).await.expect("a look"), StateDirectory::Absent);
     assert!(outside.join("precious").exists());
 }
@@ -55,7 +55,7 @@ async fn a_link_in_the_place_of_the_directory_is_mounted_by_nobody() {
     world.docker.remove(world.game, &id).await.expect("a removal");
     let created = world.docker.create(&world.wanted()).await;
     assert!(matches!(created, Err(RuntimeError::StateDirectory { .. })), "{created:?}");
-    let removed = world.docker.remove_state_directory(world.game).await;
+    let removed = world.docker.remove_state_directory(world.game, &|_| {}).await;
     assert!(matches!(removed, Err(RuntimeError::StateDirectory { .. })), "{removed:?}");
     assert_eq!(std::fs::read_dir(&outside).expect("a listing").count(), 1, "no engine was here");
 

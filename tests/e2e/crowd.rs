@@ -34,3 +34,32 @@ async fn two_hundred_games_that_are_due_in_the_same_second_are_asked_at_once_and
     assert_eq!(crowd.count(slots).await, 3);
     crowd.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn six_hundred_removals_on_a_slow_disk_hold_up_no_other_games_healing() {
+    let crowd = Crowd::running(601, Limits::default()).await;
+    let (healed, going) = (crowd.games[600], 600);
+    crowd.fates.disk_hangs(true);
+    crowd
+        .sql(&format!(
+            "UPDATE games SET deletion_policy = 'delete', deletion_requested_at = '2026-01-01T00:00:00Z'
+              WHERE game_id <> '{healed}'"
+        ))
+        .await;
+    let erasing = "SELECT count(*) FROM runtime_records WHERE erasing_since IS NOT NULL";
+    crowd.until_so_many(going, "all have come to their removal", erasing).await;
+    let told = "SELECT count(*) FROM runtime_records WHERE reason = 'Deleting' AND message LIKE '%Being removed now: its state%'";
+    crowd.until_so_many(going, "all say what they wait for", told).await;
+    assert!(crowd.fates.removing() >= Limits::default().removals, "{}", crowd.fates.removing());
+    let began = std::time::Instant::now();
+    crowd.fates.dies(healed);
+    while crowd.fates.started(healed) == 0 {
+        // On an idle machine a fraction of a second; other tests may run beside this one.
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "it is not healed");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    println!("healed after {:?}", began.elapsed());
+    crowd.fates.disk_hangs(false);
+    crowd.until_so_many(1, "all others are gone", "SELECT count(*) FROM games").await;
+    crowd.end().await;
+}

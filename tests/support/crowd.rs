@@ -4,6 +4,9 @@
 
 #![allow(dead_code)]
 
+#[path = "crowd/fates.rs"]
+mod fates;
+
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -44,10 +47,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use fates::Fates;
+
 /// Games that run.
 pub struct Crowd {
     pub games: Vec<GameId>,
     pub store: Store,
+    /// What becomes of containers and states.
+    pub fates: Arc<Fates>,
     engine: Arc<Engine>,
     directory: tempfile::TempDir,
     shutdown: CancellationToken,
@@ -83,7 +90,9 @@ impl Crowd {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::open(&url(&directory).parse().expect("a place")).await.expect("a database");
         let instance = store.instance().await.expect("an instance");
+        let fates = Arc::new(Fates::default());
         let runtime = Containers {
+            fates: fates.clone(),
             endpoint,
             games: games.clone(),
             sentinel: instance.id.to_string(),
@@ -115,7 +124,7 @@ impl Crowd {
                 controller::run(parts, questions, health, shutdown).await.expect("a controller");
             }
         });
-        let crowd = Self { games, store, engine, directory, shutdown, running };
+        let crowd = Self { games, store, fates, engine, directory, shutdown, running };
         crowd.declare().await;
         crowd.until("all run", "SELECT count(*) FROM runtime_records WHERE status = 'running'").await;
         crowd
@@ -160,7 +169,11 @@ impl Crowd {
     }
 
     pub async fn until(&self, what: &str, count: &str) {
-        let all = i64::try_from(self.games.len()).expect("a few");
+        self.until_so_many(i64::try_from(self.games.len()).expect("a few"), what, count).await;
+    }
+
+    /// Waits until this counts so many.
+    pub async fn until_so_many(&self, all: i64, what: &str, count: &str) {
         let began = std::time::Instant::now();
         loop {
             let counted = self.count(count).await;
@@ -311,9 +324,10 @@ impl Docker {
     }
 }
 
-/// Says of every game that its container runs.
+/// Says of every game that its container runs, unless it came to another fate.
 struct Containers {
     docker: Arc<Docker>,
+    fates: Arc<Fates>,
     endpoint: String,
     games: Vec<GameId>,
     sentinel: String,
@@ -321,11 +335,11 @@ struct Containers {
 }
 
 impl Containers {
-    fn container(&self, game: GameId) -> Container {
+    fn container(&self, game: GameId, state: ContainerState) -> Container {
         Container {
             id: ContainerId::new(game.to_string()),
             owner: Owner::Game(game),
-            state: ContainerState::Running { started_at: "2026-01-01T00:00:00Z".into() },
+            state,
             image_id: ImageId::new("sha256:1"),
             network_id: Some(NetworkId::new("net")),
             endpoints: Endpoints { address: Some(self.endpoint.clone()), ..Endpoints::default() },
@@ -352,15 +366,17 @@ impl Runtime for Containers {
         self.docker.lists_begun.fetch_add(1, Ordering::SeqCst);
         let _ = self.docker.lists.subscribe().wait_for(|open| *open).await;
         let host = self.endpoint.rsplit_once(':').map(|(host, _)| host.to_owned());
-        let listed = |game: &GameId| Listed {
-            id: ContainerId::new(game.to_string()),
-            game: *game,
-            state: "running".into(),
-            address: host.clone(),
-            name: game.to_string(),
-            engine_version: "1.4.2".into(),
+        let listed = |game: &GameId| {
+            Some(Listed {
+                id: ContainerId::new(game.to_string()),
+                game: *game,
+                state: if self.fates.is_running(*game)? { "running" } else { "exited" }.into(),
+                address: host.clone(),
+                name: game.to_string(),
+                engine_version: "1.4.2".into(),
+            })
         };
-        Ok(self.games.iter().map(listed).collect())
+        Ok(self.games.iter().filter_map(listed).collect())
     }
 
     async fn inspect(&self, game: GameId) -> Result<Option<Container>, RuntimeError> {
@@ -369,23 +385,26 @@ impl Runtime for Containers {
             tokio::time::sleep(Docker::DEADLINE).await;
             return Err(RuntimeError::TimedOut { call: "inspect", after: Docker::DEADLINE });
         }
-        Ok(Some(self.container(game)))
+        Ok(self.fates.state(game).map(|state| self.container(game, state)))
     }
 
     async fn create(&self, _: &NewContainer) -> Result<ContainerId, RuntimeError> {
         untouched("create")
     }
 
-    async fn start(&self, _: GameId, _: &ContainerId) -> Result<(), RuntimeError> {
-        untouched("start")
+    async fn start(&self, game: GameId, _: &ContainerId) -> Result<(), RuntimeError> {
+        self.fates.starts(game);
+        Ok(())
     }
 
-    async fn stop(&self, _: GameId, _: &ContainerId, _: Duration) -> Result<(), RuntimeError> {
-        untouched("stop")
+    async fn stop(&self, game: GameId, _: &ContainerId, _: Duration) -> Result<(), RuntimeError> {
+        self.fates.ends(game);
+        Ok(())
     }
 
-    async fn remove(&self, _: GameId, _: &ContainerId) -> Result<(), RuntimeError> {
-        untouched("remove")
+    async fn remove(&self, game: GameId, _: &ContainerId) -> Result<(), RuntimeError> {
+        self.fates.goes(game);
+        Ok(())
     }
 
     async fn log_tail(&self, _: &ContainerId, _: usize) -> Result<String, RuntimeError> {
@@ -493,7 +512,11 @@ impl Runtime for Containers {
         Ok(false)
     }
 
-    async fn remove_copies(&self, _: GameId) -> Result<(), RuntimeError> {
+    async fn remove_copies(
+        &self,
+        _: GameId,
+        _: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
         untouched("remove copies")
     }
 
@@ -535,8 +558,13 @@ impl Runtime for Containers {
         untouched("put back")
     }
 
-    async fn remove_state_directory(&self, _: GameId) -> Result<(), RuntimeError> {
-        untouched("remove_state_directory")
+    async fn remove_state_directory(
+        &self,
+        _: GameId,
+        _: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
+        self.fates.removes_a_state().await;
+        Ok(())
     }
 
     fn state_path(&self, game: GameId) -> String {
@@ -549,10 +577,9 @@ impl Runtime for Containers {
 
     fn events(&self) -> BoxStream<'static, RuntimeEvent> {
         let event = |game| RuntimeEvent { game: Some(game), container: None, action: "told".into() };
-        futures::stream::unfold(self.docker.events.subscribe(), async |mut events| {
+        let told = futures::stream::unfold(self.docker.events.subscribe(), async |mut events| {
             Some((events.recv().await.ok()?, events))
-        })
-        .map(event)
-        .boxed()
+        });
+        futures::stream::select(told.map(event), self.fates.events()).boxed()
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn state_directories(within: &Path) -> Finding {
 fn prove(scratch: &Path) -> Result<(u32, u32), CopyError> {
     let state = StateRoot::new(scratch.to_owned(), None);
     let game = GameId(uuid::Uuid::now_v7());
-    state.create(game, RunAs::Auto)?;
+    state.create(game, RunAs::Auto, &Watch::nobody())?;
     let directory = scratch.join(game.to_string());
     let owner = fill(&directory)?;
     let copy = NewBackup {
@@ -93,8 +93,8 @@ fn prove(scratch: &Path) -> Result<(u32, u32), CopyError> {
     if std::fs::read(turn(&directory))? != b"turn" {
         return Err(io::Error::other("the copy is not what was copied").into());
     }
-    state.remove_backup(game, &copy.id)?;
-    state.remove(game)?;
+    state.remove_backup(game, &copy.id, &Watch::nobody())?;
+    state.remove(&state.hold(game)?, &Watch::nobody())?;
     Ok(owner)
 }
 

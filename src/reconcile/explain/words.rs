@@ -213,6 +213,7 @@ fn work(work: &Work) -> String {
         Work::Generating(_) => "the engine generates a turn".to_owned(),
         Work::BackingUp { progress } => format!("copying the state: {progress}"),
         Work::PuttingBack { progress } => format!("putting a copy of the state back: {progress}"),
+        Work::Removing { part, progress } => format!("removing {part}: {progress}"),
         Work::Initialising(_) => "giving the engine its game".to_owned(),
     }
 }

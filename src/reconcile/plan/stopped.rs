@@ -8,7 +8,7 @@ use crate::game::record::DeletionGuard;
 use crate::game::spec::{Deletion, DeletionPolicy};
 use crate::game::{ConditionType as C, Phase};
 use crate::reconcile::backoff::after;
-use crate::reconcile::observed::{Looked, Seen, Vacancy, Work};
+use crate::reconcile::observed::{Looked, Remains, Seen, Vacancy, Work};
 use crate::reconcile::step::{Step, Wait};
 
 use super::blocked::FOREIGN_CONTAINER;
@@ -147,7 +147,7 @@ impl Round<'_> {
         let Some(vacancy) = seen.vacancy() else { return };
         self.shows_deletion("The game is being deleted.");
         self.begin_operation(OperationKind::Delete, "its deletion was asked for");
-        if self.waits_for_attempt() {
+        if self.is_being_removed() || self.waits_for_attempt() {
             return;
         }
         if self.has_state() && seen.rival == Looked::NotYet {
@@ -170,6 +170,7 @@ impl Round<'_> {
     fn erases(&mut self, seen: &Seen, vacancy: &Vacancy) -> bool {
         const CAUSE: &str = "its deletion policy is Delete";
         // The copies first: as long as anything is left, the next look finds it.
+        let remains = if seen.copies == Looked::At(true) { Remains::Copies } else { Remains::State };
         let step = match (seen.copies, seen.state_directory) {
             (Looked::NotYet, _) => Step::LookAtCopies,
             (Looked::At(true), _) => Step::RemoveCopies(vacancy.clone()),
@@ -182,6 +183,9 @@ impl Round<'_> {
         };
         if step.mutates() {
             self.record.erasing_since = Some(self.record.erasing_since.unwrap_or(self.now));
+            let message = format!("{} Being removed now: {remains}.", self.record.message);
+            self.headline(Phase::Stopping, "Deleting", &message);
+            self.wait(Wait::Work);
         }
         self.step(step, CAUSE);
         true
@@ -211,9 +215,18 @@ impl Round<'_> {
         let Some(vacancy) = seen.vacancy() else { return true };
         self.shows_deletion("The game's row came back while its state was being removed: what is left of that goes first, and then the game begins anew.");
         self.begin_operation(OperationKind::Delete, "its deletion was asked for");
-        if !self.waits_for_attempt() && !self.erases(seen, &vacancy) {
+        if !self.is_being_removed() && !self.waits_for_attempt() && !self.erases(seen, &vacancy) {
             self.ends_former_life();
         }
+        true
+    }
+
+    /// What it has on the disk is being removed: the end of that brings the next round.
+    fn is_being_removed(&mut self) -> bool {
+        let Some(Work::Removing { part, progress }) = self.working() else { return false };
+        let message = format!("{} Being removed now: {part} ({progress}).", self.record.message);
+        self.headline(Phase::Stopping, "Deleting", &message);
+        self.wait(Wait::Work);
         true
     }
 

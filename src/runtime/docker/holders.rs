@@ -101,7 +101,7 @@ impl DockerRuntime {
     pub(super) async fn holders(&self, game: GameId) -> Result<Vec<Holder>, RuntimeError> {
         let within =
             self.on_disk(Some(game), "examined", move |state| state.directories_within(game)).await?;
-        let places = self.places(game);
+        let places = self.places(game).await?;
         let values = places.filter(within.as_deref());
         let by_path = values.is_some();
         let summaries = match values {
@@ -134,16 +134,16 @@ impl DockerRuntime {
         Ok(listed.into_iter().filter(is_alive).filter_map(|summary| summary.id).collect())
     }
 
-    fn places(&self, game: GameId) -> Places {
+    async fn places(&self, game: GameId) -> Result<Places, RuntimeError> {
         let said = self.settings.state_directory_on_host(game);
         let mut directories = vec![said];
         if self.settings.state_root_on_host.is_none()
-            && let Ok(real) = std::fs::canonicalize(&self.settings.state_root)
+            && let Some(real) = self.on_disk(Some(game), "examined", |state| Ok(state.real_path())).await?
         {
             directories.push(real.join(game.to_string()));
             directories.dedup();
         }
-        Places { directories }
+        Ok(Places { directories })
     }
 }
 

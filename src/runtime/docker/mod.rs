@@ -15,6 +15,7 @@ mod contents;
 mod copies;
 mod credentials;
 mod daemon;
+mod disk;
 mod effects;
 mod endpoint;
 mod error;
@@ -44,7 +45,6 @@ mod trial;
 mod writers;
 
 use std::collections::HashSet;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, OnceCell};
 
 use copies::PausedGames;
-pub use copies::{CopyError, Watch};
+pub use copies::{Belongings, CopyError, Watch};
 pub use settings::{Deadlines, EndpointMode, PullPolicy, Settings};
 pub use state::StateRoot;
 pub use trial::{Outcome, SCRATCH, Tried};
@@ -71,6 +71,8 @@ use crate::game::spec::RunAs;
 use crate::game::{
     Backup, BackupId, ContainerId, GameId, ImageId, ImageRef, NetworkId, NewBackup, RestoreId,
 };
+pub use disk::MOST_DISK_THREADS;
+use disk::{Disk, Lane};
 use endpoint::Reach;
 use error::if_there;
 use host::Environment;
@@ -87,6 +89,7 @@ pub struct DockerRuntime {
     rootless: OnceCell<bool>,
     state: Arc<StateRoot>,
     making_network: Mutex<()>,
+    disk: Arc<Disk>,
     paused: PausedGames,
     comparing: Mutex<mount_view::Comparing>,
     processes: Processes,
@@ -108,6 +111,7 @@ impl DockerRuntime {
         let host = host::find(settings.host.as_deref(), &environment).map_err(RuntimeError::Refused)?;
         let transport = Transport::new(host);
         let docker = transport.bollard().map_err(|error| RuntimeError::Refused(error.to_string()))?;
+        let disk = Arc::<Disk>::default();
         Ok(Self {
             environment,
             docker,
@@ -118,59 +122,13 @@ impl DockerRuntime {
                     .shared(settings.state_root_shared),
             ),
             making_network: Mutex::new(()),
+            disk: Arc::clone(&disk),
             paused: PausedGames::default(),
             comparing: Mutex::default(),
-            processes: Processes::default(),
+            processes: Processes::new(disk),
             transport,
             settings,
         })
-    }
-
-    /// Works on a state directory, away from the threads that serve everybody.
-    async fn on_disk<T: Send + 'static>(
-        &self,
-        game: Option<GameId>,
-        verb: &'static str,
-        work: impl FnOnce(&StateRoot) -> io::Result<T> + Send + 'static,
-    ) -> Result<T, RuntimeError> {
-        let state = Arc::clone(&self.state);
-        let after = self.settings.deadlines.state_directory;
-        match tokio::time::timeout(after, tokio::task::spawn_blocking(move || work(&state))).await {
-            Ok(Ok(done)) => done.map_err(|error| self.state.error(game, verb, error)),
-            Ok(Err(panicked)) => Err(self.state.error(game, verb, io::Error::other(panicked))),
-            Err(_) => Err(RuntimeError::DiskTimedOut { verb, after }),
-        }
-    }
-}
-
-impl DockerRuntime {
-    /// Works on copies, away from the threads that serve everybody, and tells how far it is. It may
-    /// take as long as it likes, and no longer than anybody waits for it; what it may not is to stand
-    /// still.
-    async fn on_copies<T: Send + 'static>(
-        &self,
-        game: GameId,
-        verb: &'static str,
-        progress: &(dyn Fn(CopyProgress) + Send + Sync),
-        work: impl FnOnce(&StateRoot, &Watch) -> Result<T, CopyError> + Send + 'static,
-    ) -> Result<T, RuntimeError> {
-        let state = Arc::clone(&self.state);
-        let (watch, mut waiting) = Watch::new();
-        let watch = watch.pausing_with(self.paused.clone(), game);
-        let mut task = tokio::task::spawn_blocking(move || work(&state, &watch));
-        let after = self.settings.deadlines.copy_silence;
-        let failed = |error| self.state.error(Some(game), verb, error);
-        loop {
-            let silence = tokio::time::sleep(after);
-            tokio::select! {
-                done = &mut task => {
-                    let done = done.map_err(|panicked| failed(io::Error::other(panicked)))?;
-                    return done.map_err(|error| error.told(failed));
-                }
-                Ok(()) = waiting.progress.changed() => progress(*waiting.progress.borrow_and_update()),
-                () = silence, if !self.paused.has(game) => return Err(RuntimeError::DiskTimedOut { verb, after }),
-            }
-        }
     }
 
     /// A container of this game that somebody gave another name: the labels decide, not the name.
@@ -284,13 +242,21 @@ impl Runtime for DockerRuntime {
     }
 
     async fn create_state_directory(&self, game: GameId, run_as: RunAs) -> Result<(), RuntimeError> {
-        self.on_disk(Some(game), "created", move |state| state.create(game, run_as)).await
+        let work = move |state: &StateRoot, watch: &Watch| state.create(game, run_as, watch);
+        self.at_work((Lane::Look, game), ("created", self.settings.deadlines.state_directory), &|_| {}, work)
+            .await
     }
 
-    async fn remove_state_directory(&self, game: GameId) -> Result<(), RuntimeError> {
+    async fn remove_state_directory(
+        &self,
+        game: GameId,
+        progress: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
+        let held = self.belongings(game).await?;
         // Whoever has it mounted under another name is not robbed of it.
         self.check_directory_is_unmounted(game).await?;
-        self.on_disk(Some(game), "removed", move |state| state.remove(game)).await
+        let work = move |state: &StateRoot, watch: &Watch| state.remove(&held, watch);
+        self.on_copies((Lane::Removal, game), "removed", progress, work).await
     }
 
     async fn state_directories(&self) -> Result<HashSet<GameId>, RuntimeError> {
@@ -336,34 +302,50 @@ impl Runtime for DockerRuntime {
         progress: &(dyn Fn(CopyProgress) + Send + Sync),
     ) -> Result<Backup, RuntimeError> {
         let new = new.clone();
-        self.on_copies(new.game, "copied", progress, move |state, watch| state.copy(&new, watch)).await
+        self.on_copies((Lane::Copy, new.game), "copied", progress, move |state, watch| {
+            state.copy(&new, watch)
+        })
+        .await
     }
 
     fn pause_copying(&self, game: GameId, paused: bool) {
         self.paused.pause(game, paused);
     }
 
+    /// Has to be called within a Tokio runtime, where the numbers of a promise are not known yet.
     fn keep_room(&self, game: GameId, copies: Option<CopiesUnderWay>) {
-        self.state.keep_room(game, copies);
+        if !self.state.keep_room(game, copies) {
+            return;
+        }
+        let (disk, state) = (Arc::clone(&self.disk), Arc::clone(&self.state));
+        tokio::spawn(async move {
+            // Whoever looks for room does not wait for it beyond a moment.
+            disk.run(Lane::Promise, Some(game), move || state.survey_promise(game)).await
+        });
     }
 
     async fn backups(&self, game: GameId) -> Result<Vec<Backup>, RuntimeError> {
-        self.on_copies(game, "examined", &|_| {}, move |state, _| state.backups(game)).await
+        self.on_copies((Lane::Look, game), "examined", &|_| {}, move |state, _| state.backups(game)).await
     }
 
     async fn remove_backup(&self, game: GameId, backup: &BackupId) -> Result<(), RuntimeError> {
         let id = backup.clone();
-        let work = move |state: &StateRoot, _: &Watch| state.remove_backup(game, &id);
-        self.on_copies(game, "cleared of a copy", &|_| {}, work).await
+        let work = move |state: &StateRoot, watch: &Watch| state.remove_backup(game, &id, watch);
+        self.on_copies((Lane::Removal, game), "cleared of a copy", &|_| {}, work).await
     }
 
     async fn has_copies(&self, game: GameId) -> Result<bool, RuntimeError> {
-        self.on_copies(game, "examined", &|_| {}, move |state, _| state.has_copies(game)).await
+        self.on_copies((Lane::Look, game), "examined", &|_| {}, move |state, _| state.has_copies(game)).await
     }
 
-    async fn remove_copies(&self, game: GameId) -> Result<(), RuntimeError> {
-        self.on_copies(game, "cleared of its copies", &|_| {}, move |state, _| state.remove_copies(game))
-            .await
+    async fn remove_copies(
+        &self,
+        game: GameId,
+        progress: &(dyn Fn(CopyProgress) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
+        let held = self.belongings(game).await?;
+        let work = move |state: &StateRoot, watch: &Watch| state.remove_copies(&held, watch);
+        self.on_copies((Lane::Removal, game), "cleared of its copies", progress, work).await
     }
 
     async fn prune_aside(
@@ -374,18 +356,23 @@ impl Runtime for DockerRuntime {
         now: Timestamp,
     ) -> Result<Vec<RestoreId>, RuntimeError> {
         let spared = spared.cloned();
-        let work = move |state: &StateRoot, _: &Watch| state.prune_aside(game, keep, spared.as_ref(), now);
-        self.on_copies(game, "cleared of what was moved aside", &|_| {}, work).await
+        let work = move |state: &StateRoot, watch: &Watch| {
+            state.prune_aside(game, keep, spared.as_ref(), now, watch)
+        };
+        self.on_copies((Lane::Removal, game), "cleared of what was moved aside", &|_| {}, work).await
     }
 
     async fn check_backup(&self, game: GameId, backup: &BackupId) -> Result<Backup, RuntimeError> {
         let id = backup.clone();
         let work = move |state: &StateRoot, watch: &Watch| state.check_backup(game, &id, watch);
-        self.on_copies(game, "examined", &|_| {}, work).await
+        self.on_copies((Lane::Survey, game), "examined", &|_| {}, work).await
     }
 
     async fn check_room_for_patch(&self, game: GameId) -> Result<(), RuntimeError> {
-        self.on_copies(game, "examined", &|_| {}, move |state, _| state.check_room_for_patch(game)).await
+        self.on_copies((Lane::Survey, game), "examined", &|_| {}, move |state, _| {
+            state.check_room_for_patch(game)
+        })
+        .await
     }
 
     async fn fetch_backup(
@@ -397,7 +384,7 @@ impl Runtime for DockerRuntime {
     ) -> Result<Backup, RuntimeError> {
         let (id, restore) = (backup.clone(), restore.clone());
         let work = move |state: &StateRoot, watch: &Watch| state.fetch_backup(game, &id, &restore, watch);
-        self.on_copies(game, "copied", progress, work).await
+        self.on_copies((Lane::Copy, game), "copied", progress, work).await
     }
 
     async fn put_back(
@@ -410,7 +397,7 @@ impl Runtime for DockerRuntime {
         self.check_directory_is_free(game, None).await?;
         let (id, restore) = (backup.clone(), restore.clone());
         let work = move |state: &StateRoot, watch: &Watch| state.put_back(game, &id, &restore, watch);
-        self.on_copies(game, "put back", progress, work).await
+        self.on_copies((Lane::Copy, game), "put back", progress, work).await
     }
 
     fn state_path(&self, game: GameId) -> String {

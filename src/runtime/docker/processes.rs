@@ -22,6 +22,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use tokio::sync::oneshot;
 
+use super::disk::{Disk, Lane};
 use super::mountinfo::{Mount, Place, mounts};
 use super::text::one_line;
 use crate::game::ContainerId;
@@ -53,19 +54,19 @@ struct Waiting {
 /// The processes of this host.
 #[derive(Debug, Clone)]
 pub(super) struct Processes {
+    disk: Arc<Disk>,
     proc: Arc<PathBuf>,
     waiting: Arc<Mutex<Waiting>>,
 }
 
-impl Default for Processes {
-    fn default() -> Self {
-        Self::at("/proc".into())
-    }
-}
-
 impl Processes {
+    /// Those that the kernel tells of; which directory is meant, this disk does.
+    pub(super) fn new(disk: Arc<Disk>) -> Self {
+        Self { disk, ..Self::at("/proc".into()) }
+    }
+
     fn at(proc: PathBuf) -> Self {
-        Self { proc: Arc::new(proc), waiting: Arc::default() }
+        Self { disk: Arc::default(), proc: Arc::new(proc), waiting: Arc::default() }
     }
 
     /// The processes that have this directory, or one within it, mounted for writing in a mount namespace of
@@ -77,8 +78,8 @@ impl Processes {
     pub(super) async fn with_mounted(&self, directory: &Path, also_called: &Path) -> Answer {
         let names = vec![directory.to_owned(), also_called.to_owned()];
         let here = self.clone();
-        let place = tokio::task::spawn_blocking(move || here.place(&names).map(|place| (place, names)));
-        let (place, names) = match place.await.map_err(io::Error::other)?? {
+        let place = move || here.place(&names).map(|place| (place, names));
+        let (place, names) = match self.disk.run(Lane::Look, None, place).await?? {
             (Some(place), names) => (place, names),
             // Nobody can have what is not there.
             (None, _) => return Ok(Vec::new()),

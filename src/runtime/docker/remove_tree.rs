@@ -16,8 +16,11 @@ use rustix::io::Errno;
 use super::beneath::{mounted, names, open_on_same_mount};
 use super::effects;
 
-/// Removes what is in the directory, and leaves it empty.
-pub(super) fn empty(top: &OwnedFd) -> io::Result<()> {
+/// Removes what is in the directory, and leaves it empty. Asks before each name whether it is to go on.
+pub(super) fn empty<E: From<io::Error>>(
+    top: &OwnedFd,
+    mut goes_on: impl FnMut() -> Result<(), E>,
+) -> Result<(), E> {
     let mut moved = 0_u64;
     loop {
         let entries = names(top)?;
@@ -25,13 +28,15 @@ pub(super) fn empty(top: &OwnedFd) -> io::Result<()> {
             return Ok(());
         }
         for entry in entries {
+            goes_on()?;
             if let Some(directory) = remove_or_open(top, &entry)? {
                 for inner in names(&directory)? {
+                    goes_on()?;
                     if !removed(&directory, &inner)? {
                         move_up(&directory, &inner, top, &mut moved)?;
                     }
                 }
-                effects::remove_directory(top, &entry)?;
+                effects::remove_directory(top, &entry).map_err(io::Error::from)?;
             }
         }
     }

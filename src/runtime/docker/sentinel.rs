@@ -74,7 +74,13 @@ impl StateRoot {
         let root = self.open()?;
         self.check(&root)?;
         let own = beneath::open(&root, DIRECTORY)?;
-        // It never goes back: that is what it is for.
+        // It never goes back: that is what it is for. (Who hangs while it writes an older one ends later.)
+        let Ok(_noting) = self.noting.try_lock() else {
+            return Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "an earlier note of it is not written yet",
+            ));
+        };
         let kept = read(&own, HIGH_WATER)?.and_then(|text| text.parse::<i64>().ok());
         if kept.is_some_and(|kept| kept >= high_water) {
             return Ok(());
@@ -211,6 +217,21 @@ mod tests {
         assert!(ours.remove_mark("seen-1").unwrap() && ours.remove_mark("seen-2").unwrap());
         assert!(!ours.remove_mark("seen-1").unwrap());
         assert_eq!(std::fs::read_dir(own).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_note_of_the_high_water_that_hangs_is_never_written_over_a_later_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let ours = root(&directory);
+        ours.bind().unwrap();
+        ours.keep_high_water(7).unwrap();
+        let hangs = ours.noting.lock().unwrap();
+        let refused = ours.keep_high_water(9).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ResourceBusy);
+        drop(hangs);
+        ours.keep_high_water(9).unwrap();
+        ours.keep_high_water(8).unwrap();
+        assert_eq!(ours.look_at_ground().unwrap().high_water, Some(9));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use super::copies::{BusyGames, Promises};
+use super::copies::{BusyGames, CopyError, Promises, Watch};
 use super::daemon::{User, directory_owner};
 use super::{beneath, contents, sentinel};
 use crate::game::spec::RunAs;
@@ -37,6 +37,8 @@ pub struct StateRoot {
     pub(super) shared: bool,
     /// Held from the first look at it as long as the process lives.
     pub(super) lock: Mutex<Option<File>>,
+    /// Held by whoever writes the high-water counter.
+    pub(super) noting: Mutex<()>,
     /// The games whose copies are being worked on.
     pub(super) copying: BusyGames,
     /// Who needs room for copies.
@@ -46,8 +48,9 @@ pub struct StateRoot {
 impl StateRoot {
     /// The state root at this path, which belongs to this instance; none: to nobody in particular.
     pub fn new(path: PathBuf, instance: Option<InstanceId>) -> Self {
-        let (lock, copying, room) = (Mutex::new(None), BusyGames::default(), Promises::default());
-        Self { path, instance, shared: false, lock, copying, room }
+        let (copying, room) = (BusyGames::default(), Promises::default());
+        let (lock, noting) = (Mutex::new(None), Mutex::new(()));
+        Self { path, instance, shared: false, lock, noting, copying, room }
     }
 
     /// This root for one of several controllers of one database, if so.
@@ -55,6 +58,11 @@ impl StateRoot {
     pub fn shared(mut self, shared: bool) -> Self {
         self.shared = shared;
         self
+    }
+
+    /// Where it is once every link on the way is followed, if that can be told.
+    pub(super) fn real_path(&self) -> Option<PathBuf> {
+        std::fs::canonicalize(&self.path).ok()
     }
 
     pub(super) fn instance(&self) -> Option<InstanceId> {
@@ -124,20 +132,24 @@ impl StateRoot {
     /// given to that user.
     ///
     /// # Errors
-    /// It cannot be made or owned, or something that is no directory is in its place.
-    pub fn create(&self, game: GameId, run_as: RunAs) -> io::Result<()> {
+    /// It cannot be made or owned, something that is no directory is in its place, or other work on what
+    /// the game has on the disk is not done yet.
+    pub fn create(&self, game: GameId, run_as: RunAs, watch: &Watch) -> Result<(), CopyError> {
+        let _working = self.working_on(game)?;
         if self.instance.is_none() {
             self.prepare()?;
         }
         let root = self.open()?;
         self.check(&root)?;
         let name = game.to_string();
+        watch.check()?;
         match rustix::fs::mkdirat(&root, &name, Mode::from_raw_mode(OWNED_MODE)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
         let directory = beneath::open(&root, &name)?;
         let owner = directory_owner(run_as);
+        watch.check()?;
         give(&directory, owner)?;
         let mode = if owner.is_some() { OWNED_MODE } else { SHARED_MODE };
         rustix::fs::fchmod(&directory, Mode::from_raw_mode(mode))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::game::Phase;
 use crate::game::container::StateDirectory;
 use crate::game::spec::{Deletion, DeletionPolicy, DesiredStatus};
+use crate::reconcile::step::{Step, Wait};
 
 use super::world::World;
 
@@ -154,4 +155,46 @@ fn no_slot_of_the_time_without_the_game_fires_in_its_next_life() {
     assert!(!told.iter().any(|slot| slot.contains("fired") || slot.contains("coalesced")), "{told:?}");
     world.later(super::turns::HOUR);
     assert_eq!(world.turn, Some(1), "the next one does");
+}
+
+/// However long it takes, it holds up nothing and is seen.
+#[test]
+fn what_is_removed_in_the_background_is_told_and_nothing_else_is_done_meanwhile() {
+    for comes_back in [false, true] {
+        let mut world = going(0, Deletion::Requested);
+        let mut parts = Vec::new();
+        world.works_slowly = true;
+        for _ in 0..40 {
+            world.round();
+            if world.row_deleted || world.record.deleted_at.is_some() {
+                break;
+            }
+            let Some(step @ (Step::RemoveCopies(_) | Step::RemoveStateDirectory(_))) = world.under_way()
+            else {
+                world.end_work();
+                continue;
+            };
+            if comes_back && parts.is_empty() {
+                self::comes_back(&mut world);
+            }
+            assert!(world.record.message.contains("Being removed now"), "{}", world.record.message);
+            parts.push(step.to_string());
+            let done = world.done.len();
+            for _ in 0..3 {
+                let plan = world.round();
+                assert!(plan.steps.is_empty(), "{:?}", plan.steps);
+                assert!(plan.waiting_on.contains(&Wait::Work));
+                let record = &plan.record;
+                assert_eq!((record.phase, record.reason.as_str()), (Phase::Stopping, "Deleting"));
+                let ends = ["(12 names are gone).", "the copies of its state", "its state"];
+                assert!(record.message.ends_with(ends[0]), "{}", record.message);
+                assert_eq!(record.message.matches("Being removed now").count(), 1, "{}", record.message);
+                assert!(ends[1..].iter().any(|part| record.message.contains(part)), "{}", record.message);
+            }
+            assert_eq!(world.done.len(), done);
+            world.end_work();
+        }
+        assert_eq!(parts, ["remove copies of the state", "remove state directory"], "{comes_back}");
+        assert_eq!(world.state_directory, StateDirectory::Absent);
+    }
 }

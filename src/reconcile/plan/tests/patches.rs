@@ -377,6 +377,7 @@ fn a_deletion_waits_for_a_copy_that_is_being_put_back() {
     world.converge();
     assert!(!world.row_deleted);
     world.end_work();
+    world.works_slowly = false;
     world.converge();
     assert!(world.row_deleted && world.state_directory == StateDirectory::Absent, "{:?}", world.done);
 }

@@ -25,7 +25,7 @@ use crate::game::{
 use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{
     Beside, EngineView, Failure, FailureClass, Fetching, Image, ImageUsers, Looked, Observation, Pace,
-    Pulling, Reached, RuntimeView, Seen, Work,
+    Pulling, Reached, Remains, RuntimeView, Seen, Work,
 };
 use crate::reconcile::plan::{PINNED_IMAGE_GONE, Plan, ROOM_KEPT, STATE_IN_USE, plan};
 use crate::reconcile::step::{Planned, Wait};
@@ -1009,8 +1009,14 @@ fn work(step: &Step) -> Option<Work> {
         Step::StopContainer { container, .. } => Some(Work::Stopping(container.clone())),
         Step::BackUp(_) => Some(Work::BackingUp { progress: String::new() }),
         Step::PutBack { .. } => Some(Work::PuttingBack { progress: String::new() }),
+        Step::RemoveCopies(_) => Some(removing(Remains::Copies)),
+        Step::RemoveStateDirectory(_) => Some(removing(Remains::State)),
         _ => None,
     }
+}
+
+fn removing(part: Remains) -> Work {
+    Work::Removing { part, progress: "12 names are gone".into() }
 }
 
 /// Whether the runtime takes it only while no process has the state beside Docker's knowledge.

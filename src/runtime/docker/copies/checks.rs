@@ -10,7 +10,7 @@ use super::super::state::StateRoot;
 use super::super::{beneath, effects};
 use super::error::CopyError;
 use super::put_back::{FAILED, RESTORING, damaged};
-use super::room::Needs;
+use super::room::{Needs, Purpose};
 use super::survey::{Room, Survey, survey, survey_as_copied};
 use super::watch::Watch;
 use super::{BACKUPS, STATE, read_backup, tree};
@@ -27,18 +27,18 @@ impl StateRoot {
     /// # Errors
     /// Why not.
     pub fn check_backup(&self, game: GameId, id: &BackupId, watch: &Watch) -> Result<Backup, CopyError> {
-        let kept = self.place(BACKUPS, game)?;
         let absent = || CopyError::Absent(format!("copy {id}"));
+        let kept = self.place_if_there(BACKUPS, game)?.ok_or_else(absent)?;
         let backup = read_backup(&kept, game, id)?.ok_or_else(absent)?;
         let state = beneath::open(&beneath::open(&kept, id.as_str())?, STATE)?;
         if !tree::read(&state, watch)?.is_what(&backup) {
             return Err(damaged(id));
         }
-        let restoring = self.place(RESTORING, game)?;
-        self.check_movable(game, &restoring, &self.place(FAILED, game)?)?;
+        let restoring = self.near(RESTORING, game)?;
+        self.check_movable(game, &restoring, &self.near(FAILED, game)?)?;
         let room = room_at(&state, &restoring, survey(&state)?.room)?;
         let needs = Needs { restoring: room, ..Needs::default() };
-        self.check_room_beside(game, needs, false)?;
+        self.check_room_beside(game, needs, Purpose::Wish)?;
         Ok(backup)
     }
 
@@ -51,13 +51,13 @@ impl StateRoot {
     pub fn check_room_for_patch(&self, game: GameId) -> Result<(), CopyError> {
         let absent = || CopyError::Absent(format!("the state directory of {game}"));
         let state = self.open_game(game)?.ok_or_else(absent)?;
-        let (kept, restoring) = (self.place(BACKUPS, game)?, self.place(RESTORING, game)?);
-        self.check_movable(game, &restoring, &self.place(FAILED, game)?)?;
+        let (kept, restoring) = (self.near(BACKUPS, game)?, self.near(RESTORING, game)?);
+        self.check_movable(game, &restoring, &self.near(FAILED, game)?)?;
         let found = survey_as_copied(&state)?;
         may_give(&kept, &found)?;
         let takes = |place: &OwnedFd| room_at(&state, place, found.room);
         let needs = Needs { backups: takes(&kept)?, restoring: takes(&restoring)? };
-        self.check_room_beside(game, needs, true)
+        self.check_room_beside(game, needs, Purpose::Patch)
     }
 
     /// That the state of a game can be moved aside, and a copy into its place: a rename does both.

@@ -44,6 +44,9 @@ pub enum CopyError {
     /// Other work on this game's copies goes on.
     #[error("other work on this game's copies is not done yet")]
     Busy,
+    /// It is not there any more, and something else is in its place.
+    #[error("what is at {0} now is not what was to be removed; it is left alone")]
+    Replaced(String),
     /// Nobody waits for it any more.
     #[error("nobody waits for it any more")]
     Cancelled,
@@ -70,7 +73,7 @@ impl CopyError {
             Self::NameTaken(_) => RuntimeError::BackupNameTaken(self.to_string()),
             Self::Damaged(why) => RuntimeError::BackupDamaged(why),
             Self::Absent(what) => RuntimeError::NotFound(what),
-            Self::Busy | Self::Cancelled => RuntimeError::Conflict(self.to_string()),
+            Self::Busy | Self::Replaced(_) | Self::Cancelled => RuntimeError::Conflict(self.to_string()),
         }
     }
 }

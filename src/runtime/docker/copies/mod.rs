@@ -29,17 +29,20 @@ use std::os::fd::OwnedFd;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::sentinel::DIRECTORY as OWN;
 use super::state::StateRoot;
 use super::{beneath, effects, remove_tree, small_file};
-use crate::game::{Backup, BackupId, BackupReason, GameId, NewBackup};
+use crate::game::{Backup, BackupId, GameId, NewBackup};
 use crate::runtime::{CopyProgress, Shortage};
 use checks::room_at;
 pub use error::CopyError;
-use room::Needs;
+pub use removal::Belongings;
 pub(super) use room::Promises;
-pub(super) use watch::PausedGames;
+use room::{Needs, Purpose};
 pub use watch::Watch;
+pub(super) use watch::{PausedGames, attend};
 
 const BACKUPS: &str = "backups";
 const STATE: &str = "state";
@@ -69,15 +72,20 @@ impl StateRoot {
             .ok_or_else(|| CopyError::Absent(format!("the state directory of {}", new.game)))?;
         if let Some(there) = read_backup(&kept, new.game, &new.id)? {
             let is_of_it = there.reason == new.reason && tree::read(&state, watch)?.is_what(&there);
-            return if is_of_it { Ok(there) } else { Err(CopyError::NameTaken(new.id.to_string())) };
+            if !is_of_it {
+                return Err(CopyError::NameTaken(new.id.to_string()));
+            }
+            self.room.is_copied(new.game, &new.id);
+            return Ok(there);
         }
-        if new.reason != BackupReason::Patch {
-            // (A change of version looked for room before it began.)
+        if let Some(purpose) = Purpose::of(new.reason) {
             let room = room_at(&state, &kept, survey::survey(&state)?.room)?;
             let needs = Needs { backups: room, ..Needs::default() };
-            self.check_room_beside(new.game, needs, false)?;
+            self.check_room_beside(new.game, needs, purpose)?;
         }
-        make(&kept, new.id.as_str(), &state, watch, |measure| Ok(described(new, measure)))
+        let made = make(&kept, new.id.as_str(), &state, watch, |measure| Ok(described(new, measure)))?;
+        self.room.is_copied(new.game, &new.id);
+        Ok(made)
     }
 
     /// The kept copies of a game, oldest first. A directory that is none is passed over.
@@ -107,14 +115,14 @@ impl StateRoot {
     ///
     /// # Errors
     /// It cannot be removed. Once its removal has begun, it is listed no more.
-    pub fn remove_backup(&self, game: GameId, id: &BackupId) -> Result<(), CopyError> {
+    pub fn remove_backup(&self, game: GameId, id: &BackupId, watch: &Watch) -> Result<(), CopyError> {
         let _working = self.working_on(game)?;
         let Some(kept) = self.place_if_there(BACKUPS, game)? else { return Ok(()) };
-        remove(&kept, id.as_str())
+        remove(&kept, id.as_str(), watch)
     }
 
     /// Nobody else works on this game's copies while this is held.
-    fn working_on(&self, game: GameId) -> Result<Working<'_>, CopyError> {
+    pub(super) fn working_on(&self, game: GameId) -> Result<Working<'_>, CopyError> {
         let games = self.copying.games.lock().unwrap_or_else(PoisonError::into_inner);
         let is_worked_on = |games: &mut HashSet<GameId>| games.contains(&game);
         let waited = self.copying.ended.wait_timeout_while(games, WORKING_PATIENCE, is_worked_on);
@@ -132,6 +140,20 @@ impl StateRoot {
                 effects::flush(&at)?;
             }
             at = beneath::open(&at, name)?;
+        }
+        Ok(at)
+    }
+
+    /// Where something of a game's is or would come to lie, as far as that is there: to look for room, or
+    /// for the file system that it is on. Makes nothing.
+    fn near(&self, kind: &str, game: GameId) -> Result<OwnedFd, CopyError> {
+        let mut at = self.open()?;
+        self.check(&at)?;
+        for name in [OWN, kind, &game.to_string()] {
+            match beneath::open_if_there(&at, name)? {
+                Some(inner) => at = inner,
+                None => break,
+            }
         }
         Ok(at)
     }
@@ -157,7 +179,7 @@ pub(super) struct BusyGames {
     ended: Condvar,
 }
 
-struct Working<'a> {
+pub(super) struct Working<'a> {
     copying: &'a BusyGames,
     game: GameId,
 }
@@ -183,7 +205,7 @@ fn make(
     watch: &Watch,
     describe: impl FnOnce(&tree::Measure) -> Result<Backup, CopyError>,
 ) -> Result<Backup, CopyError> {
-    sweep(within)?;
+    sweep(within, watch)?;
     let half = half(MAKING);
     let mut needed = survey::Room::default();
     let made = fill(within, &half, from, watch, &mut needed, describe).map_err(|error| match error {
@@ -201,7 +223,7 @@ fn make(
     });
     if made.is_err() {
         // If that fails too, the next work on this game's copies does it.
-        let _ = remove_half(within, &half);
+        let _ = remove_half(within, &half, &watch.to_its_end());
     }
     made
 }
@@ -229,7 +251,7 @@ fn fill(
     let (state, shared) = (beneath::open(&making, STATE)?, beneath::open(&making, SHARED)?);
     let destination = tree::Destination { top: &state, shared: &shared, room: before.room };
     let read = tree::copy(from, &destination, watch)?;
-    remove_tree::empty(&shared)?;
+    remove_tree::empty(&shared, || watch.check())?;
     effects::remove_directory(&making, SHARED)?;
     effects::flush_all(&making)?;
     if !survey::survey(from)?.is_same_as(&before) {
@@ -239,11 +261,11 @@ fn fill(
     if !written.is_same_as(&read) {
         return Err(CopyError::Damaged("what was written is not what was read; is the disk sound?".into()));
     }
-    let backup = describe(&read)?;
-    let text = serde_json::to_string_pretty(&backup).map_err(io::Error::other)?;
+    let manifest = Manifest { backup: describe(&read)?, room: Some(before.room) };
+    let text = serde_json::to_string_pretty(&manifest).map_err(io::Error::other)?;
     small_file::replace(&making, MANIFEST, &text)?;
     watch.at(|_| {})?;
-    Ok(backup)
+    Ok(manifest.backup)
 }
 
 /// What is there, once nothing has changed for a moment.
@@ -275,45 +297,60 @@ fn described(new: &NewBackup, measure: &tree::Measure) -> Backup {
     }
 }
 
+/// What is noted beside a copy.
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    #[serde(flatten)]
+    backup: Backup,
+    /// What it takes on a disk, holes not counted; none: it was noted by a release that did not say.
+    #[serde(default)]
+    room: Option<survey::Room>,
+}
+
 /// The copy of this name, if it is there.
 fn read_backup(kept: &OwnedFd, game: GameId, id: &BackupId) -> Result<Option<Backup>, CopyError> {
+    Ok(read_manifest(kept, game, id)?.map(|manifest| manifest.backup))
+}
+
+fn read_manifest(kept: &OwnedFd, game: GameId, id: &BackupId) -> Result<Option<Manifest>, CopyError> {
     let Some(directory) = beneath::open_if_there(kept, id.as_str())? else { return Ok(None) };
     let text = small_file::read(&directory, MANIFEST, LONGEST_MANIFEST)?.unwrap_or_default();
     let damaged = |why: String| CopyError::Damaged(format!("the manifest of copy {id} is damaged: {why}"));
-    let backup: Backup = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
-    if backup.game != game || backup.id != *id {
-        return Err(damaged(format!("it is of copy {} of game {}", backup.id, backup.game)));
+    let manifest: Manifest = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    let Backup { id: of, game: whose, .. } = &manifest.backup;
+    if *whose != game || of != id {
+        return Err(damaged(format!("it is of copy {of} of game {whose}")));
     }
-    Ok(Some(backup))
+    Ok(Some(manifest))
 }
 
 /// Removes a directory that is listed no more from the first moment.
-fn remove(within: &OwnedFd, name: &str) -> Result<(), CopyError> {
-    sweep(within)?;
+fn remove(within: &OwnedFd, name: &str, watch: &Watch) -> Result<(), CopyError> {
+    sweep(within, watch)?;
     if beneath::open_if_there(within, name)?.is_some() {
         effects::rename(within, name, within, half(REMOVING))?;
         effects::flush(within)?;
-        sweep(within)?;
+        sweep(within, watch)?;
     }
     Ok(())
 }
 
 /// Removes what was left half made or half removed.
-fn sweep(within: &OwnedFd) -> Result<(), CopyError> {
+fn sweep(within: &OwnedFd, watch: &Watch) -> Result<(), CopyError> {
     for name in beneath::names(within)? {
         let Some(name) =
             name.to_str().ok().filter(|name| [MAKING, REMOVING].iter().any(|half| name.starts_with(half)))
         else {
             continue;
         };
-        remove_half(within, name)?;
+        remove_half(within, name, watch)?;
     }
     Ok(())
 }
 
-fn remove_half(within: &OwnedFd, name: &str) -> Result<(), CopyError> {
+fn remove_half(within: &OwnedFd, name: &str, watch: &Watch) -> Result<(), CopyError> {
     if let Some(half) = beneath::open_if_there(within, name)? {
-        remove_tree::empty(&half)?;
+        remove_tree::empty(&half, || watch.one_gone())?;
         effects::remove_directory(within, name)?;
     }
     Ok(())

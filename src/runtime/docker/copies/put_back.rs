@@ -22,7 +22,7 @@ use super::super::state::StateRoot;
 use super::super::{beneath, effects, small_file};
 use super::checks::{IS_A_MOUNT, room_at};
 use super::error::CopyError;
-use super::room::Needs;
+use super::room::{Needs, Purpose};
 use super::survey::survey;
 use super::watch::Watch;
 use super::{BACKUPS, LONGEST_MANIFEST, MANIFEST, STATE, make, read_backup, remove};
@@ -81,16 +81,18 @@ impl StateRoot {
         let aside = self.place(FAILED, game)?;
         if let Some(note) = read_note(&aside, restore)?.filter(|note| note.done) {
             let done = self.confirmed(note, game, id, restore)?;
-            remove(&self.place(RESTORING, game)?, restore.as_str())?;
+            remove(&self.place(RESTORING, game)?, restore.as_str(), watch)?;
             return Ok(done);
         }
         let restoring = self.place(RESTORING, game)?;
         let backup = self.fetch(&restoring, game, id, restore, false, watch)?;
-        let moved = self.move_aside(&aside, &restoring, game, restore, &backup)?;
+        watch.check()?;
+        let moved = self.move_aside(&aside, &restoring, game, restore, (&backup, watch))?;
+        watch.check()?;
         self.move_in(&restoring, game, restore)?;
         let done = Note { restore: restore.clone(), backup: backup.clone(), done: true };
         write_note(&moved, &done)?;
-        remove(&restoring, restore.as_str())?;
+        remove(&restoring, restore.as_str(), watch)?;
         Ok(backup)
     }
 
@@ -134,12 +136,13 @@ impl StateRoot {
         if let Some(directory) = beneath::open_if_there(restoring, restore.as_str())? {
             let text = small_file::read(&directory, MANIFEST, LONGEST_MANIFEST)?.unwrap_or_default();
             let backup: Backup = serde_json::from_str(&text).map_err(io::Error::other)?;
+            self.room.is_fetched(game, restore);
             return of(restore, backup, id);
         }
         for other in beneath::names(restoring)? {
             // Half copies are swept; a whole one is of a putting back that gave way to this one.
             if let Some(other) = other.to_str().ok().filter(|other| other.parse::<RestoreId>().is_ok()) {
-                remove(restoring, other)?;
+                remove(restoring, other, watch)?;
             }
         }
         let kept = self.place(BACKUPS, game)?;
@@ -149,11 +152,13 @@ impl StateRoot {
         if beside_others {
             let room = room_at(&state, restoring, survey(&state)?.room)?;
             let needs = Needs { restoring: room, ..Needs::default() };
-            self.check_room_beside(game, needs, false)?;
+            self.check_room_beside(game, needs, Purpose::Wish)?;
         }
-        make(restoring, restore.as_str(), &state, watch, |measure| {
+        let made = make(restoring, restore.as_str(), &state, watch, |measure| {
             if measure.is_what(&backup) { Ok(backup.clone()) } else { Err(damaged(id)) }
-        })
+        })?;
+        self.room.is_fetched(game, restore);
+        Ok(made)
     }
 
     /// 2 and 3. The state that is there is moved aside, unless it was, or is already the copy.
@@ -163,7 +168,7 @@ impl StateRoot {
         restoring: &OwnedFd,
         game: GameId,
         restore: &RestoreId,
-        backup: &Backup,
+        (backup, watch): (&Backup, &Watch),
     ) -> Result<OwnedFd, CopyError> {
         if beneath::open_if_there(aside, restore.as_str())?.is_none() {
             effects::make_directory(aside, restore.as_str())?;
@@ -183,6 +188,7 @@ impl StateRoot {
         }
         // A link, or a file, in its place is somebody's answer to be looked at, not state.
         drop(beneath::open(&root, &game.to_string())?);
+        watch.check()?;
         effects::rename_new(&root, game.to_string(), &moved, STATE).map_err(mounted)?;
         effects::flush(&moved)?;
         effects::flush(&root)?;

@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use jiff::Timestamp;
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, StatxFlags};
 
 use super::super::state::StateRoot;
 use super::super::{beneath, effects, remove_tree};
 use super::error::CopyError;
 use super::put_back::{FAILED, NOTE, RESTORING, mounted, read_note};
-use super::{BACKUPS, OWN, half, remove};
+use super::watch::Watch;
+use super::{BACKUPS, OWN, Working, half, remove};
 use crate::game::backup::{Keep, outlived};
 use crate::game::{GameId, RestoreId};
 
@@ -21,27 +22,107 @@ pub(super) const REMOVED: &str = "removed";
 /// Where something of a game may be beside its state directory.
 const KINDS: [&str; 4] = [BACKUPS, RESTORING, FAILED, REMOVED];
 
+/// What a game has on the disk, as it was when its removal was queued: whatever comes into a place of it
+/// later is something else, and stays.
+#[derive(Debug, Clone)]
+pub struct Belongings {
+    game: GameId,
+    state: Option<Identity>,
+    /// By their kind.
+    kept: Vec<(&'static str, Identity)>,
+}
+
+/// Which directory something is, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    /// A file system gives the inodes of what is gone to what comes next; not all of them tell this.
+    born: Option<(i64, u32)>,
+}
+
+impl Identity {
+    fn of(directory: &OwnedFd) -> io::Result<Self> {
+        let about = rustix::fs::fstat(directory)?;
+        let born = rustix::fs::statx(directory, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok();
+        let born = born.filter(|born| born.stx_mask & StatxFlags::BTIME.bits() != 0);
+        Ok(Self {
+            device: about.st_dev,
+            inode: about.st_ino,
+            born: born.map(|born| (born.stx_btime.tv_sec, born.stx_btime.tv_nsec)),
+        })
+    }
+
+    /// That this is it.
+    fn check(self, found: &OwnedFd, place: impl FnOnce() -> String) -> Result<(), CopyError> {
+        if Self::of(found)? == self { Ok(()) } else { Err(CopyError::Replaced(place())) }
+    }
+}
+
 impl StateRoot {
+    /// What a game has on the disk now, to be removed.
+    ///
+    /// # Errors
+    /// The disk cannot be read, or the state root is another's; or something that is no directory is in a
+    /// place of it.
+    pub fn hold(&self, game: GameId) -> Result<Belongings, CopyError> {
+        let mut held = Belongings { game, state: None, kept: Vec::new() };
+        let root = match self.open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(held),
+            root => root?,
+        };
+        self.check(&root)?;
+        let state = beneath::open_if_there(&root, &game.to_string())?;
+        held.state = state.as_ref().map(Identity::of).transpose()?;
+        for kind in KINDS {
+            if let Some(of_game) = self.place_if_there(kind, game)? {
+                held.kept.push((kind, Identity::of(&of_game)?));
+            }
+        }
+        Ok(held)
+    }
+
+    /// Waits for other work on what the game has on the disk, as long as anybody waits for this: what was
+    /// called off takes its time to notice where the host is busy, and is no reason to fail.
+    fn working_alone_on(&self, game: GameId, watch: &Watch) -> Result<Working<'_>, CopyError> {
+        loop {
+            watch.check()?;
+            match self.working_on(game) {
+                Err(CopyError::Busy) => {}
+                working => return working,
+            }
+        }
+    }
+
     /// Removes a game's state directory with everything in it, following no link; success if it is gone.
     /// It is moved out of its place first, under a name that nothing ever had: nobody finds a half of it
     /// there. What an interruption leaves is found by [`StateRoot::has_copies`], and goes with
     /// [`StateRoot::remove_copies`] or the next removal.
     ///
     /// # Errors
-    /// It cannot be moved, or something in it cannot be removed.
-    pub fn remove(&self, game: GameId) -> io::Result<()> {
+    /// It cannot be moved, or something in it cannot be removed; or another directory is in its place.
+    pub fn remove(&self, held: &Belongings, watch: &Watch) -> Result<(), CopyError> {
+        let game = held.game;
+        let _working = self.working_alone_on(game, watch)?;
         let root = match self.open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             root => root?,
         };
         self.check(&root)?;
         let name = game.to_string();
-        if beneath::open_if_there(&root, &name)?.is_some() {
-            let removed = self.place(REMOVED, game).map_err(on_disk)?;
+        if let Some(there) = beneath::open_if_there(&root, &name)? {
+            let replaced = || CopyError::Replaced(format!("{name} in the state root"));
+            let state = held.state.ok_or_else(replaced)?;
+            let check = |found: &OwnedFd| state.check(found, || format!("{name} in the state root"));
+            check(&there)?;
+            let removed = self.place(REMOVED, game)?;
             let moved = half("");
-            effects::rename_new(&root, &name, &removed, &moved).map_err(|error| on_disk(mounted(error)))?;
-            if let Err(error) = beneath::open(&removed, &moved) {
-                // A link came into its place meanwhile: somebody's answer to be looked at.
+            watch.check()?;
+            effects::rename_new(&root, &name, &removed, &moved).map_err(mounted)?;
+            let found = beneath::open(&removed, &moved).map_err(CopyError::from);
+            if let Err(error) = found.and_then(|found| check(&found)) {
+                // Something came into its place meanwhile: a link, which is somebody's answer to be looked
+                // at, or the directory of the game's next life.
                 effects::rename_new(&removed, &moved, &root, &name)?;
                 return Err(error);
             }
@@ -50,7 +131,9 @@ impl StateRoot {
         }
         let Some(own) = beneath::open_if_there(&root, OWN)? else { return Ok(()) };
         let Some(kind) = beneath::open_if_there(&own, REMOVED)? else { return Ok(()) };
-        remove_all(&kind, REMOVED, game).map_err(on_disk)
+        // Whatever is in there was taken out of its place to be removed.
+        let Some(rest) = beneath::open_if_there(&kind, &name)? else { return Ok(()) };
+        remove_all((&kind, REMOVED), game, &rest, watch)
     }
 
     /// Whether anything of a game is kept beside its state directory.
@@ -70,16 +153,17 @@ impl StateRoot {
     /// there. Interrupted anywhere, what is still listed is whole.
     ///
     /// # Errors
-    /// Something cannot be removed.
-    pub fn remove_copies(&self, game: GameId) -> Result<(), CopyError> {
-        let _working = self.working_on(game)?;
+    /// Something cannot be removed, or another directory is in its place.
+    pub fn remove_copies(&self, held: &Belongings, watch: &Watch) -> Result<(), CopyError> {
+        let _working = self.working_alone_on(held.game, watch)?;
         let root = self.open()?;
         self.check(&root)?;
         let Some(own) = beneath::open_if_there(&root, OWN)? else { return Ok(()) };
-        for kind in KINDS {
-            if let Some(kinds) = beneath::open_if_there(&own, kind)? {
-                remove_all(&kinds, kind, game)?;
-            }
+        for &(kind, identity) in &held.kept {
+            let Some(kinds) = beneath::open_if_there(&own, kind)? else { continue };
+            let Some(of_game) = beneath::open_if_there(&kinds, &held.game.to_string())? else { continue };
+            identity.check(&of_game, || place(kind, held.game))?;
+            remove_all((&kinds, kind), held.game, &of_game, watch)?;
         }
         Ok(())
     }
@@ -96,19 +180,20 @@ impl StateRoot {
         keep: Keep,
         spared: Option<&RestoreId>,
         now: Timestamp,
+        watch: &Watch,
     ) -> Result<Vec<RestoreId>, CopyError> {
         let _working = self.working_on(game)?;
         if let Some(restoring) = self.place_if_there(RESTORING, game)? {
             for name in beneath::names(&restoring)? {
                 let restore = name.to_str().ok().and_then(|name| name.parse::<RestoreId>().ok());
                 if let Some(restore) = restore.filter(|restore| Some(restore) != spared) {
-                    remove(&restoring, restore.as_str())?;
+                    remove(&restoring, restore.as_str(), watch)?;
                 }
             }
         }
         if let Some(removed) = self.place_if_there(REMOVED, game)? {
             // The rest of a former life's state.
-            remove_tree::empty(&removed)?;
+            remove_tree::empty(&removed, || watch.one_gone())?;
         }
         let Some(aside) = self.place_if_there(FAILED, game)? else { return Ok(Vec::new()) };
         let mut done = Vec::new();
@@ -127,40 +212,40 @@ impl StateRoot {
         }
         let going = outlived(done, keep, now, |restore| Some(restore) == spared);
         for restore in &going {
-            remove(&aside, restore.as_str())?;
+            remove(&aside, restore.as_str(), watch)?;
         }
         Ok(going)
     }
 }
 
 /// Removes everything of this kind that a game has.
-fn remove_all(kinds: &OwnedFd, kind: &str, game: GameId) -> Result<(), CopyError> {
-    let name = game.to_string();
-    let Some(of_game) = beneath::open_if_there(kinds, &name)? else { return Ok(()) };
+fn remove_all(
+    (kinds, kind): (&OwnedFd, &str),
+    game: GameId,
+    of_game: &OwnedFd,
+    watch: &Watch,
+) -> Result<(), CopyError> {
     let all = || -> Result<(), CopyError> {
-        for kept in beneath::names(&of_game)? {
+        for kept in beneath::names(of_game)? {
+            watch.check()?;
             if let Some(kept) = kept.to_str().ok().filter(|kept| kept.parse::<RestoreId>().is_ok()) {
-                remove(&of_game, kept)?;
+                remove(of_game, kept, watch)?;
             }
         }
-        Ok(remove_tree::empty(&of_game)?)
+        remove_tree::empty(of_game, || watch.one_gone())
     };
     all().map_err(|error| match error {
         // Whoever has to mend it has to find it.
         CopyError::Disk(error) => {
-            let place = format!("{OWN}/{kind}/{name} in the state root");
-            CopyError::Disk(io::Error::new(error.kind(), format!("{place}: {error}")))
+            CopyError::Disk(io::Error::new(error.kind(), format!("{}: {error}", place(kind, game))))
         }
         other => other,
     })?;
-    effects::remove_directory(kinds, &name)?;
+    effects::remove_directory(kinds, game.to_string())?;
     Ok(effects::flush(kinds)?)
 }
 
-/// As an error of the disk's, which tells of what is not the disk's in its words.
-fn on_disk(error: CopyError) -> io::Error {
-    match error {
-        CopyError::Disk(error) => error,
-        other => io::Error::other(other),
-    }
+/// Where a game's things of this kind are, in words.
+fn place(kind: &str, game: GameId) -> String {
+    format!("{OWN}/{kind}/{game} in the state root")
 }

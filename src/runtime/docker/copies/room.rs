@@ -2,35 +2,31 @@
 //! put back, finds the room that it was promised, whoever else copies meanwhile.
 //!
 //! Who copies is told by the controller ([`StateRoot::keep_room`]), from what is on record. How much each
-//! of them still needs is read from the disk when somebody looks for room. One look comes after the other,
-//! and one that found room counts until what it was for is on record.
+//! still needs is what it looked for before it began; it becomes less as its copies come to lie on the disk,
+//! and is forgotten when it is over. After a restart it is surveyed once ([`StateRoot::survey_promise`]).
+//! Whoever looks for room adds numbers up: it reads nothing of another game's, and waits for another's survey
+//! for a moment at most.
 
-use std::collections::HashMap;
+mod promises;
+
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use rustix::fs::fstat;
 
 use super::super::beneath;
 use super::super::state::StateRoot;
+use super::checks::room_at;
 use super::error::CopyError;
 use super::put_back::RESTORING;
-use super::survey::{PER_NAME, Room, check_room, shortage, survey};
-use super::{BACKUPS, read_backup};
-use crate::game::{Backup, GameId};
+use super::survey::{Room, check_room, shortage, survey};
+use super::{BACKUPS, STATE, read_manifest};
+use crate::game::{BackupReason, GameId};
 use crate::runtime::CopiesUnderWay;
+pub(in super::super) use promises::Promises;
 
-/// So long a look that found room counts, at least: longer than its answer is believed.
-const LOOK_COUNTS: Duration = Duration::from_secs(10);
-
-/// Who was promised room.
-#[derive(Debug, Default)]
-pub(in super::super) struct Promises {
-    under_way: Mutex<HashMap<GameId, CopiesUnderWay>>,
-    /// What was found to be there for whom. Held while somebody looks.
-    looked: Mutex<HashMap<GameId, (Instant, Needs)>>,
-}
+/// Looks for room that were overtaken by another one's result, in a row. Each time another one has come to
+/// its end, and as many are under way as there are threads for them.
+const OVERTAKEN: usize = 256;
 
 /// Room, by the place that it is needed in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,87 +43,112 @@ impl Needs {
     }
 }
 
-impl StateRoot {
-    /// Copies of this game are under way from now on; none: no more.
-    pub fn keep_room(&self, game: GameId, copies: Option<CopiesUnderWay>) {
-        let mut under_way = lock(&self.room.under_way);
-        match copies {
-            Some(copies) => drop(under_way.insert(game, copies)),
-            None => drop(under_way.remove(&game)),
-        }
-    }
+/// Why room is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A change of version: what is found is kept for it. It waits for everybody who was promised room,
+    /// those included that wait for a person: that may be long, but its engine runs meanwhile, and the other
+    /// game's way back must not depend on who came in between.
+    Patch,
+    /// A copy that somebody asked for, or that is to be put back: the same, and nothing is kept for it.
+    Wish,
+    /// A copy before a turn. A game that waits for a person may do so for weeks, and no other game's turns
+    /// wait for that; its way back has to look for room then.
+    Turn,
+}
 
-    /// That there is room for what a game needs, beside what others with copies under way still need.
-    /// `claims`: what is looked for is kept for it.
-    pub(super) fn check_room_beside(
-        &self,
-        game: GameId,
-        needs: Needs,
-        claims: bool,
-    ) -> Result<(), CopyError> {
-        let places = [(BACKUPS, self.place(BACKUPS, game)?), (RESTORING, self.place(RESTORING, game)?)];
-        let mut looked = lock(&self.room.looked);
-        let under_way = lock(&self.room.under_way).clone();
-        looked.retain(|of, (at, _)| *of != game && !under_way.contains_key(of) && at.elapsed() < LOOK_COUNTS);
-        let others = under_way.iter().filter(|(of, _)| **of != game);
-        let mut others: Vec<Needs> = others.map(|(of, copies)| self.still_needs(*of, copies)).collect();
-        others.extend(looked.values().map(|(_, needs)| *needs));
-        for (kind, place) in &places {
-            if needs.of(kind) == Room::default() {
-                continue;
-            }
-            let here = on_disk_of(place, &places)?;
-            let mut needed = Room::default();
-            let add = |sum: &mut Room, needs: &Needs| here.iter().for_each(|kind| *sum += needs.of(kind));
-            add(&mut needed, &needs);
-            check_room(place, needed)?;
-            others.iter().for_each(|other| add(&mut needed, other));
-            if let Some(shortage) = shortage(place, needed)? {
-                return Err(CopyError::RoomKept { shortage, games: others.len() });
-            }
-        }
-        if claims {
-            looked.insert(game, (Instant::now(), needs));
-        }
-        Ok(())
-    }
-
-    /// Time passes since every look.
-    #[cfg(test)]
-    pub(super) fn forget_old_looks(&self, counts: Duration) {
-        lock(&self.room.looked).retain(|_, (at, _)| at.elapsed() < counts);
-    }
-
-    /// What copies of a game that are under way may still take. What cannot be told is nothing: whoever
-    /// looks is not held up by another game's disk.
-    fn still_needs(&self, game: GameId, copies: &CopiesUnderWay) -> Needs {
-        let CopiesUnderWay { backup, restore } = copies;
-        let is_fetched = || {
-            let restoring = self.place_if_there(RESTORING, game).ok().flatten();
-            let there = restoring.zip(restore.as_ref());
-            there.is_some_and(|(at, name)| matches!(beneath::open_if_there(&at, name.as_str()), Ok(Some(_))))
-        };
-        let kept = self.place_if_there(BACKUPS, game).ok().flatten();
-        let kept = kept.and_then(|kept| read_backup(&kept, game, backup).ok().flatten());
-        match kept {
-            Some(_) if is_fetched() => Needs::default(),
-            Some(copy) => Needs { restoring: takes(&copy), ..Needs::default() },
-            // It cannot be fetched, so nothing will be.
-            None if restore.is_some() => Needs::default(),
-            None => {
-                let state = self.open_game(game).ok().flatten();
-                let room = state
-                    .and_then(|state| survey(&state).ok())
-                    .map_or_else(Room::default, |found| found.room);
-                Needs { backups: room, restoring: room }
-            }
+impl Purpose {
+    /// Why a copy with this reason looks for room, if it does: a change of version did before it began.
+    pub(super) fn of(reason: BackupReason) -> Option<Self> {
+        match reason {
+            BackupReason::Patch => None,
+            BackupReason::Turn => Some(Self::Turn),
+            BackupReason::Demand => Some(Self::Wish),
         }
     }
 }
 
-/// What a copy of a copy takes on the disk, about.
-pub(super) fn takes(copy: &Backup) -> Room {
-    Room { bytes: copy.bytes.saturating_add(copy.files.saturating_mul(PER_NAME)), inodes: copy.files }
+impl StateRoot {
+    /// Copies of this game are under way from now on; none: no more. True if nobody knows how much they still
+    /// need: [`StateRoot::survey_promise`] finds it out.
+    pub fn keep_room(&self, game: GameId, copies: Option<CopiesUnderWay>) -> bool {
+        self.room.keep(game, copies)
+    }
+
+    /// Finds out how much the copies of this game that are under way still need. What cannot be found out is
+    /// nothing: whoever looks is not held up by another game's disk.
+    pub fn survey_promise(&self, game: GameId) {
+        while let Some((copies, stage)) = self.room.unknown(game) {
+            let needs = self.still_needs(game, &copies).unwrap_or_else(|error| {
+                tracing::warn!(game_id = %game, error = %error, "how much room its copies need cannot be told");
+                Needs::default()
+            });
+            if self.room.surveyed(game, stage, needs) {
+                return;
+            }
+        }
+    }
+
+    /// That there is room for what a game needs, beside what others with copies under way still need.
+    pub(super) fn check_room_beside(
+        &self,
+        game: GameId,
+        needs: Needs,
+        purpose: Purpose,
+    ) -> Result<(), CopyError> {
+        let places = [(BACKUPS, self.near(BACKUPS, game)?), (RESTORING, self.near(RESTORING, game)?)];
+        for _ in 0..OVERTAKEN {
+            let (others, at) = self.room.others(game, purpose);
+            let add = |sum: &mut Room, needs: &Needs, here: &[&str]| {
+                here.iter().for_each(|kind| *sum += needs.of(kind));
+            };
+            for (kind, place) in &places {
+                if needs.of(kind) == Room::default() {
+                    continue;
+                }
+                let here = on_disk_of(place, &places)?;
+                let mut needed = Room::default();
+                add(&mut needed, &needs, &here);
+                check_room(place, needed)?;
+                others.iter().for_each(|other| add(&mut needed, other, &here));
+                if let Some(shortage) = shortage(place, needed)? {
+                    return Err(CopyError::RoomKept { shortage, games: others.len() });
+                }
+            }
+            if purpose != Purpose::Patch || self.room.claim(game, needs, at) {
+                return Ok(());
+            }
+        }
+        Err(CopyError::Busy)
+    }
+
+    /// What copies of a game that are under way may still take.
+    fn still_needs(&self, game: GameId, copies: &CopiesUnderWay) -> Result<Needs, CopyError> {
+        let CopiesUnderWay { backup, restore, waits_for_person: _ } = copies;
+        if let (Some(at), Some(name)) = (self.place_if_there(RESTORING, game)?, restore)
+            && beneath::open_if_there(&at, name.as_str())?.is_some()
+        {
+            return Ok(Needs::default());
+        }
+        let (backups, restoring) = (self.near(BACKUPS, game)?, self.near(RESTORING, game)?);
+        if let Some(kept) = self.place_if_there(BACKUPS, game)?
+            && let Some(manifest) = read_manifest(&kept, game, backup)?
+        {
+            let state = beneath::open(&beneath::open(&kept, backup.as_str())?, STATE)?;
+            // A release that noted no room left the copy itself to look at.
+            let room = manifest.room.map_or_else(|| survey(&state).map(|found| found.room), Ok)?;
+            return Ok(Needs { restoring: room_at(&state, &restoring, room)?, ..Needs::default() });
+        }
+        match self.open_game(game)? {
+            Some(state) if restore.is_none() => {
+                let room = survey(&state)?.room;
+                let at = |place: &OwnedFd| room_at(&state, place, room);
+                Ok(Needs { backups: at(&backups)?, restoring: at(&restoring)? })
+            }
+            // What is not kept cannot be fetched, and what is not there cannot be copied.
+            _ => Ok(Needs::default()),
+        }
+    }
 }
 
 /// The kinds whose place is on the same file system as this one.
@@ -140,8 +161,4 @@ fn on_disk_of<'a>(place: &OwnedFd, places: &'a [(&'a str, OwnedFd)]) -> Result<V
         }
     }
     Ok(here)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::fs::{AtFlags, Dir, FileType, Stat};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::super::beneath;
@@ -57,7 +58,7 @@ impl Survey {
 }
 
 /// What something takes on a disk, about.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Room {
     pub(super) bytes: u64,
     /// Of its files, directories and links.

@@ -29,7 +29,7 @@ impl World {
         let directory = tempfile::tempdir_in(place).expect("a temporary directory");
         let root = StateRoot::new(directory.path().join("state"), Some(InstanceId(uuid::Uuid::from_u128(1))));
         root.bind().expect("a state root");
-        root.create(game(), RunAs::Auto).expect("a directory");
+        root.create(game(), RunAs::Auto, &Watch::nobody()).expect("a directory");
         Self { directory, root }
     }
 
@@ -66,6 +66,16 @@ impl World {
 
 fn game() -> GameId {
     GAME.parse().expect("an id")
+}
+
+/// Removes the state that the game has now.
+fn take_away(root: &StateRoot) -> Result<(), CopyError> {
+    root.remove(&root.hold(game())?, &Watch::nobody())
+}
+
+/// Removes the copies that the game has now.
+fn take_copies_away(root: &StateRoot) -> Result<(), CopyError> {
+    root.remove_copies(&root.hold(game())?, &Watch::nobody())
 }
 
 fn name(id: &str) -> BackupId {
@@ -178,8 +188,8 @@ fn a_copy_of_a_name_that_is_there_is_the_one_that_is_there_if_it_is_of_this_stat
     let second = world.copy("b-2").expect("another");
     assert_ne!(second.digest, first.digest);
     assert_eq!(world.ids(), ["b-1", "b-2"]);
-    world.root.remove_backup(game(), &name("b-1")).expect("a removal");
-    world.root.remove_backup(game(), &name("b-1")).expect("a removal again");
+    world.root.remove_backup(game(), &name("b-1"), &Watch::nobody()).expect("a removal");
+    world.root.remove_backup(game(), &name("b-1"), &Watch::nobody()).expect("a removal again");
     assert_eq!(world.ids(), ["b-2"]);
     assert_eq!(fs::read_dir(world.own(BACKUPS)).expect("a listing").count(), 1);
 }
@@ -213,7 +223,7 @@ fn state_that_is_gone_can_be_put_back() {
     furnish(&world.state());
     let then = tree(&world.state());
     world.copy("b-1").expect("a copy");
-    world.root.remove(game()).expect("a removal");
+    take_away(&world.root).expect("a removal");
     assert!(matches!(world.copy("b-2"), Err(CopyError::Absent(_))));
     world.put_back("b-1", "r-1").expect("it is put back");
     assert_eq!(tree(&world.state()), then);
@@ -274,4 +284,7 @@ mod checks;
 mod crashes;
 mod hostile;
 mod limits;
+mod lives;
 mod removals;
+mod room;
+mod silence;

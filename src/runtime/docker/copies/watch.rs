@@ -1,9 +1,9 @@
 //! Who waits for a copy: is told how far it is, and may go away.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -16,21 +16,71 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// The games whose copying stands still for now.
 #[derive(Debug, Clone, Default)]
-pub(in super::super) struct PausedGames(Arc<Mutex<HashSet<GameId>>>);
+pub(in super::super) struct PausedGames(Arc<watch::Sender<HashSet<GameId>>>);
 
 impl PausedGames {
     /// Has the copying of a game's state stand still, or go on.
     pub(in super::super) fn pause(&self, game: GameId, paused: bool) {
-        let mut games = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if paused {
-            games.insert(game);
-        } else {
-            games.remove(&game);
-        }
+        self.0.send_if_modified(|games| if paused { games.insert(game) } else { games.remove(&game) });
     }
 
-    pub(in super::super) fn has(&self, game: GameId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&game)
+    /// The pauses of one game, for whoever waits for its copy.
+    pub(in super::super) fn of(&self, game: GameId) -> Pauses {
+        Pauses { games: self.0.subscribe(), game }
+    }
+
+    fn has(&self, game: GameId) -> bool {
+        self.0.borrow().contains(&game)
+    }
+}
+
+/// When the copying of one game stands still, and when it goes on.
+pub(in super::super) struct Pauses {
+    games: watch::Receiver<HashSet<GameId>>,
+    game: GameId,
+}
+
+impl Pauses {
+    fn is_paused(&self) -> bool {
+        self.games.borrow().contains(&self.game)
+    }
+
+    /// Ends once it is so no more.
+    async fn while_so(&mut self, is_paused: bool) {
+        let game = self.game;
+        if self.games.wait_for(|games| games.contains(&game) != is_paused).await.is_err() {
+            // Nobody is left who could change it.
+            std::future::pending().await
+        }
+    }
+}
+
+/// Waits for work, and passes on how far it is. None once it has done nothing for `after`; the time in which
+/// it has to stand still does not count, before it or in the middle of it.
+pub(in super::super) async fn attend<T>(
+    work: impl Future<Output = T>,
+    mut waiting: Waiting,
+    mut pauses: Pauses,
+    after: Duration,
+    progress: &(dyn Fn(CopyProgress) + Send + Sync),
+) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    let mut patience = after;
+    loop {
+        let (since, is_paused) = (Instant::now(), pauses.is_paused());
+        tokio::select! {
+            done = &mut work => return Some(done),
+            Ok(()) = waiting.progress.changed() => {
+                progress(*waiting.progress.borrow_and_update());
+                patience = after;
+            }
+            () = pauses.while_so(is_paused) => {
+                if !is_paused {
+                    patience = patience.saturating_sub(since.elapsed());
+                }
+            }
+            () = tokio::time::sleep(patience), if !is_paused => return None,
+        }
     }
 }
 
@@ -46,7 +96,7 @@ pub struct Watch {
 #[derive(Debug)]
 pub(in super::super) struct Waiting {
     cancelled: Arc<AtomicBool>,
-    pub(in super::super) progress: watch::Receiver<CopyProgress>,
+    pub(super) progress: watch::Receiver<CopyProgress>,
 }
 
 impl Watch {
@@ -68,18 +118,34 @@ impl Watch {
         Self { paused: Some((paused, game)), ..self }
     }
 
-    /// So far it is; an error once nobody waits for it. Stands still while others come first.
-    pub(super) fn at(&self, change: impl FnOnce(&mut CopyProgress)) -> Result<(), CopyError> {
+    /// One name more is gone.
+    pub(super) fn one_gone(&self) -> Result<(), CopyError> {
+        self.at(|progress| progress.files += 1)
+    }
+
+    /// The same, for what has to come to its end whoever still waits for it.
+    pub(super) fn to_its_end(&self) -> Self {
+        Self { cancelled: Arc::default(), ..self.clone() }
+    }
+
+    /// That somebody still waits: asked before whatever changes something under a game's name, for who
+    /// hung in a disk may go on when that name is another life's. Stands still while others come first.
+    pub(in super::super) fn check(&self) -> Result<(), CopyError> {
         loop {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(CopyError::Cancelled);
             }
             let has_to_pause = |(games, game): &(PausedGames, GameId)| games.has(*game);
             if !self.paused.as_ref().is_some_and(has_to_pause) {
-                break;
+                return Ok(());
             }
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// So far it is; an error once nobody waits for it. Stands still while others come first.
+    pub(super) fn at(&self, change: impl FnOnce(&mut CopyProgress)) -> Result<(), CopyError> {
+        self.check()?;
         self.progress.send_modify(change);
         Ok(())
     }

@@ -194,7 +194,7 @@ fn who_has_an_address_in_a_network_of_its_own_is_found() {
 
 #[tokio::test]
 async fn on_this_host_a_directory_of_ones_own_is_nobody_elses_however_many_ask() {
-    let processes = Processes::default();
+    let processes = Processes::new(Arc::default());
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().canonicalize().unwrap();
     assert!(processes.place(std::slice::from_ref(&path)).unwrap().is_some());
@@ -203,4 +203,65 @@ async fn on_this_host_a_directory_of_ones_own_is_nobody_elses_however_many_ask()
         assert_eq!(answer.unwrap(), []);
     }
     assert_eq!(processes.with_mounted(&path.join("gone"), &path).await.unwrap(), []);
+}
+
+/// Processes that end with this.
+struct Crowd(Vec<std::process::Child>);
+
+impl Crowd {
+    /// So many, each begun by this command.
+    fn of(count: usize, command: &[&str]) -> Self {
+        let begin =
+            |_| std::process::Command::new(command[0]).args(&command[1..]).spawn().expect("a process");
+        Self((0..count).map(begin).collect())
+    }
+
+    /// All have come to where they stay.
+    fn settled(self, is_own: bool) -> Self {
+        let own = std::fs::read_link("/proc/self/ns/mnt").expect("a namespace");
+        let came = |child: &std::process::Child| {
+            let namespace = std::fs::read_link(format!("/proc/{}/ns/mnt", child.id()));
+            namespace.is_ok_and(|namespace| (namespace != own) == is_own)
+        };
+        while !self.0.iter().all(came) {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        self
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// `cargo test --lib -- --ignored --nocapture a_look_at_a_thousand_processes_is_measured`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement, as root: it makes two thousand processes"]
+async fn a_look_at_a_thousand_processes_is_measured() {
+    let directory = tempfile::tempdir().unwrap();
+    let processes = Processes::new(Arc::default());
+    let asked = async |what: &str, many: usize| {
+        let began = std::time::Instant::now();
+        let place = directory.path();
+        let asks = (0..many).map(|_| processes.with_mounted(place, place));
+        let found = futures::future::join_all(asks).await;
+        assert!(found.into_iter().all(|found| found.is_ok()));
+        println!("{what}: {many} at once have their answer after {:?}", began.elapsed());
+    };
+    asked("as it is", 1).await;
+    let shared = Crowd::of(1_000, &["sleep", "600"]).settled(false);
+    for many in [1, 1, 100, 1_000] {
+        asked("1,000 processes more", many).await;
+    }
+    drop(shared);
+    let own = Crowd::of(1_000, &["unshare", "--mount", "sleep", "600"]).settled(true);
+    for many in [1, 1, 100, 1_000] {
+        asked("1,000 mount namespaces more", many).await;
+    }
+    drop(own);
 }

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use super::error::{classify, if_there, within};
 use super::settings::{EndpointMode, Settings};
 use super::text::chain;
-use super::{DockerRuntime, StateRoot, container, labels};
+use super::{DockerRuntime, StateRoot, Watch, container, labels};
 use crate::game::spec::RunAs;
 use crate::game::{Epoch, GameId, ImageRef};
 use crate::runtime::{ImageSelector, NewContainer, RuntimeError};
@@ -205,11 +205,13 @@ impl DockerRuntime {
             network: network.clone(),
             ..self.settings.clone()
         };
-        StateRoot::new(scratch.to_owned(), None).create(game, RunAs::Auto).map_err(|error| Failed {
-            what,
-            why: format!("a state directory cannot be made: {error}"),
-            advice: "see the state root above".into(),
-        })?;
+        StateRoot::new(scratch.to_owned(), None).create(game, RunAs::Auto, &Watch::nobody()).map_err(
+            |error| Failed {
+                what,
+                why: format!("a state directory cannot be made: {error}"),
+                advice: "see the state root above".into(),
+            },
+        )?;
         Ok(Place { scratch: scratch.to_owned(), settings, game, network, name: name.to_owned() })
     }
 

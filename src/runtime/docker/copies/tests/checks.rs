@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn fetch(world: &World, id: &str, restore: &str) -> Result<Backup, CopyError> {
+pub(super) fn fetch(world: &World, id: &str, restore: &str) -> Result<Backup, CopyError> {
     world.root.fetch_backup(game(), &name(id), &restore_name(restore), &Watch::nobody())
 }
 
@@ -21,7 +21,7 @@ fn a_copy_that_was_fetched_is_put_back_by_moving_it_whatever_became_of_the_copy(
     fetch(&world, "b-1", "r-1").expect("it is fetched");
     fetch(&world, "b-1", "r-1").expect("it was fetched");
     assert_eq!(tree(&world.state()), now, "nothing in it is touched");
-    world.root.remove_backup(game(), &name("b-1")).expect("a removal");
+    world.root.remove_backup(game(), &name("b-1"), &Watch::nobody()).expect("a removal");
     world.put_back("b-1", "r-1").expect("it is put back");
     assert_eq!(tree(&world.state()), then);
     assert_eq!(tree(&world.own("failed").join("r-1").join(STATE)), now);
@@ -75,89 +75,6 @@ fn room_is_looked_for_before_for_one_copy_and_for_two() {
     fetch(&world, "b-1", "r-1").expect("there is room");
     drop(world);
     let _ = std::process::Command::new("umount").arg("--lazy").arg(&disk).status();
-}
-
-/// A disk in memory, for as long as this lives. Only root may make one.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    fn of(size: &str) -> Option<Self> {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut mount = std::process::Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(directory.path());
-        mount.output().is_ok_and(|mount| mount.status.success()).then_some(Self(directory))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("--lazy").arg(self.0.path()).status();
-    }
-}
-
-fn another(number: u128) -> GameId {
-    GameId(uuid::Uuid::from_u128(number))
-}
-
-/// Each of so many games has a state of four mebibytes.
-fn with_others(disk: &Disk, numbers: &[u128]) -> World {
-    let world = World::within(disk.0.path());
-    fs::write(world.state().join("large"), vec![1; 4 << 20]).expect("a file");
-    for number in numbers {
-        world.root.create(another(*number), RunAs::Auto).expect("a directory");
-        let state = world.state().with_file_name(another(*number).to_string());
-        fs::write(state.join("large"), vec![1; 4 << 20]).expect("a file");
-    }
-    world
-}
-
-#[test]
-fn room_that_another_game_was_promised_is_not_promised_again() {
-    // Two states of 4 MiB, and room for three more of them.
-    let Some(disk) = Disk::of("22m") else { return };
-    let world = with_others(&disk, &[1]);
-    let (root, other) = (&world.root, another(1));
-    root.check_room_for_patch(game()).expect("there is room for two copies");
-    root.check_room_for_patch(game()).expect("and still is, for the same game");
-    let waits = |place: &str| match root.check_room_for_patch(other) {
-        Err(CopyError::RoomKept { shortage: Shortage::Bytes { needed, .. }, games: 1 }) => needed,
-        result => panic!("{place}: {result:?}"),
-    };
-    let both = waits("it has looked");
-    assert!(both > 16 << 20, "{both}");
-    // It is on record, and its copy is not there.
-    let copies = |restore: Option<&str>| {
-        let restore = restore.map(restore_name);
-        root.keep_room(game(), Some(crate::runtime::CopiesUnderWay { backup: name("b-1"), restore }));
-    };
-    copies(None);
-    waits("it is on record");
-    let takes = || {
-        root.copy(&NewBackup { game: other, reason: BackupReason::Demand, ..new("b-9") }, &Watch::nobody())
-    };
-    world.copy("b-1").expect("its own copy has its room");
-    let with_one = waits("its way back is still to come");
-    assert!((4 << 20..5 << 20).contains(&(both - with_one)), "{both} {with_one}");
-    copies(Some("r-1"));
-    fetch(&world, "b-1", "r-1").expect("its own way back has its room");
-    // Whatever others need now, there is one more state's room, and nobody keeps it.
-    assert!(matches!(root.check_room_for_patch(other), Err(CopyError::NoRoom { .. })));
-    takes().expect("a copy on demand");
-    root.remove_backup(other, &name("b-9")).expect("a removal");
-    world.put_back("b-1", "r-1").expect("it is put back");
-    root.keep_room(game(), None);
-    root.remove_copies(game()).expect("a removal");
-    root.check_room_for_patch(other).expect("now there is room");
-}
-
-#[test]
-fn a_look_for_room_is_forgotten_if_nothing_comes_of_it() {
-    let Some(disk) = Disk::of("22m") else { return };
-    let world = with_others(&disk, &[1]);
-    world.root.check_room_for_patch(game()).expect("there is room for two copies");
-    assert!(world.root.check_room_for_patch(another(1)).is_err());
-    world.root.forget_old_looks(std::time::Duration::ZERO);
-    world.root.check_room_for_patch(another(1)).expect("nobody has begun");
 }
 
 /// Set where a test runs itself once more, as a user that may not read everything.
@@ -264,7 +181,13 @@ fn what_was_fetched_for_another_putting_back_goes() {
     assert_eq!(fetched(), ["r-2"]);
     let keep = crate::game::backup::Keep { count: 5, age: None };
     let prune = |spared: &str| {
-        let gone = world.root.prune_aside(game(), keep, Some(&restore_name(spared)), jiff::Timestamp::now());
+        let gone = world.root.prune_aside(
+            game(),
+            keep,
+            Some(&restore_name(spared)),
+            jiff::Timestamp::now(),
+            &Watch::nobody(),
+        );
         gone.expect("pruned");
     };
     prune("r-2");
@@ -286,7 +209,7 @@ fn a_note_of_something_else_is_not_believed() {
     fs::copy(aside.join("r-1/put-back.json"), aside.join("r-2/put-back.json")).expect("a note");
     assert!(matches!(world.put_back("b-1", "r-2"), Err(CopyError::Unfit(_))));
     // Another copy of that name.
-    world.root.remove_backup(game(), &name("b-1")).expect("a removal");
+    world.root.remove_backup(game(), &name("b-1"), &Watch::nobody()).expect("a removal");
     fs::write(world.state().join("turn"), "2").expect("a file");
     world.copy("b-1").expect("another copy");
     assert!(matches!(world.put_back("b-1", "r-1"), Err(CopyError::Unfit(_))));
@@ -326,4 +249,16 @@ fn half_a_copy_of_another_is_never_renamed_into_place() {
         }
     }
     assert!(met > 20, "{met} moments");
+}
+
+#[test]
+fn whoever_only_looks_makes_nothing() {
+    let world = World::in_memory();
+    fs::write(world.state().join("turn"), "1").expect("a file");
+    world.root.check_room_for_patch(game()).expect("there is room");
+    assert!(matches!(check(&world, "b-1"), Err(CopyError::Absent(_))));
+    assert!(!world.root.has_copies(game()).expect("a look"));
+    for kind in [BACKUPS, "restoring", "failed", "removed"] {
+        assert!(!world.own(kind).exists(), "{kind}");
+    }
 }

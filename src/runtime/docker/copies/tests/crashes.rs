@@ -63,12 +63,13 @@ fn a_removal_that_is_interrupted_anywhere_is_no_copy_any_more_or_still_a_whole_o
         let world = World::in_memory();
         furnish_little(&world.state());
         world.copy("b-1").expect("a copy");
-        let (removed, died) =
-            effects::interruption::death_after(changes, || world.root.remove_backup(game(), &name("b-1")));
+        let (removed, died) = effects::interruption::death_after(changes, || {
+            world.root.remove_backup(game(), &name("b-1"), &Watch::nobody())
+        });
         if !world.ids().is_empty() {
             assert_eq!(tree(&world.kept("b-1")), tree(&world.state()));
         }
-        world.root.remove_backup(game(), &name("b-1")).expect("a removal");
+        world.root.remove_backup(game(), &name("b-1"), &Watch::nobody()).expect("a removal");
         assert_eq!(leftovers(&world), [""; 0]);
         if !died {
             removed.expect("a removal");
@@ -141,15 +142,15 @@ fn a_state_whose_removal_is_interrupted_anywhere_is_whole_or_not_in_its_place() 
         let world = World::in_memory();
         furnish_little(&world.state());
         let before = tree(&world.state());
-        let (removed, died) = effects::interruption::death_after(changes, || world.root.remove(game()));
+        let (removed, died) = effects::interruption::death_after(changes, || take_away(&world.root));
         let is_there = world.state().exists();
         assert!(!is_there || tree(&world.state()) == before, "half of it is seen after {changes} changes");
         assert!(leftovers(&world).is_empty() || world.root.has_copies(game()).expect("a look"));
         // Whatever is left goes with what is kept of the game, or with the next removal.
         if changes % 2 == 0 && !is_there {
-            world.root.remove_copies(game()).expect("a removal");
+            take_copies_away(&world.root).expect("a removal");
         }
-        world.root.remove(game()).expect("a removal");
+        take_away(&world.root).expect("a removal");
         assert!(!world.state().exists() && leftovers(&world).is_empty(), "{:?}", leftovers(&world));
         assert!(!world.root.has_copies(game()).expect("a look"));
         if !died {

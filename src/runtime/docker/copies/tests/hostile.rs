@@ -58,7 +58,7 @@ fn links_are_copied_as_links_and_lead_nowhere() {
     world.copy("b-1").expect("a copy");
     assert_eq!(tree(&world.kept("b-1")), tree(&world.state()));
     world.put_back("b-1", "r-1").expect("it is put back");
-    world.root.remove_backup(game(), &name("b-1")).expect("a removal");
+    world.root.remove_backup(game(), &name("b-1"), &Watch::nobody()).expect("a removal");
     assert_eq!(tree(&outside), before);
     holds_no_secret(&world.state());
 }
@@ -93,7 +93,7 @@ fn a_link_in_the_place_of_anything_of_ours_is_refused() {
         if was_there {
             fs::rename(&aside, &place).expect("a rename");
         }
-        let _ = world.root.remove_backup(game(), &name("b-2"));
+        let _ = world.root.remove_backup(game(), &name("b-2"), &Watch::nobody());
     }
     world.put_back("b-1", "r-last").expect("nobody is in the way any more");
 }

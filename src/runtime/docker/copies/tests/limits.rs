@@ -222,8 +222,8 @@ fn one_works_on_a_games_copies_at_a_time() {
     let working = world.root.working_on(game()).expect("nobody else does");
     assert!(matches!(world.copy("b-1"), Err(CopyError::Busy)));
     assert!(matches!(world.put_back("b-1", "r-1"), Err(CopyError::Busy)));
-    assert!(matches!(world.root.remove_backup(game(), &name("b-1")), Err(CopyError::Busy)));
-    world.root.remove_backup(other, &name("b-1")).expect("another game's are free");
+    assert!(matches!(world.root.remove_backup(game(), &name("b-1"), &Watch::nobody()), Err(CopyError::Busy)));
+    world.root.remove_backup(other, &name("b-1"), &Watch::nobody()).expect("another game's are free");
     drop(working);
     world.copy("b-1").expect("a copy");
 }
@@ -237,7 +237,7 @@ fn another_instances_state_root_is_left_alone() {
     for refused in [
         other.copy(&new("b-2"), &Watch::nobody()).map(drop),
         other.backups(game()).map(drop),
-        other.remove_backup(game(), &name("b-1")),
+        other.remove_backup(game(), &name("b-1"), &Watch::nobody()),
         other.put_back(game(), &name("b-1"), &restore_name("r-1"), &Watch::nobody()).map(drop),
     ] {
         let told = refused.expect_err("it is another's").told(|_| unreachable!());

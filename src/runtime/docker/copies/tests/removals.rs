@@ -27,7 +27,7 @@ fn aged(world: &World, restore: &str, seconds: u64) {
 fn everything_kept_of_a_game_goes_at_once_and_nothing_of_another() {
     let world = World::in_memory();
     assert!(!world.root.has_copies(game()).expect("a look"));
-    world.root.remove_copies(game()).expect("nothing to remove");
+    take_copies_away(&world.root).expect("nothing to remove");
     kept(&world, &["r-1"]);
     fs::create_dir_all(world.own("restoring").join(".making-r-2/state")).expect("half a copy");
     let other = world.own(BACKUPS).with_file_name("00000000-0000-0000-0000-000000000009");
@@ -35,7 +35,7 @@ fn everything_kept_of_a_game_goes_at_once_and_nothing_of_another() {
     fs::write(other.join("copy"), "its own").expect("a file");
     assert!(world.root.has_copies(game()).expect("a look"));
     let before = tree(&world.state());
-    world.root.remove_copies(game()).expect("removed");
+    take_copies_away(&world.root).expect("removed");
     assert!(!world.root.has_copies(game()).expect("a look"));
     for kind in [BACKUPS, "restoring", "failed"] {
         assert!(!world.own(kind).exists(), "{kind}");
@@ -51,13 +51,13 @@ fn a_removal_of_all_copies_that_is_interrupted_anywhere_lists_whole_ones_and_end
         let world = World::in_memory();
         kept(&world, &["r-1"]);
         let before = tree(&world.kept("b-1"));
-        let (_, died) = effects::interruption::death_after(changes, || world.root.remove_copies(game()));
+        let (_, died) = effects::interruption::death_after(changes, || take_copies_away(&world.root));
         for id in world.ids() {
             assert_eq!(tree(&world.kept(&id)), before, "{id}");
         }
         let left = [BACKUPS, "restoring", "failed"].iter().any(|kind| world.own(kind).exists());
         assert_eq!(world.root.has_copies(game()).expect("a look"), left, "what is left is found");
-        world.root.remove_copies(game()).expect("removed");
+        take_copies_away(&world.root).expect("removed");
         assert!(!world.root.has_copies(game()).expect("a look"));
         if !died {
             break;
@@ -86,7 +86,8 @@ fn of_what_was_moved_aside_the_newest_stays_and_what_is_spared_and_what_is_not_a
     let prune = |count: usize, age: Option<u64>, spared: Option<&str>| -> Vec<String> {
         let keep = Keep { count, age: age.map(Duration::from_secs) };
         let spared = spared.map(restore_name);
-        let gone = world.root.prune_aside(game(), keep, spared.as_ref(), jiff::Timestamp::now());
+        let gone =
+            world.root.prune_aside(game(), keep, spared.as_ref(), jiff::Timestamp::now(), &Watch::nobody());
         gone.expect("pruned").iter().map(ToString::to_string).collect()
     };
     assert!(prune(4, None, None).is_empty());

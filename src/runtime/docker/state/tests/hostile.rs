@@ -82,20 +82,20 @@ fn world() -> World {
 fn a_directory_that_is_swapped_for_a_link_is_never_followed() {
     let world = world();
     let canary = Canary::new(&world);
-    world.root.create(game(), RunAs::Auto).expect("a directory");
+    world.root.create(game(), RunAs::Auto, &Watch::nobody()).expect("a directory");
     let link = world.root().join("link");
     symlink(&canary.directory, &link).expect("a link");
     let (mut done, mut refused) = (0, 0);
-    let mut count = |result: io::Result<()>| match result {
+    let mut count = |result: Result<(), CopyError>| match result {
         Ok(()) => done += 1,
         Err(_) => refused += 1,
     };
     let ((), swaps) = while_swapping(&world.game(), &link, || {
         for round in 0..ROUNDS {
             let run_as = if round % 2 == 0 { RunAs::Image } else { RunAs::User { uid: 4_711, gid: 4_711 } };
-            count(world.root.look(game()).map(drop));
+            count(world.root.look(game()).map(drop).map_err(CopyError::from));
             // Giving a directory to somebody takes root; without it that alone is refused.
-            count(world.root.create(game(), run_as));
+            count(world.root.create(game(), run_as, &Watch::nobody()));
         }
     });
     canary.is_unharmed();
@@ -112,9 +112,9 @@ fn a_directory_that_is_swapped_for_a_link_while_it_is_removed_is_never_followed(
     for _ in 0..ROUNDS / 4 {
         let _ = fs::remove_file(&link);
         symlink(&canary.directory, &link).expect("a link");
-        world.root.create(game(), RunAs::Auto).expect("a directory");
+        world.root.create(game(), RunAs::Auto, &Watch::nobody()).expect("a directory");
         fs::create_dir_all(world.game().join("a/b")).expect("directories");
-        let (removed, _) = while_swapping(&world.game(), &link, || world.root.remove(game()));
+        let (removed, _) = while_swapping(&world.game(), &link, || take_away(&world.root));
         lost += usize::from(removed.is_err());
         // Whichever name each has now.
         for name in [world.game(), link.clone()] {
@@ -135,7 +135,7 @@ fn what_is_swapped_for_a_link_inside_while_it_is_removed_is_never_followed() {
     let canary = Canary::new(&world);
     let (mut swaps, mut lost) = (0, 0);
     for _ in 0..ROUNDS / 4 {
-        world.root.create(game(), RunAs::Auto).expect("a directory");
+        world.root.create(game(), RunAs::Auto, &Watch::nobody()).expect("a directory");
         // By a handle, as whoever had it open before it was moved away.
         let held = fs::File::open(world.game()).expect("the directory");
         let inside = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held)));
@@ -143,10 +143,10 @@ fn what_is_swapped_for_a_link_inside_while_it_is_removed_is_never_followed() {
         fs::create_dir_all(directory.join("a/b")).expect("directories");
         fs::write(directory.join("a/precious"), "not this one").expect("a file");
         symlink(&canary.directory, &link).expect("a link");
-        let (removed, swapped) = while_swapping(&directory, &link, || world.root.remove(game()));
+        let (removed, swapped) = while_swapping(&directory, &link, || take_away(&world.root));
         swaps += swapped;
         lost += usize::from(removed.is_err());
-        world.root.remove(game()).expect("nobody is in the way any more");
+        take_away(&world.root).expect("nobody is in the way any more");
     }
     canary.is_unharmed();
     assert!(swaps > 0, "no race: {swaps} swaps, {lost} removals refused");
@@ -157,7 +157,7 @@ fn what_is_swapped_for_a_link_inside_while_it_is_removed_is_never_followed() {
 fn a_link_in_the_place_of_something_deep_is_removed_as_a_link() {
     let world = world();
     let canary = Canary::new(&world);
-    world.root.create(game(), RunAs::Auto).expect("a directory");
+    world.root.create(game(), RunAs::Auto, &Watch::nobody()).expect("a directory");
     let deep = world.game().join("a/b/c");
     fs::create_dir_all(&deep).expect("directories");
     for (name, target) in
@@ -167,7 +167,7 @@ fn a_link_in_the_place_of_something_deep_is_removed_as_a_link() {
     }
     symlink(&canary.directory, deep.join("out")).expect("a link");
     fs::hard_link(canary.directory.join("precious"), deep.join("hard")).expect("a hard link");
-    world.root.remove(game()).expect("a removal");
+    take_away(&world.root).expect("a removal");
     assert!(!world.game().exists());
     canary.is_unharmed();
 }
