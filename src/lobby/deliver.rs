@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::steady_now;
+use crate::clock::pause_now;
 use crate::game::GameId;
 use crate::store::Store;
 use crate::store::outbox::Due;
@@ -112,7 +112,7 @@ impl Telling {
         }
         // Those under way are due as well until they are marked.
         let limit = (room + busy.len()) as u64;
-        match self.store.outbox_due(steady_now(), limit).await {
+        match self.store.outbox_due(pause_now(), limit).await {
             Ok(due) => due.into_iter().filter(|due| !busy.contains(&due.game)).take(room).collect(),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read");
@@ -138,7 +138,7 @@ impl Telling {
                     break;
                 }
             }
-            match self.store.outbox_next(game, steady_now()).await {
+            match self.store.outbox_next(game, pause_now()).await {
                 Ok(Some(next)) => due = next,
                 // An error shows at the next look too.
                 Ok(None) | Err(_) => break,
@@ -154,8 +154,7 @@ impl Telling {
         self.note(&outcome);
         let now = Timestamp::now();
         let patience = &self.pace.patience;
-        // A pause is neither longer nor over because the wall clock is set.
-        let counted_from = steady_now();
+        let counted_from = pause_now();
         let Some(failed) =
             consequence(&outcome, due.attempts, due.refusals, patience, counted_from, rand::random::<f64>())
         else {

@@ -1,6 +1,8 @@
 //! What the deliverer asks of the outbox: what is due, and what became of it.
 
-use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use serde_json::Value;
@@ -25,8 +27,9 @@ const ERROR: usize = 1_024;
 /// The reason of the event that tells of one that was set aside.
 const SET_ASIDE: &str = "OutboxSetAside";
 
-/// No pause between two attempts is longer: a time further ahead was taken by a wrong clock.
-const MAX_PAUSE: SignedDuration = SignedDuration::from_hours(1);
+/// No pause between two attempts is longer, whatever the lobby asks for: a time further ahead was taken by
+/// a wrong clock, or by another process's, and says nothing.
+pub const MAX_PAUSE: Duration = Duration::from_secs(300);
 
 /// An event to be delivered.
 #[derive(Debug, Clone, PartialEq)]
