@@ -1,5 +1,6 @@
 //! The look at desired state: what changed, what came, what is gone.
 
+use std::collections::hash_map::Entry as MapEntry;
 use std::time::Duration;
 
 use crate::game::GameId;
@@ -18,23 +19,37 @@ impl Controller {
     }
 
     pub(super) fn start_looking(&self, wait: Duration) {
-        let known = self.games.iter().filter_map(|(id, entry)| Some((*id, entry.seen_at()?))).collect();
+        let known = self.games.iter().map(|(id, entry)| (*id, entry.seen_at())).collect();
         self.workshop.look_at_desired(known, self.versions.clone(), wait);
     }
 
     pub(super) fn desired(&mut self, result: Result<DesiredLook, StoreError>) {
-        let again = self.looking.end();
+        let mut again = self.looking.end();
         match result {
-            Ok(DesiredLook { changed, gone, versions, spec }) => {
+            Ok(DesiredLook { changed, mut records, gone, versions, spec }) => {
                 self.looked = true;
                 self.versions = versions;
                 let clock = self.clock.clock();
                 for (desired, row_version) in changed {
                     let game = desired.id;
-                    let entry = self.games.entry(game).or_insert_with(Entry::unknown);
+                    let (entry, is_new) = match self.games.entry(game) {
+                        MapEntry::Occupied(entry) => (entry.into_mut(), false),
+                        MapEntry::Vacant(place) => {
+                            let Some(record) = records.remove(&game) else {
+                                // It was let go of while this look went on, and has come back: its record
+                                // has to be read first.
+                                again = true;
+                                continue;
+                            };
+                            (place.insert(record.map_or_else(Entry::unknown, Entry::known)), true)
+                        }
+                    };
                     let before = entry.record.as_ref().map(|record| record.phase);
                     entry.declare(desired, row_version, clock);
                     self.context.metrics.moved(before.filter(|_| entry.counted), entry.count());
+                    if is_new {
+                        self.keep_room(game);
+                    }
                     self.nudge(game);
                 }
                 for game in gone {

@@ -10,6 +10,7 @@ use crate::game::GameId;
 use crate::game::controller::{
     ControllerSpec, Freeze, FreezeReason, Ground, HeldDeletion, HeldDeletions, Instance, MountView, Orphan,
 };
+use crate::game::record::Record;
 use crate::reconcile::apply::chain;
 use crate::reconcile::backoff::after;
 use crate::reconcile::deletions::{Count, Fate, Limits};
@@ -230,6 +231,13 @@ impl Controller {
         let now = self.clock.clock().now();
         let limits = self.context.policy.deletions.clone();
         let spec = &self.guards.spec;
+        // Of each game ever deleted something would be remembered otherwise.
+        let over = self.games.extract_if(|_, entry| entry.is_over(&limits, now)).map(|(game, _)| game);
+        for game in over {
+            tracing::debug!(game_id = %game, "a deleted game is let go of: its deletion counts for no other any more");
+            self.queue.forget(game);
+            self.context.runtime.keep_room(game, None);
+        }
         let count = Count::of(self.games.values().map(|entry| entry.fate(spec, &limits, now)), &limits);
         let too_many = count.too_many(&limits);
         let mut decided = Vec::new();
@@ -260,6 +268,12 @@ impl Controller {
         }
         Metrics::show(&self.context.metrics.held_deletions, held.games.len());
         self.say(|status| status.held_deletions = held);
+    }
+
+    /// A deletion that was first seen before this time counts for no other any more, once it is done.
+    pub(super) fn deletions_count_since(&self, now: Timestamp) -> Timestamp {
+        let window = SignedDuration::try_from(self.context.policy.deletions.window);
+        now.checked_sub(window.unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     fn held_deletions(&self, Count { asked, known }: Count) -> HeldDeletions {
@@ -339,6 +353,17 @@ fn why_held(limits: &Limits) -> String {
 }
 
 impl Entry {
+    /// Whether nothing of it has to be remembered: it is deleted, that is on record, and its deletion counts
+    /// for no other any more. If it comes back, its record is read.
+    fn is_over(&self, limits: &Limits, now: Timestamp) -> bool {
+        let is_old = |record: &Record| {
+            let age = |seen: Timestamp| now.duration_since(seen).unsigned_abs();
+            record.deleted_at.is_some()
+                && record.deletion_seen_at.is_none_or(|seen| age(seen) >= limits.window)
+        };
+        !self.in_round && !self.is_desired() && self.record.as_ref().is_none_or(is_old)
+    }
+
     /// What its deletion counts for.
     pub(super) fn fate(&self, spec: &ControllerSpec, limits: &Limits, now: Timestamp) -> Fate {
         let Some(record) = &self.record else { return Fate::Stays { protected: false } };

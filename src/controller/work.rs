@@ -17,7 +17,7 @@ use crate::game::container::ImageSelector;
 use crate::game::controller::{ControllerSpec, Freeze};
 use crate::game::engine::Answer;
 use crate::game::patch::Build;
-use crate::game::record::Life;
+use crate::game::record::{Life, Record};
 use crate::game::spec::Desired;
 use crate::game::{BackupId, ContainerId, EngineVersion, GameId, ImageRef, NewBackup, RaceName, RestoreId};
 use crate::reconcile::apply;
@@ -71,6 +71,8 @@ pub(super) struct Everything {
 pub(super) struct DesiredLook {
     /// Games whose rows changed, with their row versions.
     pub(super) changed: Vec<(Desired, RowVersion)>,
+    /// What is on record of each game that was not remembered; of most nothing is.
+    pub(super) records: HashMap<GameId, Option<Record>>,
     /// Games whose rows are gone.
     pub(super) gone: Vec<GameId>,
     /// The engine versions' row versions.
@@ -370,7 +372,7 @@ impl Workshop {
     /// Reads what changed since these row versions, in a fixed number of queries.
     pub(super) fn look_at_desired(
         &self,
-        games: HashMap<GameId, (RowVersion, Option<String>)>,
+        games: HashMap<GameId, Option<(RowVersion, Option<String>)>>,
         versions: HashMap<String, i64>,
         wait: std::time::Duration,
     ) {
@@ -384,7 +386,7 @@ impl Workshop {
 
 async fn look(
     store: &Store,
-    games: HashMap<GameId, (RowVersion, Option<String>)>,
+    games: HashMap<GameId, Option<(RowVersion, Option<String>)>>,
     versions: HashMap<String, i64>,
 ) -> Result<DesiredLook, StoreError> {
     let versions_now = store.version_index().await?;
@@ -399,14 +401,20 @@ async fn look(
     let changed: Vec<GameId> = index
         .iter()
         .filter(|(id, row_version)| match games.get(id) {
-            Some((known, version)) => known != *row_version || version_moved(version),
-            None => true,
+            Some(Some((known, version))) => known != *row_version || version_moved(version),
+            Some(None) | None => true,
         })
         .map(|(id, _)| *id)
         .collect();
-    let gone = games.keys().filter(|id| !index.contains_key(id)).copied().collect();
+    let has_gone = |id: &GameId, seen_at: &Option<_>| seen_at.is_some() && !index.contains_key(id);
+    let gone = games.iter().filter(|(id, seen_at)| has_gone(id, seen_at)).map(|(id, _)| *id).collect();
+    let new: Vec<GameId> = index.keys().filter(|id| !games.contains_key(id)).copied().collect();
+    // Its former life may be on record: then this one goes on from there.
+    let mut on_record = store.records_until(&new, jiff::Timestamp::now()).await?;
+    let records = new.into_iter().map(|id| (id, on_record.remove(&id))).collect();
     let changed = store.desired(&changed).await?;
-    Ok(DesiredLook { changed, gone, versions: versions_now, spec: store.controller_spec().await? })
+    let spec = store.controller_spec().await?;
+    Ok(DesiredLook { changed, records, gone, versions: versions_now, spec })
 }
 
 /// What an engine said, if it had its address until then: else it may have been another one, and the right
