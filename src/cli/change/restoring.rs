@@ -3,12 +3,12 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Wish, generation, one, one_more};
+use super::{Wish, generation, one, one_more, refused};
 use crate::cli::client::{Client, Object, Whereabouts};
 use crate::cli::confirm::Assent;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::get;
-use crate::cli::output::{ChangeFormat, clean, remark, say_change};
+use crate::cli::output::{ChangeFormat, clean, remark, say, say_change};
 use crate::cli::target::{GameTarget, Located, NamespaceOption};
 use crate::cli::wait::{self, Awaited, WaitOptions, Wanted};
 use crate::game::BackupId;
@@ -16,9 +16,6 @@ use crate::game::operation::OperationKind;
 
 /// Nobody keeps more copies of a game.
 const COPIES: usize = 1_000;
-
-/// Among so many of a game's latest restores the one that was asked for is looked for.
-const LATEST: usize = 20;
 
 /// Puts a kept copy of a game's state back, with the engine version that made it
 ///
@@ -151,13 +148,14 @@ async fn put_back(
         return Ok(());
     }
     let awaited = Awaited::new(game.target.clone(), &game.namespace, &asked);
-    wait::until(client, vec![awaited], &Wanted::Restored, &how.wait, how.output.is_none()).await?;
-    match refusal(client, game, asked.generation()).await? {
-        Some(why) => {
-            Err(Failure::new(Exit::Failed, format!("not restored: {}", clean(&why))).of(&game.target))
-        }
-        None => Ok(()),
+    wait::until(client, vec![awaited], &Wanted::Restored, &how.wait, false).await?;
+    refused(client, game, OperationKind::Restore, asked.generation(), "not restored").await?;
+    // The state is back; what it came to is told as well.
+    let now = get::one(client, &game.target, &game.namespace).await?;
+    if !matches!(now.text("/status/phase"), Some("Running" | "Stopped" | "Finished")) {
+        return Err(wait::stuck(&game.target, &now));
     }
+    if how.output.is_none() { say(&format!("{} restored", game.target)) } else { Ok(()) }
 }
 
 /// What putting a copy back means, for whoever decides it.
@@ -181,16 +179,6 @@ fn consequence(game: &Object, copy: &Object, version: Option<&str>) -> String {
         copy.name(),
         made.unwrap_or_default()
     ))
-}
-
-/// Why the controller refused it, or failed at it, if so.
-async fn refusal(client: &Client, game: &Located, asked: i64) -> Result<Option<String>, Failure> {
-    let restores = client.operations(game.address(), None, Some(OperationKind::Restore), LATEST).await?;
-    let newest = restores
-        .iter()
-        .find(|operation| operation.number("/spec/generation").is_some_and(|served| served >= asked));
-    let failed = newest.filter(|operation| operation.text("/status/errorCode").is_some());
-    Ok(failed.map(|operation| operation.text("/status/errorMessage").unwrap_or("it failed").to_owned()))
 }
 
 #[cfg(test)]
