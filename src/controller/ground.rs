@@ -48,8 +48,8 @@ pub(super) struct Guards {
     /// Why the state root could not be compared with what Docker mounts, if one event has said so.
     uncompared: bool,
     /// Games that had no row when a container of theirs was last listed: one that is just being
-    /// deleted is among them once, and no orphan.
-    rowless: HashSet<GameId>,
+    /// deleted is among them once, and no orphan. None before the first list.
+    rowless: Option<HashSet<GameId>>,
 }
 
 impl Guards {
@@ -267,7 +267,9 @@ impl Controller {
             self.tell_all(self.guards.held, reason, &message);
         }
         Metrics::show(&self.context.metrics.held_deletions, held.games.len());
-        self.say(|status| status.held_deletions = held);
+        if self.looked {
+            self.say(|status| status.held_deletions = Some(held));
+        }
     }
 
     /// A deletion that was first seen before this time counts for no other any more, once it is done.
@@ -291,12 +293,17 @@ impl Controller {
             return;
         }
         let has_game = |listed: &Listed| self.games.get(&listed.game).is_some_and(Entry::is_desired);
-        let rowless =
+        let rowless: HashSet<GameId> =
             containers.iter().filter(|listed| !has_game(listed)).map(|listed| listed.game).collect();
-        let before = std::mem::replace(&mut self.guards.rowless, rowless);
+        let before = self.guards.rowless.replace(rowless.clone());
+        if before.is_none() && !rowless.is_empty() {
+            // Nobody is told that there is none before it is known which they are.
+            return self.relist();
+        }
+        let before = before.unwrap_or_default();
         let mut orphans: Vec<Orphan> = containers
             .iter()
-            .filter(|listed| self.guards.rowless.contains(&listed.game) && before.contains(&listed.game))
+            .filter(|listed| rowless.contains(&listed.game) && before.contains(&listed.game))
             .map(|listed| Orphan {
                 game_id: listed.game,
                 container_id: listed.id.clone(),
@@ -321,7 +328,7 @@ impl Controller {
         }
         Metrics::show(&self.context.metrics.orphans, orphans.len());
         self.guards.orphans.clone_from(&orphans);
-        self.say(|status| status.orphans = orphans);
+        self.say(|status| status.orphans = Some(orphans));
     }
 
     fn look_at_all(&mut self) {
