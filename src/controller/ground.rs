@@ -284,7 +284,8 @@ impl Controller {
             return HeldDeletions::default();
         }
         games.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-        HeldDeletions { games, asked, known }
+        let Limits { window, share, least: _ } = self.context.policy.deletions;
+        HeldDeletions { games, asked, known, window_seconds: window.as_secs(), share_percent: share }
     }
 
     /// Containers of ours that no row and no tombstone speaks of: reported, and left alone.

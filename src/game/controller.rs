@@ -213,6 +213,12 @@ pub struct HeldDeletions {
     pub asked: usize,
     /// Of how many known games.
     pub known: usize,
+    /// Deletions asked for within this time belong together, in seconds.
+    #[serde(default)]
+    pub window_seconds: u64,
+    /// Percentage of the games that may be deleted within it.
+    #[serde(default)]
+    pub share_percent: u32,
 }
 
 /// How the whole controller is.

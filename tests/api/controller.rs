@@ -44,7 +44,7 @@ fn held(times: &[&str]) -> ControllerStatus {
         seen_at: time.parse().unwrap(),
     };
     let games = times.iter().zip(1..).map(game).collect();
-    let held = HeldDeletions { games, asked: 6, known: 8 };
+    let held = HeldDeletions { games, asked: 6, known: 8, window_seconds: 600, share_percent: 50 };
     ControllerStatus { held_deletions: Some(held), ..active() }
 }
 

@@ -33,7 +33,7 @@ fn held(seconds: &[u32]) -> ControllerStatus {
         seen_at: format!("2026-11-01T10:00:{second:02}Z").parse().unwrap(),
     };
     let games = seconds.iter().map(game).collect();
-    let held = HeldDeletions { games, asked: 6, known: 8 };
+    let held = HeldDeletions { games, asked: 6, known: 8, window_seconds: 5_400, share_percent: 20 };
     ControllerStatus { held_deletions: Some(held), ..active() }
 }
 
@@ -61,7 +61,7 @@ async fn status_says_how_the_controller_is_and_what_to_do() {
         "Phase:       Frozen",
         "Docker:      does not answer: connection refused",
         "  OtherDocker: Another Docker Engine answers.\n    -> Start the right one.",
-        "6 of 8 games were to be deleted within ten minutes; these 2 are held:",
+        "6 of 8 games were to be deleted within 1h 30m, of which at most 20 % may be; these 2 are held:",
         "default     game-1   goes, for ever",
         "    -> `gamekeeper confirm-deletions`",
     ] {

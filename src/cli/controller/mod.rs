@@ -9,7 +9,7 @@ pub(crate) mod rebind;
 pub(crate) mod status;
 
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -71,8 +71,8 @@ pub(crate) struct UnfreezeArgs {
 
 /// Confirms that many deletions at once are meant
 ///
-/// When the deletions asked for within ten minutes pass half of the games, the rest is held: it may
-/// be a mistake. This shows the games that are held, and whether their state goes with them, and
+/// When the deletions asked for within the server's --deletion-window (10m) pass its --deletion-share (50 %
+/// of the games), the rest is held: it may be a mistake. This shows the games that are held, and whether their state goes with them, and
 /// asks. What is asked for after that is not confirmed by it.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
@@ -178,9 +178,11 @@ fn held_deletions(controller: &Object, games: &[Object], now: Timestamp) -> Stri
         ]
     };
     format!(
-        "{} of {} games were to be deleted within ten minutes; these {} are held:\n{}",
+        "{} of {} games were to be deleted within {:#}, of which at most {} % may be; these {} are held:\n{}",
         count("/status/heldDeletions/asked"),
         count("/status/heldDeletions/known"),
+        SignedDuration::from_secs(count("/status/heldDeletions/windowSeconds")),
+        count("/status/heldDeletions/sharePercent"),
         games.len(),
         of_rows(vec!["NAMESPACE", "GAME", "STATE", "ASKED"], games.iter().map(row))
     )
