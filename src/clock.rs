@@ -1,9 +1,12 @@
 //! The clock that nobody sets, beside the wall clock, which somebody may.
 //!
-//! Graces, backoffs, deadlines and ages must not end because the wall clock was set. Times on record are
+//! Graces, backoffs and deadlines must not end because the wall clock was set. Times on record are
 //! of the wall clock, so that people can read them; the controller goes by a [`WallClock`], which is set in
 //! one place, together with every time that something counts from ([`ClockSteps`]). What has an end that
 //! people name, as a slot of a schedule or the expiry of a token, follows the wall clock, however it is set.
+//!
+//! Neither clock alone says that something is old enough to be forgotten: the wall clock may be set ahead,
+//! and the steady one may have begun while it was. [`retention_now`] is the earlier of the two.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -14,9 +17,22 @@ use rustix::time::{ClockId, clock_gettime};
 /// A wall clock that differs by less from the steady one was read a little later.
 const JITTER: Duration = Duration::from_millis(100);
 
+/// The present time by which the age of what is kept is judged: the earlier of the wall clock and the clock
+/// that nobody sets, as what either of them calls young is not forgotten.
+pub fn retention_now() -> Timestamp {
+    steady_now().min(Timestamp::now())
+}
+
+/// The present time for pauses on record that this process begins and ends: by the clock that nobody sets,
+/// so that none is longer or shorter because the wall clock is set. Another process may have begun one by
+/// another clock, so whoever reads one bounds it.
+pub fn pause_now() -> Timestamp {
+    steady_now()
+}
+
 /// The present time by the clock that nobody sets: the wall clock's time at the start of the process,
 /// and what has passed since, suspended machines included.
-pub fn steady_now() -> Timestamp {
+fn steady_now() -> Timestamp {
     static START: OnceLock<(Timestamp, Duration)> = OnceLock::new();
     let (wall, booted) = *START.get_or_init(|| (Timestamp::now(), since_boot()));
     let passed = SignedDuration::try_from(since_boot().saturating_sub(booted)).unwrap_or(SignedDuration::MAX);

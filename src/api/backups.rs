@@ -1,5 +1,6 @@
 //! The kept copies of a game's state: what lies on the disk, and no row.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -86,13 +87,16 @@ fn place(shared: &Shared) -> Result<OwnedSemaphorePermit, ApiError> {
 /// Which copy a restore puts back.
 const FIELD: &str = "spec.restoreBackupId";
 
+/// What the list can be selected by.
+const FIELDS: [&str; 3] = ["metadata.name", "spec.reason", "spec.engineVersion"];
+
 /// `GET …/games/{name}/backups`: also of a game that is gone, whose copies stay with its state.
 pub(super) async fn list(
     State(shared): State<Shared>,
     Names((namespace, name)): Names<(String, String)>,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Json<List<BackupObject>>, ApiError> {
-    parameters.selection(&[])?;
+    let selection = parameters.selection(&FIELDS)?;
     let limit = usize::try_from(parameters.limit(USUAL, MOST)?).unwrap_or(usize::MAX);
     let store = &shared.api.store;
     let known = store.latest_game(&namespace, &name).await?;
@@ -101,7 +105,9 @@ pub(super) async fn list(
     let version = shared.hub.version();
     let kept = shared.api.runtime.backups(game).await;
     let kept = kept.map_err(|error| ApiError::of_runtime(GAMES, &name, error))?;
-    let newest = kept.into_iter().rev().take(limit);
-    let items = newest.map(|backup| BackupObject::new(&namespace, &name, backup)).collect();
+    let newest_first = kept.into_iter().rev().map(|backup| BackupObject::new(&namespace, &name, backup));
+    let wanted = |backup: &BackupObject| selection.wants(&BTreeMap::new(), |field| backup.field(field));
+    // Selected before they are counted: one that is asked for by name may be older than any number of others.
+    let items = newest_first.filter(wanted).take(limit).collect();
     Ok(Json(List::new(API_VERSION, BACKUPS.kind, version, items)))
 }

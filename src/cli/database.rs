@@ -50,7 +50,7 @@ pub(crate) struct MigrateArgs {
     /// The schema in it; empty or not there yet [default: gamekeeper]
     #[arg(long, value_name = "NAME")]
     database_schema: Option<String>,
-    /// Try everything, and keep nothing
+    /// Try everything, and keep no row. The tables are made in the target, and brought up to date in the source
     #[arg(long)]
     dry_run: bool,
 }
@@ -79,7 +79,9 @@ pub(crate) async fn migrate(args: MigrateArgs, place: &Whereabouts) -> Result<()
         say(&format!("{table:<26} {:>9} read {:>9} arrived", counts.read, counts.arrived))?;
     }
     remark(&if args.dry_run {
-        format!("{from} could move to {to}; nothing was kept")
+        format!(
+            "{from} could move to {to}; no row was kept. Both have the tables of this version now: the target's are empty"
+        )
     } else {
         format!(
             "{from} has moved to {to}; start the server with it, and keep the old file until you are content"

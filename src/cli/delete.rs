@@ -18,6 +18,7 @@ use super::wait::{self, Awaited, WaitOptions, Wanted};
 #[command(after_long_help = "Examples:
   gamekeeper delete game/andromeda --wait
   gamekeeper delete ev/1.4.1
+  gamekeeper delete -f manifests/demo --dry-run
   gamekeeper delete -f manifests/demo")]
 pub(crate) struct DeleteArgs {
     /// The objects: KIND/NAME, or NAME of a game
@@ -30,6 +31,9 @@ pub(crate) struct DeleteArgs {
     /// An object that is not there is as good as one that was deleted
     #[arg(long)]
     ignore_not_found: bool,
+    /// Have the server check everything, and delete nothing
+    #[arg(long, conflicts_with = "wait")]
+    dry_run: bool,
     /// Print the objects as they go, or their names alone
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<ChangeFormat>,
@@ -77,11 +81,12 @@ async fn one(
     namespace: &str,
     args: &DeleteArgs,
 ) -> Result<Option<Awaited>, Failure> {
-    let object = match client.delete(target.address(namespace), Writing::default()).await {
+    let how = Writing { from_manifest: false, dry_run: args.dry_run };
+    let object = match client.delete(target.address(namespace), how).await {
         Err(error) if error.is_not_found() && args.ignore_not_found => return Ok(None),
         answer => answer.map_err(|error| refused(target, error, args.wait.wait))?,
     };
-    tell(args.output, target, &object)?;
+    tell(args, target, &object)?;
     if let Some(why) = object.held_deletion() {
         remark(&format!("warning: {target}: {why}"));
     }
@@ -103,11 +108,13 @@ fn is_object(object: &Object) -> bool {
     object.kind().is_some() && object.is_going()
 }
 
-fn tell(format: Option<ChangeFormat>, target: &Target, object: &Object) -> Result<(), Failure> {
-    let what = target.to_string();
+fn tell(args: &DeleteArgs, target: &Target, object: &Object) -> Result<(), Failure> {
+    let (what, format) = (target.to_string(), args.output);
+    let tried = if args.dry_run { " (dry run)" } else { "" };
     if !is_object(object) {
-        return if format == Some(ChangeFormat::Name) { say(&what) } else { say(&format!("{what} deleted")) };
+        let name_alone = format == Some(ChangeFormat::Name);
+        return if name_alone { say(&what) } else { say(&format!("{what} deleted{tried}")) };
     }
-    let done = format!("deletion requested{}", super::change::generation(object));
+    let done = format!("deletion requested{}{tried}", super::change::generation(object));
     say_change(format, &what, &done, object)
 }

@@ -169,8 +169,7 @@ pub(super) async fn prune(runtime: &dyn Runtime, game: GameId, keep: Keep, named
         let named = named.lock().unwrap_or_else(PoisonError::into_inner);
         (named.copies.clone(), named.aside.clone())
     };
-    // A clock that was set ahead must not make copies old that a person may have to go back to.
-    let now = crate::clock::steady_now();
+    let now = crate::clock::retention_now();
     match runtime.prune_backups(game, keep, &copies, now).await {
         Ok(gone) if gone.is_empty() => {}
         Ok(gone) => {

@@ -1,5 +1,6 @@
 //! The look at desired state: what changed, what came, what is gone.
 
+use std::collections::hash_map::Entry as MapEntry;
 use std::time::Duration;
 
 use crate::clock::Moment;
@@ -19,16 +20,16 @@ impl Controller {
     }
 
     pub(super) fn start_looking(&self, wait: Duration) {
-        let games = self.games.iter().filter_map(|(id, entry)| Some((*id, entry.seen_at()?))).collect();
+        let games = self.games.iter().map(|(id, entry)| (*id, entry.seen_at())).collect();
         let unsure =
             self.games.iter().filter(|(_, entry)| entry.may_have_ended()).map(|(id, _)| *id).collect();
         self.workshop.look_at_desired(Known { games, versions: self.versions.clone(), unsure }, wait);
     }
 
     pub(super) fn desired(&mut self, result: Result<DesiredLook, StoreError>) {
-        let again = self.looking.end();
+        let mut again = self.looking.end();
         match result {
-            Ok(DesiredLook { began, changed, gone, versions, spec, mut ended }) => {
+            Ok(DesiredLook { began, changed, mut records, gone, versions, spec, mut ended }) => {
                 self.versions = versions;
                 let clock = self.clock.clock();
                 for (game, entry) in self.games.iter_mut().filter(|(_, entry)| entry.may_have_ended()) {
@@ -39,7 +40,18 @@ impl Controller {
                 }
                 for (desired, row_version) in changed {
                     let game = desired.id;
-                    let entry = self.games.entry(game).or_insert_with(Entry::unknown);
+                    let (entry, is_new) = match self.games.entry(game) {
+                        MapEntry::Occupied(entry) => (entry.into_mut(), false),
+                        MapEntry::Vacant(place) => {
+                            let Some(record) = records.remove(&game) else {
+                                // It was let go of while this look went on, and has come back: its record
+                                // has to be read first.
+                                again = true;
+                                continue;
+                            };
+                            (place.insert(record.map_or_else(Entry::unknown, Entry::known)), true)
+                        }
+                    };
                     if entry.has_ended_since(began) {
                         // The row that was read is the one that went; another look is asked for.
                         continue;
@@ -52,6 +64,9 @@ impl Controller {
                         self.places.come(game, record);
                     }
                     self.context.metrics.moved(before.filter(|_| entry.counted), entry.count());
+                    if is_new {
+                        self.keep_room(game);
+                    }
                     self.nudge(game);
                 }
                 for game in gone {

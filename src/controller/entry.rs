@@ -27,6 +27,13 @@ use super::ground::Guards;
 use super::halts::Failures;
 use super::round::{Input, Late, Output};
 
+/// The number of work that begins: of no other in this process, whichever game it is of, for a game may be
+/// forgotten and come back while an older work of it goes on.
+fn next_number() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
 /// One game.
 pub(super) struct Entry {
     desired: Option<Arc<Desired>>,
@@ -37,7 +44,6 @@ pub(super) struct Entry {
     work: Option<(u64, Work)>,
     /// The putting back that a copy is being fetched for, beside that work.
     fetching: Option<(u64, RestoreId)>,
-    works: u64,
     pub(super) in_round: bool,
     /// It became due while in a round.
     due_again: bool,
@@ -118,7 +124,6 @@ impl Entry {
             facts: Facts::default(),
             work: None,
             fetching: None,
-            works: 0,
             in_round: false,
             due_again: false,
             news: Vec::new(),
@@ -207,16 +212,16 @@ impl Entry {
 
     /// Work begins in its background. Returns its number.
     pub(super) fn begin_work(&mut self, work: Work) -> u64 {
-        self.works += 1;
-        self.work = Some((self.works, work));
-        self.works
+        let number = next_number();
+        self.work = Some((number, work));
+        number
     }
 
     /// A copy is being fetched for this putting back, beside whatever else goes on. Returns its number.
     pub(super) fn begin_fetching(&mut self, restore: RestoreId) -> u64 {
-        self.works += 1;
-        self.fetching = Some((self.works, restore));
-        self.works
+        let number = next_number();
+        self.fetching = Some((number, restore));
+        number
     }
 
     /// Work came to its end. What a superseded one failed at is of no interest any more.
@@ -246,10 +251,11 @@ impl Entry {
         }
     }
 
-    /// Nothing is desired of it any more; what is known of it stays.
+    /// Nothing is desired of it any more; what is known of it stays, as long as its deletion counts for
+    /// others.
     pub(super) fn row_is_gone(&mut self) {
-        let (record, works, end_unknown) = (self.record.take(), self.works, self.end_unknown);
-        *self = Self { record, works, end_unknown, ended_at: Some(Moment::now()), ..Self::unknown() };
+        let (record, end_unknown) = (self.record.take(), self.end_unknown);
+        *self = Self { record, end_unknown, ended_at: Some(Moment::now()), ..Self::unknown() };
     }
 
     /// Copies that somebody may have to go back to, as that changes.

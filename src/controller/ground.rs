@@ -45,8 +45,8 @@ pub(super) struct Guards {
     /// Why the state root could not be compared with what Docker mounts, if one event has said so.
     uncompared: bool,
     /// Games that had no row when a container of theirs was last listed: one that is just being
-    /// deleted is among them once, and no orphan.
-    rowless: HashSet<GameId>,
+    /// deleted is among them once, and no orphan. None before the first list.
+    rowless: Option<HashSet<GameId>>,
 }
 
 impl Guards {
@@ -246,6 +246,13 @@ impl Controller {
         let now = self.clock.clock().now();
         let limits = self.context.policy.deletions.clone();
         let spec = &self.guards.spec;
+        // Of each game ever deleted something would be remembered otherwise.
+        let over = self.games.extract_if(|_, entry| entry.is_over(&limits, now)).map(|(game, _)| game);
+        for game in over {
+            tracing::debug!(game_id = %game, "a deleted game is let go of: its deletion counts for no other any more");
+            self.queue.forget(game);
+            self.context.runtime.keep_room(game, None);
+        }
         let count = Count::of(self.games.values().map(|entry| entry.fate(spec, &limits, now)), &limits);
         let too_many = count.too_many(&limits);
         let mut decided = Vec::new();
@@ -275,7 +282,15 @@ impl Controller {
             self.tell_all(self.guards.held, reason, &message);
         }
         Metrics::show(&self.context.metrics.held_deletions, held.games.len());
-        self.say(|status| status.held_deletions = held);
+        if self.looked {
+            self.say(|status| status.held_deletions = Some(held));
+        }
+    }
+
+    /// A deletion that was first seen before this time counts for no other any more, once it is done.
+    pub(super) fn deletions_count_since(&self, now: Timestamp) -> Timestamp {
+        let window = SignedDuration::try_from(self.context.policy.deletions.window);
+        now.checked_sub(window.unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     fn held_deletions(&self, Count { asked, known }: Count) -> HeldDeletions {
@@ -284,7 +299,8 @@ impl Controller {
             return HeldDeletions::default();
         }
         games.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-        HeldDeletions { games, asked, known }
+        let Limits { window, share, least: _ } = self.context.policy.deletions;
+        HeldDeletions { games, asked, known, window_seconds: window.as_secs(), share_percent: share }
     }
 
     /// Containers of ours that no row and no tombstone speaks of: reported, and left alone.
@@ -293,12 +309,17 @@ impl Controller {
             return;
         }
         let has_game = |listed: &Listed| self.games.get(&listed.game).is_some_and(Entry::is_desired);
-        let rowless =
+        let rowless: HashSet<GameId> =
             containers.iter().filter(|listed| !has_game(listed)).map(|listed| listed.game).collect();
-        let before = std::mem::replace(&mut self.guards.rowless, rowless);
+        let before = self.guards.rowless.replace(rowless.clone());
+        if before.is_none() && !rowless.is_empty() {
+            // Nobody is told that there is none before it is known which they are.
+            return self.relist();
+        }
+        let before = before.unwrap_or_default();
         let mut orphans: Vec<Orphan> = containers
             .iter()
-            .filter(|listed| self.guards.rowless.contains(&listed.game) && before.contains(&listed.game))
+            .filter(|listed| rowless.contains(&listed.game) && before.contains(&listed.game))
             .map(|listed| Orphan {
                 game_id: listed.game,
                 container_id: listed.id.clone(),
@@ -323,7 +344,7 @@ impl Controller {
         }
         Metrics::show(&self.context.metrics.orphans, orphans.len());
         self.guards.orphans.clone_from(&orphans);
-        self.say(|status| status.orphans = orphans);
+        self.say(|status| status.orphans = Some(orphans));
     }
 
     fn look_at_all(&mut self) {

@@ -322,7 +322,8 @@ pub async fn run(
         listing: Running::No,
         looking: Running::No,
     };
-    for (game, record) in store.records_until(controller.clock.clock().now()).await? {
+    let now = controller.clock.clock().now();
+    for (game, record) in store.records_to_lead(now, controller.deletions_count_since(now)).await? {
         controller.games.insert(game, Entry::known(record));
         controller.keep_room(game);
     }

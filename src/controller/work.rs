@@ -82,6 +82,8 @@ pub(super) struct DesiredLook {
     pub(super) began: Moment,
     /// Games whose rows changed, with their row versions.
     pub(super) changed: Vec<(Desired, RowVersion)>,
+    /// What is on record of each game that was not remembered; of most nothing is.
+    pub(super) records: HashMap<GameId, Option<Record>>,
     /// Games whose rows are gone.
     pub(super) gone: Vec<GameId>,
     /// The engine versions' row versions.
@@ -95,7 +97,7 @@ pub(super) struct DesiredLook {
 /// What is known of desired state when a look at it begins.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    pub(super) games: HashMap<GameId, (RowVersion, Option<String>)>,
+    pub(super) games: HashMap<GameId, Option<(RowVersion, Option<String>)>>,
     pub(super) versions: HashMap<String, i64>,
     /// Games that may have come to their end without anybody's having said so. Their rows may be others by now,
     /// which count from the beginning again.
@@ -465,8 +467,8 @@ async fn look(store: &Store, known: Known) -> Result<DesiredLook, StoreError> {
     let versions_now = store.version_index().await?;
     let index = store.desired_index().await?;
     // After the index and before the rows: a row that is read then is not the one that went with its game.
-    let mut ended = if unsure.is_empty() { HashMap::new() } else { store.records().await? };
-    ended.retain(|game, record| unsure.contains(game) && record.deleted_at.is_some());
+    let mut ended = store.records(&unsure.iter().copied().collect::<Vec<_>>()).await?;
+    ended.retain(|_, record| record.deleted_at.is_some());
     let version_moved = |wish: &Option<String>| {
         wish.as_ref().is_some_and(|wish| match wish.parse::<EngineVersion>() {
             Ok(_) => versions.get(wish) != versions_now.get(wish),
@@ -477,15 +479,22 @@ async fn look(store: &Store, known: Known) -> Result<DesiredLook, StoreError> {
     let changed: Vec<GameId> = index
         .iter()
         .filter(|(id, row_version)| match games.get(id) {
-            Some((known, version)) => known != *row_version || version_moved(version) || unsure.contains(*id),
-            None => true,
+            Some(Some((known, version))) => {
+                known != *row_version || version_moved(version) || unsure.contains(*id)
+            }
+            Some(None) | None => true,
         })
         .map(|(id, _)| *id)
         .collect();
-    let gone = games.keys().filter(|id| !index.contains_key(id)).copied().collect();
+    let has_gone = |id: &GameId, seen_at: &Option<_>| seen_at.is_some() && !index.contains_key(id);
+    let gone = games.iter().filter(|(id, seen_at)| has_gone(id, seen_at)).map(|(id, _)| *id).collect();
+    let new: Vec<GameId> = index.keys().filter(|id| !games.contains_key(id)).copied().collect();
+    // Its former life may be on record: then this one goes on from there.
+    let mut on_record = store.records_until(&new, jiff::Timestamp::now()).await?;
+    let records = new.into_iter().map(|id| (id, on_record.remove(&id))).collect();
     let changed = store.desired(&changed).await?;
     let spec = store.controller_spec().await?;
-    Ok(DesiredLook { began, changed, gone, versions: versions_now, spec, ended })
+    Ok(DesiredLook { began, changed, records, gone, versions: versions_now, spec, ended })
 }
 
 /// What an engine said, if it had its address until then: else it may have been another one, and the right

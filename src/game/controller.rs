@@ -213,6 +213,12 @@ pub struct HeldDeletions {
     pub asked: usize,
     /// Of how many known games.
     pub known: usize,
+    /// Deletions asked for within this time belong together, in seconds.
+    #[serde(default)]
+    pub window_seconds: u64,
+    /// Percentage of the games that may be deleted within it.
+    #[serde(default)]
+    pub share_percent: u32,
 }
 
 /// How the whole controller is.
@@ -226,10 +232,11 @@ pub struct ControllerStatus {
     pub freezes: Vec<Freeze>,
     /// What its games stand on, as found.
     pub ground: Ground,
-    /// Deletions that wait for an operator's word.
-    pub held_deletions: HeldDeletions,
-    /// Containers of ours that belong to no game, in the order of their games.
-    pub orphans: Vec<Orphan>,
+    /// Deletions that wait for an operator's word. None: this process does not lead, or has not looked yet.
+    pub held_deletions: Option<HeldDeletions>,
+    /// Containers of ours that belong to no game, in the order of their games. None: this process does not
+    /// lead, or has not looked yet.
+    pub orphans: Option<Vec<Orphan>>,
     /// Why Docker does not answer, if it does not.
     pub docker_down: Option<String>,
     /// Why the database does not answer, if it does not.

@@ -14,12 +14,15 @@ pub fn unseen() -> Vec<String> {
     vec!["a first look".to_owned()]
 }
 
+/// What is left of a game that is to be deleted, once that was seen.
+pub const DELETION: &str = "its deletion";
+
 /// The list, each entry in words that go on after "what is left:"; empty for a game that is settled.
 /// A settled game is ready.
 pub fn what_is_left(desired: &Desired, record: &Record) -> Vec<String> {
     let mut left = Vec::new();
     if desired.deletion.is_some() {
-        left.push("its deletion".to_owned());
+        left.push(DELETION.to_owned());
     }
     if record.observed_generation != desired.generation {
         left.push(format!("a look at generation {}", desired.generation));

@@ -3,6 +3,11 @@
 //! Of each game one event is under way at a time, the oldest; several games go side by side. All
 //! that has to outlive the process is in the table, so a deliverer can end at any moment: what was
 //! sent and not marked is sent again, with the same id. Nothing else waits for it.
+//!
+//! Rows are the lobby's too, which may hold them locked for as long as it likes: such a row is not sent, as
+//! it could not be marked. Where it is locked in between, its game rests, and its place is another's.
+
+mod rests;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,7 +18,7 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::steady_now;
+use crate::clock::pause_now;
 use crate::game::GameId;
 use crate::store::Store;
 use crate::store::outbox::Due;
@@ -21,16 +26,13 @@ use crate::store::outbox::Due;
 use super::metrics::LobbyMetrics;
 use super::push::Push;
 use super::verdict::{Outcome, Patience, consequence};
+use rests::Rests;
 
 /// So many events of one game are told in a row before other games get its place.
 const IN_A_ROW: usize = 32;
 
 /// How long what is under way may take when the process ends.
 const LAST_WORDS: Duration = Duration::from_secs(3);
-
-/// How long a game waits after the database did not take what became of its event: what cannot be
-/// marked would be sent again and again.
-const UNMARKED: Duration = Duration::from_secs(5);
 
 /// How the deliverer goes about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +63,10 @@ pub async fn deliver(
     let telling = Arc::new(Telling { store, push, pace, metrics, shutdown, away: AtomicBool::new(false) });
     let mut under_way = JoinSet::new();
     let mut busy = HashSet::new();
+    let mut rests = Rests::default();
     loop {
         let began = Instant::now();
-        for due in telling.look(&busy).await {
+        for due in telling.look(&busy, rests.at(began)).await {
             busy.insert(due.game);
             under_way.spawn(telling.clone().tell(due));
         }
@@ -72,8 +75,9 @@ pub async fn deliver(
         tokio::select! {
             () = telling.shutdown.cancelled() => break,
             Some(ended) = under_way.join_next() => match ended {
-                Ok(game) => {
+                Ok((game, marked)) => {
                     busy.remove(&game);
+                    rests.note(game, marked, Instant::now());
                 }
                 // Which game it was is not known any more; none may stay busy for ever.
                 Err(error) => {
@@ -104,16 +108,16 @@ struct Telling {
 }
 
 impl Telling {
-    /// What is due of games that are not under way, as much as there is room for.
-    async fn look(&self, busy: &HashSet<GameId>) -> Vec<Due> {
+    /// What is due of games that are neither under way nor resting, as much as there is room for.
+    async fn look(&self, busy: &HashSet<GameId>, resting: Vec<GameId>) -> Vec<Due> {
         let room = self.pace.at_once.saturating_sub(busy.len());
         if room == 0 {
             return Vec::new();
         }
         // Those under way are due as well until they are marked.
-        let limit = (room + busy.len()) as u64;
-        match self.store.outbox_due(steady_now(), limit).await {
-            Ok(due) => due.into_iter().filter(|due| !busy.contains(&due.game)).take(room).collect(),
+        let others: Vec<GameId> = busy.iter().copied().chain(resting).collect();
+        match self.store.outbox_due(pause_now(), &others, room as u64).await {
+            Ok(due) => due,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read");
                 Vec::new()
@@ -122,9 +126,10 @@ impl Telling {
     }
 
     /// Tells a game's events, from this one on, until one fails, or it is others' turn.
-    async fn tell(self: Arc<Self>, first: Due) -> GameId {
+    async fn tell(self: Arc<Self>, first: Due) -> (GameId, Marked) {
         let game = first.game;
         let mut due = first;
+        let mut marked = Marked::Yes;
         for _ in 0..IN_A_ROW {
             match self.tell_one(&due).await {
                 Ok(Goes::On) if !self.shutdown.is_cancelled() => {}
@@ -134,17 +139,17 @@ impl Telling {
                         error = &error as &dyn std::error::Error,
                         "what became of a delivery could not be written down; it is made again"
                     );
-                    self.shutdown.run_until_cancelled(tokio::time::sleep(UNMARKED)).await;
+                    marked = Marked::No;
                     break;
                 }
             }
-            match self.store.outbox_next(game, steady_now()).await {
+            match self.store.outbox_next(game, pause_now()).await {
                 Ok(Some(next)) => due = next,
                 // An error shows at the next look too.
                 Ok(None) | Err(_) => break,
             }
         }
-        game
+        (game, marked)
     }
 
     async fn tell_one(&self, due: &Due) -> Result<Goes, crate::store::StoreError> {
@@ -154,8 +159,7 @@ impl Telling {
         self.note(&outcome);
         let now = Timestamp::now();
         let patience = &self.pace.patience;
-        // A pause is neither longer nor over because the wall clock is set.
-        let counted_from = steady_now();
+        let counted_from = pause_now();
         let Some(failed) =
             consequence(&outcome, due.attempts, due.refusals, patience, counted_from, rand::random::<f64>())
         else {
@@ -186,6 +190,14 @@ impl Telling {
             }
         }
     }
+}
+
+/// The database took what became of a game's events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marked {
+    Yes,
+    /// It did not take the last: that would be sent again and again.
+    No,
 }
 
 /// What comes after an event of a game.

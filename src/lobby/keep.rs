@@ -42,15 +42,13 @@ async fn once(
     metrics: &LobbyMetrics,
     prune: bool,
 ) -> Result<(), StoreError> {
-    // A clock that was set ahead must not make everything old at once.
-    let now = crate::clock::steady_now();
     if prune {
-        let pruned = store.prune_outbox(now, retention).await?;
+        let pruned = store.prune_outbox(store.retention_now().await?, retention).await?;
         metrics.pruned(pruned);
         if let Pruned { undelivered: 1.., .. } = pruned {
             tracing::warn!(events = pruned.undelivered, "events went without reaching the lobby");
         }
     }
-    metrics.shows(store.outbox_depth().await?, now);
+    metrics.shows(store.outbox_depth().await?, crate::clock::retention_now());
     Ok(())
 }

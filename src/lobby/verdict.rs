@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::store::outbox::Failed;
+use crate::store::outbox::{Failed, MAX_PAUSE};
 
 /// How a delivery went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(super) enum Outcome {
 pub struct Patience {
     /// The longest wait before the second attempt; doubles with each.
     pub first: Duration,
-    /// The longest wait of all.
+    /// The longest wait of all; at most [`MAX_PAUSE`].
     pub longest: Duration,
     /// After so many refusals an event is set aside.
     pub give_up_after: u32,
@@ -38,7 +38,7 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { first: Duration::from_secs(1), longest: Duration::from_secs(300), give_up_after: 20 }
+        Self { first: Duration::from_secs(1), longest: MAX_PAUSE, give_up_after: 20 }
     }
 }
 

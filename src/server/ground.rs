@@ -111,11 +111,13 @@ pub(super) async fn forget_the_past(store: Store, keep: History, shutdown: Cance
     let mut hours = tokio::time::interval_at(Instant::now() + FORGETS_AFTER, FORGETS_EVERY);
     hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while shutdown.run_until_cancelled(hours.tick()).await.is_some() {
-        // A clock that was set ahead must not make everything old at once.
-        let now = crate::clock::steady_now();
-        // Each for itself: what one cannot have now is no reason to keep the other.
         let forgotten = async {
-            [
+            let now = match store.retention_now().await {
+                Ok(now) => now,
+                Err(error) => return vec![Err(error)],
+            };
+            // Each for itself: what one cannot have now is no reason to keep the other.
+            vec![
                 store.prune_events(now - EVENTS_KEPT).await.map(drop),
                 store.prune_history(now, &keep).await.map(drop),
             ]

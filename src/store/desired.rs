@@ -184,7 +184,8 @@ impl Store {
         let which =
             Condition::all().add_option(namespace.map(|namespace| games::Column::Namespace.eq(namespace)));
         let rows = readable::games(&self.db, which).await?;
-        let mut records = self.records().await?;
+        let ids: Vec<GameId> = rows.iter().map(|row| GameId(row.game.game_id.0)).collect();
+        let mut records = self.records(&ids).await?;
         let managers = managers::of_games(&self.db, &rows).await?;
         let stored = |row: &GameRow| {
             let record = records.remove(&GameId(row.game.game_id.0));

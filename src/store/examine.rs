@@ -7,7 +7,7 @@ use super::entity::{games, schema_info};
 use crate::game::controller::Instance;
 
 use super::place::At;
-use super::{OpenError, Place, Store, open};
+use super::{OpenError, Place, Store, StoreError, open};
 
 /// What a database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,17 @@ impl Store {
         Ok(Some(Examined { instance: store.instance().await?, schema: schema.version, games, clock }))
     }
 
+    /// The present time by which the age of what is kept is judged: the earliest by this host's clocks and
+    /// the database server's, as what any of them calls young is not forgotten.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn retention_now(&self) -> Result<Timestamp, StoreError> {
+        let here = crate::clock::retention_now();
+        Ok(self.clock().await?.map_or(here, |server| server.min(here)))
+    }
+
+    /// The database server's clock, if there is a server.
     async fn clock(&self) -> Result<Option<Timestamp>, DbErr> {
         let backend = self.db.get_database_backend();
         if backend != DbBackend::Postgres {

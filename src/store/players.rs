@@ -15,8 +15,12 @@ use super::{Store, StoreError};
 
 impl Store {
     /// Who is which player of the engine, by game; each game's in the order of users.
-    pub(super) async fn mappings(&self) -> Result<HashMap<GameId, Vec<Mapping>>, StoreError> {
+    pub(super) async fn mappings(
+        &self,
+        games: &[DbUuid],
+    ) -> Result<HashMap<GameId, Vec<Mapping>>, StoreError> {
         let rows = player_mappings::Entity::find()
+            .filter(player_mappings::Column::GameId.is_in(games.iter().copied()))
             .order_by_asc(player_mappings::Column::UserId)
             .all(&self.db)
             .await?;
@@ -34,10 +38,16 @@ impl Store {
         Ok(of)
     }
 
-    /// How each user does, by game; each game's in the order of users.
-    pub(super) async fn standings(&self) -> Result<HashMap<GameId, Vec<Standing>>, StoreError> {
-        let rows =
-            player_stats::Entity::find().order_by_asc(player_stats::Column::UserId).all(&self.db).await?;
+    /// How each user does in these games, by game; each game's in the order of users.
+    pub(super) async fn standings(
+        &self,
+        games: &[DbUuid],
+    ) -> Result<HashMap<GameId, Vec<Standing>>, StoreError> {
+        let rows = player_stats::Entity::find()
+            .filter(player_stats::Column::GameId.is_in(games.iter().copied()))
+            .order_by_asc(player_stats::Column::UserId)
+            .all(&self.db)
+            .await?;
         let mut of = HashMap::<_, Vec<_>>::new();
         for row in rows {
             let Ok(race_name) = row.race_name.parse() else { continue };

@@ -6,7 +6,7 @@ use super::db_uuid::DbUuid;
 use jiff::Timestamp;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, EntityTrait, QueryFilter,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
 };
 
 use crate::game::operation::{OpenOperation, OperationKind};
@@ -16,7 +16,8 @@ use crate::game::spec::Requests;
 use crate::game::{ContainerId, GameId, ImageId, OperationId, Phase};
 
 use super::convert::{from_db, to_db};
-use super::entity::{operation_log, runtime_records};
+use super::entity::{game_tombstones, games, operation_log, runtime_records};
+use super::readable::IDS_AT_ONCE;
 use super::{Store, StoreError};
 
 /// The longest texts that the schema takes; longer ones are cut, not refused.
@@ -25,17 +26,56 @@ const MESSAGE: usize = 4_096;
 const LOG_LINES: usize = 65_536;
 
 impl Store {
-    /// What is known of every game.
-    pub async fn records(&self) -> Result<HashMap<GameId, Record>, StoreError> {
-        Ok(self.written_records().await?.into_iter().map(|(game, record, _)| (game, record)).collect())
-    }
-
-    /// The same, for whoever goes on from there at this time: none of them is from the future.
+    /// What is known of the games that somebody who begins to lead goes on with, at this time: of those with
+    /// a row, of those with a tombstone that is not dealt with, of those that were never deleted, and of
+    /// those whose deletion was first seen since. (What is known of all others is asked for when they come
+    /// back: their number only grows.)
     ///
     /// # Errors
     /// The database failed.
-    pub async fn records_until(&self, now: Timestamp) -> Result<HashMap<GameId, Record>, StoreError> {
-        let written = self.written_records().await?.into_iter();
+    pub async fn records_to_lead(
+        &self,
+        now: Timestamp,
+        since: Timestamp,
+    ) -> Result<HashMap<GameId, Record>, StoreError> {
+        let ids: Vec<DbUuid> = runtime_records::Entity::find()
+            .select_only()
+            .column(runtime_records::Column::GameId)
+            .filter(
+                Condition::any()
+                    .add(runtime_records::Column::DeletedAt.is_null())
+                    .add(runtime_records::Column::DeletionSeenAt.gte(to_db(since)))
+                    .add(runtime_records::Column::GameId.in_subquery(
+                        games::Entity::find().select_only().column(games::Column::GameId).into_query(),
+                    ))
+                    .add(
+                        runtime_records::Column::GameId.in_subquery(
+                            game_tombstones::Entity::find()
+                                .select_only()
+                                .column(game_tombstones::Column::GameId)
+                                .filter(game_tombstones::Column::HandledAt.is_null())
+                                .into_query(),
+                        ),
+                    ),
+            )
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        let ids: Vec<GameId> = ids.into_iter().map(|id| GameId(id.0)).collect();
+        self.records_until(&ids, now).await
+    }
+
+    /// What is known of these games, for whoever goes on from there at this time: none of it is from the
+    /// future.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn records_until(
+        &self,
+        games: &[GameId],
+        now: Timestamp,
+    ) -> Result<HashMap<GameId, Record>, StoreError> {
+        let written = self.written_records(games).await?.into_iter();
         Ok(written
             .map(|(game, mut record, written_at)| {
                 if record.is_not_from_the_future(written_at, now) {
@@ -46,37 +86,65 @@ impl Store {
             .collect())
     }
 
-    /// What is known of every game, and when that was last written.
-    async fn written_records(&self) -> Result<Vec<(GameId, Record, Option<Timestamp>)>, StoreError> {
+    /// What is known of these games.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn records(&self, games: &[GameId]) -> Result<HashMap<GameId, Record>, StoreError> {
+        Ok(self.written_records(games).await?.into_iter().map(|(game, record, _)| (game, record)).collect())
+    }
+
+    /// What is known of these games, and when that was last written: a fixed number of questions for some
+    /// thousand of them.
+    async fn written_records(
+        &self,
+        games: &[GameId],
+    ) -> Result<Vec<(GameId, Record, Option<Timestamp>)>, StoreError> {
+        let mut written = Vec::with_capacity(games.len());
+        for some in games.chunks(IDS_AT_ONCE) {
+            let some: Vec<DbUuid> = some.iter().map(|game| DbUuid(game.0)).collect();
+            self.read_records(&some, &mut written).await?;
+        }
+        Ok(written)
+    }
+
+    async fn read_records(
+        &self,
+        games: &[DbUuid],
+        written: &mut Vec<(GameId, Record, Option<Timestamp>)>,
+    ) -> Result<(), StoreError> {
+        let of = || games.iter().copied();
         let open = operation_log::Entity::find()
+            .filter(operation_log::Column::GameId.is_in(of()))
             .filter(operation_log::Column::Status.is_in(["queued", "running"]))
             .all(&self.db)
             .await?;
         let open: HashMap<_, _> =
             open.iter().filter_map(|row| Some((row.operation_id, to_open(row)?))).collect();
-        let mut turns = self.open_turns().await?;
-        let taken = self.taken_slots().await?;
-        let mut deferred = self.deferred_slots().await?;
-        let mut players = self.mappings().await?;
-        let mut standings = self.standings().await?;
-        let rows = runtime_records::Entity::find().all(&self.db).await?;
-        Ok(rows
-            .iter()
-            .map(|row| {
-                let operation = row.operation_id.and_then(|id| open.get(&id).cloned());
-                let game = GameId(row.game_id.0);
-                let of = (game, row.timeline);
-                let record = from_row(row, operation);
-                // Nothing else is ever sent again.
-                let turn = turns.remove(&of).filter(|turn| record.can_go_on_with(turn));
-                let deferred = deferred.remove(&of).unwrap_or_default();
-                let taken = taken.get(&of).copied().into_iter().collect();
-                let players = players.remove(&game).unwrap_or_default();
-                let standings = standings.remove(&game).unwrap_or_default();
-                let record = Record { turn, taken, deferred, players, standings, ..record };
-                (game, record, row.last_observed_at.map(from_db))
-            })
-            .collect())
+        let mut turns = self.open_turns(games).await?;
+        let taken = self.taken_slots(games).await?;
+        let mut deferred = self.deferred_slots(games).await?;
+        let mut players = self.mappings(games).await?;
+        let mut standings = self.standings(games).await?;
+        let rows = runtime_records::Entity::find()
+            .filter(runtime_records::Column::GameId.is_in(of()))
+            .all(&self.db)
+            .await?;
+        written.extend(rows.iter().map(|row| {
+            let operation = row.operation_id.and_then(|id| open.get(&id).cloned());
+            let game = GameId(row.game_id.0);
+            let of = (game, row.timeline);
+            let record = from_row(row, operation);
+            // Nothing else is ever sent again.
+            let turn = turns.remove(&of).filter(|turn| record.can_go_on_with(turn));
+            let deferred = deferred.remove(&of).unwrap_or_default();
+            let taken = taken.get(&of).copied().into_iter().collect();
+            let players = players.remove(&game).unwrap_or_default();
+            let standings = standings.remove(&game).unwrap_or_default();
+            let record = Record { turn, taken, deferred, players, standings, ..record };
+            (game, record, row.last_observed_at.map(from_db))
+        }));
+        Ok(())
     }
 
     pub(super) async fn open_operation(
@@ -419,12 +487,12 @@ mod tests {
     async fn a_column_that_cannot_be_read_is_told_and_never_taken_for_an_empty_one() {
         for column in ["patch", "put_back", "copying", "applied_spec"] {
             let (_directory, store, game) = with_column(column, "{\"of\": \"another build\"}").await;
-            let record = store.records().await.unwrap().remove(&game).unwrap();
+            let record = store.records(&[game]).await.unwrap().remove(&game).unwrap();
             assert_eq!(record.unreadable.len(), 1, "{column}");
             assert_eq!(record.unreadable[0].column, column);
             assert!(record.unreadable[0].why.contains("missing field"), "{:?}", record.unreadable);
         }
         let (_directory, store, game) = with_column("patch_delay", "{\"of\": 1}").await;
-        assert!(store.records().await.unwrap()[&game].unreadable.is_empty());
+        assert!(store.records(&[game]).await.unwrap()[&game].unreadable.is_empty());
     }
 }

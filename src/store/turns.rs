@@ -37,9 +37,13 @@ const ROLLED_BACK: &str = "rolled_back";
 const DEFERRED: &str = "deferred";
 
 impl Store {
-    /// The turns that are not done, by game and timeline.
-    pub(super) async fn open_turns(&self) -> Result<HashMap<(GameId, i64), OpenTurn>, StoreError> {
+    /// The turns of these games that are not done, by game and timeline.
+    pub(super) async fn open_turns(
+        &self,
+        games: &[DbUuid],
+    ) -> Result<HashMap<(GameId, i64), OpenTurn>, StoreError> {
         let rows = turns::Entity::find()
+            .filter(turns::Column::GameId.is_in(games.iter().copied()))
             .filter(turns::Column::State.is_in(OPEN))
             .order_by_asc(turns::Column::Number)
             .all(&self.db)
@@ -47,9 +51,13 @@ impl Store {
         Ok(rows.iter().filter_map(|row| Some(((GameId(row.game_id.0), row.timeline), open(row)?))).collect())
     }
 
-    /// The slots that wait, by game and timeline, ascending.
-    pub(super) async fn deferred_slots(&self) -> Result<HashMap<(GameId, i64), Vec<Timestamp>>, StoreError> {
+    /// The slots of these games that wait, by game and timeline, ascending.
+    pub(super) async fn deferred_slots(
+        &self,
+        games: &[DbUuid],
+    ) -> Result<HashMap<(GameId, i64), Vec<Timestamp>>, StoreError> {
         let rows = turn_slots::Entity::find()
+            .filter(turn_slots::Column::GameId.is_in(games.iter().copied()))
             .filter(turn_slots::Column::Decision.eq(DEFERRED))
             .order_by_asc(turn_slots::Column::Slot)
             .all(&self.db)
@@ -61,10 +69,14 @@ impl Store {
         Ok(slots)
     }
 
-    /// The latest slot that has a turn and is still ahead, by game and timeline. (None is, but after
-    /// a forced turn took the next one, or a clock had jumped.)
-    pub(super) async fn taken_slots(&self) -> Result<HashMap<(GameId, i64), Timestamp>, StoreError> {
+    /// The latest slot of each of these games that has a turn and is still ahead, by game and timeline.
+    /// (None is, but after a forced turn took the next one, or a clock had jumped.)
+    pub(super) async fn taken_slots(
+        &self,
+        games: &[DbUuid],
+    ) -> Result<HashMap<(GameId, i64), Timestamp>, StoreError> {
         let rows: Vec<(DbUuid, i64, Option<sea_orm::prelude::DateTimeUtc>)> = turns::Entity::find()
+            .filter(turns::Column::GameId.is_in(games.iter().copied()))
             .filter(turns::Column::Slot.gt(to_db(Timestamp::now())))
             .select_only()
             .columns([turns::Column::GameId, turns::Column::Timeline])
@@ -524,7 +536,7 @@ mod tests {
         let mut record = Record::first_seen(Requests::default());
         recorder.record(recording(record.clone())).await.unwrap();
         open_row(&store, 1, 4).await;
-        assert_eq!(store.records().await.unwrap()[&GAME].turn, None);
+        assert_eq!(store.records(&[GAME]).await.unwrap()[&GAME].turn, None);
         let turn = OpenTurn {
             number: 1,
             cause: TurnCause::Forced,
@@ -538,7 +550,7 @@ mod tests {
         recorder.record(begun).await.unwrap();
         assert_eq!(states(&store).await, [(1, 1, "pending".to_owned()), (1, 4, "abandoned".to_owned())]);
         assert_eq!(rows(&store).await[1].error_code.as_deref(), Some(CalledOff::SUPERSEDED));
-        let loaded = store.records().await.unwrap()[&GAME].turn.clone();
+        let loaded = store.records(&[GAME]).await.unwrap()[&GAME].turn.clone();
         assert_eq!(loaded.map(|turn| turn.number), Some(1));
     }
 }

@@ -17,7 +17,13 @@ fn ground() -> Ground {
 }
 
 fn active() -> ControllerStatus {
-    ControllerStatus { started: true, ground: ground(), ..ControllerStatus::default() }
+    ControllerStatus {
+        started: true,
+        ground: ground(),
+        held_deletions: Some(HeldDeletions::default()),
+        orphans: Some(Vec::new()),
+        ..ControllerStatus::default()
+    }
 }
 
 fn frozen() -> ControllerStatus {
@@ -38,8 +44,8 @@ fn held(times: &[&str]) -> ControllerStatus {
         seen_at: time.parse().unwrap(),
     };
     let games = times.iter().zip(1..).map(game).collect();
-    let held = HeldDeletions { games, asked: 6, known: 8 };
-    ControllerStatus { held_deletions: held, ..active() }
+    let held = HeldDeletions { games, asked: 6, known: 8, window_seconds: 600, share_percent: 50 };
+    ControllerStatus { held_deletions: Some(held), ..active() }
 }
 
 /// The one problem of a refusal: its field, and what is wrong.
@@ -188,6 +194,37 @@ async fn only_deletions_that_are_held_can_be_confirmed() {
     // The same again, when they are gone.
     world.controller.send(active()).unwrap();
     world.patch(CONTROLLER, &confirm(last)).await.ok(200);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_lead_or_has_not_looked_says_so_and_who_leads() {
+    let world = World::new().await;
+    world.store.take_lead("host-1").await.unwrap();
+    let confirm = json!({ "spec": { "deletionsConfirmedAt": "2026-11-01T10:00:00Z" } });
+    let orphan = json!({ "gameId": "11111111-1111-4111-8111-111111111111" });
+    let standby = ControllerStatus { stands_by: true, ..ControllerStatus::default() };
+    for (status, told) in [
+        (standby, "does not lead; ask host-1"),
+        (ControllerStatus::default(), "has not looked at everything yet"),
+    ] {
+        world.controller.send(status).unwrap();
+        let shown = world.get(CONTROLLER).await.ok(200);
+        for unknown in ["heldDeletions", "orphans"] {
+            assert_eq!(shown["status"].get(unknown), None, "{shown:#}");
+        }
+        let refused = [
+            world.patch(CONTROLLER, &confirm).await.refused(503, "ServiceUnavailable"),
+            world.post(&format!("{CONTROLLER}/adopt"), &orphan).await.refused(503, "ServiceUnavailable"),
+            world.post(&format!("{CONTROLLER}/remove"), &orphan).await.refused(503, "ServiceUnavailable"),
+        ];
+        for status in refused {
+            assert!(status["message"].as_str().unwrap().contains(told), "{status:#}");
+        }
+        // What is desired is written wherever it is asked.
+        world.patch(CONTROLLER, &json!({ "spec": { "frozen": true, "frozenBecause": "so" } })).await.ok(200);
+        world.patch(CONTROLLER, &json!({ "spec": { "frozen": false } })).await.ok(200);
+    }
     world.end().await;
 }
 

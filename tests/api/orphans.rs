@@ -23,7 +23,7 @@ async fn with_orphans(orphans: Vec<Orphan>) -> World {
     let world = World::new().await;
     world
         .controller
-        .send(ControllerStatus { started: true, orphans, ..ControllerStatus::default() })
+        .send(ControllerStatus { started: true, orphans: Some(orphans), ..ControllerStatus::default() })
         .unwrap();
     world
 }

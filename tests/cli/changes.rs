@@ -192,3 +192,14 @@ async fn a_version_that_games_ask_for_goes_after_them() {
     }
     assert!(told.ends_with("engineversion/1.4.2 deleted\n"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_is_only_tried_deletes_nothing() {
+    let world = World::applied().await;
+    let told = world.run(&["delete", "andromeda", "--dry-run"]).await.ok();
+    assert!(told.starts_with("game/andromeda ") && told.ends_with("(dry run)\n"), "{told}");
+    let game = world.store.game("default", "andromeda").await.unwrap().unwrap();
+    assert_eq!(game.manifest.metadata.deletion_timestamp, None);
+    world.run(&["delete", "nobody", "--dry-run"]).await.failed(3);
+    assert_eq!(world.run(&["delete", "andromeda", "--dry-run", "--wait"]).await.code, 2);
+}

@@ -10,7 +10,13 @@ use crate::world::World;
 
 fn active() -> ControllerStatus {
     let ground = Ground { docker_engine_id: Some("NEW".into()), state_root: None, high_water: Some(450) };
-    ControllerStatus { started: true, ground, ..ControllerStatus::default() }
+    ControllerStatus {
+        started: true,
+        ground,
+        held_deletions: Some(HeldDeletions::default()),
+        orphans: Some(Vec::new()),
+        ..ControllerStatus::default()
+    }
 }
 
 fn frozen(reason: FreezeReason, message: &str, way_out: &str) -> ControllerStatus {
@@ -27,7 +33,8 @@ fn held(seconds: &[u32]) -> ControllerStatus {
         seen_at: format!("2026-11-01T10:00:{second:02}Z").parse().unwrap(),
     };
     let games = seconds.iter().map(game).collect();
-    ControllerStatus { held_deletions: HeldDeletions { games, asked: 6, known: 8 }, ..active() }
+    let held = HeldDeletions { games, asked: 6, known: 8, window_seconds: 5_400, share_percent: 20 };
+    ControllerStatus { held_deletions: Some(held), ..active() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +61,7 @@ async fn status_says_how_the_controller_is_and_what_to_do() {
         "Phase:       Frozen",
         "Docker:      does not answer: connection refused",
         "  OtherDocker: Another Docker Engine answers.\n    -> Start the right one.",
-        "6 of 8 games were to be deleted within ten minutes; these 2 are held:",
+        "6 of 8 games were to be deleted within 1h 30m, of which at most 20 % may be; these 2 are held:",
         "default     game-1   goes, for ever",
         "    -> `gamekeeper confirm-deletions`",
     ] {
@@ -193,4 +200,35 @@ async fn on_a_terminal_it_is_asked_and_only_yes_is_yes() {
         assert!(text.contains("[y/N]"), "{text}");
     }
     assert!(world.store.controller_spec().await.unwrap().deletions_confirmed_at.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_lead_is_believed_about_nothing_that_the_leader_alone_knows() {
+    let world = World::new().await;
+    world.controller.send_replace(ControllerStatus { stands_by: true, ..ControllerStatus::default() });
+    let before = world.store.controller_spec().await.unwrap();
+    for verb in [
+        &["confirm-deletions", "--yes"][..],
+        &["adopt"],
+        &["adopt", "--all", "--yes"],
+        &["remove", "11111111-1111-4111-8111-111111111111", "--yes"],
+        &["unfreeze", "--wait", "--timeout", "20s"],
+        &["freeze", "--because", "so", "--wait", "--timeout", "20s"],
+    ] {
+        let ran = world.run(verb).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{verb:?} {ran:?}");
+        assert!(
+            ran.stderr.contains("does not lead") && ran.stderr.contains("test leads"),
+            "{verb:?} {ran:?}"
+        );
+    }
+    assert_eq!(world.store.controller_spec().await.unwrap(), before, "nothing was asked for");
+    let told = world.run(&["status"]).await.ok();
+    assert!(told.contains("known to the controller that leads"), "{told}");
+    world.run(&["freeze", "--because", "so"]).await.ok();
+
+    world.controller.send_replace(ControllerStatus::default());
+    let ran = world.run(&["confirm-deletions", "--yes"]).await;
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("has not looked at everything yet"), "{ran:?}");
 }

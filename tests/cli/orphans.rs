@@ -17,7 +17,11 @@ async fn world() -> World {
         state: "running".into(),
     };
     let orphans = vec![orphan(LOST, "andromeda"), orphan(OTHER, "orion")];
-    world.controller.send_replace(ControllerStatus { started: true, orphans, ..ControllerStatus::default() });
+    world.controller.send_replace(ControllerStatus {
+        started: true,
+        orphans: Some(orphans),
+        ..ControllerStatus::default()
+    });
     world
 }
 

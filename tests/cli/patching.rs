@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gamekeeper::game::operation::{Ending, NewOperation, OperationKind};
 use gamekeeper::game::patch::{FailedPatch, Patch, PatchStage};
-use gamekeeper::game::{BackupReason, ConditionStatus, ImageRef, NewBackup, Phase};
+use gamekeeper::game::spec::Source;
+use gamekeeper::game::{BackupReason, ConditionStatus, ImageRef, NewBackup, OperationId, Phase};
 use gamekeeper::runtime::Runtime;
 use gamekeeper::runtime::docker::{DockerRuntime, Settings};
 use gamekeeper::store::Recording;
@@ -292,7 +294,50 @@ async fn a_kept_copy_is_restored_and_a_patch_taken_back_in_one_write() {
             world.written(done).await;
         }
     );
-    assert!(ran.ok().ends_with("game/andromeda condition met\n"));
+    assert!(ran.ok().ends_with("game/andromeda restored\n"));
+    let older = world.run(&["restore", "andromeda", "before-1.4.2", "--dry-run"]).await.ok();
+    assert!(older.ends_with("(dry run)\n"), "{older}");
+
+    // Whatever phase the game is in: what was refused, or failed, is told when it is over.
+    let refused = Ending::Failed { code: "BackupDamaged".into(), message: "A file of it is damaged.".into() };
+    for (number, phase) in [(4, Phase::CrashLoop), (5, Phase::Blocked), (6, Phase::Running)] {
+        let (ran, ()) = tokio::join!(
+            world.run(&["restore", "andromeda", "before-1.4.3", "--yes", "--wait", "--timeout", "30s"]),
+            async {
+                world.asked("andromeda", "restoreGeneration", number).await;
+                let mut done = runs(&world, "andromeda", "1.4.2").await;
+                done.record.phase = phase;
+                done.record.observed_requests.restore = number;
+                let operation = NewOperation {
+                    kind: OperationKind::Restore,
+                    cause: "A restore was asked for.".into(),
+                    source: Source::Operator,
+                    generation: done.record.observed_generation,
+                    requested_by: "admin".into(),
+                    request_id: String::new(),
+                    from_version: None,
+                    to_version: None,
+                };
+                done.at_once = vec![(OperationId(uuid::Uuid::new_v4()), operation, refused.clone())];
+                world.written(done).await;
+            }
+        );
+        assert_eq!(ran.code, 1, "{phase:?} {ran:?}");
+        assert!(ran.stderr.contains("not restored: A file of it is damaged."), "{phase:?} {ran:?}");
+        assert!(!ran.stdout.contains("condition met"), "{phase:?} {ran:?}");
+    }
+    // The state is back, and its engine does not stay up.
+    let (ran, ()) = tokio::join!(
+        world.run(&["restore", "andromeda", "before-1.4.3", "--yes", "--wait", "--timeout", "30s"]),
+        async {
+            world.asked("andromeda", "restoreGeneration", 7).await;
+            let mut done = runs(&world, "andromeda", "1.4.2").await;
+            done.record.phase = Phase::CrashLoop;
+            done.record.observed_requests.restore = 7;
+            world.written(done).await;
+        }
+    );
+    assert!(ran.code == 1 && ran.stderr.contains("CrashLoop (Because): So it is."), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gamekeeper::game::{ConditionStatus, Phase};
+use serde_json::json;
 
 use crate::world::World;
 
@@ -50,6 +51,29 @@ async fn what_was_computed_from_an_older_spec_does_not_count() {
     let chosen = world.run(&["wait", "-l", "season=7", "--timeout", "5s"]).await.ok();
     assert_eq!(chosen, "game/andromeda condition met\n");
     assert_eq!(world.run(&["wait", "andromeda", "-l", "season=7"]).await.code, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_a_person_ends_the_wait_for_what_was_asked_for_with_the_reason() {
+    let world = World::applied().await;
+    // Blocked before anybody asked: that says nothing about what is asked for.
+    world.record_as("andromeda", Phase::Blocked, "StrangeContainer").await;
+    for (verb, counter, asked) in [
+        (&["restart", "andromeda", "--wait", "--timeout", "30s"][..], "restartGeneration", json!(1)),
+        (&["stop", "andromeda", "--wait", "--timeout", "30s"], "desiredStatus", json!("Stopped")),
+        (&["start", "andromeda", "--wait", "--timeout", "30s"], "desiredStatus", json!("Running")),
+        (&["pause", "andromeda", "--wait", "--timeout", "30s"], "paused", json!(true)),
+    ] {
+        let (ran, ()) = tokio::join!(world.run(verb), async {
+            world.asked("andromeda", counter, asked).await;
+            world.record_as("andromeda", Phase::Blocked, "StrangeContainer").await;
+        });
+        assert_eq!(ran.code, 1, "{verb:?} {ran:?}");
+        assert!(ran.stderr.contains("Blocked (StrangeContainer): So it is."), "{verb:?} {ran:?}");
+        assert!(ran.stderr.contains("gamekeeper explain game/andromeda"), "{verb:?} {ran:?}");
+    }
+    // Whoever waits without having asked for anything waits for the person.
+    assert_eq!(world.run(&["wait", "andromeda", "--timeout", "300ms"]).await.code, 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,18 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::world::{World, inspect};
-
-async fn set(world: &World, game: &str, what: &str) {
-    world.sql(&format!("UPDATE games SET {what} WHERE game_id = '{game}'")).await;
-}
-
-async fn force(world: &World, game: &str, turn: i64) {
-    set(world, game, "force_turn_generation = force_turn_generation + 1").await;
-    let query =
-        format!("SELECT coalesce(max(current_turn), -1) FROM runtime_records WHERE game_id = '{game}'");
-    world.eventually(&format!("turn {turn}"), async || world.count(&query).await >= turn).await;
-}
+use crate::world::{World, force, inspect, set};
 
 /// Where copies of a game are kept, or what was moved aside.
 fn own(world: &World, kind: &str, game: &str) -> PathBuf {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::world::{World, container, docker};
+use crate::world::{World, container, docker, set};
 
 /// The numbers that the engine's journal says were generated, in order.
 pub(crate) fn done(world: &World, game: &str) -> Vec<i64> {
@@ -40,11 +40,6 @@ pub(crate) fn generates(world: &World, game: &str) -> bool {
 
 pub(crate) async fn until_generating(world: &World, game: &str) {
     world.eventually("a turn is being generated", async || generates(world, game)).await;
-}
-
-/// What a lobby does to the game's row.
-pub(crate) async fn set(world: &World, game: &str, what: &str) {
-    world.sql(&format!("UPDATE games SET {what} WHERE game_id = '{game}'")).await;
 }
 
 pub(crate) async fn until_paused(world: &World, game: &str) {

@@ -5,14 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::world::{World, exists, inspect};
+use crate::world::{World, exists, inspect, set};
 
 fn own(world: &World, kind: &str, game: &str) -> PathBuf {
     world.state_root().join(".gamekeeper").join(kind).join(game)
-}
-
-async fn set(world: &World, game: &str, what: &str) {
-    world.sql(&format!("UPDATE games SET {what} WHERE game_id = '{game}'")).await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use crate::world::{World, container, docker, inspect};
+use crate::world::{World, container, docker, force, inspect, set};
 
 const LIFE: &str = "{{.Id}} {{.State.StartedAt}}";
 
@@ -47,17 +47,6 @@ impl Drop for OwnImage {
     fn drop(&mut self) {
         docker(&["image", "rm", "-f", &self.name]);
     }
-}
-
-async fn set(world: &World, game: &str, what: &str) {
-    world.sql(&format!("UPDATE games SET {what} WHERE game_id = '{game}'")).await;
-}
-
-async fn force(world: &World, game: &str, turn: i64) {
-    set(world, game, "force_turn_generation = force_turn_generation + 1").await;
-    let query =
-        format!("SELECT coalesce(max(current_turn), -1) FROM runtime_records WHERE game_id = '{game}'");
-    world.eventually(&format!("turn {turn}"), async || world.count(&query).await >= turn).await;
 }
 
 /// Waits until the game runs this version, at this turn.

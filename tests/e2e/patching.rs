@@ -6,18 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::patching_many::Watching;
-use crate::world::{Status, World, container, docker, inspect};
-
-async fn set(world: &World, game: &str, what: &str) {
-    world.sql(&format!("UPDATE games SET {what} WHERE game_id = '{game}'")).await;
-}
-
-async fn force(world: &World, game: &str, turn: i64) {
-    set(world, game, "force_turn_generation = force_turn_generation + 1").await;
-    let query =
-        format!("SELECT coalesce(max(current_turn), -1) FROM runtime_records WHERE game_id = '{game}'");
-    world.eventually(&format!("turn {turn}"), async || world.count(&query).await >= turn).await;
-}
+use crate::world::{Status, World, container, docker, force, inspect, set};
 
 /// Versions beside those that every world has.
 async fn with_versions(world: &World) {

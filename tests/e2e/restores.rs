@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::world::{World, exists, inspect};
+use crate::world::{World, exists, force, inspect, set};
 
 /// A disk in memory on a directory.
 struct Disk(PathBuf);
@@ -34,17 +34,6 @@ fn own(world: &World, kind: &str, game: &str) -> PathBuf {
 fn names(directory: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-}
-
-async fn set(world: &World, game: &str, what: &str) {
-    world.sql(&format!("UPDATE games SET {what} WHERE game_id = '{game}'")).await;
-}
-
-async fn force(world: &World, game: &str, turn: i64) {
-    set(world, game, "force_turn_generation = force_turn_generation + 1").await;
-    let query =
-        format!("SELECT coalesce(max(current_turn), -1) FROM runtime_records WHERE game_id = '{game}'");
-    world.eventually(&format!("turn {turn}"), async || world.count(&query).await >= turn).await;
 }
 
 fn backup(world: &World, name: &str) -> String {

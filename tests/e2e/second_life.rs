@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::world::{World, exists};
+use crate::world::{World, exists, force};
 
 /// Something that is mounted in a state, so that it cannot be removed.
 struct InTheWay(PathBuf);
@@ -75,4 +75,34 @@ fn find(within: PathBuf, name: &str) -> PathBuf {
         waiting.extend(inner.map(|entry| entry.unwrap().path()));
     }
     panic!("no {name}");
+}
+
+#[tokio::test]
+async fn a_deleted_game_that_was_let_go_of_goes_on_from_its_record_when_it_is_made_again() {
+    let mut world = World::new().with(&["--deletion-grace", "1s", "--deletion-window", "2s"]);
+    world.start();
+    world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
+    let (kept, gone) = (world.running("kept").await, world.running("gone").await);
+    for game in [&kept, &gone] {
+        force(&world, game, 1).await;
+    }
+    world.sql(&format!("UPDATE games SET deletion_policy = 'delete' WHERE game_id = '{gone}'")).await;
+    world.sql("DELETE FROM games").await;
+    for game in [&kept, &gone] {
+        let is_told = |line: &str| line.contains("is let go of") && line.contains(game.as_str());
+        world.eventually("it is let go of", async || world.log().lines().any(is_told)).await;
+    }
+    world.game_with_id(&kept, "kept", "1.4.2").await;
+    world.game_with_id(&gone, "gone", "1.4.2").await;
+    // With its state it is the same history; without, another one begins.
+    for (game, timeline, turn) in [(&kept, 1, 1), (&gone, 2, 0)] {
+        let query = format!(
+            "SELECT count(*) FROM runtime_records WHERE game_id = '{game}' AND status = 'running'
+                AND timeline = {timeline} AND current_turn = {turn}"
+        );
+        world.eventually("it goes on", async || world.count(&query).await == 1).await;
+    }
+    force(&world, &kept, 2).await;
+    force(&world, &gone, 1).await;
+    assert_eq!((world.inits(&kept), world.inits(&gone)), (1, 1));
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::receiver::{Answer, Lobby, Received, in_order};
 use crate::understood::understood;
-use crate::world::World;
+use crate::world::{World, set, turn_is};
 
 const SECRET: &str = "whsec_dGhpcy1pcy1hLXNlY3JldC1vZi0zMi1ieXRlcyEhIQ==";
 const STRANGER: &str = "whsec_YW5vdGhlci1zZWNyZXQtb2YtMzItYnl0ZXMtISEhISE=";
@@ -40,16 +40,6 @@ async fn game_of(world: &World, name: &str, players: &[(Uuid, &str)]) -> String 
         .await;
     world.until(&id, "running", |status| status.phase == "running").await;
     id
-}
-
-async fn set(world: &World, game: &str, what: &str) {
-    world.sql(&format!("UPDATE games SET {what} WHERE game_id = '{game}'")).await;
-}
-
-async fn turn_is(world: &World, game: &str, turn: i64) {
-    let query =
-        format!("SELECT coalesce(max(current_turn), -1) FROM runtime_records WHERE game_id = '{game}'");
-    world.eventually(&format!("turn {turn}"), async || world.count(&query).await >= turn).await;
 }
 
 async fn all_delivered(world: &World) {

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use crate::ledger::{
     accepted, assert_contiguous, done, killed_in_the_middle_of_its_first_turn, ledger, running_badly,
-    running_slowly, set, slots_twice, turn, until_generating, until_paused, until_turn,
+    running_slowly, slots_twice, turn, until_generating, until_paused, until_turn,
 };
-use crate::world::{World, inspect};
+use crate::world::{World, inspect, set};
 
 #[tokio::test]
 async fn a_schedule_of_every_second_keeps_its_slots() {

@@ -1,7 +1,7 @@
 //! How soon after its slot a turn is sent.
 
-use crate::ledger::{assert_contiguous, done, ledger, set, slots, until_turn};
-use crate::world::World;
+use crate::ledger::{assert_contiguous, done, ledger, slots, until_turn};
+use crate::world::{World, set};
 
 fn number(variable: &str, otherwise: i64) -> i64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)

@@ -327,6 +327,24 @@ impl World {
     }
 }
 
+/// Changes columns of a game's row.
+pub(crate) async fn set(world: &World, game: &str, what: &str) {
+    world.sql(&format!("UPDATE games SET {what} WHERE game_id = '{game}'")).await;
+}
+
+/// Forces a turn, and waits until the game is at this one.
+pub(crate) async fn force(world: &World, game: &str, turn: i64) {
+    set(world, game, "force_turn_generation = force_turn_generation + 1").await;
+    turn_is(world, game, turn).await;
+}
+
+/// Waits until the game is at this turn.
+pub(crate) async fn turn_is(world: &World, game: &str, turn: i64) {
+    let query =
+        format!("SELECT coalesce(max(current_turn), -1) FROM runtime_records WHERE game_id = '{game}'");
+    world.eventually(&format!("turn {turn}"), async || world.count(&query).await >= turn).await;
+}
+
 fn directories() -> TempDir {
     let dir = tempfile::Builder::new().prefix("gk-e2e-").tempdir().unwrap();
     // The engines' user has to be able to reach its directory.

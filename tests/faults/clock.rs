@@ -162,3 +162,28 @@ async fn a_turn_has_the_time_that_it_was_given_and_is_sent_once() {
         .collect();
     assert_eq!(turns, [Some(1), Some(2), Some(3)]);
 }
+
+#[tokio::test]
+async fn a_controller_that_began_while_the_clock_was_ahead_forgets_nothing_too_soon() {
+    const DAYS: i64 = 24 * HOUR;
+    let clock = SetClock::right();
+    clock.ahead(40 * DAYS);
+    let mut world = World::new().with(&["--lobby-mode", "pull"]);
+    world.environment.extend(clock.environment());
+    world.start();
+    // A time service puts it right.
+    clock.ahead(0);
+    for (seq, occurred_at) in [(1, jiff::Timestamp::UNIX_EPOCH), (2, jiff::Timestamp::now())] {
+        let (event, game) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+        world
+            .sql(&format!(
+                "INSERT INTO lobby_outbox (event_id, game_id, seq, type, occurred_at)
+                 VALUES ('{event}', '{game}', {seq}, 'test', '{occurred_at}')"
+            ))
+            .await;
+    }
+    let old = "SELECT count(*) FROM lobby_outbox WHERE seq = 1";
+    world.eventually("what is old is forgotten", async || world.count(old).await == 0).await;
+    let young = "SELECT count(*) FROM lobby_outbox WHERE seq = 2";
+    assert_eq!(world.count(young).await, 1, "it has just happened\n{}", world.log());
+}

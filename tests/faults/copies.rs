@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::ground::{NOTHING, behind, kill_and_start_again};
 use crate::ledger;
 use crate::meddler::Meddler;
-use crate::world::{DEADLINE, World, inspect};
+use crate::world::{DEADLINE, World, inspect, set};
 
 fn kept(world: &World, game: &str) -> PathBuf {
     world.state_root().join(".gamekeeper/backups").join(game)
@@ -33,19 +33,19 @@ async fn a_controller_killed_while_a_copy_on_demand_is_taken_has_one_copy_and_an
         for stopped in [false, true] {
             let place = format!("{moment}, stopped: {stopped}");
             let game = world.running(&format!("copied-{number}-{stopped}")).await;
-            ledger::set(&world, &game, "force_turn_generation = 1").await;
+            set(&world, &game, "force_turn_generation = 1").await;
             ledger::until_turn(&world, &game, 1).await;
             let ballast = world.state_root().join(&game).join("ballast");
             // So much that copying takes a while.
             let content: Vec<u8> = (0..48_u32 << 20).map(|byte| (byte % 251) as u8).collect();
             std::fs::write(&ballast, &content).unwrap();
             if stopped {
-                ledger::set(&world, &game, "desired_status = 'stopped'").await;
+                set(&world, &game, "desired_status = 'stopped'").await;
                 world.until(&game, "stopped", |status| status.phase == "stopped").await;
             }
             let life = (!stopped).then(|| inspect(&game, "{{.Id}} {{.State.StartedAt}}"));
             let before = meddler.done();
-            ledger::set(&world, &game, "backup_generation = 1").await;
+            set(&world, &game, "backup_generation = 1").await;
             let began = Instant::now();
             while !names(&kept(&world, &game)).iter().any(|name| has_come(name)) {
                 // Without a pause: some moments are short.
@@ -68,7 +68,7 @@ async fn a_controller_killed_while_a_copy_on_demand_is_taken_has_one_copy_and_an
             assert_eq!(meddler.done() - before, NOTHING, "{place}: nothing is asked of Docker for it");
             if let Some(life) = life {
                 assert_eq!(inspect(&game, "{{.Id}} {{.State.StartedAt}}"), life, "{place}");
-                ledger::set(&world, &game, "force_turn_generation = 2").await;
+                set(&world, &game, "force_turn_generation = 2").await;
                 ledger::until_turn(&world, &game, 2).await;
             }
         }

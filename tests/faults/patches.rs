@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::ground::{NOTHING, behind, containers, kill_and_start_again, want};
 use crate::ledger;
 use crate::meddler::{Action, Counts, Meddler, When};
-use crate::world::{DEADLINE, World, container, docker};
+use crate::world::{DEADLINE, World, container, docker, set};
 
 const OLD: &str = "1.4.2";
 const NEW: &str = "1.4.1";
@@ -67,7 +67,7 @@ async fn records(world: &World, game: &str) -> i64 {
 /// A game at its first turn, of which nothing is wanted yet.
 async fn game(world: &World, meddler: &Meddler, name: &str, new: New) -> Patched {
     let game = world.running(name).await;
-    ledger::set(world, &game, "force_turn_generation = 1").await;
+    set(world, &game, "force_turn_generation = 1").await;
     ledger::until_turn(world, &game, 1).await;
     if new == New::SaysAWrongTurn {
         world.misbehave(&game, &json!({ "lowerTurnBy": 1, "onlyVersion": NEW }));
@@ -95,7 +95,7 @@ impl Patched {
     }
 
     async fn begin(&self, world: &World) {
-        ledger::set(world, &self.game, &format!("target_engine_version = '{NEW}'")).await;
+        set(world, &self.game, &format!("target_engine_version = '{NEW}'")).await;
     }
 
     /// It came to its end, one way or the other.
@@ -127,7 +127,7 @@ impl Patched {
         let failed = format!("SELECT failed_patch IS NULL FROM runtime_records WHERE game_id = '{game}'");
         assert_eq!(world.count(&failed).await == 1, version == NEW, "{place}: {version}");
         // The engine that answers is of that version, and plays on.
-        ledger::set(world, game, "force_turn_generation = 2").await;
+        set(world, game, "force_turn_generation = 2").await;
         ledger::until_turn(world, game, 2).await;
         let journal = world.journal(game);
         let played = journal.iter().rfind(|line| line["event"] == "turn-done").unwrap();

@@ -9,9 +9,9 @@ use serde_json::json;
 use crate::cut_socket::CutSocket;
 use crate::ledger::{
     accepted, assert_contiguous, done, generates, killed_in_the_middle_of_its_first_turn, ledger,
-    running_badly, running_slowly, set, slots, slots_twice, turn, until_generating, until_turn,
+    running_badly, running_slowly, slots, slots_twice, turn, until_generating, until_turn,
 };
-use crate::world::{World, container, docker, inspect};
+use crate::world::{World, container, docker, inspect, set};
 
 fn kills() -> u32 {
     std::env::var("GAMEKEEPER_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(6)

@@ -261,3 +261,18 @@ async fn what_a_hanging_game_waits_for_delays_no_other() {
     world.until("the others are told", async || world.find(OutboxState::Delivered).await.len() == 6).await;
     world.kill_delivery().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_another_clock_took_is_no_longer_than_any_pause() {
+    let mut world = World::new().await;
+    world.tells(game(1), 1).await;
+    world.tells(game(2), 1).await;
+    for (number, minutes) in [(1, 6), (2, 40 * 24 * 60)] {
+        let then = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes);
+        let of = format!("WHERE CAST(game_id AS text) LIKE '%{number}'");
+        world.database.sql(&format!("UPDATE lobby_outbox SET next_attempt_at = '{then}' {of}")).await;
+    }
+    world.deliver();
+    world.told().await;
+    world.end_delivery().await;
+}

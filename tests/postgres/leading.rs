@@ -91,6 +91,31 @@ async fn a_standby_serves_the_api_takes_writes_and_says_who_leads() {
 }
 
 #[tokio::test]
+async fn a_standby_never_says_that_nothing_is_held_lost_or_frozen() {
+    let cluster = Cluster::start();
+    let (world, first, second, _game) = two(&cluster).await;
+    let holder = holder(&world).await;
+    for verb in [
+        &["confirm-deletions", "--yes"][..],
+        &["adopt"],
+        &["unfreeze", "--wait"],
+        &["freeze", "--because", "a move", "--wait"],
+    ] {
+        let ran = second.gk(verb);
+        let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(!ran.status.success() && told.contains(&format!("{holder} leads")), "{verb:?} {told}");
+        assert!(ran.stdout.is_empty(), "{verb:?} {ran:?}");
+    }
+    // Who leads knows it, and does what is asked for anywhere.
+    first.ok(&["confirm-deletions", "--yes"]);
+    first.ok(&["adopt"]);
+    second.ok(&["freeze", "--because", "a move"]);
+    first.ok(&["freeze", "--because", "a move", "--wait"]);
+    second.ok(&["unfreeze"]);
+    first.ok(&["unfreeze", "--wait"]);
+}
+
+#[tokio::test]
 async fn a_suspended_leader_decides_nothing_when_it_wakes_up() {
     let cluster = Cluster::start();
     let (world, first, second, game) = two(&cluster).await;

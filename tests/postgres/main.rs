@@ -31,6 +31,9 @@ mod database;
 #[path = "../support/meddler.rs"]
 #[allow(unreachable_pub, reason = "shared with other tests")]
 mod meddler;
+#[path = "../support/lobby.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod receiver;
 #[path = "../support/replica.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod replica;

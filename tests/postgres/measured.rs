@@ -98,3 +98,67 @@ async fn thousands_of_rows_of_one_transaction_are_read_at_once() {
     // A round of each of them at once took more than a gigabyte.
     assert!(peak < 400, "{peak} MiB");
 }
+
+/// Resident memory of this process, in bytes.
+fn resident() -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<i64>().unwrap() * 1_024
+}
+
+/// Records of so many deleted games and of one of each other kind; what a leader loads of them.
+async fn loaded(name: &str, database: Database) {
+    const DELETED: u32 = 100_000;
+    let store = database.open().await;
+    let (id, at) = if database.is_postgres() {
+        ("('00000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid", "now()")
+    } else {
+        ("printf('00000000-0000-4000-8000-%012x', i)", "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')")
+    };
+    let rows = |first: u32, last: u32| {
+        format!("WITH RECURSIVE n(i) AS (VALUES ({first}) UNION ALL SELECT i + 1 FROM n WHERE i < {last})")
+    };
+    let log = "out of planets, out of luck, out of time. ".repeat(50);
+    let records = "runtime_records (game_id, name, status, last_log_lines, deleted_at, deletion_seen_at)";
+    let long_ago = "'2026-01-01T00:00:00+00:00'";
+    // Deleted long ago; a moment ago; never; long ago, with a row that has come back.
+    for (first, last, deleted, seen) in [
+        (1, DELETED, long_ago, long_ago),
+        (DELETED + 1, DELETED + 1, at, at),
+        (DELETED + 2, DELETED + 2, "NULL", "NULL"),
+        (DELETED + 3, DELETED + 3, long_ago, long_ago),
+    ] {
+        let insert = format!(
+            "INSERT INTO {records} {} SELECT {id}, 'game-' || i, 'stopped', '{log}', {deleted}, {seen} FROM n",
+            rows(first, last)
+        );
+        database.sql(&insert).await;
+    }
+    database
+        .sql(&format!(
+            "INSERT INTO player_stats (game_id, user_id, race_name, turn) {} SELECT {id}, {id}, 'Terrans', 1 FROM n",
+            rows(1, DELETED)
+        ))
+        .await;
+    database
+        .sql(&format!(
+            "INSERT INTO games (game_id, name, desired_status) {} SELECT {id}, 'back', 'stopped' FROM n",
+            rows(DELETED + 3, DELETED + 3)
+        ))
+        .await;
+    let (before, began) = (resident(), Instant::now());
+    let now = jiff::Timestamp::now();
+    let known = store.records_to_lead(now, now - jiff::SignedDuration::from_mins(10)).await.unwrap();
+    let (took, grown) = (began.elapsed(), resident() - before);
+    eprintln!("{name}: {} records of {DELETED} and some loaded in {took:?}, {grown} bytes", known.len());
+    assert_eq!(known.len(), 3);
+    assert!(took < Duration::from_secs(5) && grown < 64 << 20, "{took:?}, {grown} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_of_games_long_deleted_is_not_loaded_by_a_new_leader() {
+    let cluster = Cluster::start();
+    loaded("PostgreSQL", Database::on(&cluster.url())).await;
+    let directory = tempfile::tempdir().unwrap();
+    loaded("SQLite", Database::Sqlite(directory.path().join("gamekeeper.db"))).await;
+}

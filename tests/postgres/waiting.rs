@@ -3,15 +3,20 @@
 
 use std::time::{Duration, Instant};
 
+use gamekeeper::game::{GameId, InstanceId};
+use gamekeeper::lobby::{LobbyMetrics, Pace, Push, deliver};
 use gamekeeper::store::outbox::{Due, Failed, OutboxFilter, Pruned, Retention};
-use gamekeeper::store::{Store, Taken};
+use gamekeeper::store::{Recording, Store, Taken};
 use jiff::{SignedDuration, Timestamp};
+use prometheus_client::registry::Registry;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::{AssertSqlSafe, ConnectOptions, raw_sql};
+use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
 use crate::database::Database;
 use crate::fencing::recording;
+use crate::receiver::Lobby;
 
 /// Who waits for nobody is done by then, on a busy machine.
 const PROMPT: Duration = Duration::from_secs(2);
@@ -78,7 +83,7 @@ async fn a_delivery_is_not_marked_while_its_row_is_locked_and_waits_for_that_bri
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
     let store = leading(&database).await;
-    let due: Due = store.outbox_due(Timestamp::now(), 1).await.unwrap().remove(0);
+    let due: Due = store.outbox_due(Timestamp::now(), &[], 1).await.unwrap().remove(0);
     let mut lobby = client(&database, "SELECT * FROM lobby_outbox FOR UPDATE").await;
     let began = Instant::now();
     store.outbox_delivered(due.event, Timestamp::now()).await.expect_err("its row is locked");
@@ -89,6 +94,50 @@ async fn a_delivery_is_not_marked_while_its_row_is_locked_and_waits_for_that_bri
     store.outbox_delivered(due.event, Timestamp::now()).await.unwrap();
     let left = store.find_outbox(&OutboxFilter::default(), 100).await.unwrap();
     assert_eq!(left.iter().filter(|event| event.delivered_at.is_some()).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_a_lobby_holds_are_not_sent_and_keep_no_other_game_from_being_told() {
+    const HELD: u128 = 40;
+    let cluster = Cluster::start();
+    let database = Database::on(&cluster.url());
+    let store = database.open().await.telling_the_lobby(true);
+    let Taken::Ours(epoch) = store.try_lead("first").await.unwrap() else { panic!("somebody leads") };
+    let store = store.leading(epoch);
+    let (recorder, _writer) = store.recorder(epoch);
+    let event_of = |number: u128| Recording {
+        game: GameId(uuid::Uuid::from_u128(number)),
+        name: format!("game-{number}").parse().unwrap(),
+        ..recording("told")
+    };
+    for number in 1..=HELD {
+        recorder.record(event_of(number)).await.unwrap();
+    }
+    let mut held = client(&database, "UPDATE lobby_outbox SET acked_at = now()").await;
+    let lobby = Lobby::new().await;
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "whsec_dGhpcy1pcy1hLXNlY3JldC1vZi0zMi1ieXRlcy1hISE=").unwrap();
+    let instance = InstanceId(uuid::Uuid::new_v4());
+    let push = Push::new(lobby.url().parse().unwrap(), secret.path(), PROMPT, instance).unwrap();
+    let (metrics, shutdown) = (LobbyMetrics::new(&mut Registry::default()), CancellationToken::new());
+    let delivering = tokio::spawn(deliver(store.clone(), push, Pace::default(), metrics, shutdown.clone()));
+    recorder.record(event_of(HELD + 1)).await.unwrap();
+    let delivered = "SELECT count(*) FROM lobby_outbox WHERE delivered_at IS NOT NULL";
+    let began = Instant::now();
+    while database.count(delivered).await < 3 {
+        assert!(began.elapsed() < 2 * PROMPT, "the game whose rows nobody holds is told nothing");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    does(&mut held, "COMMIT").await;
+    // Looks that see what was acknowledged.
+    recorder.record(event_of(HELD + 2)).await.unwrap();
+    while database.count(delivered).await < 6 {
+        assert!(began.elapsed() < 5 * PROMPT, "nothing is told any more");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    shutdown.cancel();
+    delivering.await.unwrap();
+    assert_eq!(lobby.received().len(), 6, "what a lobby holds, and has, is not sent");
 }
 
 #[tokio::test(flavor = "multi_thread")]

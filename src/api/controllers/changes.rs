@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{conflict, invalid};
 use crate::api::error::ApiError;
 use crate::api::wire::{ControllerObject, ControllerSpecManifest};
-use crate::game::controller::{ControllerSpec, ControllerStatus, Ground};
+use crate::game::controller::{ControllerSpec, Ground, HeldDeletions};
 use crate::game::manifest::SpecProblem;
 use crate::store::ControllerChange;
 
@@ -42,12 +42,13 @@ pub(super) fn wanted(
 pub(super) fn changes(
     old: &ControllerSpec,
     new: &ControllerSpecManifest,
-    status: &ControllerStatus,
+    held: Result<HeldDeletions, ApiError>,
+    ground: &Ground,
 ) -> Result<Vec<ControllerChange>, ApiError> {
     let mut changes = Vec::new();
     changes.extend(freeze(old, new).map_err(|problem| invalid(vec![problem]))?);
-    changes.extend(confirmation(old, new, status)?);
-    changes.extend(rebind(old, new, status)?);
+    changes.extend(confirmation(old, new, held)?);
+    changes.extend(rebind(old, new, ground)?);
     Ok(changes)
 }
 
@@ -73,13 +74,15 @@ fn freeze(
 fn confirmation(
     old: &ControllerSpec,
     new: &ControllerSpecManifest,
-    status: &ControllerStatus,
+    held: Result<HeldDeletions, ApiError>,
 ) -> Result<Option<ControllerChange>, ApiError> {
     let problem =
         |message: String| Err(invalid(vec![SpecProblem::new("spec.deletionsConfirmedAt", message)]));
-    let latest = status.held_deletions.games.iter().map(|game| game.seen_at).max();
+    if old.deletions_confirmed_at == new.deletions_confirmed_at {
+        return Ok(None);
+    }
+    let latest = held?.games.iter().map(|game| game.seen_at).max();
     match (old.deletions_confirmed_at, new.deletions_confirmed_at) {
-        (before, after) if before == after => Ok(None),
         (Some(before), None) => problem(format!("is {before}, and a confirmation cannot be taken back")),
         // (Where the clock was set back since, what is held now is older than the last word.)
         (Some(before), Some(after)) if after < before && latest.is_none_or(|latest| latest >= before) => {
@@ -100,7 +103,7 @@ fn confirmation(
 fn rebind(
     old: &ControllerSpec,
     new: &ControllerSpecManifest,
-    status: &ControllerStatus,
+    ground: &Ground,
 ) -> Result<Option<ControllerChange>, ApiError> {
     let named = Ground::from(new.rebind.clone());
     let (is, next) = (old.rebind_generation, old.rebind_generation + 1);
@@ -117,10 +120,10 @@ fn rebind(
     if named == Ground::default() {
         return problem("spec.rebind", "has to name what is found now, as status.ground has it".into());
     }
-    if named != status.ground {
+    if named != *ground {
         return Err(conflict(format!(
             "spec.rebind is not what is found now, which is {}; look again",
-            serde_json::to_string(&status.ground).unwrap_or_default()
+            serde_json::to_string(ground).unwrap_or_default()
         )));
     }
     Ok(Some(ControllerChange::Rebind(named)))

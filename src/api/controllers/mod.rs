@@ -1,6 +1,7 @@
 //! The whole controller: shown, and its desired state written.
 
 mod changes;
+mod known;
 mod orphans;
 
 use axum::Json;
@@ -66,7 +67,8 @@ pub(super) async fn patch(
             return Err(refused(Conflict::Replaced.into()));
         }
         let wanted = changes::wanted(&object, patch.apply(&object)?).map_err(invalid)?;
-        let changes = changes::changes(&old, &wanted, &status(&shared))?;
+        let held = known::known(&shared, "which deletions are held", |status| status.held_deletions).await;
+        let changes = changes::changes(&old, &wanted, held, &status(&shared).ground)?;
         if changes.is_empty() {
             return seen(&shared).await;
         }

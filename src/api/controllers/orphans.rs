@@ -8,7 +8,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-use super::{conflict, invalid, status, the_one};
+use super::known::known;
+use super::{conflict, invalid, the_one};
 use crate::api::Shared;
 use crate::api::body::RawBody;
 use crate::api::error::ApiError;
@@ -47,7 +48,7 @@ pub(in crate::api) async fn adopt(
 ) -> Result<(StatusCode, Json<GameObject>), ApiError> {
     the_one(&controller)?;
     let Adoption { game_id, namespace, name } = body.read()?;
-    let orphan = orphan(&shared, game_id)?;
+    let orphan = orphan(&shared, game_id).await?;
     let namespace: Namespace = parsed("namespace", namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE))?;
     let name: Name = match name {
         Some(name) => parsed("name", &name)?,
@@ -81,7 +82,7 @@ pub(in crate::api) async fn remove(
 ) -> Result<Json<Status>, ApiError> {
     the_one(&controller)?;
     let Removal { game_id } = body.read()?;
-    let orphan = orphan(&shared, game_id)?;
+    let orphan = orphan(&shared, game_id).await?;
     let path = shared.api.runtime.state_path(game_id);
     if !write.dry_run {
         let namespace: Namespace = parsed("gameId", DEFAULT_NAMESPACE)?;
@@ -105,8 +106,8 @@ pub(in crate::api) async fn remove(
 }
 
 /// The container that belongs to no game, and names this one.
-fn orphan(shared: &Shared, game: GameId) -> Result<Orphan, ApiError> {
-    let orphans = status(shared).orphans;
+async fn orphan(shared: &Shared, game: GameId) -> Result<Orphan, ApiError> {
+    let orphans = known(shared, "which containers belong to no game", |status| status.orphans).await?;
     if let Some(orphan) = orphans.iter().find(|orphan| orphan.game_id == game) {
         return Ok(orphan.clone());
     }

@@ -75,6 +75,16 @@ pub(super) fn reason(reason: BackupReason) -> &'static str {
 }
 
 impl BackupObject {
+    /// A field that the list can be selected by.
+    pub fn field(&self, field: &str) -> Option<&str> {
+        match field {
+            "metadata.name" => Some(&self.metadata.name),
+            "spec.reason" => Some(&self.spec.reason),
+            "spec.engineVersion" => self.spec.engine_version.as_deref(),
+            _ => None,
+        }
+    }
+
     /// A copy of the game that has this name.
     pub fn new(namespace: &str, name: &str, backup: Backup) -> Self {
         let Backup { id, game, taken_at, reason, turn, timeline, build, files, bytes, left_out, digest } =

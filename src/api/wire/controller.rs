@@ -92,10 +92,16 @@ pub struct ControllerState {
     pub expected: Ground,
     /// The last confirmation of a move that came true.
     pub observed_rebind_generation: i64,
-    /// Deletions that wait for an operator's word.
-    pub held_deletions: HeldDeletions,
-    /// Containers of ours that belong to no game.
-    pub orphans: Vec<OrphanState>,
+    /// Another process leads, or may.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stands_by: bool,
+    /// Deletions that wait for an operator's word. Absent where that is not known: this process does not
+    /// lead, or has not looked yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_deletions: Option<HeldDeletions>,
+    /// Containers of ours that belong to no game. Absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orphans: Option<Vec<OrphanState>>,
     /// Why Docker does not answer, if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub docker_down: Option<String>,
@@ -151,7 +157,7 @@ impl From<ControllerParts> for ControllerObject {
         // Every field is named, so that a new one breaks the build where it must be thought of.
         let phase = phase(&status);
         let ControllerStatus {
-            stands_by: _,
+            stands_by,
             started: _,
             freezes,
             ground,
@@ -183,8 +189,9 @@ impl From<ControllerParts> for ControllerObject {
                     high_water: Some(instance.high_water),
                 },
                 observed_rebind_generation: instance.observed_rebind_generation,
+                stands_by,
                 held_deletions,
-                orphans: orphans.into_iter().zip(state_paths).map(state).collect(),
+                orphans: orphans.map(|orphans| orphans.into_iter().zip(state_paths).map(state).collect()),
                 docker_down,
                 database_down,
                 instance_id: instance.id.to_string(),

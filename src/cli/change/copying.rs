@@ -3,16 +3,13 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Common, Wish, one_more, request};
+use super::{Common, LATEST, Wish, one_more, refusal, request};
 use crate::cli::client::{Client, Object, Whereabouts};
 use crate::cli::failure::{Exit, Failure, Tally};
 use crate::cli::output::{clean, say};
 use crate::cli::target::Located;
 use crate::cli::wait::{self, Wanted};
 use crate::game::operation::OperationKind;
-
-/// Among so many of a game's latest copies and operations the one that was asked for is looked for.
-const LATEST: usize = 50;
 
 /// Takes a copy of a game's state, and keeps it
 ///
@@ -67,7 +64,7 @@ async fn tell(
     tally: &mut Tally,
 ) -> Result<(), Failure> {
     let number = asked.number("/spec/backupGeneration").unwrap_or_default();
-    if let Some(why) = refusal(client, game, asked.generation()).await? {
+    if let Some(why) = refusal(client, game, OperationKind::Backup, asked.generation()).await? {
         let hint = format!("`gamekeeper ops {}` shows what happened", game.target);
         let message = format!("not copied: {}", clean(&why));
         return tally.note(Err(Failure::new(Exit::Failed, message).of(&game.target).hint(hint)));
@@ -84,16 +81,6 @@ async fn tell(
 fn answers(name: &str) -> Option<i64> {
     let (_, number) = name.rsplit_once("-demand-")?;
     number.parse().ok()
-}
-
-/// Why the newest copy on demand since then was not taken, if so.
-async fn refusal(client: &Client, game: &Located, since: i64) -> Result<Option<String>, Failure> {
-    let operations = client.operations(game.address(), None, Some(OperationKind::Backup), LATEST).await?;
-    let newest = operations
-        .iter()
-        .find(|operation| operation.number("/spec/generation").is_some_and(|served| served >= since));
-    let failed = newest.filter(|operation| operation.text("/status/errorCode").is_some());
-    Ok(failed.map(|operation| operation.text("/status/errorMessage").unwrap_or("it failed").to_owned()))
 }
 
 #[cfg(test)]

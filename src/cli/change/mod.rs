@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 use super::client::{Client, Object, Whereabouts, Writing};
 use super::failure::{Exit, Failure, Tally};
-use super::output::{ChangeFormat, say_change};
+use super::output::{ChangeFormat, clean, say_change};
 use super::target::{Games, Located};
 use super::wait::{self, Awaited, WaitOptions, Wanted};
+use crate::game::operation::OperationKind;
 
 /// So often a change is tried again when somebody else was faster.
 const ATTEMPTS: usize = 10;
@@ -60,6 +61,40 @@ async fn change(
         wait::until(&client, awaited, wanted, &args.wait, args.output.is_none()).await?;
     }
     tally.end()
+}
+
+/// Among so many of a game's latest operations of a kind the one that was asked for is looked for.
+const LATEST: usize = 50;
+
+/// Why the controller refused the newest request of this kind since this generation, or failed at it, if so.
+async fn refusal(
+    client: &Client,
+    game: &Located,
+    kind: OperationKind,
+    since: i64,
+) -> Result<Option<String>, Failure> {
+    let newest_first = client.operations(game.address(), None, Some(kind), LATEST).await?;
+    let newest = newest_first
+        .iter()
+        .find(|operation| operation.number("/spec/generation").is_some_and(|served| served >= since));
+    let failed = newest.filter(|operation| operation.text("/status/errorCode").is_some());
+    Ok(failed.map(|operation| operation.text("/status/errorMessage").unwrap_or("it failed").to_owned()))
+}
+
+/// The same as a failure of the command.
+async fn refused(
+    client: &Client,
+    game: &Located,
+    kind: OperationKind,
+    since: i64,
+    not_done: &str,
+) -> Result<(), Failure> {
+    match refusal(client, game, kind, since).await? {
+        Some(why) => Err(Failure::new(Exit::Failed, format!("{not_done}: {}", clean(&why)))
+            .of(&game.target)
+            .hint(format!("`gamekeeper explain {}` says what to do", game.target))),
+        None => Ok(()),
+    }
 }
 
 /// Changes every one of these games, and says so.

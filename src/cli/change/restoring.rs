@@ -3,22 +3,16 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Wish, generation, one, one_more};
+use super::{Wish, generation, one, one_more, refused};
 use crate::cli::client::{Client, Object, Whereabouts};
 use crate::cli::confirm::Assent;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::get;
-use crate::cli::output::{ChangeFormat, clean, remark, say_change};
+use crate::cli::output::{ChangeFormat, clean, remark, say, say_change};
 use crate::cli::target::{GameTarget, Located, NamespaceOption};
 use crate::cli::wait::{self, Awaited, WaitOptions, Wanted};
 use crate::game::BackupId;
 use crate::game::operation::OperationKind;
-
-/// Nobody keeps more copies of a game.
-const COPIES: usize = 1_000;
-
-/// Among so many of a game's latest restores the one that was asked for is looked for.
-const LATEST: usize = 20;
 
 /// Puts a kept copy of a game's state back, with the engine version that made it
 ///
@@ -78,8 +72,9 @@ struct How {
 /// Runs `restore`.
 pub(crate) async fn restore(args: RestoreArgs, place: &Whereabouts) -> Result<(), Failure> {
     let (client, game) = located(&args.game, &args.how, place)?;
-    let copies = client.backups(game.address(), COPIES).await?;
-    let copy = copies.iter().find(|copy| copy.name() == args.backup.as_str()).ok_or_else(|| {
+    let selector = format!("metadata.name={}", args.backup);
+    let copies = client.backups_with(game.address(), &selector, 1).await?;
+    let copy = copies.first().ok_or_else(|| {
         Failure::new(Exit::NotFound, format!("there is no copy {} of it", args.backup))
             .of(&game.target)
             .hint(format!("`gamekeeper backups {}` lists them", game.target))
@@ -91,8 +86,8 @@ pub(crate) async fn restore(args: RestoreArgs, place: &Whereabouts) -> Result<()
 pub(crate) async fn rollback(args: RollbackArgs, place: &Whereabouts) -> Result<(), Failure> {
     let (client, game) = located(&args.game, &args.how, place)?;
     let now = get::one(&client, &game.target, &game.namespace).await?;
-    let copies = client.backups(game.address(), COPIES).await?;
-    let (copy, version) = before_last_patch(&now, &copies).ok_or_else(|| {
+    let copies = client.backups_with(game.address(), &before_last_patch(&now), 1).await?;
+    let (copy, version) = copies.iter().find_map(with_version).ok_or_else(|| {
         Failure::new(Exit::NotFound, "no copy of it is kept from before a change of version")
             .of(&game.target)
             .hint(format!("`gamekeeper backups {}` lists what is kept", game.target))
@@ -106,14 +101,17 @@ fn located(game: &GameTarget, how: &How, place: &Whereabouts) -> Result<(Client,
     Ok((client, Located { target: game.0.clone(), namespace }))
 }
 
-/// The newest copy from before a change away from another version than the present one, and that
-/// version: after a change that failed, the present version is the one that made the copy.
-fn before_last_patch<'a>(game: &Object, newest_first: &'a [Object]) -> Option<(&'a Object, &'a str)> {
-    let present = game.text("/status/engineVersion");
-    newest_first.iter().filter(|copy| copy.text("/spec/reason") == Some("Patch")).find_map(|copy| {
-        let version = copy.text("/spec/engineVersion").filter(|version| Some(*version) != present)?;
-        Some((copy, version))
-    })
+/// Selects copies from before a change away from another version than the present one: after a change that
+/// failed, the present version is the one that made the copy.
+fn before_last_patch(game: &Object) -> String {
+    // (Of a copy that no version is noted of, nobody knows what made it.)
+    let present = game.text("/status/engineVersion").unwrap_or_default();
+    let others = format!("spec.reason=Patch,spec.engineVersion!={present}");
+    if present.is_empty() { others } else { format!("{others},spec.engineVersion!=") }
+}
+
+fn with_version(copy: &Object) -> Option<(&Object, &str)> {
+    Some((copy, copy.text("/spec/engineVersion")?))
 }
 
 /// Asks for a copy, and for the version that made it, in one write.
@@ -151,13 +149,14 @@ async fn put_back(
         return Ok(());
     }
     let awaited = Awaited::new(game.target.clone(), &game.namespace, &asked);
-    wait::until(client, vec![awaited], &Wanted::Restored, &how.wait, how.output.is_none()).await?;
-    match refusal(client, game, asked.generation()).await? {
-        Some(why) => {
-            Err(Failure::new(Exit::Failed, format!("not restored: {}", clean(&why))).of(&game.target))
-        }
-        None => Ok(()),
+    wait::until(client, vec![awaited], &Wanted::Restored, &how.wait, false).await?;
+    refused(client, game, OperationKind::Restore, asked.generation(), "not restored").await?;
+    // The state is back; what it came to is told as well.
+    let now = get::one(client, &game.target, &game.namespace).await?;
+    if !matches!(now.text("/status/phase"), Some("Running" | "Stopped" | "Finished")) {
+        return Err(wait::stuck(&game.target, &now));
     }
+    if how.output.is_none() { say(&format!("{} restored", game.target)) } else { Ok(()) }
 }
 
 /// What putting a copy back means, for whoever decides it.
@@ -183,16 +182,6 @@ fn consequence(game: &Object, copy: &Object, version: Option<&str>) -> String {
     ))
 }
 
-/// Why the controller refused it, or failed at it, if so.
-async fn refusal(client: &Client, game: &Located, asked: i64) -> Result<Option<String>, Failure> {
-    let restores = client.operations(game.address(), None, Some(OperationKind::Restore), LATEST).await?;
-    let newest = restores
-        .iter()
-        .find(|operation| operation.number("/spec/generation").is_some_and(|served| served >= asked));
-    let failed = newest.filter(|operation| operation.text("/status/errorCode").is_some());
-    Ok(failed.map(|operation| operation.text("/status/errorMessage").unwrap_or("it failed").to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,18 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn a_rollback_goes_to_the_version_before_the_last_change_that_worked() {
+    fn a_rollback_goes_to_a_version_that_is_known_and_another_one() {
         let game = Object(json!({ "status": { "engineVersion": "1.4.2" } }));
-        // Newest first: one on demand, one of a change that failed, one of the change that worked.
-        let copies = [
-            copy("c", "Demand", "1.4.1"),
-            copy("b", "Patch", "1.4.2"),
-            copy("a", "Patch", "1.4.1"),
-            copy("0", "Patch", "1.4.0"),
-        ];
-        let (found, version) = before_last_patch(&game, &copies).unwrap();
-        assert_eq!((found.name(), version), ("a", "1.4.1"));
-        assert!(before_last_patch(&game, &copies[..2]).is_none());
+        let selector = "spec.reason=Patch,spec.engineVersion!=1.4.2,spec.engineVersion!=";
+        assert_eq!(before_last_patch(&game), selector);
+        assert_eq!(before_last_patch(&Object(json!({}))), "spec.reason=Patch,spec.engineVersion!=");
+        let made = copy("a", "Patch", "1.4.1");
+        assert_eq!(with_version(&made).map(|(_, version)| version), Some("1.4.1"));
     }
 
     #[test]

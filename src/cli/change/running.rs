@@ -3,12 +3,13 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Common, Wish, change, one_more};
-use crate::cli::client::{Object, Whereabouts};
+use super::{Common, Wish, change, one_more, refused, request};
+use crate::cli::client::{Client, Object, Whereabouts};
 use crate::cli::failure::Failure;
 use crate::cli::output::remark;
-use crate::cli::wait::Wanted;
+use crate::cli::wait::{self, Awaited, Wanted};
 use crate::game::Phase;
+use crate::game::operation::OperationKind;
 
 /// Asks for a restart: stop, a new container, start; same image, same state
 ///
@@ -60,7 +61,19 @@ pub(crate) async fn restart(args: RestartArgs, place: &Whereabouts) -> Result<()
         let more = one_more(game, "restartGeneration")?;
         Ok(Some(Wish::new("restart requested", json!({ "restartGeneration": more }))))
     };
-    change(args.common, place, more, &Wanted::ready()).await
+    let common = args.common;
+    let client = Client::new(place)?;
+    let games = common.games.find(&client).await?;
+    let (awaited, mut tally) = request(&client, &common, games.clone(), more).await?;
+    if !common.wait.wait || tally.failed() {
+        return tally.end();
+    }
+    let asked: Vec<i64> = awaited.iter().map(Awaited::generation).collect();
+    wait::until(&client, awaited, &Wanted::Restarted, &common.wait, common.output.is_none()).await?;
+    for (game, asked) in games.iter().zip(asked) {
+        tally.note(refused(&client, game, OperationKind::Restart, asked, "not restarted").await)?;
+    }
+    tally.end()
 }
 
 /// Runs `start`.

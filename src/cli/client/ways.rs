@@ -76,8 +76,20 @@ impl Client {
 
     /// A game's kept copies, newest first.
     pub(crate) async fn backups(&self, game: Address<'_>, limit: usize) -> Result<Vec<Object>, ClientError> {
+        self.backups_with(game, "", limit).await
+    }
+
+    /// Those of a game's kept copies that this field selector admits, newest first.
+    pub(crate) async fn backups_with(
+        &self,
+        game: Address<'_>,
+        selector: &str,
+        limit: usize,
+    ) -> Result<Vec<Object>, ClientError> {
         let path = [&game.path(), "backups"].join("/");
-        self.pages(&path, vec![("limit", limit.to_string())], Some(limit)).await
+        let selector = Some(("fieldSelector", selector.to_owned())).filter(|(_, text)| !text.is_empty());
+        let query = selector.into_iter().chain([("limit", limit.to_string())]).collect();
+        self.pages(&path, query, Some(limit)).await
     }
 
     /// Who plays or played in a game.

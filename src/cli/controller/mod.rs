@@ -1,6 +1,7 @@
 //! What concerns the whole controller: `freeze`, `unfreeze`, `confirm-deletions`; and, each in a
 //! file of its own, `rebind`, `adopt`, `remove` and `status`.
 
+mod known;
 pub(crate) mod leader;
 pub(crate) mod obstacles;
 pub(crate) mod orphans;
@@ -8,7 +9,7 @@ pub(crate) mod rebind;
 pub(crate) mod status;
 
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -19,6 +20,7 @@ use super::output::{ChangeFormat, remark, say, say_change};
 use super::table::{of_rows, or_none, short_span};
 use super::wait::{WaitOptions, Watching};
 use crate::game::controller::NAME;
+use known::Unknown;
 
 /// What stands before its name.
 const SHOWN: &str = "controller/gamekeeper";
@@ -69,8 +71,8 @@ pub(crate) struct UnfreezeArgs {
 
 /// Confirms that many deletions at once are meant
 ///
-/// When the deletions asked for within ten minutes pass half of the games, the rest is held: it may
-/// be a mistake. This shows the games that are held, and whether their state goes with them, and
+/// When the deletions asked for within the server's --deletion-window (10m) pass its --deletion-share (50 %
+/// of the games), the rest is held: it may be a mistake. This shows the games that are held, and whether their state goes with them, and
 /// asks. What is asked for after that is not confirmed by it.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
@@ -92,6 +94,9 @@ pub(crate) async fn freeze(args: FreezeArgs, place: &Whereabouts) -> Result<(), 
     let client = Client::new(place)?;
     let patch = json!({ "spec": { "frozen": true, "frozenBecause": args.because } });
     let controller = client.controller().await?;
+    if args.changing.wait.wait {
+        known::so_far(by_hand(&controller))?;
+    }
     change(&client, &controller, patch, &args.changing, "freeze requested", by_hand).await
 }
 
@@ -99,8 +104,12 @@ pub(crate) async fn freeze(args: FreezeArgs, place: &Whereabouts) -> Result<(), 
 pub(crate) async fn unfreeze(args: UnfreezeArgs, place: &Whereabouts) -> Result<(), Failure> {
     let client = Client::new(place)?;
     let controller = client.controller().await?;
+    let leads = match known::so_far(by_hand(&controller)) {
+        Err(failure) if args.changing.wait.wait => return Err(failure),
+        known => known.is_ok(),
+    };
     let own = controller.list("/status/freezes").iter().filter(|freeze| freeze["reason"] != "FrozenByHand");
-    for freeze in own.cloned().map(Object) {
+    for freeze in own.filter(|_| leads).cloned().map(Object) {
         remark(&format!(
             "warning: it stays frozen ({}): {}",
             freeze.text("/reason").unwrap_or_default(),
@@ -109,7 +118,7 @@ pub(crate) async fn unfreeze(args: UnfreezeArgs, place: &Whereabouts) -> Result<
         remark(&format!("  -> {}", freeze.text("/wayOut").unwrap_or_default()));
     }
     let patch = json!({ "spec": { "frozen": false } });
-    let lifted = |controller: &Object| !by_hand(controller);
+    let lifted = |controller: &Object| Ok(!by_hand(controller)?);
     change(&client, &controller, patch, &args.changing, "unfreeze requested", lifted).await
 }
 
@@ -120,14 +129,14 @@ pub(crate) async fn confirm_deletions(
 ) -> Result<(), Failure> {
     let client = Client::new(place)?;
     let controller = client.controller().await?;
-    let games = held(&controller);
+    let games = held(&controller)?;
     // Never the present moment: what is confirmed is what is shown here, and nothing that came since.
     let Some(latest) = games.iter().filter_map(|game| game.time("/seenAt")).max() else {
         remark("no deletion is held; there is nothing to confirm");
         return Ok(());
     };
     let gone = games.iter().filter(|game| game.flag("/removesState").unwrap_or_default()).count();
-    remark(&held_deletions(&controller, Timestamp::now()));
+    remark(&held_deletions(&controller, &games, Timestamp::now()));
     let state = match gone {
         0 => "the state directories stay".to_owned(),
         gone => format!("{gone} of them with their state, for ever"),
@@ -137,23 +146,26 @@ pub(crate) async fn confirm_deletions(
     }
     let patch = json!({ "spec": { "deletionsConfirmedAt": latest } });
     let done = format!("{} deletions confirmed", games.len());
-    let let_go =
-        |now: &Object| held(now).iter().all(|game| game.time("/seenAt").is_none_or(|seen| seen > latest));
+    let let_go = |now: &Object| {
+        Ok(held(now)?.iter().all(|game| game.time("/seenAt").is_none_or(|seen| seen > latest)))
+    };
     change(&client, &controller, patch, &args.changing, &done, let_go).await
 }
 
-/// Whether an operator's word is among what it is frozen for.
-fn by_hand(controller: &Object) -> bool {
-    controller.list("/status/freezes").iter().any(|freeze| freeze["reason"] == "FrozenByHand")
+/// Whether an operator's word is among what it is frozen for. (Who leads and has looked knows what is held.)
+fn by_hand(controller: &Object) -> Result<bool, Unknown> {
+    known::part(controller, "/status/heldDeletions", "whether it is frozen by hand")?;
+    Ok(controller.list("/status/freezes").iter().any(|freeze| freeze["reason"] == "FrozenByHand"))
 }
 
 /// The deletions that are held.
-fn held(controller: &Object) -> Vec<Object> {
-    controller.list("/status/heldDeletions/games").iter().cloned().map(Object).collect()
+fn held(controller: &Object) -> Result<Vec<Object>, Unknown> {
+    let held = known::part(controller, "/status/heldDeletions", "which deletions are held")?;
+    Ok(held["games"].as_array().into_iter().flatten().cloned().map(Object).collect())
 }
 
 /// The deletions that are held, as a table under a sentence.
-fn held_deletions(controller: &Object, now: Timestamp) -> String {
+fn held_deletions(controller: &Object, games: &[Object], now: Timestamp) -> String {
     let count = |at: &str| controller.number(at).unwrap_or_default();
     let row = |game: &Object| {
         let age = game.time("/seenAt").map(|seen| short_span(now.duration_since(seen)));
@@ -165,11 +177,12 @@ fn held_deletions(controller: &Object, now: Timestamp) -> String {
             or_none(age.as_deref()),
         ]
     };
-    let games = held(controller);
     format!(
-        "{} of {} games were to be deleted within ten minutes; these {} are held:\n{}",
+        "{} of {} games were to be deleted within {:#}, of which at most {} % may be; these {} are held:\n{}",
         count("/status/heldDeletions/asked"),
         count("/status/heldDeletions/known"),
+        SignedDuration::from_secs(count("/status/heldDeletions/windowSeconds")),
+        count("/status/heldDeletions/sharePercent"),
         games.len(),
         of_rows(vec!["NAMESPACE", "GAME", "STATE", "ASKED"], games.iter().map(row))
     )
@@ -183,7 +196,7 @@ async fn change(
     mut patch: Value,
     how: &Changing,
     done: &str,
-    came_true: impl Fn(&Object) -> bool,
+    came_true: impl Fn(&Object) -> Result<bool, Unknown>,
 ) -> Result<(), Failure> {
     // With the version that was read: what was decided was decided about that.
     patch["metadata"] = json!({ "resourceVersion": before.resource_version() });
@@ -205,7 +218,7 @@ async fn change(
 /// Waits until it is so of the controller.
 async fn until(
     client: &Client,
-    came_true: impl Fn(&Object) -> bool,
+    came_true: impl Fn(&Object) -> Result<bool, Unknown>,
     options: &WaitOptions,
     loud: bool,
 ) -> Result<(), Failure> {
@@ -215,7 +228,8 @@ async fn until(
     let mut phase = "unknown".to_owned();
     loop {
         if let Some(now) = watching.look().await?.and_then(|mirror| mirror.get(CONTROLLERS, "", NAME)) {
-            if came_true(now) {
+            // (It may have been started again, and know nothing yet.)
+            if known::so_far(came_true(now))? == Some(true) {
                 return if loud { say(&format!("{SHOWN} condition met")) } else { Ok(()) };
             }
             now.text("/status/phase").unwrap_or("unknown").clone_into(&mut phase);

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
+use super::known::{self, Unknown};
 use crate::cli::client::Kind;
 use crate::cli::client::{Client, Object, Whereabouts, Writing};
 use crate::cli::confirm::Assent;
@@ -74,7 +75,7 @@ pub(crate) async fn adopt(args: AdoptArgs, place: &Whereabouts) -> Result<(), Fa
         return Err(Failure::usage("--name goes with exactly one GAME_ID"));
     }
     let client = Client::new(place)?;
-    let orphans = orphans(&client.controller().await?);
+    let orphans = orphans(&client.controller().await?)?;
     if args.games.is_empty() && !args.all {
         return list(orphans, args.output);
     }
@@ -122,7 +123,7 @@ pub(crate) async fn adopt(args: AdoptArgs, place: &Whereabouts) -> Result<(), Fa
 /// Runs `remove`.
 pub(crate) async fn remove(args: RemoveArgs, place: &Whereabouts) -> Result<(), Failure> {
     let client = Client::new(place)?;
-    let orphans = orphans(&client.controller().await?);
+    let orphans = orphans(&client.controller().await?)?;
     for id in &args.games {
         let id = id.to_string();
         let orphan = orphans.iter().find(|orphan| orphan.text("/gameId") == Some(&id)).ok_or_else(|| {
@@ -156,8 +157,9 @@ pub(crate) async fn remove(args: RemoveArgs, place: &Whereabouts) -> Result<(), 
 }
 
 /// The containers that belong to no game.
-pub(super) fn orphans(controller: &Object) -> Vec<Object> {
-    controller.list("/status/orphans").iter().cloned().map(Object).collect()
+pub(super) fn orphans(controller: &Object) -> Result<Vec<Object>, Unknown> {
+    let orphans = known::part(controller, "/status/orphans", "which containers belong to no game")?;
+    Ok(orphans.as_array().into_iter().flatten().cloned().map(Object).collect())
 }
 
 fn list(orphans: Vec<Object>, output: Option<ChangeFormat>) -> Result<(), Failure> {

@@ -65,7 +65,8 @@ pub(crate) async fn run(args: RebindArgs, place: &Whereabouts) -> Result<(), Fai
         },
     } });
     let taken_up = |now: &Object| {
-        now.number("/status/observedRebindGeneration").is_some_and(|observed| observed >= generation)
+        let observed = now.number("/status/observedRebindGeneration");
+        Ok(observed.is_some_and(|observed| observed >= generation))
     };
     change(&client, &controller, patch, &args.changing, "rebind requested", taken_up).await
 }

@@ -69,15 +69,19 @@ fn text(controller: &Object, now: Timestamp) -> String {
         let of = |at: &str| clean(freeze.text(at).unwrap_or_default());
         let _ = writeln!(text, "  {}: {}\n    -> {}", of("/reason"), of("/message"), of("/wayOut"));
     }
-    if !held(controller).is_empty() {
+    let (deletions, containers) = (held(controller), orphans::orphans(controller));
+    if deletions.is_err() || containers.is_err() {
+        text.push_str("\nHeld deletions and containers without a game are known to the controller that leads, once it has looked.\n");
+    }
+    let (deletions, containers) = (deletions.unwrap_or_default(), containers.unwrap_or_default());
+    if !deletions.is_empty() {
         section(&mut text, "Deletions are held");
-        indented(&mut text, &held_deletions(controller, now));
+        indented(&mut text, &held_deletions(controller, &deletions, now));
         text.push_str("    -> `gamekeeper confirm-deletions` if they are meant; until then nothing happens to these games\n");
     }
-    let orphans = orphans::orphans(controller);
-    if !orphans.is_empty() {
+    if !containers.is_empty() {
         section(&mut text, "Containers that belong to no game, and are left alone");
-        indented(&mut text, &orphans::table(&orphans));
+        indented(&mut text, &orphans::table(&containers));
         text.push_str(
             "    -> `gamekeeper adopt GAME_ID` gives one a row, `gamekeeper remove GAME_ID` removes it\n",
         );

@@ -168,7 +168,18 @@ pub(crate) async fn run(args: WaitArgs, place: &Whereabouts) -> Result<(), Failu
         remark("no games found");
         return Ok(());
     }
-    until(&client, awaited, &args.wanted, &WaitOptions { wait: true, timeout: args.timeout }, true).await
+    let options = WaitOptions { wait: true, timeout: args.timeout };
+    // Somebody may be about to mend what keeps it.
+    wait(&client, awaited, (&args.wanted, Patience::Endless), &options, true).await
+}
+
+/// Whether something is waited for that does not come true by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// It is.
+    Endless,
+    /// Not after a change: whoever asked for it is told what keeps it.
+    UntilSeen,
 }
 
 /// What becomes of one that is waited for.
@@ -184,11 +195,22 @@ pub(crate) enum Verdict {
 /// How many are how, for people; nothing where that says no more than each of them does.
 pub(crate) type Sum<'a> = dyn Fn(&[State], usize, usize) -> String + 'a;
 
-/// Waits until it is so of all of them; with `loud`, prints a line for each.
+/// Waits after a change until it came true of all of them, or is seen to come true of one no more without a
+/// person; with `loud`, prints a line for each.
 pub(crate) async fn until(
     client: &Client,
     awaited: Vec<Awaited>,
     wanted: &Wanted,
+    options: &WaitOptions,
+    loud: bool,
+) -> Result<(), Failure> {
+    wait(client, awaited, (wanted, Patience::UntilSeen), options, loud).await
+}
+
+async fn wait(
+    client: &Client,
+    awaited: Vec<Awaited>,
+    (wanted, patience): (&Wanted, Patience),
     options: &WaitOptions,
     loud: bool,
 ) -> Result<(), Failure> {
@@ -207,6 +229,12 @@ pub(crate) async fn until(
             && let Some(why) = now.and_then(Object::held_deletion)
         {
             return Ok(Verdict::Missed(held(&awaited.target, why)));
+        }
+        if patience == Patience::UntilSeen
+            && !met
+            && let Some(now) = now.filter(|now| wanted.is_out_of_reach(now, awaited.generation))
+        {
+            return Ok(Verdict::Missed(stuck(&awaited.target, now)));
         }
         let what = if *wanted == Wanted::Deleted { "deleted" } else { "condition met" };
         let state = Awaited { seen: now.cloned(), ..awaited.clone() }.state();
@@ -350,6 +378,24 @@ impl Watching {
 pub(crate) fn gone(target: &Target) -> Failure {
     Failure::new(Exit::NotFound, format!("{target} is not there"))
         .hint("`gamekeeper get games -A` shows what there is; to wait for its end, use --for=delete")
+}
+
+/// What was asked for does not come true before a person has done something, or asked for something else.
+pub(crate) fn stuck(target: &Target, object: &Object) -> Failure {
+    let text = |at: &str| clean(object.text(at).unwrap_or_default());
+    let refused = object.condition("SpecValid").filter(|valid| valid.text("/status") == Some("False"));
+    let phase = text("/status/phase");
+    let why = match refused.filter(|_| phase != "Blocked") {
+        Some(refused) => format!(
+            "its spec is refused ({}): {}",
+            clean(refused.text("/reason").unwrap_or_default()),
+            clean(refused.text("/message").unwrap_or_default())
+        ),
+        None => format!("{phase} ({}): {}", text("/status/reason"), text("/status/message")),
+    };
+    Failure::new(Exit::Failed, why)
+        .of(target)
+        .hint(format!("`gamekeeper explain {target}` says what to do; what was asked for stays asked for"))
 }
 
 /// A deletion that waits for an operator, whatever time passes.

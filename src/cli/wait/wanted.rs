@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde_json::json;
 
 use crate::cli::client::Object;
+use crate::game::settled::DELETION;
 use crate::game::{ConditionType, Phase};
 
 /// What is waited for.
@@ -28,8 +29,10 @@ pub(crate) enum Wanted {
     TakenUp,
     /// The forced turn that was asked for last has begun, or was refused.
     TurnTakenUp,
-    /// The restore that was asked for last is done or refused.
+    /// The restore that was asked for last is done, refused, or can come to no end by itself.
     Restored,
+    /// The restart that was asked for last is done or refused, and the game is ready.
+    Restarted,
     /// The copy that was asked for last is taken, or refused.
     BackedUp,
     /// The object is gone.
@@ -72,11 +75,20 @@ impl Wanted {
             Self::Restored => {
                 let asked = object.number("/spec/restoreGeneration").unwrap_or_default();
                 let taken = object.number("/status/observedRestoreGeneration");
-                let at_rest =
-                    matches!(object.text("/status/phase"), Some("Running" | "Stopped" | "Finished"));
+                // An engine that is on its way up is part of it, whatever else a phase says is not.
+                let at_rest = !matches!(
+                    object.text("/status/phase"),
+                    None | Some("Pending" | "Starting" | "Stopping" | "Patching" | "Unknown")
+                );
                 taken.is_some_and(|taken| taken >= asked)
                     && object.0.pointer("/status/putBack").is_none()
                     && at_rest
+                    && Self::TakenUp.holds(object, generation)
+            }
+            Self::Restarted => {
+                let asked = object.number("/spec/restartGeneration").unwrap_or_default();
+                let taken = object.number("/status/observedRestartGeneration");
+                taken.is_some_and(|taken| taken >= asked) && Self::ready().holds(object, generation)
             }
             Self::BackedUp => {
                 let asked = object.number("/spec/backupGeneration").unwrap_or_default();
@@ -87,6 +99,29 @@ impl Wanted {
                 condition.text("/status") == Some(status) && fresh(condition.number("/observedGeneration"))
             }),
         }
+    }
+
+    /// Whether it will not come true of an object by itself: the controller has looked at what was asked for
+    /// last, and a person is needed, or another spec.
+    pub(crate) fn is_out_of_reach(&self, object: &Object, least_generation: i64) -> bool {
+        let is_seen = match self {
+            // That a game is to be deleted is no change of its spec.
+            Self::Deleted => object.list("/status/leftToDo").iter().any(|left| left == DELETION),
+            Self::Condition { .. }
+            | Self::Phase(_)
+            | Self::Paused
+            | Self::Resumed
+            | Self::TakenUp
+            | Self::TurnTakenUp
+            | Self::Restored
+            | Self::Restarted
+            | Self::BackedUp => Self::TakenUp.holds(object, object.generation().max(least_generation)),
+        };
+        let is_stuck = matches!(object.text("/status/phase"), Some("Blocked" | "Invalid"));
+        // What runs goes on while its spec is wrong, and does not become what that asks for.
+        let is_refused = matches!(self, Self::Condition { .. } | Self::Restarted)
+            && object.condition("SpecValid").is_some_and(|valid| valid.text("/status") == Some("False"));
+        is_seen && (is_stuck || is_refused) && !self.holds(object, least_generation)
     }
 }
 
@@ -138,6 +173,7 @@ impl fmt::Display for Wanted {
             Self::TakenUp => f.write_str("the controller to take it up"),
             Self::TurnTakenUp => f.write_str("the turn to begin"),
             Self::Restored => f.write_str("the restore to end"),
+            Self::Restarted => f.write_str("the restart to end"),
             Self::BackedUp => f.write_str("the copy to be taken"),
             Self::Deleted => f.write_str("delete"),
         }
@@ -217,15 +253,68 @@ mod tests {
 
     #[test]
     fn a_restore_is_over_when_the_copy_is_back_and_the_engine_runs() {
-        let game = |status: serde_json::Value| {
+        let game = |mut status: serde_json::Value| {
+            status["observedGeneration"] = 0.into();
             Object(json!({ "spec": { "restoreGeneration": 2 }, "status": status }))
         };
         let holds = |status| Wanted::Restored.holds(&game(status), 0);
+        for phase in ["Blocked", "CrashLoop", "Invalid", "EngineUnreachable", "Finished"] {
+            // What came of it is then asked for.
+            assert!(holds(json!({ "phase": phase, "observedRestoreGeneration": 2 })), "{phase}");
+        }
         assert!(holds(json!({ "phase": "Running", "observedRestoreGeneration": 2 })));
         assert!(holds(json!({ "phase": "Stopped", "observedRestoreGeneration": 2 })));
         assert!(!holds(json!({ "phase": "Running", "observedRestoreGeneration": 1 })));
         assert!(!holds(json!({ "phase": "Starting", "observedRestoreGeneration": 2 })));
         assert!(!holds(json!({ "phase": "Running", "observedRestoreGeneration": 2, "putBack": {} })));
+    }
+
+    #[test]
+    fn what_a_person_has_to_mend_is_not_waited_for_once_the_request_was_seen() {
+        let game = |status: serde_json::Value| {
+            Object(json!({
+                "metadata": { "generation": 3 }, "spec": { "restartGeneration": 1 }, "status": status,
+            }))
+        };
+        let verbs = [
+            Wanted::ready(),
+            Wanted::Phase(Phase::Stopped),
+            Wanted::Paused,
+            Wanted::Restored,
+            Wanted::Restarted,
+            Wanted::BackedUp,
+            Wanted::TurnTakenUp,
+        ];
+        for wanted in verbs {
+            let is_over = |status| wanted.is_out_of_reach(&game(status), 3);
+            assert!(
+                !is_over(json!({ "phase": "Blocked", "observedGeneration": 2 })),
+                "{wanted}: not seen yet"
+            );
+            assert!(
+                !is_over(json!({ "phase": "CrashLoop", "observedGeneration": 3 })),
+                "{wanted}: it may mend"
+            );
+            // What is done is done: a restore that was refused is asked about.
+            let is_done = matches!(wanted, Wanted::Restored | Wanted::BackedUp | Wanted::TurnTakenUp);
+            for phase in ["Blocked", "Invalid"] {
+                let status = json!({
+                    "phase": phase, "observedGeneration": 3, "observedRestoreGeneration": 0,
+                    "observedBackupGeneration": 0, "observedForceTurnGeneration": 0,
+                });
+                assert_eq!(is_over(status), !is_done, "{wanted} {phase}");
+            }
+        }
+        let invalid = json!({
+            "phase": "Running", "observedGeneration": 3,
+            "conditions": [{ "type": "SpecValid", "status": "False" }],
+        });
+        assert!(Wanted::ready().is_out_of_reach(&game(invalid.clone()), 3));
+        assert!(!Wanted::Phase(Phase::Stopped).is_out_of_reach(&game(invalid), 3), "it can be stopped");
+        let going =
+            |left: &str| game(json!({ "phase": "Blocked", "observedGeneration": 3, "leftToDo": [left] }));
+        assert!(Wanted::Deleted.is_out_of_reach(&going("its deletion"), 0));
+        assert!(!Wanted::Deleted.is_out_of_reach(&going("its stop"), 0), "the deletion was not seen yet");
     }
 
     #[test]

@@ -35,6 +35,17 @@ impl Entry {
         }
     }
 
+    /// Whether nothing of it has to be remembered: it is deleted, that is on record, and its deletion counts
+    /// for no other any more. If it comes back, its record is read.
+    pub(in super::super) fn is_over(&self, limits: &Limits, now: Timestamp) -> bool {
+        let is_old = |record: &Record| {
+            let age = |seen: Timestamp| now.duration_since(seen).unsigned_abs();
+            record.deleted_at.is_some()
+                && record.deletion_seen_at.is_none_or(|seen| age(seen) >= limits.window)
+        };
+        !self.in_round && !self.is_desired() && self.record.as_ref().is_none_or(is_old)
+    }
+
     /// Its deletion, as an operator is shown it who has to say that it is meant.
     pub(in super::super) fn held_deletion(&self) -> Option<HeldDeletion> {
         let desired = self.desired.as_ref().filter(|desired| desired.deletion.is_some())?;

@@ -43,7 +43,7 @@ struct Table {
 impl Store {
     /// Copies the embedded database to a PostgreSQL schema that is empty or not there yet. It keeps
     /// its identity: the same games, the same state root. Gives the rows of each table. With `keep`
-    /// false everything is tried and nothing kept.
+    /// false everything is tried and no row kept; the tables of both are brought up to date all the same.
     ///
     /// # Errors
     /// The source is in use, the target is, or a row cannot be carried over; nothing is copied then.

@@ -1,7 +1,9 @@
 //! What the deliverer asks of the outbox: what is due, and what became of it.
 
-use jiff::{SignedDuration, Timestamp};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LockBehavior, LockType, SimpleExpr};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use serde_json::Value;
 use uuid::Uuid;
@@ -25,8 +27,9 @@ const ERROR: usize = 1_024;
 /// The reason of the event that tells of one that was set aside.
 const SET_ASIDE: &str = "OutboxSetAside";
 
-/// No pause between two attempts is longer: a time further ahead was taken by a wrong clock.
-const MAX_PAUSE: SignedDuration = SignedDuration::from_hours(1);
+/// No pause between two attempts is longer, whatever the lobby asks for: a time further ahead was taken by
+/// a wrong clock, or by another process's, and says nothing.
+pub const MAX_PAUSE: Duration = Duration::from_secs(300);
 
 /// An event to be delivered.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,11 +75,17 @@ fn is_due(now: Timestamp) -> SimpleExpr {
 
 impl Store {
     /// Of each game the oldest open event, if it is due: at most so many, those that wait longest
-    /// first.
+    /// first. Left out are these games, and events whose rows somebody else has locked: they could not be
+    /// marked.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn outbox_due(&self, now: Timestamp, limit: u64) -> Result<Vec<Due>, StoreError> {
+    pub async fn outbox_due(
+        &self,
+        now: Timestamp,
+        but: &[GameId],
+        limit: u64,
+    ) -> Result<Vec<Due>, StoreError> {
         let oldest = Entity::find()
             .select_only()
             .column(Column::GameId)
@@ -92,15 +101,18 @@ impl Store {
                 Expr::tuple([Expr::col((Entity, Column::GameId)), Expr::col((Entity, Column::Seq))])
                     .in_subquery(oldest.into_query()),
             )
+            .filter(open())
             .filter(is_due(now))
+            .filter(Column::GameId.is_not_in(but.iter().map(|game| DbUuid(game.0))))
             .order_by_asc(Expr::expr(waits_since))
             .limit(limit)
+            .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked)
             .all(&self.db)
             .await?;
         self.due(rows).await
     }
 
-    /// The oldest open event of a game, if it is due.
+    /// The oldest open event of a game, if it is due and nobody else has its row locked.
     ///
     /// # Errors
     /// The database failed.
@@ -108,7 +120,17 @@ impl Store {
         let oldest = Entity::find()
             .filter(Column::GameId.eq(DbUuid(game.0)))
             .filter(open())
-            .order_by_asc(Column::Seq)
+            .filter(
+                Expr::col((Entity, Column::Seq)).in_subquery(
+                    Entity::find()
+                        .select_only()
+                        .column_as(Column::Seq.min(), "seq")
+                        .filter(Column::GameId.eq(DbUuid(game.0)))
+                        .filter(open())
+                        .into_query(),
+                ),
+            )
+            .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked)
             .one(&self.db)
             .await?;
         let is_due = |at: Timestamp| at <= now || at > now + MAX_PAUSE;

@@ -10,7 +10,7 @@ mod list;
 mod operate;
 mod prune;
 
-pub use deliver::{Due, Failed};
+pub use deliver::{Due, Failed, MAX_PAUSE};
 pub use list::{OutboxEvent, OutboxFilter, OutboxState};
 pub use operate::{OutboxChange, OutboxRefusal};
 pub use prune::{Depth, Pruned, Retention};

@@ -49,7 +49,7 @@ pub(super) async fn object(hub: &Hub, spec: ControllerSpec) -> Result<Controller
         spec,
         instance: store.instance().await?,
         lead: store.lead().await?,
-        state_paths: status.orphans.iter().map(path).collect(),
+        state_paths: status.orphans.iter().flatten().map(path).collect(),
         status,
         since: *hub.ready_since.borrow(),
     };
