@@ -932,8 +932,10 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
         NEW.name := coalesce(nullif(NEW.name, ''), NEW.game_id::text);
         -- Somebody is deleting it: the next statement sees the tombstone. (Where a transaction reads as of its
-        -- beginning, it is refused, 40001: it would count anew.)
-        PERFORM 1 FROM games WHERE game_id = NEW.game_id FOR KEY SHARE;
+        -- beginning, it is refused, 40001: it would count anew.) With ON CONFLICT the row may stay, and be locked
+        -- or updated next: so of two that wait here one has it at a time, as a lock to share could not be raised by
+        -- either.
+        PERFORM 1 FROM games WHERE game_id = NEW.game_id FOR NO KEY UPDATE;
         -- A game made again goes on counting where its tombstone stands.
         SELECT coalesce(max(t.generation), 0) + 1, coalesce(max(t.row_version), 0) + 1, coalesce(max(t.membership_revision), 0)
           INTO NEW.generation, NEW.row_version, NEW.membership_revision
@@ -1205,7 +1207,7 @@ BEGIN
     END IF;
     IF TG_OP = 'INSERT' THEN
         -- As of a game that somebody is deleting.
-        PERFORM 1 FROM engine_versions WHERE version = NEW.version FOR KEY SHARE;
+        PERFORM 1 FROM engine_versions WHERE version = NEW.version FOR NO KEY UPDATE;
         SELECT coalesce(max(t.generation), 0) + 1, coalesce(max(t.row_version), 0) + 1
           INTO NEW.generation, NEW.row_version
           FROM engine_version_tombstones AS t WHERE t.version = NEW.version;

@@ -16,6 +16,7 @@ mod resilience;
 mod roles;
 mod silence;
 mod tls;
+mod upserts;
 mod waiting;
 mod writes;
 
