@@ -1,6 +1,7 @@
 //! What only PostgreSQL has: several controllers, roles, a server that goes away and comes back.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod batches;
 mod changes;
 mod chaos;
 mod fencing;
