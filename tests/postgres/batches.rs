@@ -150,6 +150,40 @@ async fn recordings_that_need_no_locked_table_wait_for_none_that_do() {
     assert!(world.all().await.iter().all(|(_, done, _)| done.is_ok()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_somebody_has_changed_and_not_committed_hold_up_their_game_alone() {
+    let world = World::new().await;
+    let before = world.store.feeds().await.unwrap();
+    let mut client = world
+        .psql(
+            "UPDATE runtime_records SET message = 'by hand' WHERE name = 'game-1';
+             UPDATE events SET count = 100 WHERE name = 'game-1';
+             DELETE FROM events WHERE name = 'game-2';
+             INSERT INTO version_records (version) VALUES ('1.4.2')",
+        )
+        .await;
+    let mut others = Vec::new();
+    for number in 3..=GAMES {
+        let began = Instant::now();
+        world.recorder.record(of(number)).await.unwrap();
+        assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
+        others.push(game(number));
+    }
+    let meanwhile = world.store.feeds().await.unwrap();
+    let mut seen = world.store.recorded_after(before.observed).await.unwrap();
+    seen.sort_unstable();
+    assert_eq!(seen, others, "nothing of what is not committed is seen");
+    assert_eq!(meanwhile.forgotten, before.forgotten);
+    does(&mut client, "COMMIT").await;
+    // Whoever followed until now finds it after what was seen.
+    let after = world.store.feeds().await.unwrap();
+    assert_eq!((after.observed, after.forgotten), (meanwhile.observed + 1, meanwhile.forgotten + 1));
+    assert_eq!(world.store.recorded_after(meanwhile.observed).await.unwrap(), [game(1)]);
+    let events = world.store.events_after(meanwhile.observed, 10).await.unwrap();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].name, "game-1");
+}
+
 /// A trigger of somebody's that fails for the first game, in a way of its own.
 fn trigger(table: &str, timing: &str, body: &str) -> String {
     format!(
