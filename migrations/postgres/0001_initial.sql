@@ -879,6 +879,21 @@ CREATE CONSTRAINT TRIGGER observed_at_end AFTER INSERT OR UPDATE ON version_reco
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
 WHEN (coalesce(current_setting('gamekeeper.numbered', true), '') <> 'at once') EXECUTE FUNCTION observed_at_end();
 
+-- The transactions behind the xmax of a row that is locked: itself, or those that it stands for, if several have
+-- locked the row. (Nothing that can be asked says which of the two a number is; one that runs is itself.)
+CREATE FUNCTION lockers(locked xid) RETURNS SETOF xid
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM pg_locks AS l WHERE l.locktype = 'transactionid' AND l.transactionid = locked AND l.granted) THEN
+        RETURN NEXT locked;
+    ELSE
+        RETURN QUERY SELECT m.xid FROM pg_get_multixact_members(locked) AS m;
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    -- There is no such group: it has ended.
+    RETURN;
+END $$;
+
 ----------------------------------------------------------------------------------------------------
 -- The triggers on desired state
 ----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ mod batches;
 mod changes;
 mod chaos;
 mod fencing;
+mod holders;
 mod leading;
 mod leases;
 mod locks;

@@ -69,7 +69,7 @@ async fn look(
              SELECT game_id FROM {table} WHERE game_id = ANY ($1::uuid[]) AND {only} FOR {strength} SKIP LOCKED),
          taken AS MATERIALIZED (SELECT game_id, count(*) AS rows FROM free GROUP BY game_id),
          missed AS (
-             SELECT r.game_id, array_agg(r.xmax::text) AS holders
+             SELECT r.game_id, array_agg(r.xmax) AS holders
                FROM {table} AS r LEFT JOIN taken ON taken.game_id = r.game_id
               WHERE r.game_id = ANY ($1::uuid[]) AND {only}
               GROUP BY r.game_id, taken.rows HAVING count(*) > coalesce(taken.rows, 0))
