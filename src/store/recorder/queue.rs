@@ -18,8 +18,9 @@ use super::super::{Store, turns};
 use super::attempt::{Batch, Care, Failure, Fate, waited};
 use super::{AT_ONCE, Asked, LONGEST, RecordError, Recording};
 
-/// Those that go by themselves have so long before the others have their turn, and one of them at least.
-const ALONE: Duration = Duration::from_millis(500);
+/// Those that go by themselves have so long before the others have their turn, and one of them at least. Less than
+/// one takes that waits ([`super::super::connection::BRIEFLY`]), so that the others wait for one such at most.
+const ALONE: Duration = Duration::from_millis(100);
 
 /// The recordings that wait, and the games whose recordings fail.
 pub(super) struct Queue {
