@@ -276,7 +276,8 @@ CREATE TABLE engine_version_tombstones (
 ----------------------------------------------------------------------------------------------------
 
 -- One row whose `seq` moves with every transaction that wrote what the API shows of observed state. A row to count
--- in does no harm here, where there is one writer; and what waits for a row's lock also commits in its order.
+-- in does no harm here, where there is one writer, and whoever else writes has it for the commit alone; and what
+-- waits for a row's lock also commits in its order.
 -- `forgotten` moves when events are.
 CREATE TABLE observed_feed (
     id        bigint NOT NULL PRIMARY KEY CHECK (id = 1),
@@ -769,7 +770,8 @@ WHEN (OLD.finished_at IS NOT NULL
 EXECUTE FUNCTION operation_log_closed_once();
 
 -- The number of this transaction in observed_feed, which it leaves in each row that it writes, so that whoever
--- follows reads what changed and nothing else. Counted and announced once.
+-- follows reads what changed and nothing else. Counted and announced once. It holds the counter's row until the
+-- transaction ends, and everybody who writes observed state needs that.
 CREATE FUNCTION observed_seq() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
@@ -786,27 +788,76 @@ BEGIN
     RETURN number;
 END $$;
 
+-- The same for events that are forgotten.
+CREATE FUNCTION observed_forgotten() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    IF current_setting('gamekeeper.observed_forgotten', true) = current_schema() THEN
+        RETURN;
+    END IF;
+    UPDATE observed_feed SET forgotten = forgotten + 1;
+    PERFORM set_config('gamekeeper.observed_forgotten', current_schema(), true);
+    PERFORM pg_notify(current_schema() || '_observed', '');
+END $$;
+
+-- Gamekeeper's own transactions are short, and number their rows as they write them. Whoever else writes observed
+-- state, as a person at a prompt does, may leave the transaction open for as long as they like: their rows get their
+-- number as it commits, so that nobody waits for them meanwhile. It is larger than any that was seen before.
+CREATE FUNCTION numbered_at_once() RETURNS boolean
+LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+    SELECT coalesce(current_setting('gamekeeper.numbered', true), '') = 'at once'
+$$;
+
 CREATE FUNCTION observed_before_write() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    NEW.changed_seq := observed_seq();
+    IF numbered_at_once() THEN
+        NEW.changed_seq := observed_seq();
+    ELSIF TG_OP = 'UPDATE' THEN
+        NEW.changed_seq := OLD.changed_seq;
+    ELSE
+        NEW.changed_seq := 0;
+    END IF;
     RETURN NEW;
 END $$;
 
 CREATE FUNCTION version_records_before_write() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    PERFORM observed_seq();
+    IF numbered_at_once() THEN
+        PERFORM observed_seq();
+    END IF;
     RETURN NEW;
 END $$;
 
 CREATE FUNCTION events_after_delete() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    IF EXISTS (SELECT 1 FROM forgotten) THEN
-        UPDATE observed_feed SET forgotten = observed_feed.forgotten + 1;
-        PERFORM pg_notify(current_schema() || '_observed', '');
+    IF numbered_at_once() AND EXISTS (SELECT 1 FROM forgotten) THEN
+        PERFORM observed_forgotten();
     END IF;
+    RETURN NULL;
+END $$;
+
+-- At the end of a transaction that did not number its rows at once.
+CREATE FUNCTION observed_at_end() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    before text := coalesce(current_setting('gamekeeper.numbered', true), '');
+    number bigint;
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        PERFORM observed_forgotten();
+        RETURN NULL;
+    END IF;
+    number := observed_seq();
+    PERFORM set_config('gamekeeper.numbered', 'at once', true);
+    IF TG_TABLE_NAME = 'runtime_records' THEN
+        UPDATE runtime_records SET changed_seq = number WHERE game_id = NEW.game_id AND changed_seq <> number;
+    ELSIF TG_TABLE_NAME = 'events' THEN
+        UPDATE events SET changed_seq = number WHERE event_id = NEW.event_id AND changed_seq <> number;
+    END IF;
+    PERFORM set_config('gamekeeper.numbered', before, true);
     RETURN NULL;
 END $$;
 
@@ -818,6 +869,32 @@ CREATE TRIGGER observed_before_write
 BEFORE INSERT OR UPDATE ON events FOR EACH ROW EXECUTE FUNCTION observed_before_write();
 CREATE TRIGGER version_records_before_write
 BEFORE INSERT OR UPDATE ON version_records FOR EACH ROW EXECUTE FUNCTION version_records_before_write();
+
+-- (Not by the function: whoever writes would need the right to call it.)
+CREATE CONSTRAINT TRIGGER observed_at_end AFTER INSERT OR UPDATE ON runtime_records
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+WHEN (coalesce(current_setting('gamekeeper.numbered', true), '') <> 'at once') EXECUTE FUNCTION observed_at_end();
+CREATE CONSTRAINT TRIGGER observed_at_end AFTER INSERT OR UPDATE OR DELETE ON events
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+WHEN (coalesce(current_setting('gamekeeper.numbered', true), '') <> 'at once') EXECUTE FUNCTION observed_at_end();
+CREATE CONSTRAINT TRIGGER observed_at_end AFTER INSERT OR UPDATE ON version_records
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+WHEN (coalesce(current_setting('gamekeeper.numbered', true), '') <> 'at once') EXECUTE FUNCTION observed_at_end();
+
+-- The transactions behind the xmax of a row that is locked: itself, or those that it stands for, if several have
+-- locked the row. (Nothing that can be asked says which of the two a number is; one that runs is itself.)
+CREATE FUNCTION lockers(locked xid) RETURNS SETOF xid
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM pg_locks AS l WHERE l.locktype = 'transactionid' AND l.transactionid = locked AND l.granted) THEN
+        RETURN NEXT locked;
+    ELSE
+        RETURN QUERY SELECT m.xid FROM pg_get_multixact_members(locked) AS m;
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    -- There is no such group: it has ended.
+    RETURN;
+END $$;
 
 ----------------------------------------------------------------------------------------------------
 -- The triggers on desired state
@@ -934,8 +1011,10 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
         NEW.name := coalesce(nullif(NEW.name, ''), NEW.game_id::text);
         -- Somebody is deleting it: the next statement sees the tombstone. (Where a transaction reads as of its
-        -- beginning, it is refused, 40001: it would count anew.)
-        PERFORM 1 FROM games WHERE game_id = NEW.game_id FOR KEY SHARE;
+        -- beginning, it is refused, 40001: it would count anew.) With ON CONFLICT the row may stay, and be locked
+        -- or updated next: so of two that wait here one has it at a time, as a lock to share could not be raised by
+        -- either.
+        PERFORM 1 FROM games WHERE game_id = NEW.game_id FOR NO KEY UPDATE;
         -- A game made again goes on counting where its tombstone stands.
         SELECT coalesce(max(t.generation), 0) + 1, coalesce(max(t.row_version), 0) + 1, coalesce(max(t.membership_revision), 0)
           INTO NEW.generation, NEW.row_version, NEW.membership_revision
@@ -1207,7 +1286,7 @@ BEGIN
     END IF;
     IF TG_OP = 'INSERT' THEN
         -- As of a game that somebody is deleting.
-        PERFORM 1 FROM engine_versions WHERE version = NEW.version FOR KEY SHARE;
+        PERFORM 1 FROM engine_versions WHERE version = NEW.version FOR NO KEY UPDATE;
         SELECT coalesce(max(t.generation), 0) + 1, coalesce(max(t.row_version), 0) + 1
           INTO NEW.generation, NEW.row_version
           FROM engine_version_tombstones AS t WHERE t.version = NEW.version;

@@ -1,6 +1,7 @@
 //! What the database refuses, as a problem of a field: its own words name columns.
 
 use crate::game::manifest::SpecProblem;
+use crate::reconcile::conditions::shortened;
 use crate::store::{RefusedValue, Why};
 
 /// Columns whose names stand in the database's refusals, with the fields they come from.
@@ -48,13 +49,21 @@ pub(super) fn said(refusal: &str) -> SpecProblem {
     }
 }
 
-/// The problem that a refused value is, without the database's words.
+/// Of a trigger's words, so much is shown, in bytes.
+const SHOWN: usize = 500;
+
+/// The problem that a refused value is, without the database's words. Those of a trigger are shown: it may be
+/// somebody else's, and says what it refuses.
 pub(super) fn problem(value: &RefusedValue) -> SpecProblem {
     let words = value.about.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
     let of = |word: &str| FIELDS.iter().find(|(column, _)| *column == word).map(|(_, field)| *field);
     // PostgreSQL names the constraint, which is the column's name and what kind it is of.
     let field = words.filter_map(|word| of(word).or_else(|| of(word.strip_suffix("_check")?))).next();
-    let message = match value.why {
+    let message = match &value.why {
+        Why::Trigger(words) => {
+            let message = format!("a trigger of the database refuses it: {}", shortened(words, SHOWN));
+            return SpecProblem::new(field.unwrap_or_default(), message);
+        }
         Why::Decreases => {
             "cannot decrease; one more than it is asks for one, and leaving it out leaves it as it is"
         }
@@ -106,6 +115,10 @@ mod tests {
         assert_eq!(
             said("spec.image: the image never changes").to_string(),
             "spec.image: the image never changes"
+        );
+        assert_eq!(
+            told(Why::Trigger("it is still billed".into()), "it is still billed"),
+            "a trigger of the database refuses it: it is still billed"
         );
         // Of what names no column that anybody knows, no field is told.
         assert!(told(Why::NoText, "unsupported Unicode escape sequence").starts_with("has a NUL"));

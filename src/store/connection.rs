@@ -12,6 +12,7 @@ mod remote;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::sea_query::Value;
@@ -22,17 +23,23 @@ use sea_orm::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::again::is_lost;
+use super::blockers;
+use super::fault;
 use super::file::DatabaseFile;
 pub(super) use remote::RemotePool;
 use remote::{Remote, RemoteTransaction};
 
-/// What is said of a commit without an answer.
-const UNANSWERED: &str = "the connection was lost while the change was committed, so it may have been made; look before you repeat it";
+/// The words of a commit whose outcome is not known.
+const UNANSWERED: &str =
+    "while the change was committed, so it may have been made; look before you repeat it";
 
 /// Whether it is not known what became of a transaction.
 pub(super) fn is_unanswered(error: &DbErr) -> bool {
-    matches!(error, DbErr::Custom(said) if said.starts_with(UNANSWERED))
+    matches!(error, DbErr::Custom(said) if said.contains(UNANSWERED))
+}
+
+fn unanswered(what: &str, error: &DbErr) -> DbErr {
+    DbErr::Custom(format!("{what} {UNANSWERED}: {error}"))
 }
 
 /// What is said of a write that somebody else's lock stood in the way of.
@@ -43,10 +50,25 @@ pub(super) fn is_locked(error: &DbErr) -> bool {
     matches!(error, DbErr::Custom(said) if said.starts_with(LOCKED))
 }
 
+/// The way out of a lock.
+const WAY_OUT: &str = "nothing was changed: end that transaction, or try again when it has ended";
+
 fn locked(who: &str) -> DbErr {
-    let way_out = "nothing was changed: end that transaction, or try again when it has ended";
-    DbErr::Custom(format!("{LOCKED} {who}; {way_out}"))
+    DbErr::Custom(format!("{LOCKED} {who}; {WAY_OUT}"))
 }
+
+/// The holder of the lock that stood in the way of a write, as far as it is known.
+pub(super) fn holder(error: &DbErr) -> String {
+    let known = match error {
+        DbErr::Custom(said) => said.strip_prefix(LOCKED).and_then(|said| said.strip_suffix(WAY_OUT)),
+        _ => None,
+    };
+    let who = known.and_then(|said| said.trim_start().strip_suffix("; "));
+    who.map_or_else(blockers::nobody_known, str::to_owned)
+}
+
+/// So long a row is waited for that others may have locked for as long as they like.
+pub(super) const BRIEFLY: Duration = Duration::from_millis(500);
 
 /// The pool of connections.
 #[derive(Debug, Clone)]
@@ -169,19 +191,20 @@ impl Transaction {
     /// Ends it; what it wrote is there then.
     ///
     /// # Errors
-    /// It was given up, and nothing was written; or the connection was lost on the way, and whether
-    /// anything was written is not known. The second is never taken for a reason to write again. Or the
-    /// embedded database's file was replaced, and what was written is lost.
+    /// It was given up, and nothing was written; or the connection was lost on the way, or the embedded
+    /// database's file was replaced, and whether anything was written is not known
+    /// ([`is_unanswered`]). The second is never taken for a reason to write again.
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         let Self { inner, remote, file } = self;
         match within(remote.as_ref(), inner.commit()).await {
-            // (A connection that is given up while the process ends says that there is none.)
-            Err(error) if is_lost(&error) || matches!(error, DbErr::ConnectionAcquire(_)) => {
-                return Err(DbErr::Custom(format!("{UNANSWERED}: {error}")));
+            // Among them a connection that is given up while the process ends.
+            Err(error) if !fault::is_answer(&error) => {
+                return Err(unanswered("the connection was lost", &error));
             }
             done => done?,
         }
-        file.map_or(Ok(()), |file| file.check_committed())
+        let there = file.map_or(Ok(()), |file| file.check_committed());
+        there.map_err(|error| unanswered("the file was moved", &error))
     }
 
     /// It waits for nobody's lock for long from here on: what it is about to write is a row that others
@@ -190,8 +213,16 @@ impl Transaction {
     /// # Errors
     /// The database failed.
     pub(super) async fn waits_briefly(&self) -> Result<(), DbErr> {
+        self.limit("lock_timeout", BRIEFLY).await
+    }
+
+    /// From here on a setting of PostgreSQL's that bounds a statement is so much.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) async fn limit(&self, setting: &'static str, to: Duration) -> Result<(), DbErr> {
         if !self.is_sqlite() {
-            self.execute_unprepared("SET LOCAL lock_timeout = '500ms'").await?;
+            self.execute_unprepared(&format!("SET LOCAL {setting} = {}", to.as_millis())).await?;
         }
         Ok(())
     }

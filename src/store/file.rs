@@ -109,8 +109,14 @@ fn changed(path: &Path, opened: Option<Identity>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use sea_orm::{ConnectionTrait, Statement};
+
     use super::*;
-    use crate::store::Store;
+    use crate::game::record::Record;
+    use crate::game::spec::Requests;
+    use crate::store::{NewLobbyEvent, Recording, Store};
 
     #[tokio::test]
     async fn a_database_that_was_moved_or_removed_acknowledges_nothing_until_it_is_back() {
@@ -136,5 +142,65 @@ mod tests {
             assert_eq!(store.replaced(), None, "{part}");
             write().await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_committed_as_the_file_was_moved_may_have_been_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let store = Store::open(&format!("sqlite:{}", at("x.db").display()).parse().unwrap()).await.unwrap();
+        store.take_lead("somebody").await.unwrap();
+        let transaction = store.db.begin_writing().await.unwrap();
+        transaction.execute_unprepared("UPDATE instance SET high_water = 7").await.unwrap();
+        std::fs::rename(at("x.db"), at("away")).unwrap();
+        let error = crate::store::StoreError::from(transaction.commit().await.unwrap_err());
+        let told = error.unanswered().expect("nobody knows");
+        assert!(told.contains("it may have been made") && told.contains(REPLACED), "{told}");
+        std::fs::rename(at("away"), at("x.db")).unwrap();
+        let row = store.db.query_one_raw(Statement::from_string(
+            store.db.get_database_backend(),
+            "SELECT high_water FROM instance",
+        ));
+        assert_eq!(row.await.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap(), 7);
+    }
+
+    /// The recorder finds out, once the file is back.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_record_that_was_committed_as_the_file_was_moved_is_not_written_twice() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let place: crate::store::Place = format!("sqlite:{}", at("x.db").display()).parse().unwrap();
+        let store = Store::open(&place).await.unwrap().telling_the_lobby(true);
+        let epoch = store.take_lead("somebody").await.unwrap();
+        let (recorder, _writer) = store.recorder(epoch);
+        let event = NewLobbyEvent {
+            kind: "dev.gamekeeper.game.status-changed.v1".into(),
+            occurred_at: jiff::Timestamp::UNIX_EPOCH,
+            payload: serde_json::Map::new(),
+        };
+        let record = Record::first_seen(Requests::default());
+        let game = "00000000-0000-4000-8000-000000000001".parse().unwrap();
+        let recording = Recording {
+            lobby: vec![event],
+            ..Recording::of(game, "default".parse().unwrap(), "moved".parse().unwrap(), record)
+        };
+        recorder.record(recording.clone()).await.unwrap();
+        // It has begun to write, and waits for somebody else.
+        let other = Store::open(&place).await.unwrap();
+        let holds = other.db.begin_writing().await.unwrap();
+        let writing = tokio::spawn(async move { recorder.record(recording).await });
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        std::fs::rename(at("x.db"), at("away")).unwrap();
+        holds.rollback().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert!(!writing.is_finished(), "whether it was written is not known");
+        std::fs::rename(at("away"), at("x.db")).unwrap();
+        writing.await.unwrap().expect("the counter says that it was written");
+        let count = async |of: &str| {
+            let asked = Statement::from_string(store.db.get_database_backend(), format!("SELECT {of}"));
+            store.db.query_one_raw(asked).await.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap()
+        };
+        assert_eq!(count("high_water FROM instance").await, 2);
+        assert_eq!(count("count(*) FROM lobby_outbox").await, 2);
     }
 }

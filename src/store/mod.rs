@@ -17,6 +17,7 @@ pub mod desired;
 mod entity;
 mod events;
 mod examine;
+mod fault;
 mod feed;
 mod file;
 mod followed;
@@ -101,9 +102,7 @@ impl StoreError {
             DbErr::Custom(said) if connection::is_unanswered(&self.0) || file::is_replaced(&self.0) => {
                 Some(said.clone())
             }
-            error if again::is_unavailable(error) || again::was_too_slow(error) => {
-                Some(format!("the database cannot do it now: {error}"))
-            }
+            error if again::is_unavailable(error) => Some(format!("the database cannot do it now: {error}")),
             _ => None,
         }
     }

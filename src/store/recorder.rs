@@ -8,14 +8,18 @@
 //! There is one writer, so what it waits for every game waits for. It has a connection of its own, and
 //! never waits for a row of a game that others have locked: that game is told who has, and asks again.
 //! What is nobody's but the controller's is waited for as long as the session's `lock_timeout` says.
+//!
+//! *Guarantees.* What fails for one recording is that recording's: the others of its transaction are written,
+//! and from then on it goes by itself, with little time, until it is written.
 
+mod attempt;
 mod locked;
+mod queue;
 mod write;
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sea_orm::{DbErr, EntityTrait, QuerySelect};
+use sea_orm::DbErr;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::game::operation::{Ending, NewOperation};
@@ -25,14 +29,9 @@ use crate::game::spec::Deletion;
 use crate::game::turn::{DecidedSlot, LedgerEntry};
 use crate::game::{EngineVersion, Epoch, GameId, Name, Namespace, OperationId};
 
-use super::again::{MayPass, again, passes, refuses, waited};
-use super::connection::is_unanswered;
-use super::entity::instance;
+use super::Store;
+use super::fault::{self, Fault};
 use super::outbox::NewLobbyEvent;
-use super::{Store, turns};
-
-/// So soon it is asked once more whether a record was written.
-const ASKED_AGAIN: Duration = Duration::from_secs(1);
 
 /// How many writes may wait, and how many go into one transaction.
 const WAITING: usize = 1_024;
@@ -56,6 +55,9 @@ pub enum RecordError {
     /// Somebody else has locked rows of this game.
     #[error("its rows are locked by {0}; it is tried again")]
     Locked(String),
+    /// The database refuses this one, and takes others: something of somebody else's is in the way.
+    #[error("the database refuses to record it")]
+    Refused(#[source] DbErr),
     /// The database failed.
     #[error("the database could not record it")]
     Database(#[from] DbErr),
@@ -67,11 +69,7 @@ pub enum RecordError {
 impl RecordError {
     /// Whether it is this game's record alone that was not written: refused, or behind somebody's lock.
     pub fn is_of_one_game(&self) -> bool {
-        match self {
-            Self::Database(error) => refuses(error) || waited(error),
-            Self::Locked(_) => true,
-            Self::Deposed | Self::SlotTaken(_) | Self::Closed => false,
-        }
+        matches!(self, Self::Locked(_)) || self.is_refusal()
     }
 
     /// Whether it may be on record all the same: nobody said what became of it.
@@ -82,7 +80,8 @@ impl RecordError {
     /// Whether the database refuses what there is to record, so that asking again changes nothing.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Database(error) => refuses(error),
+            Self::Refused(_) => true,
+            Self::Database(error) => fault::of(error) == Fault::Refused,
             Self::Deposed | Self::SlotTaken(_) | Self::Locked(_) | Self::Closed => false,
         }
     }
@@ -208,252 +207,7 @@ impl Store {
         let (asked, waiting) = mpsc::channel(WAITING);
         let (moved, high_water) = watch::channel(0);
         let store = Self { db: self.recording.clone(), ..self.clone() };
-        let writer = tokio::spawn(write_all(store, epoch, waiting, moved));
+        let writer = tokio::spawn(queue::Queue::new(store, epoch, waiting, moved).write_all());
         (Recorder { asked, high_water }, writer)
-    }
-
-    /// Writes all or nothing of what can be written now.
-    async fn write(&self, epoch: Epoch, recordings: &[&Recording]) -> Result<Batch, RecordError> {
-        let batch = match again(|| self.try_write(epoch, recordings)).await {
-            Err(Attempt::Unanswered(batch, error)) => self.settled(epoch, batch, error).await?,
-            Err(Attempt::Failed(error)) => return Err(error),
-            Ok(batch) => batch,
-        };
-        if self.tells_lobby && recordings.iter().any(|recording| !recording.lobby.is_empty()) {
-            self.outbox_written.notify_one();
-        }
-        Ok(batch)
-    }
-
-    async fn try_write(&self, epoch: Epoch, recordings: &[&Recording]) -> Result<Batch, Attempt> {
-        let began = Instant::now();
-        let transaction = self.db.begin_writing().await?;
-        if !super::lease::holds(&transaction, epoch).await? {
-            return Err(Attempt::Failed(RecordError::Deposed));
-        }
-        let locked = locked::find(&transaction, recordings).await?;
-        let number = write::observed_number(&transaction).await?;
-        let (mut fates, mut counts) = (Vec::with_capacity(recordings.len()), false);
-        for recording in recordings {
-            if let Some(who) = locked.get(&recording.game).cloned() {
-                fates.push(Fate::Locked(who));
-                continue;
-            }
-            if began.elapsed() > LONGEST && fates.contains(&Fate::Written) {
-                fates.push(Fate::Waits);
-                continue;
-            }
-            write::write_one(&transaction, epoch, number, recording).await?;
-            if self.tells_lobby {
-                write::tell_lobby(&transaction, recording).await?;
-            }
-            fates.push(Fate::Written);
-            counts |= recording.counts;
-        }
-        let high_water = if counts { Some(write::count_up(&transaction).await?) } else { None };
-        let batch = Batch { high_water, fates };
-        match transaction.commit().await {
-            Err(error) if is_unanswered(&error) => Err(Attempt::Unanswered(batch, error)),
-            done => Ok(done.map(|()| batch)?),
-        }
-    }
-
-    /// The connection was lost while it committed. Whether it did says the counter, which nobody else
-    /// moves in this epoch. What does not count, no operation among it, is simply asked for again.
-    async fn settled(&self, epoch: Epoch, batch: Batch, error: DbErr) -> Result<Batch, RecordError> {
-        let Some(moved) = batch.high_water else { return Err(RecordError::Database(error)) };
-        let read = || async {
-            let transaction = self.db.begin_writing().await?;
-            if !super::lease::holds(&transaction, epoch).await? {
-                return Err(RecordError::Deposed);
-            }
-            // Locked: what became of the transaction is decided when this is answered.
-            let row = instance::Entity::find().lock_exclusive().one(&transaction).await?;
-            transaction.rollback().await?;
-            Ok(row.ok_or_else(super::open::missing("instance"))?.high_water)
-        };
-        // Until somebody says so: whoever took it for not written would write it a second time.
-        let counted = loop {
-            match again(read).await {
-                Err(RecordError::Database(error)) if passes(&error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "whether a record was written is not known yet"
-                    );
-                    tokio::time::sleep(ASKED_AGAIN).await;
-                }
-                told => break told?,
-            }
-        };
-        if counted == moved { Ok(batch) } else { Err(RecordError::Database(error)) }
-    }
-}
-
-/// What one transaction wrote.
-struct Batch {
-    /// The high-water counter, if it moved.
-    high_water: Option<i64>,
-    /// What became of each recording.
-    fates: Vec<Fate>,
-}
-
-/// What became of a recording in a transaction that was committed.
-#[derive(Debug, PartialEq, Eq)]
-enum Fate {
-    Written,
-    /// There was no time left for it.
-    Waits,
-    /// These have locked its rows.
-    Locked(String),
-}
-
-/// How an attempt to write failed.
-enum Attempt {
-    /// Nothing was written.
-    Failed(RecordError),
-    /// Nobody said whether it was written; what would have been is here then.
-    Unanswered(Batch, DbErr),
-}
-
-impl From<DbErr> for Attempt {
-    fn from(error: DbErr) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl MayPass for Attempt {
-    fn of_database(&self) -> Option<&DbErr> {
-        match self {
-            Self::Failed(error) => error.of_database(),
-            Self::Unanswered(..) => None,
-        }
-    }
-}
-
-impl Store {
-    /// Whether what failed was a slot that has a turn: then the round has to look for another.
-    async fn explained(
-        &self,
-        result: Result<(), RecordError>,
-        recording: &Recording,
-    ) -> Result<(), RecordError> {
-        if let Err(RecordError::Database(_)) = &result
-            && let Ok(Some(slot)) = turns::taken_slot(&self.db, recording).await
-        {
-            return Err(RecordError::SlotTaken(slot));
-        }
-        result
-    }
-}
-
-async fn write_all(
-    store: Store,
-    epoch: Epoch,
-    mut waiting: mpsc::Receiver<Asked>,
-    high_water: watch::Sender<i64>,
-) {
-    let mut records = VecDeque::with_capacity(AT_ONCE);
-    let mut deletions = VecDeque::new();
-    let mut some = Vec::with_capacity(AT_ONCE);
-    let mut most = AT_ONCE;
-    loop {
-        if records.is_empty() && deletions.is_empty() && waiting.recv_many(&mut some, AT_ONCE).await == 0 {
-            return;
-        }
-        while some.len() < AT_ONCE
-            && let Ok(asked) = waiting.try_recv()
-        {
-            some.push(asked);
-        }
-        for asked in some.drain(..) {
-            if asked.0.deleted.is_some() { deletions.push_back(asked) } else { records.push_back(asked) }
-        }
-        let batch: Vec<Asked> = records.drain(..records.len().min(most)).collect();
-        if !batch.is_empty() {
-            let began = Instant::now();
-            let later = write_batch(&store, epoch, batch, &high_water).await;
-            most = as_many(most, began.elapsed());
-            for asked in later.into_iter().rev() {
-                records.push_front(asked);
-            }
-        }
-        // By itself, since its row is also others', who may do with it what nobody here foresees; and one at
-        // a time between the records, so that those of other games wait for one of them at most.
-        if let Some(deletion) = deletions.pop_front() {
-            deletions.extend(write_batch(&store, epoch, vec![deletion], &high_water).await);
-        }
-    }
-}
-
-/// How many go into the next transaction, after one that took so long: however slow the disk is, others
-/// get their turn within a second or two.
-fn as_many(most: usize, took: Duration) -> usize {
-    if took > LONGEST {
-        (most / 2).max(1)
-    } else if took < LONGEST / 4 {
-        (most * 2).min(AT_ONCE)
-    } else {
-        most
-    }
-}
-
-/// Writes them together, or one by one if the database refuses that. Gives those that have to wait.
-async fn write_batch(
-    store: &Store,
-    epoch: Epoch,
-    mut batch: Vec<Asked>,
-    high_water: &watch::Sender<i64>,
-) -> Vec<Asked> {
-    let recordings: Vec<&Recording> = batch.iter().map(|(recording, _)| &**recording).collect();
-    match store.write(epoch, &recordings).await {
-        Ok(written) => return settle(batch, written, high_water),
-        Err(RecordError::Deposed) => answer(&mut batch, || Err(RecordError::Deposed)),
-        // Nobody's fault: each of them asks again.
-        Err(RecordError::Database(error)) if passes(&error) || is_unanswered(&error) => {
-            answer(&mut batch, || Err(RecordError::Database(error.clone())));
-        }
-        Err(RecordError::Database(error)) if batch.len() > 1 => {
-            // One of them may be what the database refuses: the others must not suffer for it.
-            tracing::warn!(error = &error as &dyn std::error::Error, "games are recorded one by one");
-            for asked in batch {
-                match store.write(epoch, &[&asked.0]).await {
-                    Ok(written) => drop(settle(vec![asked], written, high_water)),
-                    Err(error) => refuse(store, asked, error).await,
-                }
-            }
-            return Vec::new();
-        }
-        Err(error) => {
-            if let Some(asked) = batch.pop() {
-                refuse(store, asked, error).await;
-            }
-        }
-    }
-    Vec::new()
-}
-
-/// Answers each as it fared. Gives those that have to wait.
-fn settle(batch: Vec<Asked>, written: Batch, high_water: &watch::Sender<i64>) -> Vec<Asked> {
-    high_water.send_if_modified(|kept| written.high_water.map(|moved| *kept = moved).is_some());
-    let mut later = Vec::new();
-    for ((recording, done), fate) in batch.into_iter().zip(written.fates) {
-        // A round that no longer waits will look again.
-        match fate {
-            Fate::Written => drop(done.send(Ok(()))),
-            Fate::Locked(who) => drop(done.send(Err(RecordError::Locked(who)))),
-            Fate::Waits => later.push((recording, done)),
-        }
-    }
-    later
-}
-
-async fn refuse(store: &Store, (recording, done): Asked, error: RecordError) {
-    let _ = done.send(store.explained(Err(error), &recording).await);
-}
-
-fn answer(batch: &mut Vec<Asked>, result: impl Fn() -> Result<(), RecordError>) {
-    for (_, done) in batch.drain(..) {
-        // A round that no longer waits will look again.
-        let _ = done.send(result());
     }
 }

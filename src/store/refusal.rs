@@ -10,7 +10,7 @@ use sea_orm::DbErr;
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::postgres::PgDatabaseError;
 
-use super::again::sqlx_error;
+use super::fault::{self, Fault, is_raised, sqlx_error};
 
 /// A refusal of what was to be written; nothing of it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct RefusedValue {
 }
 
 /// What is wrong with a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
     /// It never changes.
     Immutable,
@@ -49,6 +49,8 @@ pub enum Why {
     OfOthers,
     /// It breaks a rule of its column.
     Rule,
+    /// A trigger refuses it, which may be somebody else's: in its own words.
+    Trigger(String),
 }
 
 impl fmt::Display for RefusedValue {
@@ -59,51 +61,63 @@ impl fmt::Display for RefusedValue {
 
 /// What the database refuses; none if it failed for another reason.
 pub(super) fn refusal(error: &DbErr) -> Option<Refusal> {
+    if fault::of(error) != Fault::Refused {
+        return None;
+    }
     let error = sqlx_error(error)?.as_database_error()?;
-    match error.try_downcast_ref::<PgDatabaseError>() {
+    Some(match error.try_downcast_ref::<PgDatabaseError>() {
         Some(postgres) => of_postgres(postgres),
         None => of_sqlite(error),
-    }
+    })
 }
 
-fn of_postgres(error: &PgDatabaseError) -> Option<Refusal> {
+fn of_postgres(error: &PgDatabaseError) -> Refusal {
     let constraint = error.constraint().unwrap_or_default();
     // Without the table's name, which is part of other names.
     let table = format!("{}_", error.table().unwrap_or_default());
     let own = constraint.strip_prefix(&table).unwrap_or(constraint);
     let words = [error.column().unwrap_or_default(), own, error.message()].join(" ");
-    of_state(error.code(), constraint, error.message(), words)
+    let by_trigger = is_raised(error);
+    of_state(error.code(), constraint, Said { message: error.message(), by_trigger, about: words })
+}
+
+/// The database's words for a refusal.
+struct Said<'a> {
+    message: &'a str,
+    /// It is a trigger's message.
+    by_trigger: bool,
+    about: String,
 }
 
 /// By its SQLSTATE and the constraint's name.
-fn of_state(state: &str, constraint: &str, message: &str, about: String) -> Option<Refusal> {
+fn of_state(state: &str, constraint: &str, Said { message, by_trigger, about }: Said<'_>) -> Refusal {
     let why = match state {
         "23505" if constraint == ONE_RACE => Why::OfOthers,
-        "23505" => return Some(Refusal::Taken),
+        "23505" => return Refusal::Taken,
         "23502" => Why::Missing,
         "23503" => Why::OfOthers,
         "22021" | "22P05" => Why::NoText,
         "22001" | "22003" => Why::TooLarge,
         // A row or an index entry that is larger than any may be.
         _ if state.starts_with("54") => Why::TooLarge,
-        _ if state.starts_with("22") || state.starts_with("23") => rule(message),
-        _ => return None,
+        _ if state.starts_with("22") || state.starts_with("23") => rule(message, by_trigger),
+        // Of all other codes only a function's error is a refusal.
+        _ => rule(message, true),
     };
-    Some(Refusal::Value(RefusedValue { why, about }))
+    Refusal::Value(RefusedValue { why, about })
 }
 
 /// The index that keeps a race name for one member of a game.
 const ONE_RACE: &str = "memberships_one_active_race";
 
-fn of_sqlite(error: &dyn DatabaseError) -> Option<Refusal> {
-    let code = error.code()?.parse::<u32>().ok()?;
+fn of_sqlite(error: &dyn DatabaseError) -> Refusal {
+    let code = error.code().and_then(|code| code.parse().ok()).unwrap_or_default();
     of_code(code, error.message())
 }
 
 /// By SQLite's extended code (<https://www.sqlite.org/rescode.html>).
-fn of_code(code: u32, message: &str) -> Option<Refusal> {
+fn of_code(code: u32, message: &str) -> Refusal {
     const TOO_BIG: u32 = 18;
-    const CONSTRAINT: u32 = 19;
     const MISMATCH: u32 = 20;
     const FOREIGN_KEY: u32 = 787;
     const NOT_NULL: u32 = 1299;
@@ -113,22 +127,19 @@ fn of_code(code: u32, message: &str) -> Option<Refusal> {
     let why = match code {
         // SQLite names the columns of an index, and a trigger says what it is about.
         UNIQUE if message.contains("memberships.race_name") => Why::OfOthers,
-        UNIQUE | PRIMARY_KEY => return Some(Refusal::Taken),
-        TRIGGER if message.contains("another game has this namespace and name") => {
-            return Some(Refusal::Taken);
-        }
+        UNIQUE | PRIMARY_KEY => return Refusal::Taken,
+        TRIGGER if message.contains("another game has this namespace and name") => return Refusal::Taken,
         NOT_NULL => Why::Missing,
         FOREIGN_KEY => Why::OfOthers,
         TOO_BIG => Why::TooLarge,
         MISMATCH => Why::Rule,
-        _ if code & 0xff == CONSTRAINT => rule(message),
-        _ => return None,
+        _ => rule(message, code == TRIGGER),
     };
-    Some(Refusal::Value(RefusedValue { why, about: message.to_owned() }))
+    Refusal::Value(RefusedValue { why, about: message.to_owned() })
 }
 
-/// A CHECK, or a rule of ours that a trigger tells of in the same words on both dialects.
-fn rule(message: &str) -> Why {
+/// A CHECK, or what a trigger says: a rule of ours, in the same words on both dialects, or another one's.
+fn rule(message: &str, by_trigger: bool) -> Why {
     let told = [
         ("immutable", Why::Immutable),
         ("cannot decrease", Why::Decreases),
@@ -137,23 +148,29 @@ fn rule(message: &str) -> Why {
         ("no such game", Why::OfOthers),
         ("no NUL", Why::NoText),
     ];
-    told.iter().find(|(words, _)| message.contains(words)).map_or(Why::Rule, |(_, why)| *why)
+    let known = told.into_iter().find(|(words, _)| message.contains(words));
+    let other = || if by_trigger { Why::Trigger(message.to_owned()) } else { Why::Rule };
+    known.map_or_else(other, |(_, why)| why)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn why(refusal: Option<Refusal>) -> Option<Why> {
+    fn why(refusal: Refusal) -> Option<Why> {
         match refusal {
-            Some(Refusal::Value(value)) => Some(value.why),
-            _ => None,
+            Refusal::Value(value) => Some(value.why),
+            Refusal::Taken => None,
         }
     }
 
+    fn said(message: &str, by_trigger: bool) -> Said<'_> {
+        Said { message, by_trigger, about: String::new() }
+    }
+
     #[test]
-    fn a_state_of_postgresql_says_what_is_refused_and_what_only_failed() {
-        let of = |state: &str| of_state(state, "games_display_name_check", "x", String::new());
+    fn a_state_of_postgresql_says_what_is_refused() {
+        let of = |state: &str| of_state(state, "games_display_name_check", said("x", false));
         for (state, told) in [
             ("23514", Why::Rule),
             ("23502", Why::Missing),
@@ -169,12 +186,15 @@ mod tests {
         ] {
             assert_eq!(why(of(state)), Some(told), "{state}");
         }
-        assert_eq!(of("23505"), Some(Refusal::Taken));
-        let race = of_state("23505", ONE_RACE, "x", String::new());
+        assert_eq!(of("23505"), Refusal::Taken);
+        let race = of_state("23505", ONE_RACE, said("x", false));
         assert_eq!(why(race), Some(Why::OfOthers));
-        for failed in ["40001", "40P01", "55P03", "57014", "57P01", "08006", "53300", "42501", "XX000", ""] {
-            assert_eq!(of(failed), None, "{failed}");
+        let of_a_trigger = |state: &str, message: &str| why(of_state(state, "", said(message, true)));
+        for state in ["23514", "P0001", "42501", "GK001"] {
+            let told = of_a_trigger(state, "not on Fridays");
+            assert_eq!(told, Some(Why::Trigger("not on Fridays".into())), "{state}");
         }
+        assert_eq!(of_a_trigger("23514", "games: name is immutable"), Some(Why::Immutable));
     }
 
     #[test]
@@ -187,6 +207,7 @@ mod tests {
             (1811, "games: name is immutable", Why::Immutable),
             (1811, "games: a requested deletion cannot be taken back", Why::TakenBack),
             (1811, "annotations: at most 256 KiB together, and no NUL", Why::NoText),
+            (1811, "not on Fridays", Why::Trigger("not on Fridays".into())),
             (2067, "UNIQUE constraint failed: memberships.game_id, memberships.race_name", Why::OfOthers),
             (3091, "cannot store TEXT value in INTEGER column games.paused", Why::Rule),
             (18, "string or blob too big", Why::TooLarge),
@@ -194,13 +215,7 @@ mod tests {
             assert_eq!(why(of_code(code, message)), Some(told), "{code} {message}");
         }
         let taken = "games: another game has this namespace and name";
-        assert_eq!(of_code(1811, taken), Some(Refusal::Taken));
-        assert_eq!(
-            of_code(2067, "UNIQUE constraint failed: games.namespace, games.name"),
-            Some(Refusal::Taken)
-        );
-        for failed in [1, 5, 6, 8, 10, 11, 13, 14, 26, 517] {
-            assert_eq!(of_code(failed, "database is locked"), None, "{failed}");
-        }
+        assert_eq!(of_code(1811, taken), Refusal::Taken);
+        assert_eq!(of_code(2067, "UNIQUE constraint failed: games.namespace, games.name"), Refusal::Taken);
     }
 }

@@ -73,6 +73,10 @@ impl From<SessionError> for sqlx::Error {
     }
 }
 
+/// Rows of observed state have the number of their transaction as they are written. (Whoever else writes some
+/// gets it at the end: the counter's row is held until then, and every transaction here needs it.)
+const NUMBERED: (&str, &str) = ("gamekeeper.numbered", "at once");
+
 /// Whether transactions may write.
 const READ_ONLY: &str = "default_transaction_read_only";
 
@@ -121,6 +125,7 @@ impl Session {
             ("idle_in_transaction_session_timeout", milliseconds(IDLE_IN_TRANSACTION)),
             // A decision that was taken must not be forgotten by a power cut, whatever the server's default.
             ("synchronous_commit", "on".to_owned()),
+            (NUMBERED.0, NUMBERED.1.to_owned()),
         ]);
         Self(settings)
     }

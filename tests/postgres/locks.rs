@@ -126,6 +126,10 @@ async fn writes_that_wait_for_locked_rows_say_for_whom_and_stop_nobody_else() {
         assert_eq!(asked.status.code(), Some(4), "{told}");
         assert!(told.contains("locked by psql (user postgres, process "), "{told}");
     }
+    // It is asked once: the server has waited already, and nothing is to be computed anew.
+    let began = Instant::now();
+    assert_eq!(world.gk(&["pause", "aa"]).code, 4);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     ends(client).await;
     world.ok(&["pause", "aa"]);
     assert_eq!(world.count("SELECT epoch FROM leases").await, 1, "the lead is kept");

@@ -1,9 +1,11 @@
 //! What only PostgreSQL has: several controllers, roles, a server that goes away and comes back.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod batches;
 mod changes;
 mod chaos;
 mod fencing;
+mod holders;
 mod leading;
 mod leases;
 mod locks;
@@ -16,6 +18,7 @@ mod resilience;
 mod roles;
 mod silence;
 mod tls;
+mod upserts;
 mod waiting;
 mod writes;
 

@@ -22,7 +22,7 @@ use crate::receiver::Lobby;
 const PROMPT: Duration = Duration::from_secs(2);
 
 /// A client in a transaction that stays open.
-async fn client(database: &Database, statement: &str) -> PgConnection {
+pub(crate) async fn client(database: &Database, statement: &str) -> PgConnection {
     let Database::Postgres { url, schema } = database else { unreachable!() };
     let options: PgConnectOptions = url.parse().unwrap();
     let mut client = options.options([("search_path", schema)]).connect().await.unwrap();
@@ -30,7 +30,7 @@ async fn client(database: &Database, statement: &str) -> PgConnection {
     client
 }
 
-async fn does(client: &mut PgConnection, statement: &str) {
+pub(crate) async fn does(client: &mut PgConnection, statement: &str) {
     raw_sql(AssertSqlSafe(statement.to_owned())).execute(client).await.unwrap();
 }
 

@@ -56,14 +56,14 @@ fn author() -> Author {
     Author { source: Source::Operator, requested_by: "ann".into(), request_id: "r-1".into() }
 }
 
-async fn create(store: &Store, name: &str) -> Result<(), WriteError> {
+pub(crate) async fn create(store: &Store, name: &str) -> Result<(), WriteError> {
     let (Manifest::Game(manifest), ValidManifest::Game(valid)) = read(&GAME.replace("NAME", name)) else {
         unreachable!()
     };
     store.create_game(&manifest, &valid, &Managed::default(), &author()).await.map(drop)
 }
 
-async fn replace(store: &Store, shown: &str) -> Result<(), WriteError> {
+pub(crate) async fn replace(store: &Store, shown: &str) -> Result<(), WriteError> {
     let text = GAME.replace("NAME", "one").replace("SHOWN", shown);
     let (Manifest::Game(manifest), ValidManifest::Game(valid)) = read(&text) else { unreachable!() };
     store
@@ -273,6 +273,37 @@ async fn what_became_of_a_record_without_an_answer_is_asked_until_it_is_known() 
     writing.await.unwrap().expect("the counter says that it was written");
     assert_eq!(database.count("SELECT high_water FROM instance").await, 2);
     assert_eq!(database.count("SELECT count(*) FROM lobby_outbox").await, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_became_of_a_record_is_asked_until_somebody_is_let_in_again() {
+    let cluster = Cluster::start();
+    let made = cluster.psql(&["-c", "CREATE ROLE keeper LOGIN SUPERUSER"]);
+    assert!(made.status.success(), "{made:?}");
+    let database = Database::on(&cluster.url_of("keeper"));
+    let Database::Postgres { schema, .. } = &database else { unreachable!() };
+    let others = Database::Postgres { url: cluster.url(), schema: schema.clone() };
+    let store = database.open().await.telling_the_lobby(true);
+    let epoch = store.take_lead("first").await.unwrap();
+    let (recorder, _writer) = store.recorder(epoch);
+    recorder.record(recording("first")).await.unwrap();
+    answers_with(&cluster, "nobody");
+    let writing = tokio::spawn(async move { recorder.record(recording("second")).await });
+    waits_for(&others, "SyncRep").await;
+    let may = |what: &str| {
+        let done =
+            cluster.psql(&["-c", "SET synchronous_commit = off", "-c", &format!("ALTER ROLE keeper {what}")]);
+        assert!(done.status.success(), "{done:?}");
+    };
+    may("NOLOGIN");
+    others.rows(CUT).await;
+    answers_with(&cluster, "");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!writing.is_finished(), "whether it was written was not known");
+    may("LOGIN");
+    writing.await.unwrap().expect("the counter says that it was written");
+    assert_eq!(others.count("SELECT high_water FROM instance").await, 2);
+    assert_eq!(others.count("SELECT count(*) FROM lobby_outbox").await, 6);
 }
 
 /// Loses the connections whose commits wait for an answer.

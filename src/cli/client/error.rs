@@ -86,10 +86,12 @@ pub(crate) struct Refusal {
 
 /// The part of a refusal that is about an object.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub(crate) struct RefusalDetails {
     /// What is wrong, field by field.
     pub(crate) causes: Vec<Cause>,
+    /// It is not about the object: the same may be asked again, and not before so long.
+    pub(crate) retry_after_seconds: Option<u64>,
 }
 
 /// What is wrong with one field.
@@ -155,9 +157,11 @@ impl ClientError {
         matches!(self, Self::Refused(refusal) if refusal.code == 404)
     }
 
-    /// Whether somebody else was faster.
+    /// A conflict of versions: somebody else was faster, so the change is to be computed anew. A row that somebody
+    /// has locked is none: the server has waited for it, and there is nothing to compute.
     pub(crate) fn is_conflict(&self) -> bool {
-        matches!(self, Self::Refused(refusal) if refusal.code == 409)
+        matches!(self, Self::Refused(refusal)
+            if refusal.code == 409 && refusal.details.retry_after_seconds.is_none())
     }
 }
 
@@ -244,4 +248,21 @@ fn innermost(error: &reqwest::Error) -> String {
         innermost = source;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_locked_is_no_conflict_of_versions() {
+        let refused = |details: &str| {
+            let body = format!(
+                r#"{{"kind": "Status", "code": 409, "reason": "Conflict", "message": "no", "details": {details}}}"#
+            );
+            ClientError::Refused(Box::new(Refusal::read(409, body.as_bytes())))
+        };
+        assert!(refused(r#"{"name": "andromeda", "kind": "games"}"#).is_conflict());
+        assert!(!refused(r#"{"retryAfterSeconds": 1}"#).is_conflict());
+    }
 }

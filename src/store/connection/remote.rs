@@ -28,8 +28,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::super::again::{takes_no_writes, waited};
 use super::super::blockers;
+use super::super::fault::{self, Fault};
 use super::{Connections, locked};
 
 /// A burst waits so long for a connection before it is refused.
@@ -38,8 +38,12 @@ const PLACE: Duration = Duration::from_secs(10);
 /// An answer is waited for so long once the process ends.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
-/// Who waits so long waits for somebody.
-const SUSPICIOUS: Duration = Duration::from_millis(400);
+/// A statement that takes so long waits for somebody. Less than anybody waits ([`super::BRIEFLY`]), so that there
+/// is time to ask for whom.
+const SUSPICIOUS: Duration = Duration::from_millis(200);
+
+/// The witness has so long to say for whom, unless the wait ends before.
+const ASKING: Duration = Duration::from_secs(1);
 
 /// So long a pool has to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -192,7 +196,7 @@ impl Replaces {
         let is_silent =
             is_timed_out(error) || matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
         // One that was the primary, or stands where it stood, takes no writes: another one may by now.
-        let is_silent = is_silent || takes_no_writes(error);
+        let is_silent = is_silent || fault::of(error) == Fault::ReadOnly;
         if is_silent && !self.ending.is_cancelled() {
             self.replace();
         }
@@ -250,7 +254,7 @@ impl Witness {
             done = &mut work => return (done, None),
             () = sleep(SUSPICIOUS) => {}
         }
-        let found = timeout(SUSPICIOUS, blockers::of_session(&self.others, self.process));
+        let found = timeout(ASKING, blockers::of_session(&self.others, self.process));
         tokio::select! {
             biased;
             done = &mut work => (done, None),
@@ -266,7 +270,9 @@ impl RemoteTransaction {
         let Some(witness) = &self.witness else { return self.replaces.if_silent(work.await) };
         let (done, who) = witness.beside(work).await;
         match self.replaces.if_silent(done) {
-            Err(error) if waited(&error) => Err(locked(&who.unwrap_or_else(blockers::nobody_known))),
+            Err(error) if fault::of(&error) == Fault::Waited => {
+                Err(locked(&who.unwrap_or_else(blockers::nobody_known)))
+            }
             done => done,
         }
     }

@@ -76,8 +76,8 @@ pub(super) async fn open(
     };
     let controlling = pool(CONTROLLER, &USUAL, None);
     let mut store = Store::new(pool(CONNECTIONS, &USUAL, Some(controlling.clone())), place.clone());
+    store.recording = pool(1, &USUAL, Some(controlling.clone()));
     store.controlling = controlling;
-    store.recording = pool(1, &USUAL, None);
     store.leases = pool(1, &LEASE, None);
     store.ending = ending.clone();
     Ok(store)

@@ -48,7 +48,6 @@ pub(super) async fn find(
         .collect();
     if !deleted.is_empty() {
         // What is not found here: rows of the lobby that its own foreign keys and triggers lead to.
-        db.waits_briefly().await?;
         for rows in &DELETED {
             look(db, rows, deleted.iter().copied(), &mut found).await?;
         }
@@ -63,13 +62,14 @@ async fn look(
     found: &mut HashMap<GameId, String>,
 ) -> Result<(), DbErr> {
     let ids: Vec<String> = games.map(|game| game.to_string()).collect();
-    // `taken` reads all of `free`, so every free row is locked. The row's xmax is who has it.
+    // `taken` reads all of `free`, so every free row is locked. The row's xmax is who has it, or a number for
+    // several of them.
     let sql = format!(
         "WITH free AS MATERIALIZED (
              SELECT game_id FROM {table} WHERE game_id = ANY ($1::uuid[]) AND {only} FOR {strength} SKIP LOCKED),
          taken AS MATERIALIZED (SELECT game_id, count(*) AS rows FROM free GROUP BY game_id),
          missed AS (
-             SELECT r.game_id, array_agg(r.xmax::text) AS holders
+             SELECT r.game_id, array_agg(r.xmax) AS holders
                FROM {table} AS r LEFT JOIN taken ON taken.game_id = r.game_id
               WHERE r.game_id = ANY ($1::uuid[]) AND {only}
               GROUP BY r.game_id, taken.rows HAVING count(*) > coalesce(taken.rows, 0))
