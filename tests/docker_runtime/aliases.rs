@@ -64,7 +64,7 @@ async fn whoever_can_write_to_a_state_under_another_name_is_found_by_everything_
         }
         let made = world.docker.create(&world.wanted()).await;
         assert!(matches!(&made, Err(RuntimeError::DirectoryInUse(_))), "{source}: {made:?}");
-        let removed = world.docker.remove_state_directory(world.game).await;
+        let removed = world.docker.remove_state_directory(world.game, &|_| {}).await;
         assert!(matches!(&removed, Err(RuntimeError::DirectoryInUse(_))), "{source}: {removed:?}");
         assert!(within.is_dir(), "{source}");
         drop(sidecar);
@@ -94,10 +94,10 @@ async fn who_may_write_or_only_reads_is_no_rival_under_any_name() {
     assert_eq!(rival().await.expect("an answer"), None, "who may write");
     docker(&["rm", "-f", running.id.as_str()]);
     // It would lose what it works on.
-    let removed = world.docker.remove_state_directory(world.game).await;
+    let removed = world.docker.remove_state_directory(world.game, &|_| {}).await;
     assert!(matches!(&removed, Err(RuntimeError::DirectoryInUse(_))), "{removed:?}");
     drop(may);
-    world.docker.remove_state_directory(world.game).await.expect("a removal");
+    world.docker.remove_state_directory(world.game, &|_| {}).await.expect("a removal");
 }
 
 #[tokio::test]
