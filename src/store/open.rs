@@ -1,6 +1,7 @@
 //! Opening a database: connect, refuse what is too new, bring the schema up to date.
 
 mod migrate;
+mod patient;
 mod postgres;
 mod refusal;
 mod sqlite;
@@ -113,6 +114,7 @@ fn refuse_older_than(min_binary: String) -> Result<(), OpenError> {
     if parse(&min_binary) > parse(own) { Err(OpenError::Newer { min_binary, own }) } else { Ok(()) }
 }
 
+pub(super) use patient::patiently;
 pub(super) use postgres::{alone, listening, to_look_at as postgres_to_look_at};
 pub(super) use sqlite::to_look_at as sqlite_to_look_at;
 

@@ -247,7 +247,7 @@ async fn compare_two(mut first: PgConnection, options: &PgConnectOptions) -> Res
 }
 
 /// Which of the server's processes answers.
-async fn process(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+pub(super) async fn process(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
     let row = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(connection).await?;
     let text: String = row.try_get_unchecked(0)?;
     text.parse().map_err(|_| sqlx::Error::Protocol(format!("pg_backend_pid() gave {text:?}")))

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::connection::{Connections, RemotePool};
 use super::super::session::{self, Session};
 use super::super::{Migrations, Place, Store};
+use super::patient::{lock, patiently};
 use super::{OpenError, migrate};
 
 static MIGRATIONS: ::sqlx::migrate::Migrator = ::sqlx::migrate!("migrations/postgres");
@@ -26,9 +27,6 @@ const ACQUIRE: Duration = Duration::from_secs(10);
 /// A connection that was not used for so long is asked whether it still lives: the server may have
 /// been restarted meanwhile.
 const TRUSTED: Duration = Duration::from_secs(1);
-
-/// Held while the schema is made and migrated, so that of many replicas that start together one does it.
-const MIGRATING: i64 = 0x67_61_6d_65_6b;
 
 /// How long things may take on a connection.
 struct Limits {
@@ -171,14 +169,12 @@ async fn migrated(place: &Place, options: &PgConnectOptions, schema: &str) -> Re
     let failed = |error: sqlx::Error| OpenError::connect(place, error);
     session::is_own(options).await.map_err(failed)?;
     let mut connection = alone(options, schema).await.map_err(failed)?;
-    sqlx::query("SELECT pg_advisory_lock($1)")
-        .bind(MIGRATING)
-        .execute(&mut connection)
-        .await
-        .map_err(failed)?;
-    let done = under_lock(place, schema, &mut connection).await;
+    lock(&mut connection, USUAL.answer).await.map_err(failed)?;
+    let process = session::answered(USUAL.answer, session::process(&mut connection)).await.map_err(failed)?;
+    let work = async { Ok(under_lock(place, schema, &mut connection).await) };
+    let done = patiently(options, process, work).await.map_err(failed)?;
     // With the connection goes the lock.
-    connection.close().await.map_err(failed)?;
+    session::answered(USUAL.answer, connection.close()).await.map_err(failed)?;
     done
 }
 
