@@ -194,7 +194,7 @@ pub(super) fn is_unavailable(error: &DbErr) -> bool {
     is_lost(error)
         || takes_no_writes(error)
         || state(error).is_some_and(|state| lacks(&state))
-        || matches!(error, DbErr::ConnectionAcquire(_))
+        || matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)))
 }
 
 /// The SQLSTATE of what PostgreSQL says. (SQLite has numbers of other kinds.)

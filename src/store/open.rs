@@ -126,6 +126,7 @@ fn refuse_older_than(min_binary: String) -> Result<(), OpenError> {
 
 pub(super) use patient::patiently;
 pub(super) use postgres::{alone, listening, to_look_at as postgres_to_look_at};
+pub(super) use refusal::advice;
 pub(super) use sqlite::to_look_at as sqlite_to_look_at;
 
 pub(super) fn missing(table: &'static str) -> impl Fn() -> sea_orm::DbErr {

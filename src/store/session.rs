@@ -58,7 +58,7 @@ impl SessionError {
                 "a pooler gives sessions away between two transactions: set its pool_mode = session for this database or user (in PgBouncer's [databases] or [users]), or connect to the server itself"
             }
             Self::Standby => {
-                "connect to the primary (several hosts in the URL need target_session_attrs=read-write), or promote this one"
+                "connect by an address that follows the primary (a name, a virtual address or a proxy that is moved at a failover; the URL names one host), or promote this one"
             }
             Self::Alone => {
                 "the pooler in between has too few places: each gamekeeper needs 13 (PgBouncer's pool_size or default_pool_size, and the server's max_connections)"

@@ -11,6 +11,7 @@ mod measured;
 mod migrating;
 mod moving;
 mod pooler;
+mod reasons;
 mod reflectors;
 mod resilience;
 mod roles;

@@ -21,9 +21,6 @@ const CONNECTIONS: u32 = 6;
 /// The controller's own, so that nobody who waits in the API keeps it waiting.
 const CONTROLLER: u32 = 2;
 
-/// A place in a pool is waited for so long.
-const ACQUIRE: Duration = Duration::from_secs(10);
-
 /// A connection that was not used for so long is asked whether it still lives: the server may have
 /// been restarted meanwhile.
 const TRUSTED: Duration = Duration::from_secs(1);
@@ -34,6 +31,8 @@ struct Limits {
     statement: Duration,
     /// Waiting for what others have locked, of which a second is for finding out about a deadlock.
     lock: Duration,
+    /// A connection of the pool's, a new one perhaps. Below an answer's, for the reason if there is none.
+    acquire: Duration,
     /// An answer, here: a little more than the server takes at most.
     answer: Duration,
     /// A connection's word that it lives.
@@ -44,6 +43,7 @@ struct Limits {
 const USUAL: Limits = Limits {
     statement: Duration::from_secs(10),
     lock: Duration::from_millis(1_500),
+    acquire: Duration::from_secs(10),
     answer: Duration::from_secs(12),
     ping: Duration::from_secs(2),
 };
@@ -52,6 +52,7 @@ const USUAL: Limits = Limits {
 const LEASE: Limits = Limits {
     statement: Duration::from_millis(2_500),
     lock: Duration::from_secs(2),
+    acquire: Duration::from_millis(2_500),
     answer: Duration::from_secs(3),
     ping: Duration::from_secs(1),
 };
@@ -68,7 +69,9 @@ pub(super) async fn open(
             pool: made(&limits.session(schema), connections, limits.ping)
                 .acquire_timeout(ACQUIRE.min(limits.answer)),
             connect: options.clone(),
+            session: limits.session(schema),
             answer: limits.answer,
+            ping: limits.ping,
         };
         Connections::remote(pool, witness, ending.clone())
     };
@@ -91,8 +94,13 @@ pub(in crate::store) async fn to_look_at(
     session::is_own(options).await.map_err(failed)?;
     let session = USUAL.session(schema).reading_only();
     let there = session::answered(USUAL.answer, is_there(options, &session)).await.map_err(failed)?;
-    let pool =
-        RemotePool { pool: made(&session, 1, USUAL.ping), connect: options.clone(), answer: USUAL.answer };
+    let pool = RemotePool {
+        pool: made(&session, 1, USUAL.ping, &Arc::default()),
+        connect: options.clone(),
+        session,
+        answer: USUAL.answer,
+        ping: USUAL.ping,
+    };
     let connections = Connections::remote(pool, None, CancellationToken::new());
     Ok(there.then(|| Store::new(connections, place.clone())))
 }
