@@ -159,9 +159,7 @@ pub(super) fn waited(error: &DbErr) -> bool {
 /// Whether the connection was lost, or the server is going down or coming up.
 pub(super) fn is_lost(error: &DbErr) -> bool {
     if let Some(state) = state(error) {
-        // Among them the end of a session that was idle for too long, in a transaction or between two.
-        let ends = ["25P03", "57P01", "57P02", "57P03", "57P05"];
-        return state.starts_with("08") || ends.contains(&state.as_str());
+        return ends_session(&state);
     }
     match error {
         DbErr::ConnectionAcquire(error) => *error == ConnAcquireErr::ConnectionClosed,
@@ -169,6 +167,12 @@ pub(super) fn is_lost(error: &DbErr) -> bool {
             matches!(error, SqlxError::Io(_) | SqlxError::Protocol(_) | SqlxError::WorkerCrashed)
         }),
     }
+}
+
+/// Whether a session that says so is over. Among them one that was idle for too long, in a transaction or
+/// between two, and one whose transaction took too long.
+fn ends_session(state: &str) -> bool {
+    state.starts_with("08") || ["25P03", "25P04", "57P01", "57P02", "57P03", "57P05"].contains(&state)
 }
 
 /// Whether the server takes no writes: it is a standby, or was made one.
@@ -209,5 +213,20 @@ pub(super) fn sqlx_error(error: &DbErr) -> Option<&SqlxError> {
         | DbErr::Exec(RuntimeErr::SqlxError(error))
         | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_session_is_a_lost_connection_and_a_refusal_is_not() {
+        for state in ["08006", "25P03", "25P04", "57P01", "57P05"] {
+            assert!(ends_session(state), "{state}");
+        }
+        for state in ["25006", "25P02", "40001", "53300", "57014", "23505"] {
+            assert!(!ends_session(state), "{state}");
+        }
     }
 }
