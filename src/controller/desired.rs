@@ -19,14 +19,15 @@ impl Controller {
 
     pub(super) fn start_looking(&self, wait: Duration) {
         let known = self.games.iter().filter_map(|(id, entry)| Some((*id, entry.seen_at()?))).collect();
-        self.workshop.look_at_desired(known, self.versions.clone(), wait);
+        self.workshop.look_at_desired(known, self.versions.clone(), self.replacements, wait);
     }
 
     pub(super) fn desired(&mut self, result: Result<DesiredLook, StoreError>) {
         let again = self.looking.end();
         match result {
-            Ok(DesiredLook { changed, gone, versions, spec }) => {
+            Ok(DesiredLook { changed, gone, versions, spec, replacements }) => {
                 self.looked = true;
+                self.replacements = replacements;
                 self.versions = versions;
                 let clock = self.clock.clock();
                 for (desired, row_version) in changed {

@@ -16,6 +16,7 @@ use crate::reconcile::{Beside, FailureClass, Fetching, Pulling, Step, Wait, Work
 use crate::store::RowVersion;
 use crate::store::recorder::RecordError;
 
+use super::Over;
 use super::copies::{SharedNamed, keep_named};
 use super::facts::{Facts, News, Silence};
 use super::ground::Guards;
@@ -85,7 +86,8 @@ pub(super) struct Ended {
     /// What was known of Docker as a whole is doubtful.
     pub(super) is_doubtful: bool,
     pub(super) deleted: bool,
-    pub(super) deposed: bool,
+    /// Nothing more is decided in this leadership.
+    pub(super) over: Option<Over>,
 }
 
 impl Entry {
@@ -468,7 +470,11 @@ impl Entry {
                 && self.silent_since().is_none_or(|since| clock.now().duration_since(since).as_secs() < 3),
             is_doubtful: self.facts.silent.as_ref().is_some_and(|silence| silence.is_doubtful),
             deleted,
-            deposed: matches!(not_recorded, Some(RecordError::Deposed)),
+            over: match not_recorded {
+                Some(RecordError::Deposed) => Some(Over::Deposed),
+                Some(RecordError::DatabaseOlder { .. }) => Some(Over::DatabaseOlder),
+                _ => None,
+            },
         }
     }
 

@@ -28,7 +28,7 @@ use crate::store::{RowVersion, Store, StoreError};
 use super::copies::{Pausing, Progress, SharedNamed, TURN, in_turns, prune};
 use super::entry::Believed;
 use super::facts::News;
-use super::ground::GroundLook;
+use super::ground::{GroundLook, KnownHighWater};
 use super::leading::Leading;
 use super::round::Output;
 
@@ -77,6 +77,8 @@ pub(super) struct DesiredLook {
     pub(super) versions: HashMap<String, i64>,
     /// What operators want of the whole controller.
     pub(super) spec: ControllerSpec,
+    /// How often another database had answered when this look began.
+    pub(super) replacements: u64,
 }
 
 /// Starts work and hands in its end.
@@ -98,6 +100,8 @@ pub(super) struct Workshop {
     pub(super) brake: watch::Receiver<Option<Freeze>>,
     /// Whether this process still leads.
     pub(super) leading: Leading,
+    /// How far the database had come, as far as this leadership knows.
+    pub(super) high_water: KnownHighWater,
 }
 
 impl Workshop {
@@ -372,12 +376,13 @@ impl Workshop {
         &self,
         games: HashMap<GameId, (RowVersion, Option<String>)>,
         versions: HashMap<String, i64>,
+        replacements: u64,
         wait: std::time::Duration,
     ) {
         let this = self.clone();
         self.spawn(async move {
             tokio::time::sleep(wait).await;
-            Finished::Desired(look(&this.store, games, versions).await)
+            Finished::Desired(look(&this.store, games, versions, replacements).await)
         });
     }
 }
@@ -386,7 +391,11 @@ async fn look(
     store: &Store,
     games: HashMap<GameId, (RowVersion, Option<String>)>,
     versions: HashMap<String, i64>,
+    replacements: u64,
 ) -> Result<DesiredLook, StoreError> {
+    let replacements_now = store.replacements();
+    // A row of another database may have the same version and say something else.
+    let is_another = replacements_now != replacements;
     let versions_now = store.version_index().await?;
     let index = store.desired_index().await?;
     let version_moved = |wish: &Option<String>| {
@@ -399,14 +408,15 @@ async fn look(
     let changed: Vec<GameId> = index
         .iter()
         .filter(|(id, row_version)| match games.get(id) {
-            Some((known, version)) => known != *row_version || version_moved(version),
+            Some((known, version)) => is_another || known != *row_version || version_moved(version),
             None => true,
         })
         .map(|(id, _)| *id)
         .collect();
     let gone = games.keys().filter(|id| !index.contains_key(id)).copied().collect();
     let changed = store.desired(&changed).await?;
-    Ok(DesiredLook { changed, gone, versions: versions_now, spec: store.controller_spec().await? })
+    let spec = store.controller_spec().await?;
+    Ok(DesiredLook { changed, gone, versions: versions_now, spec, replacements: replacements_now })
 }
 
 /// What an engine said, if it had its address until then: else it may have been another one, and the right

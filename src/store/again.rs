@@ -76,7 +76,11 @@ impl MayPass for RecordError {
     fn of_database(&self) -> Option<&DbErr> {
         match self {
             Self::Database(error) => Some(error),
-            Self::Deposed | Self::SlotTaken(_) | Self::Locked(_) | Self::Closed => None,
+            Self::Deposed
+            | Self::DatabaseOlder { .. }
+            | Self::SlotTaken(_)
+            | Self::Locked(_)
+            | Self::Closed => None,
         }
     }
 }

@@ -10,6 +10,8 @@
 //! What is nobody's but the controller's is waited for as long as the session's `lock_timeout` says.
 
 mod locked;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::collections::VecDeque;
@@ -50,6 +52,15 @@ pub enum RecordError {
     /// Another leader has taken over.
     #[error("another controller leads now; this one decides nothing more")]
     Deposed,
+    /// The database is an older one than was committed to: a replica that lags behind was promoted, or a
+    /// backup was put back.
+    #[error("the database counts {counts}, though {committed} was committed; it is an older one")]
+    DatabaseOlder {
+        /// What its high-water counter would become.
+        counts: i64,
+        /// What it is known to have been.
+        committed: i64,
+    },
     /// The slot of a turn that was to begin has one already: a clock had jumped.
     #[error("the slot {0} has a turn already")]
     SlotTaken(jiff::Timestamp),
@@ -70,7 +81,7 @@ impl RecordError {
         match self {
             Self::Database(error) => refuses(error) || waited(error),
             Self::Locked(_) => true,
-            Self::Deposed | Self::SlotTaken(_) | Self::Closed => false,
+            Self::Deposed | Self::DatabaseOlder { .. } | Self::SlotTaken(_) | Self::Closed => false,
         }
     }
 
@@ -78,7 +89,11 @@ impl RecordError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Database(error) => refuses(error),
-            Self::Deposed | Self::SlotTaken(_) | Self::Locked(_) | Self::Closed => false,
+            Self::Deposed
+            | Self::DatabaseOlder { .. }
+            | Self::SlotTaken(_)
+            | Self::Locked(_)
+            | Self::Closed => false,
         }
     }
 }
@@ -214,6 +229,9 @@ impl Store {
             Err(Attempt::Failed(error)) => return Err(error),
             Ok(batch) => batch,
         };
+        if let Some(committed) = batch.high_water {
+            self.lineage.saw(committed);
+        }
         if self.tells_lobby && recordings.iter().any(|recording| !recording.lobby.is_empty()) {
             self.outbox_written.notify_one();
         }
@@ -246,6 +264,11 @@ impl Store {
             counts |= recording.counts;
         }
         let high_water = if counts { Some(write::count_up(&transaction).await?) } else { None };
+        // Nobody else moves it in this epoch: what is not above all that was seen is an older database.
+        let committed = self.lineage.furthest();
+        if let Some(counts) = high_water.filter(|counts| *counts <= committed) {
+            return Err(Attempt::Failed(RecordError::DatabaseOlder { counts, committed }));
+        }
         let batch = Batch { high_water, fates };
         match transaction.commit().await {
             Err(error) if is_unanswered(&error) => Err(Attempt::Unanswered(batch, error)),
@@ -403,6 +426,9 @@ async fn write_batch(
     match store.write(epoch, &recordings).await {
         Ok(written) => return settle(batch, written, high_water),
         Err(RecordError::Deposed) => answer(&mut batch, || Err(RecordError::Deposed)),
+        Err(RecordError::DatabaseOlder { counts, committed }) => {
+            answer(&mut batch, || Err(RecordError::DatabaseOlder { counts, committed }));
+        }
         // Nobody's fault: each of them asks again.
         Err(RecordError::Database(error)) if passes(&error) || is_unanswered(&error) => {
             answer(&mut batch, || Err(RecordError::Database(error.clone())));

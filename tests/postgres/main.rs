@@ -10,6 +10,7 @@ mod locks;
 mod measured;
 mod migrating;
 mod moving;
+mod older;
 mod pooler;
 mod reasons;
 mod reflectors;

@@ -1,5 +1,6 @@
 //! A database on a PostgreSQL server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -7,6 +8,7 @@ use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions, Connection, PgConnectio
 use tokio_util::sync::CancellationToken;
 
 use super::super::connection::{Connections, RemotePool};
+use super::super::lineage::Lineage;
 use super::super::session::{self, Session};
 use super::super::{Migrations, Place, Store};
 use super::patient::{lock, patiently};
@@ -63,11 +65,11 @@ pub(super) async fn open(
     schema: &str,
 ) -> Result<Store, OpenError> {
     migrated(place, options, schema).await?;
-    let ending = CancellationToken::new();
+    let (ending, lineage) = (CancellationToken::new(), Arc::new(Lineage::default()));
     let pool = |connections, limits: &Limits, witness| {
         let pool = RemotePool {
-            pool: made(&limits.session(schema), connections, limits.ping)
-                .acquire_timeout(ACQUIRE.min(limits.answer)),
+            pool: made(&limits.session(schema), connections, limits.ping, &lineage)
+                .acquire_timeout(limits.acquire),
             connect: options.clone(),
             session: limits.session(schema),
             answer: limits.answer,
@@ -81,6 +83,7 @@ pub(super) async fn open(
     store.recording = pool(1, &USUAL, None);
     store.leases = pool(1, &LEASE, None);
     store.ending = ending.clone();
+    store.lineage = lineage.clone();
     Ok(store)
 }
 
@@ -117,8 +120,13 @@ async fn is_there(options: &PgConnectOptions, session: &Session) -> Result<bool,
 
 /// The one connection of a listener. A listener that is let go says so to the server first, which takes
 /// for ever on a connection that died without a word. It must not keep a place from anybody meanwhile.
-pub(in crate::store) fn listening(options: &PgConnectOptions, schema: &str, within: Duration) -> PgPool {
-    made(&USUAL.session(schema), 1, USUAL.ping)
+pub(in crate::store) fn listening(
+    store: &Store,
+    options: &PgConnectOptions,
+    schema: &str,
+    within: Duration,
+) -> PgPool {
+    made(&USUAL.session(schema), 1, USUAL.ping, &store.lineage)
         .max_lifetime(None)
         .idle_timeout(None)
         .acquire_timeout(within)
@@ -145,8 +153,8 @@ impl Limits {
 }
 
 /// A pool of so many, each with such a session.
-fn made(session: &Session, connections: u32, ping: Duration) -> PgPoolOptions {
-    let session = session.clone();
+fn made(session: &Session, connections: u32, ping: Duration, lineage: &Arc<Lineage>) -> PgPoolOptions {
+    let (session, lineage) = (session.clone(), lineage.clone());
     PgPoolOptions::new()
         .max_connections(connections)
         // What is given back for its age, or for want of work, may not be had again: somebody else took it.
@@ -154,8 +162,11 @@ fn made(session: &Session, connections: u32, ping: Duration) -> PgPoolOptions {
         .idle_timeout(None)
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
-            let session = session.clone();
-            Box::pin(async move { session.begin(connection).await })
+            let (session, lineage) = (session.clone(), lineage.clone());
+            Box::pin(async move {
+                session.begin(connection).await?;
+                lineage.ask(connection).await
+            })
         })
         .before_acquire(move |connection, seen| {
             Box::pin(async move {
