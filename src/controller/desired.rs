@@ -23,13 +23,15 @@ impl Controller {
         let games = self.games.iter().map(|(id, entry)| (*id, entry.seen_at())).collect();
         let unsure =
             self.games.iter().filter(|(_, entry)| entry.may_have_ended()).map(|(id, _)| *id).collect();
-        self.workshop.look_at_desired(Known { games, versions: self.versions.clone(), unsure }, wait);
+        let (versions, replacements) = (self.versions.clone(), self.replacements);
+        self.workshop.look_at_desired(Known { games, versions, unsure, replacements }, wait);
     }
 
     pub(super) fn desired(&mut self, result: Result<DesiredLook, StoreError>) {
         let mut again = self.looking.end();
         match result {
-            Ok(DesiredLook { began, changed, mut records, gone, versions, spec, mut ended }) => {
+            Ok(DesiredLook { began, changed, mut records, gone, versions, spec, mut ended, replacements }) => {
+                self.replacements = replacements;
                 self.versions = versions;
                 let clock = self.clock.clock();
                 for (game, entry) in self.games.iter_mut().filter(|(_, entry)| entry.may_have_ended()) {

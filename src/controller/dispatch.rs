@@ -215,6 +215,8 @@ impl Controller {
             // Whether all of Docker is silent, its list says.
             self.relist();
         }
-        self.deposed |= ended.deposed;
+        if let Some(over) = ended.over {
+            self.end_leadership(over);
+        }
     }
 }

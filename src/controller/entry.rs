@@ -21,6 +21,7 @@ use crate::reconcile::{Beside, FailureClass, Fetching, Pulling, Step, Wait, Work
 use crate::store::RowVersion;
 use crate::store::recorder::RecordError;
 
+use super::Over;
 use super::copies::{SharedNamed, keep_named};
 use super::facts::{Facts, News, Silence};
 use super::ground::Guards;
@@ -106,7 +107,8 @@ pub(super) struct Ended {
     pub(super) deleted: bool,
     /// Whether its deletion is done is not known.
     pub(super) end_unknown: bool,
-    pub(super) deposed: bool,
+    /// Nothing more is decided in this leadership.
+    pub(super) over: Option<Over>,
 }
 
 impl Entry {
@@ -495,7 +497,11 @@ impl Entry {
             is_doubtful: self.facts.silent.as_ref().is_some_and(|silence| silence.is_doubtful),
             deleted,
             end_unknown: self.end_unknown.is_some(),
-            deposed: matches!(not_recorded, Some(RecordError::Deposed)),
+            over: match not_recorded {
+                Some(RecordError::Deposed) => Some(Over::Deposed),
+                Some(RecordError::DatabaseOlder { .. }) => Some(Over::DatabaseOlder),
+                _ => None,
+            },
         }
     }
 

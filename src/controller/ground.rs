@@ -2,9 +2,12 @@
 //! freezes, deletions that are held, containers without a game.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 
 use crate::game::GameId;
 use crate::game::controller::{
@@ -27,6 +30,26 @@ pub(super) struct GroundLook {
     pub(super) freezes: Vec<Freeze>,
     pub(super) ground: Ground,
     pub(super) mount: MountView,
+    /// The database is older than this leadership knows it to have been.
+    pub(super) went_back: bool,
+}
+
+/// How far the database had come, as far as one leadership knows: its memory is as new as that.
+#[derive(Debug, Clone)]
+pub(super) struct KnownHighWater {
+    read: Arc<AtomicI64>,
+    committed: watch::Receiver<i64>,
+}
+
+impl KnownHighWater {
+    /// It begins with a counter that was read, and goes on with those that are committed.
+    pub(super) fn new(high_water: i64, committed: watch::Receiver<i64>) -> Self {
+        Self { read: Arc::new(AtomicI64::new(high_water)), committed }
+    }
+
+    fn furthest(&self) -> i64 {
+        self.read.load(Ordering::Acquire).max(*self.committed.borrow())
+    }
 }
 
 /// What concerns all games.
@@ -98,6 +121,8 @@ impl Workshop {
     /// that was asked.
     pub(super) async fn look_at_ground(&self, docker: Option<&str>) -> Result<GroundLook, StoreError> {
         let mut unreadable = None;
+        // Before the database is read, which must be as far by then.
+        let known = self.high_water.furthest();
         // What is bound is looked at once more; what then still is to be bound waits for the next look.
         for _ in 0..2 {
             // The state root first: what is noted there never runs ahead of a database read after it.
@@ -105,8 +130,14 @@ impl Workshop {
                 found(&self.store, &*self.runtime, docker.map(str::to_owned), unreadable.take()).await;
             let spec = self.store.controller_spec().await?;
             let instance = self.store.instance().await?;
+            let went_back = self.went_back(&instance, known);
             let verdict = judge(&*self.runtime, &spec, &instance, &mut found, Duration::ZERO).await;
-            let look = GroundLook { freezes: verdict.freezes, ground: found.ground, mount: found.mount };
+            let look = GroundLook {
+                freezes: verdict.freezes,
+                ground: found.ground,
+                mount: found.mount,
+                went_back,
+            };
             let Some(binding) = verdict.bind else { return Ok(look) };
             tracing::info!(?binding, "binding the database to what is found");
             // The sentinel first: what the database says of it must be true.
@@ -125,7 +156,13 @@ impl Workshop {
         let mut found = found(&self.store, &*self.runtime, docker.map(str::to_owned), unreadable).await;
         let (spec, instance) = (self.store.controller_spec().await?, self.store.instance().await?);
         let freezes = judge(&*self.runtime, &spec, &instance, &mut found, Duration::ZERO).await.freezes;
-        Ok(GroundLook { freezes, ground: found.ground, mount: found.mount })
+        let went_back = self.went_back(&instance, known);
+        Ok(GroundLook { freezes, ground: found.ground, mount: found.mount, went_back })
+    }
+
+    fn went_back(&self, instance: &Instance, known: i64) -> bool {
+        self.high_water.read.fetch_max(instance.high_water, Ordering::AcqRel);
+        instance.high_water < known
     }
 }
 
@@ -159,9 +196,11 @@ pub(super) async fn found(
     let look = runtime.state_root().await;
     let unreadable = unreadable.or_else(|| look.as_ref().err().map(|error| chain(error)));
     let look = look.unwrap_or_default();
+    // What is noted there may be a second late; this process knows what it saw and committed itself.
+    let seen = Some(store.furthest_high_water()).filter(|seen| *seen > 0);
     Found {
         mount: MountView::NotAsked,
-        ground: Ground { docker_engine_id, state_root: look.sentinel, high_water: look.high_water },
+        ground: Ground { docker_engine_id, state_root: look.sentinel, high_water: look.high_water.max(seen) },
         unreadable,
         locked_by_another: look.locked_by_another,
         database_replaced: store.replaced(),
@@ -171,7 +210,7 @@ pub(super) async fn found(
 impl Controller {
     /// Takes in what a look at the ground found. Freezing and thawing concern every game.
     pub(super) fn stand_on(&mut self, look: GroundLook) {
-        let GroundLook { freezes, ground, mount } = look;
+        let GroundLook { freezes, ground, mount, went_back: _ } = look;
         let first = !std::mem::replace(&mut self.guards.looked, true);
         let freezes = self.guards.found(freezes, &ground, &mount);
         self.note_comparison(&mount);

@@ -58,7 +58,7 @@ use crate::store::{Recorder, Store, StoreError};
 use copies::CopyUnderWay;
 use entry::Entry;
 use facts::News;
-use ground::Guards;
+use ground::{Guards, KnownHighWater};
 use halts::Failures;
 use pulls::Pulls;
 use queue::Queue;
@@ -118,6 +118,9 @@ pub enum RunError {
     /// Another controller leads this database.
     #[error("another controller has taken over this database; this one has ended")]
     Deposed,
+    /// The database went back to an earlier state under this controller, which knows more than it.
+    #[error("the database is older than what was committed to it; what was known of it is given up")]
+    DatabaseOlder,
 }
 
 /// What a controller is made of.
@@ -179,6 +182,8 @@ struct Controller {
     workshop: Workshop,
     games: HashMap<GameId, Entry>,
     versions: HashMap<String, i64>,
+    /// How often another database had answered when desired state was last read.
+    replacements: u64,
     queue: Queue,
     /// How many games are in a round.
     in_rounds: usize,
@@ -197,8 +202,8 @@ struct Controller {
     doubts: u64,
     /// Why nothing may be touched, for those who wait beside the loop.
     brake: watch::Sender<Option<Freeze>>,
-    /// Another controller has taken over.
-    deposed: bool,
+    /// Why this leadership is over, if it is.
+    over: Option<Over>,
     /// Notices when the wall clock is set.
     clock: ClockSteps,
     /// Desired state, and what operators want of the controller, have been read.
@@ -207,6 +212,15 @@ struct Controller {
     database_at: Steady,
     listing: Running,
     looking: Running,
+}
+
+/// Why a leadership is over before it is told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// Another controller has taken over.
+    Deposed,
+    /// The database is older than what is known of it.
+    DatabaseOlder,
 }
 
 /// Whether it is beyond doubt who answers as Docker.
@@ -284,6 +298,7 @@ pub async fn run(
         keep,
         brake: brake.subscribe(),
         leading: leading.clone(),
+        high_water: KnownHighWater::new(store.instance().await?.high_water, recorder.high_water()),
     };
     let rounds = Semaphore::new(limits.rounds.max(1));
     let guards = Guards::new(&policy.deletions);
@@ -303,6 +318,7 @@ pub async fn run(
         workshop,
         games: HashMap::new(),
         versions: HashMap::new(),
+        replacements: store.replacements(),
         queue: Queue::default(),
         in_rounds: 0,
         places: Places { starts: Slots::new(limits.starts), disruptions: Slots::new(limits.disruptions) },
@@ -315,7 +331,7 @@ pub async fn run(
         docker: Trust::Doubtful,
         doubts: 0,
         brake,
-        deposed: false,
+        over: None,
         clock: ClockSteps::default(),
         looked: false,
         database_at: Steady::now(),
@@ -343,7 +359,7 @@ pub async fn run(
             },
             () = sleep_until(due) => controller.follow_clock(),
         }
-        if controller.deposed {
+        if controller.over.is_some() {
             shutdown.cancel();
             break;
         }
@@ -363,7 +379,11 @@ pub async fn run(
     if tokio::time::timeout(LAST_ROUNDS, tasks.wait()).await.is_err() {
         tracing::warn!("some work did not end in time; it is looked at again at the next start");
     }
-    if controller.deposed { Err(RunError::Deposed) } else { Ok(()) }
+    match controller.over {
+        None => Ok(()),
+        Some(Over::Deposed) => Err(RunError::Deposed),
+        Some(Over::DatabaseOlder) => Err(RunError::DatabaseOlder),
+    }
 }
 
 async fn sleep_until(due: Option<Instant>) {
@@ -442,6 +462,16 @@ impl Controller {
                 self.queue.at(*game, now);
             }
         }
+    }
+
+    /// Nothing more is done in this leadership.
+    pub(super) fn end_leadership(&mut self, over: Over) {
+        if over == Over::DatabaseOlder && self.over.is_none() {
+            tracing::error!("the database is older than what was committed to it; everything is read anew");
+            // Nobody else leads, so whoever is about to act has to be stopped here.
+            self.context.leading.end();
+        }
+        self.over.get_or_insert(over);
     }
 
     /// Whether rounds may begin: the ground has been looked at, and nothing casts doubt on it.

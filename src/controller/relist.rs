@@ -13,7 +13,7 @@ use crate::runtime::{Listed, RuntimeError};
 
 use super::facts::{News, Silence};
 use super::work::{Directories, Everything};
-use super::{ASK_AGAIN, Controller, Running, Trust};
+use super::{ASK_AGAIN, Controller, Over, Running, Trust};
 
 impl Controller {
     /// Looks at everything, whatever was announced. An announcement may be lost without anybody's
@@ -41,6 +41,9 @@ impl Controller {
         let ground_known = ground.is_ok();
         match ground {
             Ok(look) => {
+                if look.went_back {
+                    self.end_leadership(Over::DatabaseOlder);
+                }
                 self.stand_on(look);
                 self.database_says(ground_at, None);
             }

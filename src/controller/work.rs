@@ -28,7 +28,7 @@ use crate::store::{RowVersion, Store, StoreError};
 use super::copies::{Pausing, Progress, SharedNamed, TURN, in_turns, prune};
 use super::entry::Believed;
 use super::facts::News;
-use super::ground::GroundLook;
+use super::ground::{GroundLook, KnownHighWater};
 use super::leading::Leading;
 use super::round::Output;
 
@@ -92,6 +92,8 @@ pub(super) struct DesiredLook {
     pub(super) spec: ControllerSpec,
     /// The records of games that have come to their end, of those about whom that was not known.
     pub(super) ended: HashMap<GameId, Record>,
+    /// How often another database had answered when this look began.
+    pub(super) replacements: u64,
 }
 
 /// What is known of desired state when a look at it begins.
@@ -102,6 +104,8 @@ pub(super) struct Known {
     /// Games that may have come to their end without anybody's having said so. Their rows may be others by now,
     /// which count from the beginning again.
     pub(super) unsure: HashSet<GameId>,
+    /// How often another database had answered when desired state was last read.
+    pub(super) replacements: u64,
 }
 
 /// Starts work and hands in its end.
@@ -124,6 +128,8 @@ pub(super) struct Workshop {
     pub(super) brake: watch::Receiver<Option<Freeze>>,
     /// Whether this process still leads.
     pub(super) leading: Leading,
+    /// How far the database had come, as far as this leadership knows.
+    pub(super) high_water: KnownHighWater,
 }
 
 impl Workshop {
@@ -462,8 +468,11 @@ impl Workshop {
 }
 
 async fn look(store: &Store, known: Known) -> Result<DesiredLook, StoreError> {
-    let Known { games, versions, unsure } = known;
+    let Known { games, versions, unsure, replacements } = known;
     let began = Moment::now();
+    let replacements_now = store.replacements();
+    // A row of another database may have the same version and say something else.
+    let is_another = replacements_now != replacements;
     let versions_now = store.version_index().await?;
     let index = store.desired_index().await?;
     // After the index and before the rows: a row that is read then is not the one that went with its game.
@@ -480,7 +489,7 @@ async fn look(store: &Store, known: Known) -> Result<DesiredLook, StoreError> {
         .iter()
         .filter(|(id, row_version)| match games.get(id) {
             Some(Some((known, version))) => {
-                known != *row_version || version_moved(version) || unsure.contains(*id)
+                is_another || known != *row_version || version_moved(version) || unsure.contains(*id)
             }
             Some(None) | None => true,
         })
@@ -494,7 +503,9 @@ async fn look(store: &Store, known: Known) -> Result<DesiredLook, StoreError> {
     let records = new.into_iter().map(|id| (id, on_record.remove(&id))).collect();
     let changed = store.desired(&changed).await?;
     let spec = store.controller_spec().await?;
-    Ok(DesiredLook { began, changed, records, gone, versions: versions_now, spec, ended })
+    let versions = versions_now;
+    let replacements = replacements_now;
+    Ok(DesiredLook { began, changed, records, gone, versions, spec, ended, replacements })
 }
 
 /// What an engine said, if it had its address until then: else it may have been another one, and the right

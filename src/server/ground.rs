@@ -86,15 +86,27 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn keep_high_water(runtime: Arc<dyn Runtime>, mut counter: watch::Receiver<i64>) {
     while counter.changed().await.is_ok() {
         let high_water = *counter.borrow_and_update();
-        if let Err(error) = runtime.keep_high_water(high_water).await {
-            // What is wrong with the state root freezes the controller; this only cannot be noted.
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the high-water counter could not be noted in the state root"
-            );
-        }
+        note_high_water(&*runtime, high_water).await;
         tokio::time::sleep(NOTE_EVERY).await;
     }
+}
+
+/// So long the state root has to take a note.
+const NOTED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Notes in the state root that the high-water counter has come so far, unless nothing was counted yet.
+pub(super) async fn note_high_water(runtime: &dyn Runtime, high_water: i64) {
+    if high_water == 0 {
+        return;
+    }
+    let noted = tokio::time::timeout(NOTED_WITHIN, runtime.keep_high_water(high_water)).await;
+    let why = match noted {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => crate::reconcile::apply::chain(&error),
+        Err(_) => "the disk did not answer in time".to_owned(),
+    };
+    // What is wrong with the state root freezes the controller; this only cannot be noted.
+    tracing::warn!(error = why, "the high-water counter could not be noted in the state root");
 }
 
 /// So long are events kept.

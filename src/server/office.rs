@@ -47,7 +47,9 @@ impl Office {
             let tenure = come_to_lead(&store, &*self.runtime, &holder, &self.status, &shutdown).await?;
             let Some(tenure) = tenure else { break };
             match self.lead(tenure, &shutdown).await? {
-                Err(error) if !self.store.lead_is_leased() => return Err(error.into()),
+                Err(error) if !self.store.lead_is_leased() && !matches!(error, RunError::DatabaseOlder) => {
+                    return Err(error.into());
+                }
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "the leadership ended");
                 }
@@ -91,6 +93,8 @@ impl Office {
         }
         // From here on nothing more is decided or done in this epoch.
         leading.end();
+        // Whoever leads next knows what was committed here by this alone.
+        ground::note_high_water(&*self.runtime, self.store.furthest_high_water()).await;
         if self.store.lead_is_leased()
             && let Err(error) = self.store.give_up_lead(epoch).await
         {

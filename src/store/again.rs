@@ -74,7 +74,12 @@ impl MayPass for RecordError {
     fn of_database(&self) -> Option<&DbErr> {
         match self {
             Self::Database(error) => Some(error),
-            Self::Deposed | Self::SlotTaken(_) | Self::Locked(_) | Self::Refused(_) | Self::Closed => None,
+            Self::Deposed
+            | Self::DatabaseOlder { .. }
+            | Self::SlotTaken(_)
+            | Self::Locked(_)
+            | Self::Refused(_)
+            | Self::Closed => None,
         }
     }
 }
@@ -115,7 +120,7 @@ pub(super) fn is_contended(error: &DbErr) -> bool {
 }
 
 /// Whether the connection was lost, or the server is going down or coming up.
-fn is_lost(error: &DbErr) -> bool {
+pub(super) fn is_lost(error: &DbErr) -> bool {
     fault::of(error) == Fault::Lost
 }
 

@@ -117,7 +117,9 @@ impl Connections {
     /// Those to a server. Once `ending` is cancelled, answers are waited for two seconds at most. Where
     /// a transaction waits for somebody, the witness is asked for whom.
     pub(super) fn remote(pool: RemotePool, witness: Option<Self>, ending: CancellationToken) -> Self {
-        Self(Pool::Remote(Arc::new(Remote::new(pool, witness, ending))))
+        let remote = Arc::new(Remote::new(pool, witness, ending));
+        remote.keep_awake();
+        Self(Pool::Remote(remote))
     }
 
     /// The file's pool itself, for what only SQLite can do.

@@ -74,6 +74,7 @@ impl Store {
     /// Whose database this is, and what its games stand on.
     pub async fn instance(&self) -> Result<Instance, StoreError> {
         let row = instance::Entity::find().one(&self.db).await?.ok_or_else(missing("instance"))?;
+        self.lineage.saw(row.high_water);
         Ok(Instance {
             id: InstanceId(row.instance_id.0),
             docker_engine_id: row.docker_engine_id,

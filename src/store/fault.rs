@@ -60,7 +60,8 @@ pub(super) fn of(error: &DbErr) -> Fault {
         DbErr::Custom(_) if is_unanswered(error) => return Fault::Unanswered,
         DbErr::Custom(_) if is_replaced(error) => return Fault::Unavailable,
         DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed) => return Fault::Lost,
-        DbErr::ConnectionAcquire(_) => return Fault::Unavailable,
+        // The latter is a reason in words: no connection comes about.
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)) => return Fault::Unavailable,
         DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. } => return Fault::Refused,
         _ => {}
     }

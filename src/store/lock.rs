@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Place;
 
@@ -38,8 +38,7 @@ impl Place {
     /// Another process holds it, or it cannot be made.
     pub fn lock(&self) -> Result<Option<File>, LockError> {
         let Some(path) = self.sqlite_path() else { return Ok(None) };
-        // The same file by another name has the same lock.
-        let mut name = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
+        let mut name = file_itself(path).into_os_string();
         name.push(".lock");
         let beside = PathBuf::from(name);
         let failed = |source| LockError::Failed { path: beside.clone(), source };
@@ -50,6 +49,29 @@ impl Place {
             Err(TryLockError::WouldBlock) => Err(LockError::Held { path: path.to_owned() }),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
+    }
+}
+
+/// So many links lead to a file at most, as for the kernel.
+const MAX_LINKS: usize = 40;
+
+/// The file that a path leads to, whether or not it is there yet: the same file has one lock, by whatever
+/// name it is known.
+pub(super) fn file_itself(path: &Path) -> PathBuf {
+    let mut file = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        if let Ok(found) = file.canonicalize() {
+            return found;
+        }
+        let Ok(target) = file.read_link() else { break };
+        // One that is relative is relative to its own directory.
+        file = file.parent().map_or_else(|| target.clone(), |directory| directory.join(&target));
+    }
+    let directory =
+        file.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    match (directory.and_then(|directory| directory.canonicalize().ok()), file.file_name()) {
+        (Some(directory), Some(name)) => directory.join(name),
+        _ => file,
     }
 }
 
@@ -71,5 +93,26 @@ mod tests {
         }
         drop(held);
         place(&link).lock().unwrap();
+    }
+
+    #[test]
+    fn a_link_to_a_database_that_is_not_there_yet_has_the_lock_of_the_database() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::create_dir(at("disk")).unwrap();
+        // By one link to another, which is relative, and through a directory that is one.
+        std::os::unix::fs::symlink("disk/games.db", at("near.db")).unwrap();
+        std::os::unix::fs::symlink(at("near.db"), at("far.db")).unwrap();
+        std::os::unix::fs::symlink(at("disk"), at("mount")).unwrap();
+        let names = [at("far.db"), at("near.db"), at("disk/games.db"), at("mount/games.db")];
+        let place = |path: &Path| format!("sqlite:{}", path.display()).parse::<Place>().unwrap();
+        for first in &names {
+            let _held = place(first).lock().unwrap();
+            for second in &names {
+                assert!(matches!(place(second).lock(), Err(LockError::Held { .. })), "{first:?} {second:?}");
+            }
+        }
+        let lock = at("disk/games.db.lock");
+        assert!(lock.exists() && !at("far.db.lock").exists() && !at("near.db.lock").exists());
     }
 }

@@ -25,6 +25,7 @@ mod forecast;
 pub mod history;
 mod lease;
 mod ledger;
+mod lineage;
 mod lock;
 mod lookup;
 mod managers;
@@ -88,6 +89,7 @@ use tokio_util::sync::CancellationToken;
 use crate::game::Epoch;
 
 use connection::Connections;
+use lineage::Lineage;
 
 /// A question to the database failed.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +145,8 @@ pub struct Store {
     /// Cancelled once the process ends: answers are not waited for long then.
     ending: CancellationToken,
     place: Place,
+    /// Which database answers, and how far it has come.
+    lineage: Arc<Lineage>,
     /// The leadership that writes, if any does.
     epoch: Option<Epoch>,
     /// Rung after our own writes of desired state, so that they are seen at once.
@@ -163,6 +167,7 @@ impl Store {
             ending: CancellationToken::new(),
             db,
             place,
+            lineage: Arc::default(),
             epoch: None,
             desired_written,
             outbox_written,
@@ -180,6 +185,18 @@ impl Store {
     /// The process ends: from here on a server has two seconds for every answer.
     pub fn ends_soon(&self) {
         self.ending.cancel();
+    }
+
+    /// The highest that the high-water counter is known to have been in this process, whichever database
+    /// answers now; 0 before it was seen.
+    pub fn furthest_high_water(&self) -> i64 {
+        self.lineage.furthest()
+    }
+
+    /// Counts how often another database answered than before: after a failover, or in the place of the
+    /// one that was there. Nothing that was read before holds then, whatever its numbers say.
+    pub fn replacements(&self) -> u64 {
+        self.lineage.changes()
     }
 
     /// What became of the embedded database's file, if it is no longer the one that is open: what is

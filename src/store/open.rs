@@ -1,6 +1,7 @@
 //! Opening a database: connect, refuse what is too new, bring the schema up to date.
 
 mod migrate;
+mod patient;
 mod postgres;
 mod refusal;
 mod sqlite;
@@ -44,8 +45,18 @@ pub enum OpenError {
         /// How many.
         pending: usize,
     },
+    /// A migration was applied in another form than this program has it.
+    #[error(
+        "the database's schema was made by another build: migration {migration} was applied in a form that this program does not have; nothing was changed. Start the build that made it, put a backup back that an unchanged release made, or begin in another schema (--database-schema) or file (--database-url)"
+    )]
+    Differs {
+        /// Its version.
+        migration: i64,
+    },
     /// The schema could not be brought up to date; nothing was changed.
-    #[error("the database's schema could not be migrated; nothing was changed")]
+    #[error(
+        "the database's schema could not be migrated; nothing was changed. Mend what the database says, and start again"
+    )]
     Migrate(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A question failed.
     #[error(transparent)]
@@ -113,7 +124,9 @@ fn refuse_older_than(min_binary: String) -> Result<(), OpenError> {
     if parse(&min_binary) > parse(own) { Err(OpenError::Newer { min_binary, own }) } else { Ok(()) }
 }
 
+pub(super) use patient::patiently;
 pub(super) use postgres::{alone, listening, to_look_at as postgres_to_look_at};
+pub(super) use refusal::advice;
 pub(super) use sqlite::to_look_at as sqlite_to_look_at;
 
 pub(super) fn missing(table: &'static str) -> impl Fn() -> sea_orm::DbErr {

@@ -15,6 +15,8 @@
 mod attempt;
 mod locked;
 mod queue;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::time::Duration;
@@ -49,6 +51,15 @@ pub enum RecordError {
     /// Another leader has taken over.
     #[error("another controller leads now; this one decides nothing more")]
     Deposed,
+    /// The database is an older one than was committed to: a replica that lags behind was promoted, or a
+    /// backup was put back.
+    #[error("the database counts {counts}, though {committed} was committed; it is an older one")]
+    DatabaseOlder {
+        /// What its high-water counter would become.
+        counts: i64,
+        /// What it is known to have been.
+        committed: i64,
+    },
     /// The slot of a turn that was to begin has one already: a clock had jumped.
     #[error("the slot {0} has a turn already")]
     SlotTaken(jiff::Timestamp),
@@ -82,7 +93,11 @@ impl RecordError {
         match self {
             Self::Refused(_) => true,
             Self::Database(error) => fault::of(error) == Fault::Refused,
-            Self::Deposed | Self::SlotTaken(_) | Self::Locked(_) | Self::Closed => false,
+            Self::Deposed
+            | Self::DatabaseOlder { .. }
+            | Self::SlotTaken(_)
+            | Self::Locked(_)
+            | Self::Closed => false,
         }
     }
 }

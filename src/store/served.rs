@@ -30,6 +30,20 @@ pub struct Feeds {
     pub observed: i64,
     /// Moves when events are forgotten.
     pub forgotten: i64,
+    /// How often another database had answered before.
+    pub replacements: u64,
+}
+
+impl Feeds {
+    /// Whether this database is another one than was read before, or an older copy of it. Nothing that
+    /// was read then holds any more.
+    pub fn is_another_than(&self, before: &Self) -> bool {
+        let Self { desired, settled: _, observed, forgotten, replacements } = *self;
+        replacements != before.replacements
+            || desired < before.desired
+            || observed < before.observed
+            || forgotten < before.forgotten
+    }
 }
 
 impl Store {
@@ -46,13 +60,21 @@ impl Store {
         let sql = format!(
             "SELECT (SELECT seq FROM desired_feed), seq, forgotten, {settled} FROM observed_feed{among}"
         );
-        let asked = Statement::from_string(self.db.get_database_backend(), sql);
-        let row = self.db.query_one_raw(asked).await?.ok_or_else(missing("observed_feed"))?;
+        let (row, replacements) = loop {
+            let before = self.replacements();
+            let asked = Statement::from_string(self.db.get_database_backend(), sql.clone());
+            let row = self.db.query_one_raw(asked).await?.ok_or_else(missing("observed_feed"))?;
+            // A connection that was made for this question may lead elsewhere than those before.
+            if self.replacements() == before {
+                break (row, before);
+            }
+        };
         Ok(Feeds {
             desired: row.try_get_by_index(0)?,
             observed: row.try_get_by_index(1)?,
             forgotten: row.try_get_by_index(2)?,
             settled: row.try_get_by_index(3)?,
+            replacements,
         })
     }
 

@@ -58,10 +58,10 @@ impl SessionError {
                 "a pooler gives sessions away between two transactions: set its pool_mode = session for this database or user (in PgBouncer's [databases] or [users]), or connect to the server itself"
             }
             Self::Standby => {
-                "connect to the primary (several hosts in the URL need target_session_attrs=read-write), or promote this one"
+                "connect by an address that follows the primary (a name, a virtual address or a proxy that is moved at a failover; the URL names one host), or promote this one"
             }
             Self::Alone => {
-                "the pooler in between has too few places: each gamekeeper needs 13 (PgBouncer's pool_size or default_pool_size, and the server's max_connections)"
+                "the pooler in between has too few places: each gamekeeper needs 13 (PgBouncer's pool_size or default_pool_size, and the server's max_connections); if dead clients keep them, it finds out by tcp_keepidle, tcp_user_timeout and client_idle_timeout in its pgbouncer.ini"
             }
         }
     }
@@ -80,9 +80,20 @@ const NUMBERED: (&str, &str) = ("gamekeeper.numbered", "at once");
 /// Whether transactions may write.
 const READ_ONLY: &str = "default_transaction_read_only";
 
-/// Keeps a session open that says nothing for a while, as one that listens does; PostgreSQL has the
-/// setting from 14 on.
-const STAYS_OPEN: &str = "CASE WHEN current_setting('idle_session_timeout', true) IS NULL THEN '' ELSE set_config('idle_session_timeout', '0', false) END";
+/// Settings that not every server has: PostgreSQL from 14, and from 17 on.
+///
+/// A session of a client that died without a word behind a pooler keeps its place there for as long as it
+/// is open, so the server ends one that says nothing for a minute. None of ours is silent for so long: one
+/// that listens is asked every ten seconds, and a pool's are pinged every twenty. A limit on transactions is
+/// not asked for: a statement has one, and an idle transaction another.
+const WHERE_KNOWN: [(&str, &str); 2] = [("idle_session_timeout", "60s"), ("transaction_timeout", "0")];
+
+/// Sets one of these, where the server knows it.
+fn set_where_known((name, value): (&str, &str)) -> String {
+    format!(
+        "CASE WHEN current_setting('{name}', true) IS NULL THEN '' ELSE set_config('{name}', '{value}', false) END"
+    )
+}
 
 /// `true` on a server that follows another one.
 const IS_STANDBY: &str = "pg_is_in_recovery()::text";
@@ -151,7 +162,7 @@ impl Session {
     pub(super) async fn begin(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         // Names and values are ours; the schema's name is a plain one.
         let set = self.0.iter().map(|(name, value)| format!("set_config('{name}', '{value}', false)"));
-        let wanted = texts(connection, set.chain([STAYS_OPEN.to_owned()])).await?;
+        let wanted = texts(connection, set.chain(WHERE_KNOWN.map(set_where_known))).await?;
         let shown = self.0.iter().map(|(name, _)| format!("current_setting('{name}')"));
         let found = texts(connection, shown.chain([IS_STANDBY.to_owned()])).await?;
         if let Some(error) = compare(&self.0, &wanted, &found) {
@@ -252,7 +263,7 @@ async fn compare_two(mut first: PgConnection, options: &PgConnectOptions) -> Res
 }
 
 /// Which of the server's processes answers.
-async fn process(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+pub(super) async fn process(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
     let row = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(connection).await?;
     let text: String = row.try_get_unchecked(0)?;
     text.parse().map_err(|_| sqlx::Error::Protocol(format!("pg_backend_pid() gave {text:?}")))
@@ -261,6 +272,15 @@ async fn process(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_that_not_every_server_has_are_set_where_it_has_them() {
+        let set = WHERE_KNOWN.map(set_where_known).concat();
+        for (name, value) in [("idle_session_timeout", "60s"), ("transaction_timeout", "0")] {
+            assert!(set.contains(&format!("current_setting('{name}', true) IS NULL THEN ''")), "{set}");
+            assert!(set.contains(&format!("set_config('{name}', '{value}', false)")), "{set}");
+        }
+    }
 
     #[test]
     fn what_a_session_has_instead_of_what_was_asked_for_is_named() {

@@ -1,9 +1,17 @@
 //! Bringing the schema up to date: once, locked, and not against newer data.
 
+use std::time::{Duration, Instant};
+
 use gamekeeper::store::{Migrations, OpenError, Place, Store};
 
+use crate::changes::by_a_router;
 use crate::cluster::Cluster;
 use crate::database::Database;
+use crate::replica::Replica;
+use crate::world::World;
+
+/// A session of which nothing is heard is given up after half a minute, and a look takes ten seconds at most.
+const GIVEN_UP: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_replicas_that_start_together_migrate_once() {
@@ -55,4 +63,67 @@ async fn a_schema_that_was_extended_is_used_and_one_that_needs_a_newer_program_i
     assert!(matches!(refused, OpenError::Newer { .. }), "{refused}");
     let refused = Store::examine(&database.place()).await.unwrap_err();
     assert!(matches!(refused, OpenError::Newer { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn a_schema_that_another_build_made_is_refused_with_a_way_out_by_whoever_opens_it() {
+    let cluster = Cluster::start();
+    let database = Database::on(&cluster.url());
+    database.open().await;
+    let Database::Postgres { url, schema } = &database else { unreachable!() };
+    let last = database.count("SELECT max(version) FROM _sqlx_migrations").await;
+    database.sql(&format!("UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = {last}")).await;
+    for migrations in [Migrations::Check, Migrations::Auto] {
+        let refused = Store::open(&Place::new(url, schema, migrations).unwrap()).await.unwrap_err();
+        assert!(matches!(refused, OpenError::Differs { migration } if migration == last), "{refused:?}");
+        let told = refused.to_string();
+        assert!(
+            told.contains("Start the build that made it") && told.contains("--database-schema"),
+            "{told}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_anothers_migration_says_for_whom_and_not_for_a_server_that_is_silent() {
+    let (cluster, dir) = (Cluster::start(), tempfile::tempdir().unwrap());
+    let (way, routed, direct) = by_a_router(&cluster, dir.path()).await;
+    let mut other = Database::on(&direct.url()).connected().await;
+    other.run("SET application_name = 'the other one'; SELECT pg_advisory_lock(x'67616d656b'::bigint)").await;
+    let world = World::on(direct);
+    let mut waits = Replica::spawned(&world, "waits", &world.database, &[]);
+    let said =
+        async || waits.log().contains("waiting for a migration") && waits.log().contains("the other one");
+    world.eventually("it says for whom it waits", said).await;
+    assert!(!waits.has_ended());
+    let place = routed.place();
+    let opening = tokio::spawn(async move { Store::open(&place).await.map(drop) });
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    way.hang();
+    let silent = Instant::now();
+    let told = tokio::time::timeout(GIVEN_UP, opening).await.expect("it is given up").unwrap().unwrap_err();
+    assert!(format!("{told:?}").contains("did not answer in time"), "{told:?}");
+    eprintln!("a server that was silent was given up after {:?}", silent.elapsed());
+    way.restore().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_takes_as_long_as_it_takes_and_its_connection_may_not_die_unnoticed() {
+    let (cluster, dir) = (Cluster::start(), tempfile::tempdir().unwrap());
+    let (way, routed, direct) = by_a_router(&cluster, dir.path()).await;
+    direct.open().await;
+    let mut other = direct.connected().await;
+    other.run("BEGIN; LOCK TABLE _sqlx_migrations").await;
+    let place = routed.place();
+    let mut opening = tokio::spawn(async move { Store::open(&place).await.map(drop) });
+    // As long as the server is at it, it is waited for.
+    let early = tokio::time::timeout(Duration::from_secs(40), &mut opening).await;
+    assert!(early.is_err(), "{early:?}");
+    way.silence();
+    other.run("COMMIT").await;
+    let silent = Instant::now();
+    let told = tokio::time::timeout(GIVEN_UP, opening).await.expect("it is given up").unwrap().unwrap_err();
+    assert!(format!("{told:?}").contains("not been heard of"), "{told:?}");
+    eprintln!("a migration whose connection died was given up after {:?}", silent.elapsed());
+    direct.open().await;
 }

@@ -11,6 +11,7 @@ use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::{AssertSqlSafe, ConnectOptions, raw_sql};
 
 use crate::cluster::Cluster;
+use crate::cut_socket::CutSocket;
 use crate::database::Database;
 use crate::world::World;
 
@@ -126,4 +127,53 @@ async fn a_pooler_with_too_few_places_is_refused_in_words() {
     let (pooled, _direct) = both(&cluster, cluster.pooled("session", &["default_pool_size = 1"]));
     let told = Store::open(&pooled.place()).await.unwrap_err().to_string();
     assert!(told.contains("default_pool_size"), "{told}");
+}
+
+/// The server ends a session that says nothing for a minute, and the pooler then has its place again.
+const PLACES_FREE: Duration = Duration::from_secs(100);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_died_without_a_word_keep_no_place_of_a_pooler_for_longer_than_a_minute() {
+    const NAME: &str = ".s.PGSQL.6432";
+    const PLACES: usize = 13;
+    let (cluster, dir) = (Cluster::start(), tempfile::tempdir().unwrap());
+    let (pooled, direct) = both(&cluster, cluster.pooled("session", &["default_pool_size = 13"]));
+    let way = CutSocket::to(cluster.dir().join("pooler").join(NAME)).await;
+    std::os::unix::fs::symlink(way.path(), dir.path().join(NAME)).unwrap();
+    let Database::Postgres { schema, .. } = &direct else { unreachable!() };
+    let url = format!("postgres:///postgres?host={}&port=6432&user=postgres", dir.path().display());
+    let routed = Database::Postgres { url, schema: schema.clone() };
+    let store = routed.open().await;
+    let burst = (0..60).map(|_| store.games(None));
+    futures::future::join_all(burst).await.into_iter().for_each(|done| drop(done.unwrap()));
+    // Others have the rest of the places, and use them.
+    let taken = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gamekeeper'";
+    let taken = usize::try_from(direct.count(taken).await).unwrap();
+    assert!((2..PLACES).contains(&taken), "{taken}");
+    let mut others = Vec::new();
+    for _ in taken..PLACES {
+        others.push(pooled.connected().await);
+    }
+    way.silence();
+    let silent = Instant::now();
+    while let Err(error) = store.games(None).await {
+        assert!(silent.elapsed() < PLACES_FREE, "the places are still taken: {error:?}");
+    }
+    eprintln!("the places of dead clients were free after {:?}", silent.elapsed());
+    assert!(silent.elapsed() > Duration::from_secs(20), "there were places to be had");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_nobody_uses_say_something_in_time() {
+    let cluster = Cluster::start();
+    let database = Database::on(&cluster.url());
+    let store = database.open().await;
+    let burst = (0..60).map(|_| store.games(None));
+    futures::future::join_all(burst).await.into_iter().for_each(|done| drop(done.unwrap()));
+    let sessions = "SELECT pid FROM pg_stat_activity WHERE application_name = 'gamekeeper' ORDER BY 1";
+    let before = database.rows(sessions).await;
+    assert!(before.len() >= 2);
+    // Longer than the server lets one be silent.
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    assert_eq!(database.rows(sessions).await, before, "each of them is still open");
 }

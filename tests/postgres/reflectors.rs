@@ -21,7 +21,7 @@ use crate::world::World;
 /// How long a change may take to be seen on a busy machine, a change of lead included.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-async fn games(replica: &Replica) -> Api<DynamicObject> {
+pub(crate) async fn games(replica: &Replica) -> Api<DynamicObject> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(replica.kubeconfig()).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();

@@ -219,8 +219,12 @@ impl Hub {
 
     /// Whoever watches this kind is told to begin anew.
     fn unload(&self, kind: Kind) {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).unload(kind);
-        self.changed[kind as usize].send_replace(self.version());
+        // A namespace is there while a game is in it.
+        let kinds = [Some(kind), (kind == Kind::Game).then_some(Kind::Namespace)];
+        for kind in kinds.into_iter().flatten() {
+            self.state.write().unwrap_or_else(PoisonError::into_inner).unload(kind);
+            self.changed[kind as usize].send_replace(self.version());
+        }
     }
 
     fn forget(&self, kind: Kind, key: &Key) {

@@ -6,11 +6,15 @@
 //!
 //! *Why the whole pool.* The driver tests each connection as it comes back, without a limit of its own.
 //! One that falls silent just then would keep its place for as long as TCP is patient. So places are
-//! handed out here, and a pool that has no connection for somebody who has a place has lost one.
+//! handed out here, and a pool that has no connection for somebody who has a place has lost one, unless
+//! the server makes no new ones: then those that answer are kept.
 //!
 //! *Assumptions.* The server ends a statement on its own before the limit (`statement_timeout`), and a
 //! transaction that nobody goes on with (`idle_in_transaction_session_timeout`): so a limit that passes
 //! means that the connection is dead, and what it held is let go by the server.
+
+mod awake;
+mod reason;
 
 use std::future::Future;
 use std::io;
@@ -30,7 +34,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::blockers;
 use super::super::fault::{self, Fault};
+use super::super::session::Session;
 use super::{Connections, locked};
+use reason::{Probe, Reason, explained, is_without_connection, unreachable};
 
 /// A burst waits so long for a connection before it is refused.
 const PLACE: Duration = Duration::from_secs(10);
@@ -53,8 +59,12 @@ const GOODBYE: Duration = Duration::from_secs(3);
 pub(in crate::store) struct RemotePool {
     pub(in crate::store) pool: PgPoolOptions,
     pub(in crate::store) connect: PgConnectOptions,
+    /// What each session is asked to be.
+    pub(in crate::store) session: Session,
     /// More than the server gives a statement.
     pub(in crate::store) answer: Duration,
+    /// The time of a connection to say that it lives.
+    pub(in crate::store) ping: Duration,
 }
 
 impl RemotePool {
@@ -116,6 +126,8 @@ pub(super) struct Remote {
     current: Arc<watch::Sender<Current>>,
     /// Others' connections, to find out for whom one of these waits.
     witness: Option<Connections>,
+    /// Finds out why no connection comes about.
+    probe: Probe,
 }
 
 impl Remote {
@@ -123,7 +135,13 @@ impl Remote {
         let places = how.pool.get_max_connections() as usize;
         let limit = AnswerLimit { answer: how.answer, ending };
         let current = Arc::new(watch::Sender::new((0, how.open())));
-        Self { how, limit, places: Arc::new(Semaphore::new(places)), current, witness }
+        let places = Arc::new(Semaphore::new(places));
+        Self { how, limit, places, current, witness, probe: Probe::default() }
+    }
+
+    /// Has its connections say something from time to time, for as long as it is there.
+    pub(super) fn keep_awake(self: &Arc<Self>) {
+        tokio::spawn(awake::keep(Arc::downgrade(self)));
     }
 
     /// A place, and the pool that has a connection for it.
@@ -146,14 +164,37 @@ impl Remote {
     {
         let (_place, (number, pool)) = self.place().await?;
         let done = self.limit.of(work(pool)).await;
-        self.replaces(number).if_silent(done)
+        self.taken_in(number, done).await
+    }
+
+    /// What came of the first question to a connection, with the reason if there was none.
+    async fn taken_in<T>(&self, number: u64, done: Result<T, DbErr>) -> Result<T, DbErr> {
+        let replaces = self.replaces(number);
+        let error = match done {
+            Err(error) if is_without_connection(&error) && !replaces.ending.is_cancelled() => error,
+            Err(error) => return replaces.if_silent(Err(explained(error))),
+            Ok(done) => return Ok(done),
+        };
+        match self.probe.reason(&self.how).await {
+            // Those that there are may be all that there will be.
+            Some(Reason::Refused(why)) => Err(unreachable(&why)),
+            // Where new ones come about, one of these has died in its place.
+            None => {
+                replaces.replace();
+                Err(error)
+            }
+            Some(Reason::Silence) => {
+                replaces.replace();
+                Err(unreachable("the server does not answer; check that it runs, and the way to it"))
+            }
+        }
     }
 
     /// Begins a transaction.
     pub(super) async fn begin(&self) -> Result<(DatabaseTransaction, RemoteTransaction), DbErr> {
         let (place, (number, pool)) = self.place().await?;
         let replaces = self.replaces(number);
-        let begun = replaces.if_silent(self.limit.of(pool.begin()).await)?;
+        let begun = self.taken_in(number, self.limit.of(pool.begin()).await).await?;
         let limit = self.limit.clone();
         let mut transaction = RemoteTransaction { limit, replaces, witness: None, _place: place };
         if let Some(witness) = &self.witness {
@@ -193,8 +234,7 @@ impl Replaces {
     /// What came of a question; if there was no answer, the next one has another pool.
     fn if_silent<T>(&self, done: Result<T, DbErr>) -> Result<T, DbErr> {
         let Err(error) = &done else { return done };
-        let is_silent =
-            is_timed_out(error) || matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
+        let is_silent = is_timed_out(error);
         // One that was the primary, or stands where it stood, takes no writes: another one may by now.
         let is_silent = is_silent || fault::of(error) == Fault::ReadOnly;
         if is_silent && !self.ending.is_cancelled() {

@@ -5,19 +5,23 @@
 //! off meanwhile: what they keep is copied, not counted anew.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use sea_orm::sqlx::{
-    self, AssertSqlSafe, Connection, Postgres, Row, SqliteConnection, Transaction, query, query_scalar,
-    raw_sql,
+    self, AssertSqlSafe, Connection, PgConnection, Postgres, Row, SqliteConnection, Transaction, query,
+    query_scalar, raw_sql,
 };
 
 use super::super::place::At;
-use super::super::{Place, Store, open};
+use super::super::{Place, Store, open, session};
 use super::CopyError;
 
 /// So many rows travel at a time.
 const AT_ONCE: usize = 500;
+
+/// The server has so long to say which process it is; what follows takes as long as it takes.
+const FIRST_ANSWER: Duration = Duration::from_secs(12);
 
 /// These are each database's own.
 const OWN: [&str; 2] = ["schema_info", "_sqlx_migrations"];
@@ -67,24 +71,35 @@ impl Store {
             open::sqlite_to_look_at(from, path).await?.ok_or_else(|| CopyError::Missing(from.clone()))?;
         let mut source = source.db.sqlite().map_err(open::OpenError::from)?.acquire().await?;
         let mut target = open::alone(options, schema).await?;
-        let mut transaction = target.begin().await?;
-        refuse_used(&mut transaction, to).await?;
-        let mut counted = BTreeMap::new();
-        for table in tables(&mut transaction).await? {
-            let failed = |source| CopyError::Table { table: table.name.clone(), source };
-            let counts = copy(&table, &mut source, &mut transaction).await.map_err(failed)?;
-            if counts.read != counts.arrived {
-                return Err(CopyError::Lost { table: table.name, counted: counts });
-            }
-            counted.insert(table.name, counts);
-        }
-        if keep {
-            transaction.commit().await?;
-        } else {
-            transaction.rollback().await?;
-        }
-        Ok(counted)
+        let process = session::answered(FIRST_ANSWER, session::process(&mut target)).await?;
+        open::patiently(options, process, copy_all(&mut source, &mut target, to, keep)).await
     }
+}
+
+/// Copies every table in one transaction.
+async fn copy_all(
+    source: &mut SqliteConnection,
+    target: &mut PgConnection,
+    to: &Place,
+    keep: bool,
+) -> Result<BTreeMap<String, Counted>, CopyError> {
+    let mut transaction = target.begin().await?;
+    refuse_used(&mut transaction, to).await?;
+    let mut counted = BTreeMap::new();
+    for table in tables(&mut transaction).await? {
+        let failed = |source| CopyError::Table { table: table.name.clone(), source };
+        let counts = copy(&table, source, &mut transaction).await.map_err(failed)?;
+        if counts.read != counts.arrived {
+            return Err(CopyError::Lost { table: table.name, counted: counts });
+        }
+        counted.insert(table.name, counts);
+    }
+    if keep {
+        transaction.commit().await?;
+    } else {
+        transaction.rollback().await?;
+    }
+    Ok(counted)
 }
 
 async fn refuse_used(to: &mut Transaction<'_, Postgres>, place: &Place) -> Result<(), CopyError> {

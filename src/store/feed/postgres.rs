@@ -149,7 +149,7 @@ async fn listen(store: &Store, what: &[&str]) -> Result<Listener, sqlx::Error> {
     let At::Postgres { options, schema } = &store.place.at else {
         return Err(sqlx::Error::Protocol("the embedded database tells nothing".into()));
     };
-    let pool = listening(options, schema, ANSWER);
+    let pool = listening(store, options, schema, ANSWER);
     let mut connection = PgListener::connect_with(&pool).await?;
     connection.eager_reconnect(false);
     let channels: Vec<String> = what.iter().map(|what| format!("{schema}_{what}")).collect();

@@ -25,16 +25,21 @@ pub(super) async fn bring_up_to_date<C: Migrate>(
     migrations: Migrations,
 ) -> Result<(), OpenError> {
     let failed = |error: sqlx::migrate::MigrateError| OpenError::Migrate(Box::new(error));
+    // Where there is no such table nothing was ever applied.
+    let applied = connection.list_applied_migrations(APPLIED).await.unwrap_or_default();
+    let mut pending = 0;
+    for migration in migrator.iter() {
+        match applied.iter().find(|applied| applied.version == migration.version) {
+            None => pending += 1,
+            Some(applied) if applied.checksum != migration.checksum => {
+                return Err(OpenError::Differs { migration: migration.version });
+            }
+            Some(_) => {}
+        }
+    }
     match migrations {
         Migrations::Auto => migrator.run_direct(None, connection, false).await.map_err(failed),
-        Migrations::Check => {
-            // Where there is no such table nothing was ever applied.
-            let applied = connection.list_applied_migrations(APPLIED).await.unwrap_or_default();
-            let known = |version: i64| applied.iter().any(|applied| applied.version == version);
-            match migrator.iter().filter(|migration| !known(migration.version)).count() {
-                0 => Ok(()),
-                pending => Err(OpenError::Pending { pending }),
-            }
-        }
+        Migrations::Check if pending > 0 => Err(OpenError::Pending { pending }),
+        Migrations::Check => Ok(()),
     }
 }

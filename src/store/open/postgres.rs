@@ -1,5 +1,6 @@
 //! A database on a PostgreSQL server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -7,8 +8,10 @@ use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions, Connection, PgConnectio
 use tokio_util::sync::CancellationToken;
 
 use super::super::connection::{Connections, RemotePool};
+use super::super::lineage::Lineage;
 use super::super::session::{self, Session};
 use super::super::{Migrations, Place, Store};
+use super::patient::{lock, patiently};
 use super::{OpenError, migrate};
 
 static MIGRATIONS: ::sqlx::migrate::Migrator = ::sqlx::migrate!("migrations/postgres");
@@ -20,15 +23,9 @@ const CONNECTIONS: u32 = 6;
 /// The controller's own, so that nobody who waits in the API keeps it waiting.
 const CONTROLLER: u32 = 2;
 
-/// A place in a pool is waited for so long.
-const ACQUIRE: Duration = Duration::from_secs(10);
-
 /// A connection that was not used for so long is asked whether it still lives: the server may have
 /// been restarted meanwhile.
 const TRUSTED: Duration = Duration::from_secs(1);
-
-/// Held while the schema is made and migrated, so that of many replicas that start together one does it.
-const MIGRATING: i64 = 0x67_61_6d_65_6b;
 
 /// How long things may take on a connection.
 struct Limits {
@@ -36,6 +33,8 @@ struct Limits {
     statement: Duration,
     /// Waiting for what others have locked, of which a second is for finding out about a deadlock.
     lock: Duration,
+    /// A connection of the pool's, a new one perhaps. Below an answer's, for the reason if there is none.
+    acquire: Duration,
     /// An answer, here: a little more than the server takes at most.
     answer: Duration,
     /// A connection's word that it lives.
@@ -46,6 +45,7 @@ struct Limits {
 const USUAL: Limits = Limits {
     statement: Duration::from_secs(10),
     lock: Duration::from_millis(1_500),
+    acquire: Duration::from_secs(10),
     answer: Duration::from_secs(12),
     ping: Duration::from_secs(2),
 };
@@ -54,6 +54,7 @@ const USUAL: Limits = Limits {
 const LEASE: Limits = Limits {
     statement: Duration::from_millis(2_500),
     lock: Duration::from_secs(2),
+    acquire: Duration::from_millis(2_500),
     answer: Duration::from_secs(3),
     ping: Duration::from_secs(1),
 };
@@ -64,13 +65,15 @@ pub(super) async fn open(
     schema: &str,
 ) -> Result<Store, OpenError> {
     migrated(place, options, schema).await?;
-    let ending = CancellationToken::new();
+    let (ending, lineage) = (CancellationToken::new(), Arc::new(Lineage::default()));
     let pool = |connections, limits: &Limits, witness| {
         let pool = RemotePool {
-            pool: made(&limits.session(schema), connections, limits.ping)
-                .acquire_timeout(ACQUIRE.min(limits.answer)),
+            pool: made(&limits.session(schema), connections, limits.ping, &lineage)
+                .acquire_timeout(limits.acquire),
             connect: options.clone(),
+            session: limits.session(schema),
             answer: limits.answer,
+            ping: limits.ping,
         };
         Connections::remote(pool, witness, ending.clone())
     };
@@ -80,6 +83,7 @@ pub(super) async fn open(
     store.controlling = controlling;
     store.leases = pool(1, &LEASE, None);
     store.ending = ending.clone();
+    store.lineage = lineage.clone();
     Ok(store)
 }
 
@@ -93,8 +97,13 @@ pub(in crate::store) async fn to_look_at(
     session::is_own(options).await.map_err(failed)?;
     let session = USUAL.session(schema).reading_only();
     let there = session::answered(USUAL.answer, is_there(options, &session)).await.map_err(failed)?;
-    let pool =
-        RemotePool { pool: made(&session, 1, USUAL.ping), connect: options.clone(), answer: USUAL.answer };
+    let pool = RemotePool {
+        pool: made(&session, 1, USUAL.ping, &Arc::default()),
+        connect: options.clone(),
+        session,
+        answer: USUAL.answer,
+        ping: USUAL.ping,
+    };
     let connections = Connections::remote(pool, None, CancellationToken::new());
     Ok(there.then(|| Store::new(connections, place.clone())))
 }
@@ -111,8 +120,13 @@ async fn is_there(options: &PgConnectOptions, session: &Session) -> Result<bool,
 
 /// The one connection of a listener. A listener that is let go says so to the server first, which takes
 /// for ever on a connection that died without a word. It must not keep a place from anybody meanwhile.
-pub(in crate::store) fn listening(options: &PgConnectOptions, schema: &str, within: Duration) -> PgPool {
-    made(&USUAL.session(schema), 1, USUAL.ping)
+pub(in crate::store) fn listening(
+    store: &Store,
+    options: &PgConnectOptions,
+    schema: &str,
+    within: Duration,
+) -> PgPool {
+    made(&USUAL.session(schema), 1, USUAL.ping, &store.lineage)
         .max_lifetime(None)
         .idle_timeout(None)
         .acquire_timeout(within)
@@ -139,8 +153,8 @@ impl Limits {
 }
 
 /// A pool of so many, each with such a session.
-fn made(session: &Session, connections: u32, ping: Duration) -> PgPoolOptions {
-    let session = session.clone();
+fn made(session: &Session, connections: u32, ping: Duration, lineage: &Arc<Lineage>) -> PgPoolOptions {
+    let (session, lineage) = (session.clone(), lineage.clone());
     PgPoolOptions::new()
         .max_connections(connections)
         // What is given back for its age, or for want of work, may not be had again: somebody else took it.
@@ -148,8 +162,11 @@ fn made(session: &Session, connections: u32, ping: Duration) -> PgPoolOptions {
         .idle_timeout(None)
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
-            let session = session.clone();
-            Box::pin(async move { session.begin(connection).await })
+            let (session, lineage) = (session.clone(), lineage.clone());
+            Box::pin(async move {
+                session.begin(connection).await?;
+                lineage.ask(connection).await
+            })
         })
         .before_acquire(move |connection, seen| {
             Box::pin(async move {
@@ -171,14 +188,12 @@ async fn migrated(place: &Place, options: &PgConnectOptions, schema: &str) -> Re
     let failed = |error: sqlx::Error| OpenError::connect(place, error);
     session::is_own(options).await.map_err(failed)?;
     let mut connection = alone(options, schema).await.map_err(failed)?;
-    sqlx::query("SELECT pg_advisory_lock($1)")
-        .bind(MIGRATING)
-        .execute(&mut connection)
-        .await
-        .map_err(failed)?;
-    let done = under_lock(place, schema, &mut connection).await;
+    lock(&mut connection, USUAL.answer).await.map_err(failed)?;
+    let process = session::answered(USUAL.answer, session::process(&mut connection)).await.map_err(failed)?;
+    let work = async { Ok(under_lock(place, schema, &mut connection).await) };
+    let done = patiently(options, process, work).await.map_err(failed)?;
     // With the connection goes the lock.
-    connection.close().await.map_err(failed)?;
+    session::answered(USUAL.answer, connection.close()).await.map_err(failed)?;
     done
 }
 

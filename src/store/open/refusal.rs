@@ -11,7 +11,7 @@ use sea_orm::sqlx::postgres::PgDatabaseError;
 use super::super::session::SessionError;
 
 /// What to do, in words that follow what happened.
-pub(super) fn advice(error: &(dyn Error + 'static)) -> String {
+pub(in crate::store) fn advice(error: &(dyn Error + 'static)) -> String {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(advice) = of(error) {

@@ -10,6 +10,7 @@ use sqlx::migrate::Migrator;
 
 use super::super::connection::Connections;
 use super::super::file::DatabaseFile;
+use super::super::lock::file_itself;
 use super::super::{Place, Store};
 use super::{OpenError, migrate};
 
@@ -70,6 +71,7 @@ pub(in crate::store) async fn to_look_at(place: &Place, path: &str) -> Result<Op
 /// should read. Whoever shares it on purpose changes its mode, and it stays as it was changed. What goes
 /// wrong here goes wrong for SQLite too, which is who tells of it.
 fn make_private(path: &str) {
+    let path = file_itself(path.as_ref());
     let made = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path);
     if let Ok(file) = made {
         let _ = file.set_permissions(Permissions::from_mode(PRIVATE));

@@ -78,6 +78,8 @@ impl Fate {
 pub(super) enum Failure {
     /// Another leader has taken over.
     Deposed,
+    /// The database is an older one: it would come to this number, and to that was committed.
+    DatabaseOlder { counts: i64, committed: i64 },
     /// The database is at fault, or what all recordings have in common.
     OfEverybody(DbErr),
     /// One recording is, and which is known: the only one, or that at which it failed.
@@ -106,7 +108,7 @@ impl MayPass for Attempt {
             Self::Failed(Failure::OfEverybody(error) | Failure::OfOne(error) | Failure::OfAny(error)) => {
                 Some(error)
             }
-            Self::Failed(Failure::Deposed) | Self::Unanswered(..) => None,
+            Self::Failed(Failure::Deposed | Failure::DatabaseOlder { .. }) | Self::Unanswered(..) => None,
         }
     }
 }
@@ -124,6 +126,9 @@ impl Store {
             Err(Attempt::Failed(failure)) => return Err(failure),
             Ok(batch) => batch,
         };
+        if let Some(committed) = batch.high_water {
+            self.lineage.saw(committed);
+        }
         if self.tells_lobby && recordings.iter().any(|recording| !recording.lobby.is_empty()) {
             self.outbox_written.notify_one();
         }
@@ -172,6 +177,11 @@ impl Store {
             }
         }
         let high_water = if counts { Some(write::count_up(&transaction).await?) } else { None };
+        // Nobody else moves it in this epoch: one that is not above all that was seen is an older database.
+        let committed = self.lineage.furthest();
+        if let Some(counts) = high_water.filter(|counts| *counts <= committed) {
+            return Err(Attempt::Failed(Failure::DatabaseOlder { counts, committed }));
+        }
         let batch = Batch { high_water, fates };
         match transaction.commit().await {
             Ok(()) => Ok(batch),

@@ -108,6 +108,9 @@ impl Queue {
         };
         match failure {
             Failure::Deposed => answer(batch, || RecordError::Deposed),
+            Failure::DatabaseOlder { counts, committed } => {
+                answer(batch, || RecordError::DatabaseOlder { counts, committed });
+            }
             // Nobody's fault: each of them asks again.
             Failure::OfEverybody(error) => answer(batch, || RecordError::Database(error.clone())),
             Failure::OfOne(error) if batch.len() > 1 && care == Care::Together => {
@@ -144,6 +147,9 @@ impl Queue {
         match self.write(&asked, care).await {
             Ok(written) => self.settle(asked, written),
             Err(Failure::Deposed) => answer(asked, || RecordError::Deposed),
+            Err(Failure::DatabaseOlder { counts, committed }) => {
+                answer(asked, || RecordError::DatabaseOlder { counts, committed });
+            }
             Err(Failure::OfEverybody(error)) => answer(asked, || RecordError::Database(error.clone())),
             Err(Failure::OfOne(error) | Failure::OfAny(error)) => {
                 for asked in asked {

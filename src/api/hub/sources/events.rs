@@ -31,9 +31,12 @@ impl Events {
     pub(super) async fn catch_up(&mut self, hub: &Hub) -> Result<(), StoreError> {
         let store = &hub.api.store;
         let feeds = store.feeds().await?;
+        if self.read.is_some_and(|before| feeds.is_another_than(&before)) {
+            *self = Self::default();
+            hub.unload(Kind::Event);
+        }
         let gone = self.read.is_some_and(|before| before.forgotten != feeds.forgotten);
-        // A feed that is behind is an older copy of the database: everything is read again.
-        let before = self.read.map(|before| before.observed).filter(|before| *before <= feeds.observed);
+        let before = self.read.map(|before| before.observed);
         let mut edits = Vec::new();
         if before != Some(feeds.observed) {
             let most = u64::try_from(hub.api.hub.events).unwrap_or(u64::MAX);

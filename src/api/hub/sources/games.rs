@@ -32,6 +32,10 @@ impl Games {
         let store = &hub.api.store;
         // Read first: what changes in between is read again, and never missed.
         let feeds = store.feeds().await?;
+        if self.read.is_some_and(|before| feeds.is_another_than(&before)) {
+            *self = Self::default();
+            hub.unload(Kind::Game);
+        }
         let Some(before) = self.read else { return self.load(hub, feeds).await };
         let mut wanted: HashSet<GameId> = HashSet::new();
         if desired || !before.settled || feeds.desired != before.desired {
@@ -50,9 +54,6 @@ impl Games {
         if feeds.observed > before.observed {
             let recorded = store.recorded_after(before.observed).await?;
             wanted.extend(recorded.into_iter().filter(|id| self.rows.contains_key(id)));
-        } else if feeds.observed < before.observed {
-            // An older copy of the database took the place of the one that was read.
-            wanted.extend(self.rows.keys());
         }
         let wanted: Vec<GameId> = wanted.into_iter().collect();
         for some in wanted.chunks(AT_ONCE) {

@@ -104,8 +104,7 @@ impl<P: Past> History<P> {
         let store = &hub.api.store;
         // Read first: what changes in between is read again, and never missed.
         let feeds = store.feeds().await?;
-        // A feed that is behind is an older copy of the database: nothing that was read holds any more.
-        if self.read.is_some_and(|before| before.observed > feeds.observed) {
+        if self.read.is_some_and(|before| feeds.is_another_than(&before)) {
             *self = Self { used: self.used, ..Self::default() };
             hub.unload(P::KIND);
         }

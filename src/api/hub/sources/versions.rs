@@ -28,6 +28,10 @@ impl Versions {
     pub(super) async fn catch_up(&mut self, hub: &Hub, at_once: bool) -> Result<(), StoreError> {
         let store = &hub.api.store;
         let feeds = store.feeds().await?;
+        if self.read.is_some_and(|before| feeds.is_another_than(&before)) {
+            *self = Self::default();
+            hub.unload(Kind::EngineVersion);
+        }
         if self.read == Some(feeds) && feeds.settled {
             return Ok(());
         }
