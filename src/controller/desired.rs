@@ -30,7 +30,16 @@ impl Controller {
     pub(super) fn desired(&mut self, result: Result<DesiredLook, StoreError>) {
         let mut again = self.looking.end();
         match result {
-            Ok(DesiredLook { began, changed, mut records, gone, versions, spec, mut ended, replacements }) => {
+            Ok(DesiredLook {
+                began,
+                changed,
+                mut records,
+                gone,
+                versions,
+                spec,
+                mut ended,
+                replacements,
+            }) => {
                 self.replacements = replacements;
                 self.versions = versions;
                 let clock = self.clock.clock();

@@ -132,12 +132,8 @@ impl Workshop {
             let instance = self.store.instance().await?;
             let went_back = self.went_back(&instance, known);
             let verdict = judge(&*self.runtime, &spec, &instance, &mut found, Duration::ZERO).await;
-            let look = GroundLook {
-                freezes: verdict.freezes,
-                ground: found.ground,
-                mount: found.mount,
-                went_back,
-            };
+            let look =
+                GroundLook { freezes: verdict.freezes, ground: found.ground, mount: found.mount, went_back };
             let Some(binding) = verdict.bind else { return Ok(look) };
             tracing::info!(?binding, "binding the database to what is found");
             // The sentinel first: what the database says of it must be true.
