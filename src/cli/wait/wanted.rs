@@ -67,42 +67,46 @@ impl Wanted {
                 let seen = object.number("/status/observedGeneration");
                 seen.is_some_and(|seen| seen >= generation)
             }
-            Self::TurnTakenUp => {
-                let asked = object.number("/spec/forceTurnGeneration").unwrap_or_default();
-                let taken = object.number("/status/observedForceTurnGeneration");
-                taken.is_some_and(|taken| taken >= asked)
-            }
+            Self::TurnTakenUp | Self::BackedUp => self.is_answered(object),
             Self::Restored => {
-                let asked = object.number("/spec/restoreGeneration").unwrap_or_default();
-                let taken = object.number("/status/observedRestoreGeneration");
                 // An engine that is on its way up is part of it, whatever else a phase says is not.
                 let at_rest = !matches!(
                     object.text("/status/phase"),
                     None | Some("Pending" | "Starting" | "Stopping" | "Patching" | "Unknown")
                 );
-                taken.is_some_and(|taken| taken >= asked)
+                self.is_answered(object)
                     && object.0.pointer("/status/putBack").is_none()
                     && at_rest
                     && Self::TakenUp.holds(object, generation)
             }
-            Self::Restarted => {
-                let asked = object.number("/spec/restartGeneration").unwrap_or_default();
-                let taken = object.number("/status/observedRestartGeneration");
-                taken.is_some_and(|taken| taken >= asked) && Self::ready().holds(object, generation)
-            }
-            Self::BackedUp => {
-                let asked = object.number("/spec/backupGeneration").unwrap_or_default();
-                let taken = object.number("/status/observedBackupGeneration");
-                taken.is_some_and(|taken| taken >= asked)
-            }
+            Self::Restarted => self.is_answered(object) && Self::ready().holds(object, generation),
             Self::Condition { kind, status } => object.condition(kind).is_some_and(|condition| {
                 condition.text("/status") == Some(status) && fresh(condition.number("/observedGeneration"))
             }),
         }
     }
 
+    /// Whether the request that is waited for, if it is one, was done or refused.
+    fn is_answered(&self, object: &Object) -> bool {
+        let (asked, answered) = match self {
+            Self::TurnTakenUp => ("/spec/forceTurnGeneration", "/status/observedForceTurnGeneration"),
+            Self::Restored => ("/spec/restoreGeneration", "/status/observedRestoreGeneration"),
+            Self::Restarted => ("/spec/restartGeneration", "/status/observedRestartGeneration"),
+            Self::BackedUp => ("/spec/backupGeneration", "/status/observedBackupGeneration"),
+            Self::Condition { .. }
+            | Self::Phase(_)
+            | Self::Paused
+            | Self::Resumed
+            | Self::TakenUp
+            | Self::Deleted => return true,
+        };
+        let asked = object.number(asked).unwrap_or_default();
+        object.number(answered).is_some_and(|answered| answered >= asked)
+    }
+
     /// Whether it will not come true of an object by itself: the controller has looked at what was asked for
-    /// last, and a person is needed, or another spec.
+    /// last, and a person is needed, or another spec. A request that is not answered yet will be: it may be the
+    /// way out.
     pub(crate) fn is_out_of_reach(&self, object: &Object, least_generation: i64) -> bool {
         let is_seen = match self {
             // That a game is to be deleted is no change of its spec.
@@ -121,7 +125,10 @@ impl Wanted {
         // What runs goes on while its spec is wrong, and does not become what that asks for.
         let is_refused = matches!(self, Self::Condition { .. } | Self::Restarted)
             && object.condition("SpecValid").is_some_and(|valid| valid.text("/status") == Some("False"));
-        is_seen && (is_stuck || is_refused) && !self.holds(object, least_generation)
+        is_seen
+            && self.is_answered(object)
+            && (is_stuck || is_refused)
+            && !self.holds(object, least_generation)
     }
 }
 

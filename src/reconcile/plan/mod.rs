@@ -151,6 +151,8 @@ struct Round<'a> {
     ready: bool,
     /// This round looks, or prepares something; what is shown of the game stays as it was.
     shows_the_same: bool,
+    /// The phase, the reason and the message are of this round.
+    has_headline: bool,
     /// Why the new spec does not come true, while the engine goes on by the old one.
     unmet: Option<Unmet>,
     /// What the engine is to be built from, once it may be another version.
@@ -224,6 +226,7 @@ impl<'a> Round<'a> {
             truths: Truths::default(),
             ready: false,
             shows_the_same: false,
+            has_headline: false,
             unmet: None,
             wish: None,
             slots_seen: false,
@@ -403,6 +406,7 @@ impl<'a> Round<'a> {
     }
 
     fn headline(&mut self, phase: Phase, reason: &str, message: &str) {
+        self.has_headline = true;
         self.record.phase =
             if self.is_between_versions() && phase == Phase::Starting { Phase::Patching } else { phase };
         reason.clone_into(&mut self.record.reason);
@@ -482,11 +486,12 @@ impl<'a> Round<'a> {
     }
 
     fn finish(mut self) -> Plan {
+        // First: what a new spec cannot have holds up no start of what there is.
+        self.keep_places();
         if let Some(unmet) = &self.unmet.clone() {
             self.waits_for_unmet(unmet);
         }
         self.waits_for_turns();
-        self.keep_places();
         if self.record.phase != Phase::Unknown && !self.shows_the_same {
             if let Some(unmet) = self.unmet.take().filter(|_| self.ready) {
                 // It runs, but not as the new spec wants: whoever wrote that must read why.
@@ -500,6 +505,11 @@ impl<'a> Round<'a> {
         }
         let looks =
             !self.plan.steps.is_empty() && self.plan.steps.iter().all(|planned| !planned.step.mutates());
+        if looks && !self.has_headline {
+            // What is shown was decided for an earlier generation, and for this one it is only being looked: nobody
+            // may take the one for the other.
+            self.record.observed_generation = self.was.observed_generation;
+        }
         if self.record.phase == Phase::Blocked && self.was.phase == Phase::Blocked && looks {
             // Looking whether it is mended changes nothing of what is waited for.
             self.wait(Wait::Person);
