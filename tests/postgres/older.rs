@@ -53,6 +53,7 @@ impl Server {
     /// Puts a copy in the place of the database, which is kept by another name. The lease in it goes on:
     /// a replica is seconds behind.
     fn put(&self, copy: &str, kept_as: &str) {
+        self.run(&format!("ALTER DATABASE {copy} ALLOW_CONNECTIONS true"));
         let url = self.cluster.url().replace("/postgres?", &format!("/{copy}?"));
         let Database::Postgres { schema, .. } = &self.database else { unreachable!() };
         let lease = format!("UPDATE {schema}.leases SET expires_at = clock_timestamp() + interval '15 s'");

@@ -55,8 +55,8 @@ async fn a_server_without_a_place_is_told_as_that_and_not_as_a_timeout() {
 async fn connections_that_answer_are_kept_while_no_new_ones_come_about() {
     let cluster = Cluster::start();
     let (_database, store) = limited(&cluster).await;
-    store.games(None).await.unwrap();
-    // Those that it was opened with have gone.
+    store.instance().await.unwrap();
+    // Those that it was only opened with go.
     let began = Instant::now();
     while sessions(&cluster).len() > 1 {
         assert!(began.elapsed() < TOLD_WITHIN, "{:?}", sessions(&cluster));
@@ -66,10 +66,10 @@ async fn connections_that_answer_are_kept_while_no_new_ones_come_about() {
     at_most(&cluster, i64::try_from(before.len()).unwrap());
     let burst = (0..6).map(|_| {
         let store = store.clone();
-        tokio::spawn(async move { store.games(None).await.map(drop) })
+        tokio::spawn(async move { store.instance().await.map(drop) })
     });
     let done: Vec<_> = futures::future::join_all(burst).await.into_iter().map(Result::unwrap).collect();
     assert!(done.iter().any(Result::is_ok) && done.iter().any(Result::is_err), "{done:?}");
     assert_eq!(sessions(&cluster), before, "those that answer are the same");
-    store.games(None).await.unwrap();
+    store.instance().await.unwrap();
 }
