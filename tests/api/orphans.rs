@@ -88,7 +88,8 @@ async fn what_is_no_orphan_now_is_left_alone() {
     let adopt = format!("{CONTROLLER}/adopt");
     world.post(&adopt, &json!({ "gameId": LOST })).await.refused(422, "Invalid");
     world.post(&adopt, &json!({ "gameId": LOST, "name": "No Name" })).await.refused(422, "Invalid");
-    world.controller.send_replace(ControllerStatus::default());
+    let none = ControllerStatus { orphans: Some(Vec::new()), ..ControllerStatus::default() };
+    world.controller.send_replace(none);
     let status = world.post(&adopt, &json!({ "gameId": LOST })).await.refused(409, "Conflict");
     assert!(status["message"].as_str().unwrap().contains("there is none now"));
     world.end().await;

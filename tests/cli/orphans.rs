@@ -33,7 +33,8 @@ async fn without_ids_they_are_listed() {
     assert_eq!(world.run(&["adopt", "-o", "name"]).await.ok(), format!("{LOST}\n{OTHER}\n"));
     let status = world.run(&["status"]).await.ok();
     assert!(status.contains("Containers that belong to no game, and are left alone:"), "{status}");
-    world.controller.send_replace(ControllerStatus { started: true, ..ControllerStatus::default() });
+    let none = ControllerStatus { started: true, orphans: Some(Vec::new()), ..ControllerStatus::default() };
+    world.controller.send_replace(none);
     assert_eq!(world.run(&["adopt"]).await.stderr, "every container belongs to a game\n");
     world.run(&["adopt", "--all", "--yes"]).await.ok();
 }

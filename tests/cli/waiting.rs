@@ -66,7 +66,11 @@ async fn what_needs_a_person_ends_the_wait_for_what_was_asked_for_with_the_reaso
     ] {
         let (ran, ()) = tokio::join!(world.run(verb), async {
             world.asked("andromeda", counter, asked).await;
-            world.record_as("andromeda", Phase::Blocked, "StrangeContainer").await;
+            // Who is blocked is refused what it is asked for.
+            let mut seen = world.recording("andromeda", Phase::Blocked, ConditionStatus::False).await;
+            seen.record.reason = "StrangeContainer".into();
+            seen.record.observed_requests.restart = 1;
+            world.written(seen).await;
         });
         assert_eq!(ran.code, 1, "{verb:?} {ran:?}");
         assert!(ran.stderr.contains("Blocked (StrangeContainer): So it is."), "{verb:?} {ran:?}");

@@ -16,11 +16,12 @@ use crate::database::Database;
 use crate::fencing::recording;
 use crate::waiting::{client, does};
 
-/// Longer than it takes to wait for nobody, or once for half a second, on a busy machine.
-const PROMPT: Duration = Duration::from_secs(3);
+/// Far longer than it takes to wait for nobody, or once for half a second, however busy the machine is; and
+/// shorter than a statement may take, which is what everybody would wait for who did not go on without it.
+const PROMPT: Duration = Duration::from_secs(6);
 
 /// The same the first time: it is found out what waits, and for whom.
-const FOUND_OUT: Duration = Duration::from_secs(4);
+const FOUND_OUT: Duration = Duration::from_secs(8);
 
 /// The games whose recordings go together.
 const GAMES: u128 = 30;

@@ -121,7 +121,10 @@ impl Wanted {
             | Self::Restarted
             | Self::BackedUp => Self::TakenUp.holds(object, object.generation().max(least_generation)),
         };
-        let is_stuck = matches!(object.text("/status/phase"), Some("Blocked" | "Invalid"));
+        // Another putting back than the one that was asked for makes way for that.
+        let is_of_another = *self == Self::Restored
+            && object.text("/status/putBack/backup") != object.text("/spec/restoreBackupId");
+        let is_stuck = !is_of_another && matches!(object.text("/status/phase"), Some("Blocked" | "Invalid"));
         // What runs goes on while its spec is wrong, and does not become what that asks for.
         let is_refused = matches!(self, Self::Condition { .. } | Self::Restarted)
             && object.condition("SpecValid").is_some_and(|valid| valid.text("/status") == Some("False"));
@@ -308,6 +311,7 @@ mod tests {
                 let status = json!({
                     "phase": phase, "observedGeneration": 3, "observedRestoreGeneration": 0,
                     "observedBackupGeneration": 0, "observedForceTurnGeneration": 0,
+                    "observedRestartGeneration": 0,
                 });
                 assert_eq!(is_over(status), !is_done, "{wanted} {phase}");
             }

@@ -505,9 +505,13 @@ impl<'a> Round<'a> {
         }
         let looks =
             !self.plan.steps.is_empty() && self.plan.steps.iter().all(|planned| !planned.step.mutates());
-        if looks && !self.has_headline {
-            // What is shown was decided for an earlier generation, and for this one it is only being looked: nobody
-            // may take the one for the other.
+        let is_verdict = matches!(
+            self.record.phase,
+            Phase::Running | Phase::Finished | Phase::Stopped | Phase::Invalid | Phase::Blocked
+        );
+        if looks && is_verdict && !self.has_headline {
+            // The verdict is of an earlier generation, and for this one it is only being looked: nobody may take
+            // the one for the other.
             self.record.observed_generation = self.was.observed_generation;
         }
         if self.record.phase == Phase::Blocked && self.was.phase == Phase::Blocked && looks {
