@@ -311,7 +311,7 @@ mod tests {
                 let status = json!({
                     "phase": phase, "observedGeneration": 3, "observedRestoreGeneration": 0,
                     "observedBackupGeneration": 0, "observedForceTurnGeneration": 0,
-                    "observedRestartGeneration": 0,
+                    "observedRestartGeneration": 1,
                 });
                 assert_eq!(is_over(status), !is_done, "{wanted} {phase}");
             }
