@@ -173,3 +173,37 @@ fn who_plays_is_kept_while_the_members_alone_cannot_be_read() {
     assert_eq!((world.turn, &world.record.players), (Some(1), &players));
     assert!(players.iter().all(|player| player.active));
 }
+
+#[test]
+fn an_engine_that_died_under_a_spec_with_a_mistake_asks_for_its_place_among_the_starts() {
+    let mut world = hourly();
+    spoil(&mut world, "spec.resources.cpu");
+    world.converge();
+    world.kill(137);
+    world.start_slot = false;
+    for _ in 0..20 {
+        world.round();
+    }
+    world.later(Duration::from_secs(60));
+    assert!(world.plan().uses_start_slot, "{:?}", world.record);
+    world.start_slot = true;
+    world.converge();
+    assert_eq!(world.record.phase, Phase::Running);
+}
+
+#[test]
+fn a_verdict_is_of_the_generation_that_it_was_decided_for() {
+    let mut world = World::new();
+    let whole = spoil(&mut world, "spec.resources.cpu");
+    world.converge();
+    let wrong = world.desired.generation;
+    assert_eq!((world.record.phase, world.record.observed_generation), (Phase::Invalid, wrong));
+    world.change(|d| d.spec = Ok(whole));
+    assert!(world.desired.generation > wrong);
+    for _ in 0..40 {
+        world.round();
+        let is_old = world.record.observed_generation == wrong;
+        assert!(world.record.phase != Phase::Invalid || is_old, "{:?}", world.record);
+    }
+    assert_eq!(world.record.observed_generation, world.desired.generation);
+}
