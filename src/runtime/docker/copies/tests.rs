@@ -282,6 +282,7 @@ fn what_comes_into_the_place_meanwhile_is_not_overwritten() {
 
 mod checks;
 mod crashes;
+mod disks;
 mod hostile;
 mod limits;
 mod lives;

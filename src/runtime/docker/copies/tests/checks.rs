@@ -1,5 +1,6 @@
 //! What is found out before anything is touched, and that names are of one thing only.
 
+use super::disks::Disk;
 use super::*;
 
 pub(super) fn fetch(world: &World, id: &str, restore: &str) -> Result<Backup, CopyError> {
@@ -49,15 +50,8 @@ fn what_speaks_against_a_copy_is_found_before_anything_is_touched() {
 
 #[test]
 fn room_is_looked_for_before_for_one_copy_and_for_two() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let disk = directory.path().join("disk");
-    fs::create_dir_all(&disk).expect("a directory");
-    let mut mount = std::process::Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "size=16m", "none"]).arg(&disk);
-    if !mount.output().is_ok_and(|mount| mount.status.success()) {
-        return;
-    }
-    let world = World::within(&disk);
+    let Some(disk) = Disk::of("size=16m") else { return };
+    let world = World::within(disk.path());
     let fill = |size: usize| fs::write(world.state().join("large"), vec![1; size]).expect("a file");
     fill(4 << 20);
     world.root.check_room_for_patch(game()).expect("there is room for two");
@@ -73,8 +67,6 @@ fn room_is_looked_for_before_for_one_copy_and_for_two() {
     fill(0);
     check(&world, "b-1").expect("there is room");
     fetch(&world, "b-1", "r-1").expect("there is room");
-    drop(world);
-    let _ = std::process::Command::new("umount").arg("--lazy").arg(&disk).status();
 }
 
 /// Set where a test runs itself once more, as a user that may not read everything.
@@ -129,16 +121,8 @@ fn walk(top: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn inodes_are_looked_for_as_bytes_are_and_it_is_said_that_they_are_what_is_missing() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let disk = directory.path().join("disk");
-    fs::create_dir_all(&disk).expect("a directory");
-    let mut mount = std::process::Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "size=64m,nr_inodes=100", "none"]).arg(&disk);
-    if !mount.output().is_ok_and(|mount| mount.status.success()) {
-        eprintln!("nothing can be mounted here: what happens without inodes is not tested");
-        return;
-    }
-    let world = World::within(&disk);
+    let Some(disk) = Disk::of("size=64m,nr_inodes=100") else { return };
+    let world = World::within(disk.path());
     let make = |range: std::ops::Range<u32>| {
         for number in range {
             fs::write(world.state().join(format!("file-{number}")), "x").expect("a file");
@@ -163,8 +147,6 @@ fn inodes_are_looked_for_as_bytes_are_and_it_is_said_that_they_are_what_is_missi
     let none = |done: Result<Backup, CopyError>| matches!(done, Err(CopyError::NoRoom(Shortage::Inodes { needed, free })) if needed > free);
     assert!(none(world.copy("b-2")) && none(check(&world, "b-1")) && none(fetch(&world, "b-1", "r-1")));
     assert_eq!(fs::read_dir(world.own(BACKUPS)).expect("a listing").count(), before);
-    drop(world);
-    let _ = std::process::Command::new("umount").arg("--lazy").arg(&disk).status();
 }
 
 #[test]

@@ -2,34 +2,13 @@
 
 use std::time::Duration;
 
+use super::disks::{Disk, Mounted};
 use super::*;
-
-/// A file system of its own, for as long as this lives. Only root may have one.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    fn new(place: &Path, arguments: &[&str]) -> Option<Self> {
-        fs::create_dir_all(place).expect("directories");
-        let mount = std::process::Command::new("mount").args(arguments).arg(place).output().ok()?;
-        mount.status.success().then(|| Self(place.to_owned()))
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
 
 #[test]
 fn without_room_nothing_is_copied_and_what_is_missing_is_said() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let Some(_mounted) =
-        Mounted::new(&directory.path().join("disk"), &["-t", "tmpfs", "-o", "size=8m", "none"])
-    else {
-        return;
-    };
-    let world = World::within(&directory.path().join("disk"));
+    let Some(disk) = Disk::of("size=8m") else { return };
+    let world = World::within(disk.path());
     fs::write(world.state().join("large"), vec![1; 5 << 20]).expect("a file");
     let before = tree(&world.state());
     let Err(CopyError::NoRoom(shortage @ Shortage::Bytes { needed, free })) = world.copy("b-1") else {
@@ -89,18 +68,8 @@ fn a_state_directory_that_is_a_mount_of_its_own_is_copied_and_stays_where_it_is(
 
 #[test]
 fn where_contents_can_be_shared_a_copy_takes_no_room() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let disk = directory.path().join("image");
-    fs::File::create(&disk).expect("a file").set_len(320 << 20).expect("a length");
-    let made = std::process::Command::new("mkfs.xfs").args(["-q", "-m", "reflink=1"]).arg(&disk).status();
-    if !made.is_ok_and(|status| status.success()) {
-        return;
-    }
-    let image = disk.display().to_string();
-    let Some(_mounted) = Mounted::new(&directory.path().join("disk"), &["-o", "loop", &image]) else {
-        return;
-    };
-    let world = World::within(&directory.path().join("disk"));
+    let Some(disk) = Disk::that_shares() else { return };
+    let world = World::within(disk.path());
     fs::write(world.state().join("large"), vec![7; 180 << 20]).expect("a file");
     let before = tree(&world.state());
     world.copy("b-1").expect("a copy, though there is no room for another one");

@@ -36,7 +36,7 @@ fn a_removal_that_is_late_at_any_moment_leaves_the_next_lifes_state_alone() {
         }
         assert!(lives(&world), "gone after {changes} changes: {removed:?}");
         met += 1;
-        // What is left of the former life goes with the next removal, and so does the next life itself.
+        // The rest of the former life goes with the next removal, and so does the next life itself.
         take_away(&world.root).expect("a removal");
         assert!(!world.state().exists() && !world.root.has_copies(game()).expect("a look"));
     }

@@ -3,29 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::checks::fetch;
+use super::disks::Disk;
 use super::*;
 use crate::runtime::CopiesUnderWay;
 
 fn under_way(backup: &str, restore: Option<RestoreId>) -> CopiesUnderWay {
     CopiesUnderWay { backup: name(backup), restore, waits_for_person: false }
-}
-
-/// A disk in memory, for as long as this lives. Only root may make one.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    fn of(size: &str) -> Option<Self> {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut mount = std::process::Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(directory.path());
-        mount.output().is_ok_and(|mount| mount.status.success()).then_some(Self(directory))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("--lazy").arg(self.0.path()).status();
-    }
 }
 
 fn another(number: u128) -> GameId {
@@ -34,7 +17,7 @@ fn another(number: u128) -> GameId {
 
 /// Each of so many games has a state of four mebibytes.
 fn with_others(disk: &Disk, numbers: &[u128]) -> World {
-    let world = World::within(disk.0.path());
+    let world = World::within(disk.path());
     fs::write(world.state().join("large"), vec![1; 4 << 20]).expect("a file");
     for number in numbers {
         world.root.create(another(*number), RunAs::Auto, &Watch::nobody()).expect("a directory");
@@ -47,7 +30,7 @@ fn with_others(disk: &Disk, numbers: &[u128]) -> World {
 #[test]
 fn room_that_another_game_was_promised_is_not_promised_again() {
     // Two states of 4 MiB, and room for three more of them.
-    let Some(disk) = Disk::of("22m") else { return };
+    let Some(disk) = Disk::of("size=22m") else { return };
     let world = with_others(&disk, &[1]);
     let (root, other) = (&world.root, another(1));
     root.check_room_for_patch(game()).expect("there is room for two copies");
@@ -73,7 +56,7 @@ fn room_that_another_game_was_promised_is_not_promised_again() {
     assert!((4 << 20..5 << 20).contains(&(both - with_one)), "{both} {with_one}");
     copies(Some("r-1"));
     fetch(&world, "b-1", "r-1").expect("its own way back has its room");
-    // Whatever others need now, there is one more state's room, and nobody keeps it.
+    // There is one more state's room whatever others need now, and nobody keeps it.
     assert!(matches!(root.check_room_for_patch(other), Err(CopyError::NoRoom { .. })));
     takes().expect("a copy on demand");
     root.remove_backup(other, &name("b-9"), &Watch::nobody()).expect("a removal");
@@ -85,7 +68,7 @@ fn room_that_another_game_was_promised_is_not_promised_again() {
 
 #[test]
 fn a_look_for_room_is_forgotten_if_nothing_comes_of_it() {
-    let Some(disk) = Disk::of("22m") else { return };
+    let Some(disk) = Disk::of("size=22m") else { return };
     let world = with_others(&disk, &[1]);
     world.root.check_room_for_patch(game()).expect("there is room for two copies");
     assert!(world.root.check_room_for_patch(another(1)).is_err());
@@ -110,7 +93,7 @@ fn promised(world: &World, of: GameId, copies: CopiesUnderWay) {
 
 #[test]
 fn a_long_file_with_holes_between_versions_keeps_no_room_that_its_copies_do_not_take() {
-    let Some(disk) = Disk::of("22m") else { return };
+    let Some(disk) = Disk::of("size=22m") else { return };
     let world = with_others(&disk, &[1]);
     holes(&world.state(), 600 << 30);
     world.copy("b-1").expect("holes take no room");
@@ -137,18 +120,8 @@ fn a_long_file_with_holes_between_versions_keeps_no_room_that_its_copies_do_not_
 
 #[test]
 fn where_contents_can_be_shared_nobody_keeps_room_for_a_copys_bytes() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let image = directory.path().join("image");
-    fs::File::create(&image).expect("a file").set_len(320 << 20).expect("a length");
-    let made = std::process::Command::new("mkfs.xfs").args(["-q", "-m", "reflink=1"]).arg(&image).status();
-    let disk = directory.path().join("disk");
-    fs::create_dir(&disk).expect("a directory");
-    let mut mount = std::process::Command::new("mount");
-    mount.args(["-o", "loop"]).arg(&image).arg(&disk);
-    if !made.is_ok_and(|made| made.success()) || !mount.status().is_ok_and(|mounted| mounted.success()) {
-        return;
-    }
-    let world = World::within(&disk);
+    let Some(disk) = Disk::that_shares() else { return };
+    let world = World::within(disk.path());
     fs::write(world.state().join("large"), vec![7; 180 << 20]).expect("a file");
     world.root.create(another(1), RunAs::Auto, &Watch::nobody()).expect("a directory");
     let state = world.state().with_file_name(another(1).to_string());
@@ -159,14 +132,12 @@ fn where_contents_can_be_shared_nobody_keeps_room_for_a_copys_bytes() {
     world.root.keep_room(game(), None);
     promised(&world, game(), under_way("b-1", None));
     world.root.check_room_for_patch(another(1)).expect("nor does its way back");
-    drop(world);
-    let _ = std::process::Command::new("umount").arg("--lazy").arg(&disk).status();
 }
 
 #[test]
 fn a_game_that_waits_for_a_person_holds_up_no_turn_and_keeps_its_way_back_from_changes_of_version() {
     // Three states of 4 MiB, and room for one more of them.
-    let Some(disk) = Disk::of("17m") else { return };
+    let Some(disk) = Disk::of("size=17m") else { return };
     let world = with_others(&disk, &[1]);
     world.copy("b-1").expect("a copy");
     let way_back = under_way("b-1", None);
@@ -188,7 +159,7 @@ fn a_game_that_waits_for_a_person_holds_up_no_turn_and_keeps_its_way_back_from_c
 
 #[test]
 fn whoever_looks_for_room_waits_a_moment_for_anothers_survey_and_never_for_its_disk() {
-    let Some(disk) = Disk::of("22m") else { return };
+    let Some(disk) = Disk::of("size=22m") else { return };
     let world = with_others(&disk, &[1]);
     // Its survey takes for ever.
     assert!(world.root.keep_room(game(), Some(under_way("b-1", None))));
@@ -212,7 +183,7 @@ fn whoever_looks_for_room_waits_a_moment_for_anothers_survey_and_never_for_its_d
 
 #[test]
 fn a_promise_is_surveyed_once_however_much_others_look() {
-    let Some(disk) = Disk::of("64m") else { return };
+    let Some(disk) = Disk::of("size=64m") else { return };
     let numbers: Vec<u128> = (1..=3).collect();
     let world = with_others(&disk, &numbers);
     fs::write(world.state().join("more"), vec![1; 1 << 20]).expect("a file");
@@ -233,7 +204,7 @@ fn a_promise_is_surveyed_once_however_much_others_look() {
 #[test]
 fn many_looks_at_once_are_never_promised_the_same_room() {
     // Four states of 4 MiB, and room for seven more of them.
-    let Some(disk) = Disk::of("46m") else { return };
+    let Some(disk) = Disk::of("size=46m") else { return };
     let numbers: Vec<u128> = (1..=3).collect();
     let world = with_others(&disk, &numbers);
     let games: Vec<GameId> = numbers.iter().copied().map(another).chain([game()]).collect();

@@ -1,4 +1,4 @@
-//! How long a disk may do nothing: work that stands still for others is not silent, and work that hangs is
+//! The silence of a disk: work that stands still for others is not silent, and work that hangs is
 //! however often it was to stand still.
 
 use std::time::{Duration, Instant};
