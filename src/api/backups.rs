@@ -87,7 +87,7 @@ fn place(shared: &Shared) -> Result<OwnedSemaphorePermit, ApiError> {
 /// Which copy a restore puts back.
 const FIELD: &str = "spec.restoreBackupId";
 
-/// What the list can be selected by.
+/// The fields that the list can be selected by.
 const FIELDS: [&str; 3] = ["metadata.name", "spec.reason", "spec.engineVersion"];
 
 /// `GET …/games/{name}/backups`: also of a game that is gone, whose copies stay with its state.

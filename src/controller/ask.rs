@@ -134,7 +134,7 @@ impl Controller {
         let Some(desired) = instead.map(|desired| Arc::from(*desired)).or(entry.desired()) else { return };
         let mut input = entry.input(desired, around);
         if input.late != Late::No {
-            // What hangs for its own rounds hangs for a question, too.
+            // A call that hangs for its own rounds hangs for a question, too.
             input.late = Late::Rests;
         }
         let hindrance = self.hindrance(entry);

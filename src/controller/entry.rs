@@ -52,7 +52,7 @@ pub(super) struct Entry {
     news: Vec<News>,
     /// Its row vanished while in a round.
     pub(super) gone: bool,
-    /// When its row was last known to be gone.
+    /// The time at which its row was last known to be gone.
     ended_at: Option<Moment>,
     /// It is part of the gauge of games by phase.
     pub(super) counted: bool,
@@ -63,7 +63,7 @@ pub(super) struct Entry {
     not_recorded: Option<String>,
     /// Since when it is not known whether its deletion is done: nobody said what became of that record.
     end_unknown: Option<Moment>,
-    /// How often in a row Docker was late about it, and about others was not.
+    /// The number of times in a row that Docker was late about it, and about others was not.
     late: u32,
     /// Before this Docker is not asked about it again.
     asks_again_at: Option<Instant>,
@@ -105,7 +105,7 @@ pub(super) struct Ended {
     /// What was known of Docker as a whole is doubtful.
     pub(super) is_doubtful: bool,
     pub(super) deleted: bool,
-    /// Whether its deletion is done is not known.
+    /// Nobody knows whether its deletion is done.
     pub(super) end_unknown: bool,
     /// Nothing more is decided in this leadership.
     pub(super) over: Option<Over>,
@@ -295,7 +295,7 @@ impl Entry {
         self.waits_for_person
     }
 
-    /// Whether Docker is asked about it.
+    /// The state of questions to Docker about it.
     fn late(&self) -> Late {
         match self.asks_again_at {
             _ if self.late == 0 => Late::No,
@@ -449,7 +449,7 @@ impl Entry {
             let is_late = facts.silent.as_ref().is_some_and(|silence| !silence.is_doubtful);
             self.late = if is_late { self.late.saturating_add(1) } else { 0 };
             let pause = super::refused::pause(self.late);
-            // What happened meanwhile may have ended it.
+            // Something that happened meanwhile may have ended it.
             self.asks_again_at = (is_late && self.news.is_empty()).then(|| Instant::now() + pause);
         }
         self.facts = facts;

@@ -36,7 +36,7 @@ pub(super) struct Facts {
     pub(super) fetched: Option<ImageRef>,
     pub(super) network: Looked<Option<NetworkId>>,
     pub(super) state_directory: Looked<StateDirectory>,
-    /// When it was last seen, made or changed. What was seen before says nothing.
+    /// The time at which it was last seen, made or changed. A look before that says nothing.
     pub(super) state_directory_at: Option<Moment>,
     pub(super) contents: Looked<Contents>,
     pub(super) copies: Looked<bool>,

@@ -34,7 +34,7 @@ pub(super) struct GroundLook {
     pub(super) went_back: bool,
 }
 
-/// How far the database had come, as far as one leadership knows: its memory is as new as that.
+/// The furthest that the database had come, as far as one leadership knows: its memory is as new as that.
 #[derive(Debug, Clone)]
 pub(super) struct KnownHighWater {
     read: Arc<AtomicI64>,
@@ -92,8 +92,8 @@ impl Guards {
         self.freezes.iter().find(|freeze| freeze.reason == reason)
     }
 
-    /// What freezes after a look at the ground. What operators want is not its to say: they may have said
-    /// something else since it began.
+    /// All freezes after a look at the ground. The operators' wish is not the look's to say: they may have
+    /// said something else since it began.
     fn found(&self, mut freezes: Vec<Freeze>, ground: &Ground, mount: &MountView) -> Vec<Freeze> {
         if ground.docker_engine_id.is_none() {
             // Nobody said who answers: what was known of that goes on holding.
@@ -107,7 +107,7 @@ impl Guards {
         freezes
     }
 
-    /// What freezes from now on, as operators want this. What was found of the ground goes on holding.
+    /// All freezes from now on, as operators want this. The findings of the ground go on holding.
     fn wanted(&mut self, spec: ControllerSpec) -> Vec<Freeze> {
         let found = self.freezes.iter().filter(|freeze| freeze.reason != FreezeReason::FrozenByHand);
         let freezes = found.cloned().chain(by_hand(&spec)).collect();
@@ -192,7 +192,7 @@ pub(super) async fn found(
     let look = runtime.state_root().await;
     let unreadable = unreadable.or_else(|| look.as_ref().err().map(|error| chain(error)));
     let look = look.unwrap_or_default();
-    // What is noted there may be a second late; this process knows what it saw and committed itself.
+    // The note there may be a second late; this process knows what it saw and committed itself.
     let seen = Some(store.furthest_high_water()).filter(|seen| *seen > 0);
     Found {
         mount: MountView::NotAsked,

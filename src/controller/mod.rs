@@ -4,7 +4,7 @@
 //! beside it and hand in what came of them. Never two rounds of one game at once, any number of
 //! different games side by side up to the configured limits.
 //!
-//! Whatever is looked at beside the loop may be old when it comes in. So it says when it was read, or is read
+//! A look beside the loop may be old when it comes in. So it says when it was read, or is read
 //! by one look at a time and from nowhere else, and an older fact never takes the place of a newer one: at
 //! most it says that something has to be looked at again.
 
@@ -182,7 +182,7 @@ struct Controller {
     workshop: Workshop,
     games: HashMap<GameId, Entry>,
     versions: HashMap<String, i64>,
-    /// How often another database had answered when desired state was last read.
+    /// The number of times that another database had answered when desired state was last read.
     replacements: u64,
     queue: Queue,
     /// How many games are in a round.
@@ -202,19 +202,19 @@ struct Controller {
     doubts: u64,
     /// Why nothing may be touched, for those who wait beside the loop.
     brake: watch::Sender<Option<Freeze>>,
-    /// Why this leadership is over, if it is.
+    /// The reason that this leadership is over, if it is.
     over: Option<Over>,
     /// Notices when the wall clock is set.
     clock: ClockSteps,
     /// Desired state, and what operators want of the controller, have been read.
     looked: bool,
-    /// When the database was last heard, or found to be silent.
+    /// The time at which the database was last heard, or found to be silent.
     database_at: Steady,
     listing: Running,
     looking: Running,
 }
 
-/// Why a leadership is over before it is told to end.
+/// The reason that a leadership is over before it is told to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Over {
     /// Another controller has taken over.

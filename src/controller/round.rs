@@ -70,7 +70,7 @@ pub(super) struct Input {
     pub(super) version_halted: Option<String>,
     /// Docker is known not to answer anybody, since then.
     pub(super) docker_down: Option<Silence>,
-    /// What became of the last call about this game's container alone.
+    /// The outcome of the last call about this game's container alone.
     pub(super) late: Late,
     /// Docker was asked about the container, or it had its turn to be.
     pub(super) asked: bool,
@@ -213,8 +213,8 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     output
 }
 
-/// Whether Docker is asked about a game of which it said nothing in time when it was last asked, though it
-/// answered about others.
+/// The turn of a game to be asked about, of which Docker said nothing in time when it was last asked, though
+/// it answered about others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Late {
     /// It was not late.

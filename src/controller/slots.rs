@@ -16,7 +16,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// What a game still uses of what it holds, after a round of it. Returns who has got a place now.
+    /// Notes what a game still uses of what it holds, after a round of it. Returns who has got a place now.
     pub(super) fn uses(&mut self, game: GameId, start: bool, disruption: bool) -> Vec<GameId> {
         let Self { starts, disruptions } = self;
         let kinds = [(starts, start), (disruptions, disruption)];

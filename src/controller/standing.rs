@@ -16,7 +16,7 @@ const COMPARED_WITHIN: Duration = Duration::from_secs(10);
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Why it may not lead; empty if it may. (Whoever leads is frozen by hand, and still leads.)
+    /// The reasons that it may not lead; empty if it may. (Whoever leads is frozen by hand, and still leads.)
     pub freezes: Vec<Freeze>,
     /// Why Docker does not say who it is, if so: nor may it lead then.
     pub docker_down: Option<String>,

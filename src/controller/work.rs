@@ -61,7 +61,7 @@ pub(super) struct Everything {
     /// What had cast doubt on that when the look began.
     pub(super) doubts: u64,
     pub(super) ground: Result<GroundLook, StoreError>,
-    /// When the database had said its part of that. What Docker has to say may come much later.
+    /// The time at which the database had said its part of that. Docker may take much longer.
     pub(super) ground_at: Moment,
     pub(super) containers: Result<Vec<Listed>, RuntimeError>,
     /// The games that have a state directory; none if that cannot be told.
@@ -78,11 +78,11 @@ pub(super) struct Directories {
 /// What a bulk look at desired state found.
 #[derive(Debug)]
 pub(super) struct DesiredLook {
-    /// When it began: it knows nothing of what came later.
+    /// The time at which it began: it knows nothing of what came later.
     pub(super) began: Moment,
     /// Games whose rows changed, with their row versions.
     pub(super) changed: Vec<(Desired, RowVersion)>,
-    /// What is on record of each game that was not remembered; of most nothing is.
+    /// The record of each game that was not remembered; most have none.
     pub(super) records: HashMap<GameId, Option<Record>>,
     /// Games whose rows are gone.
     pub(super) gone: Vec<GameId>,
@@ -92,11 +92,11 @@ pub(super) struct DesiredLook {
     pub(super) spec: ControllerSpec,
     /// The records of games that have come to their end, of those about whom that was not known.
     pub(super) ended: HashMap<GameId, Record>,
-    /// How often another database had answered when this look began.
+    /// The number of times that another database had answered when this look began.
     pub(super) replacements: u64,
 }
 
-/// What is known of desired state when a look at it begins.
+/// The knowledge of desired state when a look at it begins.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) games: HashMap<GameId, Option<(RowVersion, Option<String>)>>,
@@ -104,7 +104,7 @@ pub(super) struct Known {
     /// Games that may have come to their end without anybody's having said so. Their rows may be others by now,
     /// which count from the beginning again.
     pub(super) unsure: HashSet<GameId>,
-    /// How often another database had answered when desired state was last read.
+    /// The number of times that another database had answered when desired state was last read.
     pub(super) replacements: u64,
 }
 
@@ -128,7 +128,7 @@ pub(super) struct Workshop {
     pub(super) brake: watch::Receiver<Option<Freeze>>,
     /// Whether this process still leads.
     pub(super) leading: Leading,
-    /// How far the database had come, as far as this leadership knows.
+    /// The furthest that the database had come, as far as this leadership knows.
     pub(super) high_water: KnownHighWater,
 }
 
@@ -375,7 +375,7 @@ impl Workshop {
                     Remains::State => this.runtime.remove_state_directory(game, &tell).await,
                 }
             };
-            // What is dropped stands still: nothing is half there.
+            // A removal that is dropped stands still: nothing is half there.
             let done = tokio::select! {
                 done = in_turns(&this.removals, Some(place), TURN, |paused| pausing.pause(paused), removal) => done,
                 () = this.leading.ended() => return Finished::Work(game, number, News::ContainerStale),

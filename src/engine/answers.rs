@@ -45,7 +45,8 @@ struct Count(i64);
 
 impl From<serde_json::Number> for Count {
     fn from(number: serde_json::Number) -> Self {
-        // What is no `i64` is larger than one or has a fraction; a cast from `f64` ends at the bounds.
+        // A number that is no `i64` is larger than one or has a fraction; a cast from `f64` ends at the
+        // bounds.
         let count = number.as_i64().or_else(|| number.as_f64().map(|float| float as i64));
         // Less than nothing is nothing, as ever.
         Self(count.unwrap_or(HIGHEST_COUNT).clamp(0, HIGHEST_COUNT))

@@ -112,7 +112,7 @@ pub enum Rival {
     Unseen {
         /// The container.
         container: ContainerId,
-        /// Why the host cannot be asked.
+        /// The reason that the host cannot be asked.
         why: String,
     },
 }

@@ -14,7 +14,7 @@ pub fn unseen() -> Vec<String> {
     vec!["a first look".to_owned()]
 }
 
-/// What is left of a game that is to be deleted, once that was seen.
+/// The last thing that is left of a game that is to be deleted, once that was seen.
 pub const DELETION: &str = "its deletion";
 
 /// The list, each entry in words that go on after "what is left:"; empty for a game that is settled.

@@ -108,7 +108,7 @@ struct Telling {
 }
 
 impl Telling {
-    /// What is due of games that are neither under way nor resting, as much as there is room for.
+    /// Due events of games that are neither under way nor resting, as many as there is room for.
     async fn look(&self, busy: &HashSet<GameId>, resting: Vec<GameId>) -> Vec<Due> {
         let room = self.pace.at_once.saturating_sub(busy.len());
         if room == 0 {

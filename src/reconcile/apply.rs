@@ -298,7 +298,7 @@ pub fn failure(step: &Step, error: &RuntimeError) -> Failure {
                 chain(error)
             )
         }
-        // What Docker cannot remove without force, it may with it: that is a person's to decide.
+        // Docker may remove with force what it cannot without: that is a person's to decide.
         Step::RemoveContainer(dead) if class == FailureClass::Retry => format!(
             "Docker could not remove the container: {}. It is tried again by itself; if it stays so, `docker rm -f {}` on Docker's host.",
             chain(error).trim_end_matches('.'),

@@ -24,7 +24,8 @@ pub struct Found {
 /// What follows from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Why nothing may be touched; empty if it may. The operators' own freeze is not among them: see [`by_hand`].
+    /// The reasons that nothing may be touched; empty if it may. The operators' own is not among them: see
+    /// [`by_hand`].
     pub freezes: Vec<Freeze>,
     /// What is to be bound: at a first start, or because an operator confirmed it.
     pub bind: Option<Binding>,

@@ -233,16 +233,16 @@ pub enum Work {
         /// How far, in words for people.
         progress: String,
     },
-    /// What the game has on the disk is being removed.
+    /// A removal of what the game has on the disk.
     Removing {
-        /// Which part of it.
+        /// The part of it that goes.
         part: Remains,
-        /// How far, in words for people.
+        /// The progress, in words for people.
         progress: String,
     },
 }
 
-/// What a game leaves on the disk, in the order in which it goes.
+/// The parts that a game leaves on the disk, in the order in which they go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remains {
     /// Kept copies of its state, and states that were moved aside.

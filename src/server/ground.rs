@@ -105,7 +105,7 @@ pub(super) async fn note_high_water(runtime: &dyn Runtime, high_water: i64) {
         Ok(Err(error)) => crate::reconcile::apply::chain(&error),
         Err(_) => "the disk did not answer in time".to_owned(),
     };
-    // What is wrong with the state root freezes the controller; this only cannot be noted.
+    // A state root that is wrong freezes the controller; this only cannot be noted.
     tracing::warn!(error = why, "the high-water counter could not be noted in the state root");
 }
 

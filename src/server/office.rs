@@ -93,7 +93,7 @@ impl Office {
         }
         // From here on nothing more is decided or done in this epoch.
         leading.end();
-        // Whoever leads next knows what was committed here by this alone.
+        // The next leader knows what was committed here by this alone.
         ground::note_high_water(&*self.runtime, self.store.furthest_high_water()).await;
         if self.store.lead_is_leased()
             && let Err(error) = self.store.give_up_lead(epoch).await

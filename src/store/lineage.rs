@@ -1,4 +1,4 @@
-//! Which database answers, and how far it has come as far as this process knows.
+//! The database that answers, and how far it has come as far as this process knows.
 //!
 //! A server that fails over to a replica that lags behind, or is put back from a backup, answers at the
 //! same address with less than it had acknowledged. Nothing in an answer says so; two things give it

@@ -145,7 +145,7 @@ pub struct Store {
     /// Cancelled once the process ends: answers are not waited for long then.
     ending: CancellationToken,
     place: Place,
-    /// Which database answers, and how far it has come.
+    /// The database that answers, and how far it has come.
     lineage: Arc<Lineage>,
     /// The leadership that writes, if any does.
     epoch: Option<Epoch>,

@@ -38,7 +38,7 @@ impl Store {
         Ok(of)
     }
 
-    /// How each user does in these games, by game; each game's in the order of users.
+    /// The standing of each user in these games, by game; each game's in the order of users.
     pub(super) async fn standings(
         &self,
         games: &[DbUuid],

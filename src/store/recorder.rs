@@ -55,9 +55,9 @@ pub enum RecordError {
     /// backup was put back.
     #[error("the database counts {counts}, though {committed} was committed; it is an older one")]
     DatabaseOlder {
-        /// What its high-water counter would become.
+        /// The number that its high-water counter would become.
         counts: i64,
-        /// What it is known to have been.
+        /// The number that it is known to have been.
         committed: i64,
     },
     /// The slot of a turn that was to begin has one already: a clock had jumped.
@@ -83,7 +83,7 @@ impl RecordError {
         matches!(self, Self::Locked(_)) || self.is_refusal()
     }
 
-    /// Whether it may be on record all the same: nobody said what became of it.
+    /// True if it may be on record all the same: nobody said what became of it.
     pub fn may_be_written(&self) -> bool {
         matches!(self, Self::Database(_)) && !self.is_of_one_game()
     }

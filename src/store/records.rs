@@ -26,7 +26,7 @@ const MESSAGE: usize = 4_096;
 const LOG_LINES: usize = 65_536;
 
 impl Store {
-    /// What is known of the games that somebody who begins to lead goes on with, at this time: of those with
+    /// The records of the games that somebody who begins to lead goes on with, at this time: of those with
     /// a row, of those with a tombstone that is not dealt with, of those that were never deleted, and of
     /// those whose deletion was first seen since. (What is known of all others is asked for when they come
     /// back: their number only grows.)
@@ -65,7 +65,7 @@ impl Store {
         self.records_until(&ids, now).await
     }
 
-    /// What is known of these games, for whoever goes on from there at this time: none of it is from the
+    /// The records of these games, for whoever goes on from there at this time: none of it is from the
     /// future.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl Store {
             .collect())
     }
 
-    /// What is known of these games.
+    /// The records of these games.
     ///
     /// # Errors
     /// The database failed.
@@ -94,7 +94,7 @@ impl Store {
         Ok(self.written_records(games).await?.into_iter().map(|(game, record, _)| (game, record)).collect())
     }
 
-    /// What is known of these games, and when that was last written: a fixed number of questions for some
+    /// The records of these games, and when each was last written: a fixed number of questions for some
     /// thousand of them.
     async fn written_records(
         &self,

@@ -30,12 +30,12 @@ pub struct Feeds {
     pub observed: i64,
     /// Moves when events are forgotten.
     pub forgotten: i64,
-    /// How often another database had answered before.
+    /// The number of times that another database had answered before.
     pub replacements: u64,
 }
 
 impl Feeds {
-    /// Whether this database is another one than was read before, or an older copy of it. Nothing that
+    /// True if this database is another one than was read before, or an older copy of it. Nothing that
     /// was read then holds any more.
     pub fn is_another_than(&self, before: &Self) -> bool {
         let Self { desired, settled: _, observed, forgotten, replacements } = *self;

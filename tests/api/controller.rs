@@ -225,7 +225,7 @@ async fn who_does_not_lead_or_has_not_looked_says_so_and_who_leads() {
         for status in refused {
             assert!(status["message"].as_str().unwrap().contains(told), "{status:#}");
         }
-        // What is desired is written wherever it is asked.
+        // A wish is written wherever it is asked.
         world.patch(CONTROLLER, &json!({ "spec": { "frozen": true, "frozenBecause": "so" } })).await.ok(200);
         world.patch(CONTROLLER, &json!({ "spec": { "frozen": false } })).await.ok(200);
     }

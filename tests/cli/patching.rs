@@ -298,7 +298,7 @@ async fn a_kept_copy_is_restored_and_a_patch_taken_back_in_one_write() {
     let older = world.run(&["restore", "andromeda", "before-1.4.2", "--dry-run"]).await.ok();
     assert!(older.ends_with("(dry run)\n"), "{older}");
 
-    // Whatever phase the game is in: what was refused, or failed, is told when it is over.
+    // A refusal or a failure is told when it is over, whatever phase the game is in.
     let refused = Ending::Failed { code: "BackupDamaged".into(), message: "A file of it is damaged.".into() };
     for (number, phase) in [(4, Phase::CrashLoop), (5, Phase::Blocked), (6, Phase::Running)] {
         let (ran, ()) = tokio::join!(

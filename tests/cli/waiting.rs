@@ -66,7 +66,7 @@ async fn what_needs_a_person_ends_the_wait_for_what_was_asked_for_with_the_reaso
     ] {
         let (ran, ()) = tokio::join!(world.run(verb), async {
             world.asked("andromeda", counter, asked).await;
-            // Who is blocked is refused what it is asked for.
+            // A game that is blocked is refused what it is asked for.
             let mut seen = world.recording("andromeda", Phase::Blocked, ConditionStatus::False).await;
             seen.record.reason = "StrangeContainer".into();
             seen.record.observed_requests.restart = 1;
@@ -76,7 +76,7 @@ async fn what_needs_a_person_ends_the_wait_for_what_was_asked_for_with_the_reaso
         assert!(ran.stderr.contains("Blocked (StrangeContainer): So it is."), "{verb:?} {ran:?}");
         assert!(ran.stderr.contains("gamekeeper explain game/andromeda"), "{verb:?} {ran:?}");
     }
-    // Whoever waits without having asked for anything waits for the person.
+    // A wait by somebody who has not asked for anything waits for the person.
     assert_eq!(world.run(&["wait", "andromeda", "--timeout", "300ms"]).await.code, 5);
 }
 

@@ -17,7 +17,7 @@ impl Sidecar {
         Self(docker(&[&run, more, &engine].concat()))
     }
 
-    /// What it is called, as a person is told.
+    /// Its name, as a person is told.
     fn name(&self) -> String {
         docker(&["inspect", "-f", "{{.Name}}", &self.0]).trim_start_matches('/').to_owned()
     }

@@ -62,7 +62,7 @@ async fn containers_about_which_docker_hangs_keep_no_other_game_waiting() {
     // One place of four: at most one call at a time.
     let again = docker.times_asked(hung) - known;
     assert!((1..=6).contains(&again), "asked {again} times in 15 s");
-    // What happens to one of them is a reason to ask at once, and Docker is believed again.
+    // An event about one of them is a reason to ask at once, and Docker is believed again.
     docker.hung.lock().unwrap().clear();
     let unknown = "SELECT count(*) FROM runtime_records WHERE status = 'running'";
     for game in hung {

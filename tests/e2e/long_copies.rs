@@ -62,7 +62,7 @@ async fn a_copy_that_nobody_wants_any_more_ends_at_once_and_holds_up_no_deletion
         let kept = own(&world, "backups", &game);
         let is_copying = || names(&kept).iter().any(|name| name.starts_with(".making-"));
         world.eventually("it is copied", async || is_copying()).await;
-        // What is asked for, and not how long a client takes to begin.
+        // The request counts, and not how long a client takes to begin.
         let asked = Instant::now();
         match verb {
             "delete" => set(&world, &game, "deletion_requested_at = '2026-01-01T00:00:00Z'").await,

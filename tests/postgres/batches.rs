@@ -176,7 +176,7 @@ async fn rows_that_somebody_has_changed_and_not_committed_hold_up_their_game_alo
     assert_eq!(seen, others, "nothing of what is not committed is seen");
     assert_eq!(meanwhile.forgotten, before.forgotten);
     does(&mut client, "COMMIT").await;
-    // Whoever followed until now finds it after what was seen.
+    // A follower until now finds it after what was seen.
     let after = world.store.feeds().await.unwrap();
     assert_eq!((after.observed, after.forgotten), (meanwhile.observed + 1, meanwhile.forgotten + 1));
     assert_eq!(world.store.recorded_after(meanwhile.observed).await.unwrap(), [game(1)]);

@@ -106,7 +106,7 @@ async fn a_standby_never_says_that_nothing_is_held_lost_or_frozen() {
         assert!(!ran.status.success() && told.contains(&format!("{holder} leads")), "{verb:?} {told}");
         assert!(ran.stdout.is_empty(), "{verb:?} {ran:?}");
     }
-    // Who leads knows it, and does what is asked for anywhere.
+    // The leader knows it, and does what is asked for anywhere.
     first.ok(&["confirm-deletions", "--yes"]);
     first.ok(&["adopt"]);
     second.ok(&["freeze", "--because", "a move"]);

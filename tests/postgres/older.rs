@@ -100,7 +100,7 @@ async fn an_older_database_behind_the_same_address_stops_everything_until_it_is_
     let life = |game: &str| inspect(game, "{{.Id}} {{.State.StartedAt}} {{.State.Running}}");
     let lives = (life(&game), life(&lost));
 
-    // Whoever watches, wherever, has seen what is about to be lost.
+    // Watchers, wherever they are, have seen what is about to be lost.
     let mut watches = Vec::new();
     for replica in [&first, &second] {
         let api = games(replica).await;
@@ -153,7 +153,7 @@ async fn an_older_database_behind_the_same_address_stops_everything_until_it_is_
     assert_eq!(inspect(&lost, "{{.State.Running}}"), "true");
     world.sql(&format!("UPDATE games SET desired_status = 'running' WHERE game_id = '{game}'")).await;
     world.until(&game, "running again", |status| status.phase == "running").await;
-    // Whoever leads knows.
+    // The leader knows.
     let orphan = async || {
         [&first, &second]
             .iter()

@@ -1,4 +1,4 @@
-//! Why no connection comes about, and what becomes of those that there are.
+//! The reasons that no connection comes about, and what becomes of those that there are.
 
 use std::time::{Duration, Instant};
 

@@ -53,7 +53,7 @@ use fates::Fates;
 pub struct Crowd {
     pub games: Vec<GameId>,
     pub store: Store,
-    /// What becomes of containers and states.
+    /// The fates of containers and states.
     pub fates: Arc<Fates>,
     engine: Arc<Engine>,
     directory: tempfile::TempDir,
@@ -284,7 +284,7 @@ fn answer(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
     answer
 }
 
-/// How Docker behaves.
+/// The behaviour of Docker.
 pub struct Docker {
     /// It says nothing about these games' containers until the call is given up.
     pub hung: Mutex<HashSet<GameId>>,
@@ -292,7 +292,7 @@ pub struct Docker {
     pub asked: Mutex<Vec<(GameId, std::time::Instant)>>,
     /// Lists wait while this is false.
     pub lists: tokio::sync::watch::Sender<bool>,
-    /// How many lists have begun.
+    /// The number of lists that have begun.
     pub lists_begun: AtomicUsize,
     events: tokio::sync::broadcast::Sender<GameId>,
 }
@@ -318,7 +318,7 @@ impl Docker {
         let _ = self.events.send(game);
     }
 
-    /// How often it was asked about these games.
+    /// The number of times that it was asked about these games.
     pub fn times_asked(&self, games: &[GameId]) -> usize {
         self.asked.lock().expect("nobody panicked").iter().filter(|(game, _)| games.contains(game)).count()
     }

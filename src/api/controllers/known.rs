@@ -1,5 +1,5 @@
-//! What only the process that leads knows, and once it has looked: asked of another one, nobody is told that
-//! there is nothing.
+//! Knowledge of the process that leads alone, and once it has looked: asked of another one, nobody is told
+//! that there is nothing.
 
 use super::status;
 use crate::api::Shared;

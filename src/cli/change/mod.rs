@@ -66,7 +66,8 @@ async fn change(
 /// Among so many of a game's latest operations of a kind the one that was asked for is looked for.
 const LATEST: usize = 50;
 
-/// Why the controller refused the newest request of this kind since this generation, or failed at it, if so.
+/// The controller's reason to refuse the newest request of this kind since this generation, or its failure,
+/// if any.
 async fn refusal(
     client: &Client,
     game: &Located,

@@ -1,11 +1,11 @@
-//! What only the controller that leads knows, and once it has looked: another one says neither that there
+//! Knowledge of the controller that leads alone, and once it has looked: another one says neither that there
 //! is something nor that there is nothing.
 
 use super::leader::Leader;
 use crate::cli::client::Object;
 use crate::cli::failure::{Exit, Failure};
 
-/// Why something is not known to the controller that was asked.
+/// The reason that something is not known to the controller that was asked.
 #[derive(Debug)]
 pub(crate) enum Unknown {
     /// Another one leads, or may.

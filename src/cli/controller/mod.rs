@@ -152,7 +152,7 @@ pub(crate) async fn confirm_deletions(
     change(&client, &controller, patch, &args.changing, &done, let_go).await
 }
 
-/// Whether an operator's word is among what it is frozen for. (Who leads and has looked knows what is held.)
+/// True if an operator's word is among what it is frozen for. (Who leads and has looked knows what is held.)
 fn by_hand(controller: &Object) -> Result<bool, Unknown> {
     known::part(controller, "/status/heldDeletions", "whether it is frozen by hand")?;
     Ok(controller.list("/status/freezes").iter().any(|freeze| freeze["reason"] == "FrozenByHand"))

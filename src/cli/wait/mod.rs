@@ -173,10 +173,10 @@ pub(crate) async fn run(args: WaitArgs, place: &Whereabouts) -> Result<(), Failu
     wait(&client, awaited, (&args.wanted, Patience::Endless), &options, true).await
 }
 
-/// Whether something is waited for that does not come true by itself.
+/// The patience with something that does not come true by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Patience {
-    /// It is.
+    /// It is waited for.
     Endless,
     /// Not after a change: whoever asked for it is told what keeps it.
     UntilSeen,
@@ -380,7 +380,7 @@ pub(crate) fn gone(target: &Target) -> Failure {
         .hint("`gamekeeper get games -A` shows what there is; to wait for its end, use --for=delete")
 }
 
-/// What was asked for does not come true before a person has done something, or asked for something else.
+/// The failure of a wait that a person has to end, by doing something or by asking for something else.
 pub(crate) fn stuck(target: &Target, object: &Object) -> Failure {
     let text = |at: &str| clean(object.text(at).unwrap_or_default());
     let refused = object.condition("SpecValid").filter(|valid| valid.text("/status") == Some("False"));

@@ -86,7 +86,7 @@ impl Wanted {
         }
     }
 
-    /// Whether the request that is waited for, if it is one, was done or refused.
+    /// True once the request that is waited for, if it is one, was done or refused.
     fn is_answered(&self, object: &Object) -> bool {
         let (asked, answered) = match self {
             Self::TurnTakenUp => ("/spec/forceTurnGeneration", "/status/observedForceTurnGeneration"),
@@ -104,7 +104,7 @@ impl Wanted {
         object.number(answered).is_some_and(|answered| answered >= asked)
     }
 
-    /// Whether it will not come true of an object by itself: the controller has looked at what was asked for
+    /// True if it will not come true of an object by itself: the controller has looked at what was asked for
     /// last, and a person is needed, or another spec. A request that is not answered yet will be: it may be the
     /// way out.
     pub(crate) fn is_out_of_reach(&self, object: &Object, least_generation: i64) -> bool {
@@ -125,7 +125,7 @@ impl Wanted {
         let is_of_another = *self == Self::Restored
             && object.text("/status/putBack/backup") != object.text("/spec/restoreBackupId");
         let is_stuck = !is_of_another && matches!(object.text("/status/phase"), Some("Blocked" | "Invalid"));
-        // What runs goes on while its spec is wrong, and does not become what that asks for.
+        // An engine goes on while its spec is wrong, and does not become what that asks for.
         let is_refused = matches!(self, Self::Condition { .. } | Self::Restarted)
             && object.condition("SpecValid").is_some_and(|valid| valid.text("/status") == Some("False"));
         is_seen
@@ -269,7 +269,7 @@ mod tests {
         };
         let holds = |status| Wanted::Restored.holds(&game(status), 0);
         for phase in ["Blocked", "CrashLoop", "Invalid", "EngineUnreachable", "Finished"] {
-            // What came of it is then asked for.
+            // The outcome is then asked for.
             assert!(holds(json!({ "phase": phase, "observedRestoreGeneration": 2 })), "{phase}");
         }
         assert!(holds(json!({ "phase": "Running", "observedRestoreGeneration": 2 })));
@@ -305,7 +305,7 @@ mod tests {
                 !is_over(json!({ "phase": "CrashLoop", "observedGeneration": 3 })),
                 "{wanted}: it may mend"
             );
-            // What is done is done: a restore that was refused is asked about.
+            // Done is done: a restore that was refused is asked about.
             let is_done = matches!(wanted, Wanted::Restored | Wanted::BackedUp | Wanted::TurnTakenUp);
             for phase in ["Blocked", "Invalid"] {
                 let status = json!({

@@ -16,7 +16,7 @@ impl Believed {
         Self { moves: moves.clone(), seen: moves.load(Ordering::Relaxed) }
     }
 
-    /// Whether it still has; asked before anything is sent there.
+    /// True if it still has; asked before anything is sent there.
     pub(in super::super) fn holds(&self) -> bool {
         self.moves.load(Ordering::Relaxed) == self.seen
     }

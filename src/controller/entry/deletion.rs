@@ -14,7 +14,7 @@ use crate::reconcile::deletions::{Fate, Limits};
 use super::Entry;
 
 impl Entry {
-    /// What its deletion counts for.
+    /// The weight of its deletion in the guard's count.
     pub(in super::super) fn fate(&self, spec: &ControllerSpec, limits: &Limits, now: Timestamp) -> Fate {
         let Some(record) = &self.record else { return Fate::Stays { protected: false } };
         let old =
@@ -35,7 +35,7 @@ impl Entry {
         }
     }
 
-    /// Whether nothing of it has to be remembered: it is deleted, that is on record, and its deletion counts
+    /// True if nothing of it has to be remembered: it is deleted, that is on record, and its deletion counts
     /// for no other any more. If it comes back, its record is read.
     pub(in super::super) fn is_over(&self, limits: &Limits, now: Timestamp) -> bool {
         let is_old = |record: &Record| {
@@ -76,7 +76,7 @@ impl Entry {
         before != guard
     }
 
-    /// Whether its tear-down may begin in the round that is under way.
+    /// True if its tear-down may begin in the round that is under way.
     pub(in super::super) fn deletion_may_begin(&self) -> bool {
         let guard = self.record.as_ref().and_then(|record| record.deletion_guard);
         self.in_round && guard == Some(DeletionGuard::Counted)

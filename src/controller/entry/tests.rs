@@ -99,7 +99,7 @@ fn an_address_is_believed_until_something_is_heard_of_its_container() {
     entry.facts.silent = None;
     entry.facts.container = Some(Some(running_at("10.0.0.4:8080")));
     assert!(entry.target(here()).is_none(), "another has it now");
-    // Who is not the engine that was meant says that the container may have moved.
+    // Another engine than the one that was meant says that the container may have moved.
     let life = entry.facts.container.clone().flatten().and_then(|container| container.life()).unwrap();
     let answer = crate::game::engine::Answer::WrongEngine("401".into());
     entry.facts.learn(News::Said(life, Moment::now(), answer), clock);
@@ -157,7 +157,7 @@ fn a_look_that_began_before_a_row_went_does_not_bring_it_back() {
     let (began, before) = (Moment::now(), entry.has_ended_since(Moment::now()));
     entry.row_is_gone();
     assert!(!before && entry.has_ended_since(began) && !entry.has_ended_since(Moment::now()));
-    // Whatever becomes of it, it goes on knowing.
+    // It goes on knowing, whatever becomes of it.
     entry.row_is_gone();
     assert!(entry.has_ended_since(began));
 }
@@ -245,7 +245,7 @@ fn a_clock_that_is_set_during_a_round_is_followed_when_it_ends() {
         let healthy_since = entry.record.as_ref().and_then(|record| record.healthy_since).unwrap();
         let mut output = round_of(&mut entry, before);
         entry.shift_clock(step, true);
-        // What it takes meanwhile is of the clock that it began with.
+        // The times that it takes meanwhile are of the clock that it began with.
         output.record.start_began_at = Some(output.clock.now());
         output.look_again = Some(output.clock.now() + Duration::from_secs(8));
         let ended = entry.end_round(output, after);

@@ -255,7 +255,7 @@ impl<'a> Round<'a> {
                 self.goes_its_way(seen);
             }
         }
-        // Whatever it came to: nobody is left without an answer.
+        // Nobody is left without an answer, whatever it came to.
         self.state_no_engine(seen);
         self.refuse_requests();
         self.hold_turns(Some(seen));

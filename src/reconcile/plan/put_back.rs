@@ -49,7 +49,7 @@ impl Round<'_> {
     pub(super) fn is_held_by_the_way_back(&mut self, seen: &Seen) -> bool {
         let is_down_by_wish = match self.desired.deletion {
             None => self.desired.status == DesiredStatus::Stopped,
-            // Whoever has to say that it is meant is shown that.
+            // An operator has to say that it is meant, and is shown that.
             Some(_) => !self.is_being_deleted(),
         };
         let rests = is_down_by_wish && self.working().is_none() && seen.container.is_none();

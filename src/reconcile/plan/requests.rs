@@ -141,7 +141,7 @@ impl Round<'_> {
         }
         let is_stuck = self.is_stuck();
         self.plan.uses_start_slot &= !is_stuck;
-        // Whoever fetches a copy goes on, whatever else keeps its game from that.
+        // A game that fetches a copy goes on, whatever else keeps it from that.
         self.plan.uses_disruption_place |= self.is_fetching() || (self.record.is_disrupted() && !is_stuck);
     }
 

@@ -24,7 +24,7 @@ impl Round<'_> {
         self.record.may_be_alive.clone().filter(|doubted| *doubted == container.id)
     }
 
-    /// What Docker said of a container that may be alive is over: somebody removed it, which is a person's
+    /// Ends the doubt about a container that may be alive: somebody removed it, which is a person's
     /// word, or Docker has started it, so that nothing of an earlier start is in its way any more. (Another
     /// one that holds the name says nothing of it.)
     pub(super) fn ends_doubt(&mut self, seen: &Seen) {

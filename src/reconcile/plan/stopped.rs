@@ -221,7 +221,7 @@ impl Round<'_> {
         true
     }
 
-    /// What it has on the disk is being removed: the end of that brings the next round.
+    /// True while what it has on the disk is being removed: the end of that brings the next round.
     fn is_being_removed(&mut self) -> bool {
         let Some(Work::Removing { part, progress }) = self.working() else { return false };
         let message = format!("{} Being removed now: {part} ({progress}).", self.record.message);

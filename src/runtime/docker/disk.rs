@@ -7,7 +7,7 @@
 //!
 //! # Guarantees
 //!
-//! Whoever gives up on a call leaves its thread behind, which may go on much later. It hits no later life of
+//! A caller that gives up leaves its thread behind, which may go on much later. It hits no later life of
 //! the game all the same:
 //!
 //! - a call that still waits for its thread never begins;
@@ -37,7 +37,7 @@ use crate::runtime::CopyProgress;
 /// Kinds of work that have threads of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Lane {
-    /// What all games stand on: sentinel, lock, high-water counter.
+    /// The ground of all games: sentinel, lock, high-water counter.
     Ground,
     /// Looks at one game's directory, and its making.
     Look,
@@ -54,7 +54,7 @@ pub(super) enum Lane {
 impl Lane {
     const ALL: [Self; 6] = [Self::Ground, Self::Look, Self::Survey, Self::Promise, Self::Copy, Self::Removal];
 
-    /// How many threads it has. Together at most [`MOST_DISK_THREADS`].
+    /// The number of its threads. Together at most [`MOST_DISK_THREADS`].
     const fn threads(self) -> usize {
         match self {
             Self::Ground => 8,
@@ -196,7 +196,7 @@ impl DockerRuntime {
         self.at_work(of, (verb, self.settings.deadlines.copy_silence), progress, work).await
     }
 
-    /// What a game has on the disk now, to be removed.
+    /// All that a game has on the disk now, to be removed.
     pub(super) async fn belongings(&self, game: GameId) -> Result<Belongings, RuntimeError> {
         self.on_copies((Lane::Look, game), "examined", &|_| {}, move |state, _| state.hold(game)).await
     }

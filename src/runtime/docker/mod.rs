@@ -319,7 +319,7 @@ impl Runtime for DockerRuntime {
         }
         let (disk, state) = (Arc::clone(&self.disk), Arc::clone(&self.state));
         tokio::spawn(async move {
-            // Whoever looks for room does not wait for it beyond a moment.
+            // A look for room does not wait for it beyond a moment.
             disk.run(Lane::Promise, Some(game), move || state.survey_promise(game)).await
         });
     }

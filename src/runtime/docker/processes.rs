@@ -36,10 +36,10 @@ const ID_DIGITS: usize = 64;
 
 #[derive(Debug, Clone)]
 enum Question {
-    /// Who has this directory, or one within it, mounted in another place than those that it is called by
-    /// itself?
+    /// The processes that have this directory, or one within it, mounted in another place than those that it
+    /// is called by itself.
     Directory { place: Place, names: Vec<PathBuf> },
-    /// Who has this address in another network namespace?
+    /// The processes that have this address in another network namespace.
     Address(Ipv4Addr),
 }
 
@@ -285,7 +285,7 @@ fn own_addresses(file: &[u8]) -> impl Iterator<Item = Ipv4Addr> + '_ {
     })
 }
 
-/// Which of the directories that were asked about are among these mounts, as a whole or in part; those that
+/// The directories that were asked about and are among these mounts, as a whole or in part; those that
 /// are copies of the host's are nobody's.
 fn held(
     mounts: impl Iterator<Item = Mount>,

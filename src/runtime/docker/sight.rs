@@ -48,7 +48,7 @@ impl DockerRuntime {
         }
     }
 
-    /// Where Docker's word is no proof of this container's death, the host can be asked; or it is gone.
+    /// Docker's word is no proof of this container's death, so the host can be asked; or it is gone.
     pub(super) async fn check_is_seen(&self, container: &ContainerId) -> Result<(), RuntimeError> {
         let Err(why) = self.sees_processes().await else { return Ok(()) };
         if if_there(self.describe(container.as_str()).await)?.is_none() {

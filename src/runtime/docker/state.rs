@@ -60,7 +60,7 @@ impl StateRoot {
         self
     }
 
-    /// Where it is once every link on the way is followed, if that can be told.
+    /// Its path once every link on the way is followed, if that can be told.
     pub(super) fn real_path(&self) -> Option<PathBuf> {
         std::fs::canonicalize(&self.path).ok()
     }

@@ -1,4 +1,4 @@
-//! Who may have a game's state directory: decided in one place, for everything that makes, starts or removes
+//! The right to a game's state directory: decided in one place, for everything that makes, starts or removes
 //! something on it.
 //!
 //! Two witnesses are asked, and either one's word is enough against it. Docker tells of containers by the
@@ -14,7 +14,7 @@ use super::holders::is_exempt;
 use crate::game::{ContainerId, GameId};
 use crate::runtime::{HostProcess, RuntimeError};
 
-/// What is about to happen to a game's state directory, or to its container.
+/// The thing that is about to happen to a game's state directory, or to its container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose<'a> {
     /// An engine is to have it, or a copy is to take its place: nobody may be able to write to it but this
@@ -63,7 +63,7 @@ impl DockerRuntime {
         self.check_directory(game, Purpose::RemoveDirectory).await.map(drop)
     }
 
-    /// What Docker says of the containers that mount it.
+    /// Docker's word about the containers that mount it.
     async fn check_holders(
         &self,
         game: GameId,
@@ -85,7 +85,7 @@ impl DockerRuntime {
         Ok(found)
     }
 
-    /// What the kernel says of one process that has it.
+    /// The kernel's word about one process that has it.
     async fn check_process(
         &self,
         game: GameId,

@@ -59,7 +59,7 @@ const GOODBYE: Duration = Duration::from_secs(3);
 pub(in crate::store) struct RemotePool {
     pub(in crate::store) pool: PgPoolOptions,
     pub(in crate::store) connect: PgConnectOptions,
-    /// What each session is asked to be.
+    /// The settings of each session.
     pub(in crate::store) session: Session,
     /// More than the server gives a statement.
     pub(in crate::store) answer: Duration,
@@ -167,7 +167,7 @@ impl Remote {
         self.taken_in(number, done).await
     }
 
-    /// What came of the first question to a connection, with the reason if there was none.
+    /// The outcome of the first question to a connection, with the reason if there was none.
     async fn taken_in<T>(&self, number: u64, done: Result<T, DbErr>) -> Result<T, DbErr> {
         let replaces = self.replaces(number);
         let error = match done {
@@ -178,7 +178,7 @@ impl Remote {
         match self.probe.reason(&self.how).await {
             // Those that there are may be all that there will be.
             Some(Reason::Refused(why)) => Err(unreachable(&why)),
-            // Where new ones come about, one of these has died in its place.
+            // New ones come about, so one of these has died in its place.
             None => {
                 replaces.replace();
                 Err(error)

@@ -25,7 +25,7 @@ pub(super) async fn bring_up_to_date<C: Migrate>(
     migrations: Migrations,
 ) -> Result<(), OpenError> {
     let failed = |error: sqlx::migrate::MigrateError| OpenError::Migrate(Box::new(error));
-    // Where there is no such table nothing was ever applied.
+    // Without such a table nothing was ever applied.
     let applied = connection.list_applied_migrations(APPLIED).await.unwrap_or_default();
     let mut pending = 0;
     for migration in migrator.iter() {

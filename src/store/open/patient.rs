@@ -25,17 +25,17 @@ const LOST_AFTER: Duration = Duration::from_secs(30);
 /// Held while the schema is made and migrated, so that of many replicas that start together one does it.
 const MIGRATING: i64 = 0x67_61_6d_65_6b;
 
-/// How soon a lock that somebody holds is asked for again.
+/// The pause before a lock that somebody holds is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
-/// What a session does: whether it works, for how long it has not, and who keeps it waiting.
+/// A session's doing: whether it works, for how long it has not, and who keeps it waiting.
 const SESSION: &str = "SELECT a.state = 'active' AS works,
         extract(epoch FROM clock_timestamp() - a.state_change)::float8 AS since,
         (SELECT string_agg(coalesce(nullif(b.application_name, ''), 'a client') || ' (process ' || b.pid || ')', ', ')
            FROM pg_stat_activity AS b WHERE b.pid = ANY (pg_blocking_pids(a.pid))) AS blockers
    FROM pg_stat_activity AS a WHERE a.pid = $1";
 
-/// Who holds the lock of migrations.
+/// The holder of the lock of migrations.
 const HOLDER: &str = "SELECT string_agg(coalesce(nullif(a.application_name, ''), 'a client') || ' (user '
             || coalesce(a.usename, '?') || ', process ' || a.pid || coalesce(', from ' || a.client_addr, '') || ')', ', ')
    FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
@@ -117,9 +117,9 @@ async fn lost(options: &PgConnectOptions, process: i32) -> sqlx::Error {
     }
 }
 
-/// What was seen of a session.
+/// A look at a session.
 struct Seen {
-    /// How long it has waited for its client; zero while it works. For ever, if it is not there.
+    /// The time that it has waited for its client; zero while it works. For ever, if it is not there.
     idle_for: Duration,
     blockers: Option<String>,
 }

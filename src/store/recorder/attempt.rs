@@ -142,7 +142,7 @@ impl Store {
             return Err(Attempt::Failed(Failure::Deposed));
         }
         let locked = locked::find(&transaction, recordings).await?;
-        // Whoever has this keeps everybody waiting, and no single game.
+        // The holder of this keeps everybody waiting, and no single game.
         feed::hold_observed(&transaction).await?;
         let number = write::observed_number(&transaction).await?;
         let (lock, statement) = care.limits();

@@ -38,7 +38,7 @@ pub(super) struct Queue {
     alone: VecDeque<Asked>,
     /// Games whose last recording failed, since when. As many as there are games at most.
     failing: HashMap<GameId, Instant>,
-    /// When a recording was written last.
+    /// The time at which a recording was written last.
     written: Option<Instant>,
 }
 

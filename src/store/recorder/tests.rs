@@ -2,7 +2,7 @@ use super::super::{Place, Store};
 use super::*;
 use crate::game::spec::Requests;
 
-/// What nobody else wrote went back, as in an older copy of the database.
+/// A counter that nobody else wrote went back, as in an older copy of the database.
 #[tokio::test]
 async fn nothing_is_recorded_in_a_database_that_is_older_than_what_was_committed() {
     let directory = tempfile::tempdir().unwrap();

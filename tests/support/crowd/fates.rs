@@ -1,4 +1,4 @@
-//! What becomes of containers and states that were made to run.
+//! The fates of containers and states that were made to run.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -44,7 +44,7 @@ impl Fates {
         self.events.send(game).expect("somebody listens");
     }
 
-    /// How often it was started since it ran first.
+    /// The number of times that it was started since it ran first.
     pub fn started(&self, game: GameId) -> usize {
         self.life(game, |life| life.started)
     }
@@ -54,7 +54,7 @@ impl Fates {
         self.disk_hangs.send_replace(hangs);
     }
 
-    /// How many states are being removed.
+    /// The number of states that are being removed.
     pub fn removing(&self) -> usize {
         self.removing.load(Ordering::SeqCst)
     }

@@ -103,8 +103,8 @@ impl Games {
         Ok(())
     }
 
-    /// What was asked for and not found: the row went in between, or nobody can read it. Then it is asked for
-    /// again when it changes.
+    /// Notes games that were asked for and not found: the row went in between, or nobody can read it. Then
+    /// it is asked for again when it changes.
     fn note_missing(&mut self, asked: &[GameId], read: &[StoredGame]) {
         let found: HashSet<GameId> = read.iter().map(|game| game.id).collect();
         for id in asked.iter().filter(|id| !found.contains(id)) {

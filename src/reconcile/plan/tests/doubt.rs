@@ -14,7 +14,7 @@ use super::world::{Looks, Newer, World};
 
 const A_WHILE: Duration = Duration::from_secs(600);
 
-/// What somebody asks for.
+/// A request of somebody's.
 type Wish = fn(&mut World);
 
 /// Everything that takes a container away.

@@ -10,10 +10,10 @@ use crate::reconcile::plan::STRANGE_CONTAINER;
 use super::restores::{ask, with_a_copy};
 use super::world::{Newer, World};
 
-/// What somebody asks for.
+/// A request of somebody's.
 type Wish = fn(&mut World);
 
-/// What takes a game from one container to another.
+/// The ways of a game from one container to another.
 const WAYS: [(&str, Wish); 5] = [
     ("a patch", |world| world.wants("1.4.3")),
     ("a patch that fails", |world| {

@@ -159,7 +159,7 @@ pub(crate) struct World {
     pub(crate) says_alive: bool,
     /// The processes of Docker's host are not seen.
     pub(crate) hides_processes: bool,
-    /// What fails is a fault of the host's.
+    /// Failures are the host's fault.
     pub(crate) fails_by_the_host: bool,
     failure: Option<Failure>,
     next_image: Image,

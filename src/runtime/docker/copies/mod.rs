@@ -144,8 +144,8 @@ impl StateRoot {
         Ok(at)
     }
 
-    /// Where something of a game's is or would come to lie, as far as that is there: to look for room, or
-    /// for the file system that it is on. Makes nothing.
+    /// The place where something of a game's is or would come to lie, as far as that is there: to look for
+    /// room, or for the file system that it is on. Makes nothing.
     fn near(&self, kind: &str, game: GameId) -> Result<OwnedFd, CopyError> {
         let mut at = self.open()?;
         self.check(&at)?;
@@ -297,12 +297,12 @@ fn described(new: &NewBackup, measure: &tree::Measure) -> Backup {
     }
 }
 
-/// What is noted beside a copy.
+/// The note beside a copy.
 #[derive(Debug, Serialize, Deserialize)]
 struct Manifest {
     #[serde(flatten)]
     backup: Backup,
-    /// What it takes on a disk, holes not counted; none: it was noted by a release that did not say.
+    /// The room that it takes on a disk, without holes; none: it was noted by a release that did not say.
     #[serde(default)]
     room: Option<survey::Room>,
 }

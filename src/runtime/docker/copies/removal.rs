@@ -22,7 +22,7 @@ pub(super) const REMOVED: &str = "removed";
 /// Where something of a game may be beside its state directory.
 const KINDS: [&str; 4] = [BACKUPS, RESTORING, FAILED, REMOVED];
 
-/// What a game has on the disk, as it was when its removal was queued: whatever comes into a place of it
+/// All that a game has on the disk, as it was when its removal was queued: whatever comes into a place of it
 /// later is something else, and stays.
 #[derive(Debug, Clone)]
 pub struct Belongings {
@@ -32,7 +32,7 @@ pub struct Belongings {
     kept: Vec<(&'static str, Identity)>,
 }
 
-/// Which directory something is, whatever it is called.
+/// The identity of a directory, whatever it is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -60,7 +60,7 @@ impl Identity {
 }
 
 impl StateRoot {
-    /// What a game has on the disk now, to be removed.
+    /// All that a game has on the disk now, to be removed.
     ///
     /// # Errors
     /// The disk cannot be read, or the state root is another's; or something that is no directory is in a
@@ -131,7 +131,7 @@ impl StateRoot {
         }
         let Some(own) = beneath::open_if_there(&root, OWN)? else { return Ok(()) };
         let Some(kind) = beneath::open_if_there(&own, REMOVED)? else { return Ok(()) };
-        // Whatever is in there was taken out of its place to be removed.
+        // All that is in there was taken out of its place to be removed.
         let Some(rest) = beneath::open_if_there(&kind, &name)? else { return Ok(()) };
         remove_all((&kind, REMOVED), game, &rest, watch)
     }
@@ -245,7 +245,7 @@ fn remove_all(
     Ok(effects::flush(kinds)?)
 }
 
-/// Where a game's things of this kind are, in words.
+/// The place of a game's things of this kind, in words.
 fn place(kind: &str, game: GameId) -> String {
     format!("{OWN}/{kind}/{game} in the state root")
 }

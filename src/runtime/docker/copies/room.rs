@@ -4,7 +4,7 @@
 //! Who copies is told by the controller ([`StateRoot::keep_room`]), from what is on record. How much each
 //! still needs is what it looked for before it began; it becomes less as its copies come to lie on the disk,
 //! and is forgotten when it is over. After a restart it is surveyed once ([`StateRoot::survey_promise`]).
-//! Whoever looks for room adds numbers up: it reads nothing of another game's, and waits for another's survey
+//! A look for room adds numbers up: it reads nothing of another game's, and waits for another's survey
 //! for a moment at most.
 
 mod promises;
@@ -43,7 +43,7 @@ impl Needs {
     }
 }
 
-/// Why room is looked for.
+/// The purpose of a look for room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// A change of version: what is found is kept for it. It waits for everybody who was promised room,
@@ -58,7 +58,7 @@ pub(super) enum Purpose {
 }
 
 impl Purpose {
-    /// Why a copy with this reason looks for room, if it does: a change of version did before it began.
+    /// The purpose of a copy with this reason, if it looks for room: a change of version did before it began.
     pub(super) fn of(reason: BackupReason) -> Option<Self> {
         match reason {
             BackupReason::Patch => None,
@@ -122,7 +122,7 @@ impl StateRoot {
         Err(CopyError::Busy)
     }
 
-    /// What copies of a game that are under way may still take.
+    /// The room that copies of a game that are under way may still take.
     fn still_needs(&self, game: GameId, copies: &CopiesUnderWay) -> Result<Needs, CopyError> {
         let CopiesUnderWay { backup, restore, waits_for_person: _ } = copies;
         if let (Some(at), Some(name)) = (self.place_if_there(RESTORING, game)?, restore)
@@ -145,7 +145,7 @@ impl StateRoot {
                 let at = |place: &OwnedFd| room_at(&state, place, room);
                 Ok(Needs { backups: at(&backups)?, restoring: at(&restoring)? })
             }
-            // What is not kept cannot be fetched, and what is not there cannot be copied.
+            // A copy that is not kept cannot be fetched, and a state that is not there cannot be copied.
             _ => Ok(Needs::default()),
         }
     }

@@ -34,7 +34,7 @@ impl PausedGames {
     }
 }
 
-/// When the copying of one game stands still, and when it goes on.
+/// The pauses of one game's copying: its present one, and all that were.
 pub(in super::super) struct Pauses {
     games: watch::Receiver<HashSet<GameId>>,
     game: GameId,

@@ -59,7 +59,7 @@ async fn removals_and_copies_that_hang_leave_looks_and_the_ground_their_threads(
     let ground = tokio::time::timeout(LONG, disk.run(Lane::Ground, None, || 7)).await;
     assert_eq!(ground.expect("a thread").expect("no panic"), 7);
     assert!(is_served(&disk, Lane::Look, 1).await, "a look at a game whose removal hangs");
-    // Whoever else needs a thread, the database among them.
+    // Others need a thread, too, the database among them.
     let other = tokio::time::timeout(LONG, tokio::task::spawn_blocking(|| 7)).await;
     assert_eq!(other.expect("a thread").expect("no panic"), 7);
     drop(hanging);

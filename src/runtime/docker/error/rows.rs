@@ -219,7 +219,7 @@ const ROWS: &[Row] = &[
 const MOUNT_ERRORS: &[&str] =
     &["permission denied", "operation not permitted", "no such file or directory", "not a directory"];
 
-/// Why a program cannot be executed.
+/// The kernel's words for a program that cannot be executed.
 const PROGRAM_ERRORS: &[&str] = &[
     "executable file not found in $path",
     "no such file or directory",
@@ -228,7 +228,7 @@ const PROGRAM_ERRORS: &[&str] = &[
     "exec format error",
 ];
 
-/// How runc begins, now and before 1.1, when it is at work on a container's process.
+/// The beginnings of runc's words, now and before 1.1, when it is at work on a container's process.
 const RUNC_AT_WORK: &[&str] = &["unable to start container process", "starting container process caused"];
 
 /// The cause that an answer tells of, if it is one that has a name.
@@ -248,7 +248,7 @@ impl Says {
             Self::Link(words) => said.has_beginning(words),
             Self::Ends(with) => ends(with),
             Self::Exec(with) => said.has_after("exec", RUNC_AT_WORK) && ends(with),
-            // What is mounted follows in its link.
+            // The rest follows in its link.
             Self::Within(words, with) => said.has_beginning(words) && ends(with),
             Self::Around(before, after) => said.ends_around(before, after),
         }

@@ -1,4 +1,4 @@
-//! Why no connection comes about.
+//! The reason that no connection comes about.
 //!
 //! The driver tries again and says nothing while a server refuses, is full or is starting up, and when a
 //! session is not what was asked for; in the end there is a timeout without a reason. So whoever had no
@@ -26,7 +26,7 @@ const PROBED_WITHIN: Duration = Duration::from_millis(500);
 /// An answer holds for so long: who asks meanwhile is told the same.
 const HOLDS: Duration = Duration::from_secs(1);
 
-/// Why no connection comes about.
+/// The reason that no connection comes about.
 #[derive(Debug, Clone)]
 pub(super) enum Reason {
     /// Somebody says so: in words, with what to do about it.
@@ -35,15 +35,15 @@ pub(super) enum Reason {
     Silence,
 }
 
-/// What became of the last connection that was made to find out.
+/// The outcome of the last connection that was made to find out.
 #[derive(Debug, Default)]
 pub(super) struct Probe(Mutex<Option<(Instant, Option<Reason>)>>);
 
 impl Probe {
-    /// Why no connection comes about; none if one does.
+    /// The reason that no connection comes about; none if one does.
     pub(super) async fn reason(&self, how: &RemotePool) -> Option<Reason> {
         let within = how.answer.saturating_sub(how.pool.get_acquire_timeout()).max(PROBED_WITHIN);
-        // Whoever has to wait for somebody else's is told the same as that one.
+        // Those who have to wait for somebody else's are told the same as that one.
         let wait = timeout(within, self.0.lock());
         let Ok(mut last) = wait.await else { return Some(Reason::Silence) };
         if let Some((at, reason)) = &*last

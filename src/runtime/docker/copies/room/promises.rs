@@ -1,4 +1,4 @@
-//! Who was promised how much room: numbers alone. Its lock is held to add them up and to note them, and never
+//! Promises of room: numbers alone. Their lock is held to add them up and to note them, and never
 //! while anybody looks at a disk.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ const LOOK_COUNTS: Duration = Duration::from_secs(10);
 /// So long others wait for the survey of a promise that came without its numbers, from its coming on.
 const SURVEY_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
 
-/// Who was promised room.
+/// All promises of room.
 #[derive(Debug, Default)]
 pub(in super::super::super) struct Promises {
     noted: Mutex<Noted>,
@@ -36,11 +36,11 @@ pub(in super::super) struct Version(u64);
 
 #[derive(Debug)]
 struct Promise {
-    /// When it was noted.
+    /// The time at which it was noted.
     since: Instant,
-    /// How much is still needed; none until the survey says so.
+    /// The room that is still needed; none until the survey says so.
     needs: Option<Needs>,
-    /// What is on record; none: somebody looked, and nothing is on record yet.
+    /// The copies on record; none: somebody looked, and nothing is on record yet.
     copies: Option<CopiesUnderWay>,
     /// Moves with each copy that has come to lie on the disk.
     stage: u32,
@@ -51,7 +51,7 @@ impl Promise {
         self.copies.is_some() || self.since.elapsed() < LOOK_COUNTS
     }
 
-    /// Whether it stands in the way of what looks for room.
+    /// True if it stands in the way of what looks for room.
     fn precedes(&self, purpose: Purpose) -> bool {
         let waits_for_person = self.copies.as_ref().is_some_and(|copies| copies.waits_for_person);
         self.counts() && !(waits_for_person && purpose == Purpose::Turn)
@@ -90,7 +90,7 @@ impl Promises {
         true
     }
 
-    /// What is under way of a game about which nobody knows how much it needs, and at which stage.
+    /// The copies under way of a game about which nobody knows how much it needs, and their stage.
     pub(super) fn unknown(&self, game: GameId) -> Option<(CopiesUnderWay, u32)> {
         let noted = self.noted();
         let promise = noted.of.get(&game).filter(|promise| promise.needs.is_none())?;
@@ -113,7 +113,7 @@ impl Promises {
         true
     }
 
-    /// What others still need that comes before this, and as of which note. Those who need nothing are not
+    /// The needs of others that come before this, and as of which note. Those who need nothing are not
     /// among them.
     pub(in super::super) fn others(&self, game: GameId, purpose: Purpose) -> (Vec<Needs>, Version) {
         let mut noted = self.noted();
