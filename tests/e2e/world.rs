@@ -14,6 +14,9 @@ use crate::database::{Database, Row};
 /// The longest that anything may take on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
+/// How much of the controller's log a failed test prints.
+const LINES_TOLD: usize = 60;
+
 pub(crate) struct World {
     pub(crate) dir: TempDir,
     pub(crate) database: Database,
@@ -352,8 +355,21 @@ fn directories() -> TempDir {
     dir
 }
 
+impl World {
+    /// What the controller said last: a test that failed by its timing is understood by nothing else.
+    fn tell_the_end_of_its_log(&self) {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.len().saturating_sub(LINES_TOLD);
+        eprintln!("the controller's log, its last lines of {}:\n{}", lines.len(), lines[last..].join("\n"));
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell_the_end_of_its_log();
+        }
         if let Some(mut keeper) = self.keeper.take() {
             let _ = keeper.kill();
             let _ = keeper.wait();

@@ -54,8 +54,19 @@ impl SecondDocker {
 
     /// Starts it (again).
     pub fn start(&self) {
+        self.start_with(&[]);
+    }
+
+    /// Starts it again with a directory of running things that is new, as after somebody cleaned up there:
+    /// nobody tells it of the processes that its former life started, and they cannot tell it themselves.
+    pub fn start_forgetful(&self) {
+        self.start_with(&["--exec-root", &format!("/run/gamekeeper-second/{}/exec-anew", self.name)]);
+    }
+
+    fn start_with(&self, further: &[&str]) {
         let mut script = script();
-        let ran = script.args(["second", &self.name]).args(&self.arguments).stdout(Stdio::null()).status();
+        script.args(["second", &self.name]).args(&self.arguments).args(further);
+        let ran = script.stdout(Stdio::null()).status();
         assert!(ran.expect("docker.sh").success(), "the second dockerd did not come up");
     }
 

@@ -32,6 +32,9 @@ const NOT_UNDERSTOOD: &str = "EngineNotUnderstood";
 /// The reason of the end of a process whose engine was not well within the start's deadline.
 const NEVER_HEALTHY: &str = "NeverHealthy";
 
+/// Why a process is ended whose engine was given up.
+const NOT_HEALTHY: &str = "its engine is not healthy";
+
 /// What is wrong with an engine whose process lives, and the words for it.
 struct Illness<'a> {
     /// The reason of the condition.
@@ -90,10 +93,12 @@ impl Round<'_> {
     /// A live container: everything depends on what the engine in it says.
     pub(super) fn engine(&mut self, seen: &Seen, container: &Container, life: Life, target: &AppliedSpec) {
         self.truths.holds(C::ContainerRunning, "Running", "The container runs.");
-        let given_up = self.record.last_exit.as_ref().is_some_and(|exit| exit.life.as_ref() == Some(&life));
-        if given_up {
+        let exit = self.record.last_exit.as_ref().filter(|exit| exit.life.as_ref() == Some(&life));
+        match exit.map(|exit| exit.code) {
             // Decided and counted before: its process has to end.
-            return self.remove_process(&container.id);
+            Some(None) => return self.remove_process(&container.id, NOT_HEALTHY),
+            Some(Some(_)) => return self.ends_unknown_process(&life),
+            None => {}
         }
         if self.was.life().as_ref() != Some(&life) {
             self.no_longer_serving();
@@ -243,15 +248,30 @@ impl Round<'_> {
         if self.is_placing() {
             return self.goes_back_now();
         }
-        self.remove_process(&life.container);
+        self.remove_process(&life.container, NOT_HEALTHY);
     }
 
-    fn remove_process(&mut self, container: &ContainerId) {
+    /// Docker lost a process that it was starting and hears of it later: it says "running", since the time of
+    /// the process before, which has ended. What was known of that one is not true of this one.
+    fn ends_unknown_process(&mut self, life: &Life) {
+        self.no_longer_serving();
+        self.headline(
+            Phase::Starting,
+            "UnknownProcess",
+            &format!(
+                "Docker says that the engine's container runs since {}, but the process of that time has ended. What runs now was started while Docker was away; it is stopped, and the engine started again.",
+                life.started_at
+            ),
+        );
+        self.remove_process(&life.container, "nobody knows when its process began");
+    }
+
+    fn remove_process(&mut self, container: &ContainerId, cause: &str) {
         if let Some(Work::Stopping(_)) = self.working() {
             return self.wait(Wait::Work);
         }
         self.wait(Wait::Work);
-        self.begin_operation(OperationKind::Heal, "its engine is not healthy");
+        self.begin_operation(OperationKind::Heal, cause);
         // Giving it up waits for nothing; a stop that failed is not repeated without a pause.
         if self.was.reason == "StopFailed" && self.waits_for_attempt() {
             return;
@@ -260,7 +280,7 @@ impl Round<'_> {
             return self.look_again(after(self.now, self.policy.backoff_first));
         }
         let stop = Step::StopContainer { container: container.clone(), grace: self.policy.stop_grace };
-        self.step(stop, "its engine is not healthy");
+        self.step(stop, cause);
     }
 
     /// Healthy, without a game: initialise it, once. Every sending is counted before it is sent, and

@@ -126,6 +126,23 @@ fn a_killed_engine_is_started_again_at_once_in_the_same_container() {
 }
 
 #[test]
+fn a_process_that_docker_found_again_under_an_ended_ones_time_is_ended_and_the_engine_started() {
+    let mut world = World::running();
+    let before = world.container.clone();
+    world.kill(137);
+    let counted = world.round();
+    assert_eq!(counted.record.last_exit.as_ref().and_then(|exit| exit.code), Some(137));
+    // Docker died while it started the next one, and says of that what it knew of the first.
+    world.container = before;
+    world.done.clear();
+    let plan = world.round();
+    assert_eq!((plan.record.phase, plan.record.reason.as_str()), (Phase::Starting, "UnknownProcess"));
+    world.converge();
+    assert_eq!(world.done, ["stop container container-1 within 10 s", "start container container-1"]);
+    assert_eq!((world.record.phase, world.record.restart_count), (Phase::Running, 1));
+}
+
+#[test]
 fn a_second_death_waits_a_second_and_ten_healthy_minutes_forget_it() {
     let mut world = World::running();
     world.kill(1);
