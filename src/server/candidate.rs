@@ -134,30 +134,44 @@ fn stand_by(status: &watch::Sender<ControllerStatus>, standing: &Standing) {
     status.send_if_modified(|status| std::mem::replace(status, now.clone()) != now);
 }
 
-/// Renews the lead; returns once it is lost.
-pub(super) async fn keep(store: &Store, tenure: &Tenure) {
+/// Renews the lead; returns once it is lost. If that was for want of an answer, it is said at once and until
+/// there is one: whoever does nothing else with the database would not know.
+pub(super) async fn keep(store: &Store, tenure: &Tenure, status: &watch::Sender<ControllerStatus>) {
     let Tenure { epoch, leading } = tenure;
     if !store.lead_is_leased() {
         return std::future::pending().await;
     }
+    let mut unanswered = None;
     loop {
         tokio::time::sleep(RETRY.min(leading.left())).await;
         let asked = Moment::now();
         match tokio::time::timeout(leading.left(), store.renew_lead(*epoch)).await {
             // Suspended meanwhile, it may have been lost and the answer be old.
-            Ok(Ok(true)) if leading.holds() => leading.renewed(asked, RENEWAL_DEADLINE),
-            Ok(Ok(_)) => break,
-            Ok(Err(error)) => tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                left = ?leading.left(),
-                "the lead could not be renewed"
-            ),
-            Err(_) => {}
+            Ok(Ok(true)) if leading.holds() => {
+                unanswered = None;
+                leading.renewed(asked, RENEWAL_DEADLINE);
+            }
+            Ok(Ok(_)) => {
+                unanswered = None;
+                break;
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    left = ?leading.left(),
+                    "the lead could not be renewed"
+                );
+                unanswered = Some(crate::reconcile::apply::chain(&error));
+            }
+            Err(_) => unanswered = unanswered.or_else(|| Some("no answer in time".to_owned())),
         }
         if !leading.holds() {
             break;
         }
     }
     leading.end();
+    if let Some(why) = unanswered {
+        status.send_modify(|status| status.database_down = Some(why));
+    }
     tracing::error!(epoch = epoch.0, lease = ?LEASE, "the lead is lost; nothing more is decided here");
 }

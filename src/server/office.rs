@@ -81,7 +81,7 @@ impl Office {
 
         let mut ended = tokio::select! {
             ended = &mut controlling => Some(ended),
-            () = keep(&self.store, &tenure) => None,
+            () = keep(&self.store, &tenure, &self.status) => None,
             () = shutdown.cancelled() => None,
         };
         term.cancel();

@@ -25,6 +25,7 @@ use crate::world::{World, docker};
 use fleet::Fleet;
 use lobby::{CALM, Worker};
 use report::Record;
+pub(crate) use voices::readiness;
 use watch::asked;
 
 /// How long, in seconds; `make soak` sets it.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use gamekeeper::store::Store;
 
 use crate::changes::by_a_router;
+use crate::chaos::readiness;
 use crate::cluster::Cluster;
 use crate::world::{World, container, docker};
 
@@ -64,6 +65,39 @@ async fn all_connections_may_fall_silent_and_the_leader_goes_on() {
     world.stop_keeper();
     assert!(told.elapsed() < ENDED, "{:?}", told.elapsed());
     way.restore().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lost_the_lead_to_a_silent_database_is_not_ready_until_that_answers() {
+    let (cluster, dir) = (Cluster::start(), tempfile::tempdir().unwrap());
+    let (way, routed, _) = by_a_router(&cluster, dir.path()).await;
+    let mut world = World::on(routed);
+    world.start();
+    let kubeconfig = world.data_dir().join("kubeconfig");
+    let ready = async || readiness(&kubeconfig).await.expect("it answers");
+    assert!(ready().await.0);
+    way.silence();
+    way.hang();
+    let silent = Instant::now();
+    let mut said = None;
+    // It has lost the lead, and stands by: the first question of a candidate is given up after twelve seconds.
+    while silent.elapsed() < RECOVERED {
+        let (is_ready, why) = ready().await;
+        if said.is_some() || silent.elapsed() > ENDED {
+            assert!(!is_ready && why.contains("database"), "after {:?}: {why}", silent.elapsed());
+        }
+        if !is_ready {
+            said.get_or_insert(silent.elapsed());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(world.log().contains("the lead is lost"), "{}", world.log());
+    way.restore().await;
+    let restored = Instant::now();
+    while !ready().await.0 {
+        assert!(restored.elapsed() < RECOVERED, "{}", world.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

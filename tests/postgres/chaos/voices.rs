@@ -1,6 +1,7 @@
 //! What the controllers say of themselves, and of their games.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use super::fleet::Member;
@@ -12,7 +13,12 @@ const PROMPT: Duration = Duration::from_secs(20);
 
 /// What `/readyz` says: whether it is ready, and why not. None: there is no answer.
 pub(super) async fn ready(member: &Member) -> Option<(bool, String)> {
-    let kubeconfig = std::fs::read_to_string(member.replica.kubeconfig()).ok()?;
+    readiness(&member.replica.kubeconfig()).await
+}
+
+/// The same of the server that wrote this kubeconfig.
+pub(crate) async fn readiness(kubeconfig: &Path) -> Option<(bool, String)> {
+    let kubeconfig = std::fs::read_to_string(kubeconfig).ok()?;
     let server = kubeconfig.lines().find_map(|line| line.trim().strip_prefix("server: "))?.to_owned();
     let _ = rustls::crypto::ring::default_provider().install_default();
     // Its certificate is of its own clock.
