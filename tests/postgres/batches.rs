@@ -232,6 +232,47 @@ async fn what_a_trigger_refuses_or_cannot_do_is_of_its_game_alone() {
     }
 }
 
+/// Games with these numbers whose deletion was asked for.
+async fn to_be_deleted(world: &World, numbers: std::ops::RangeInclusive<u128>) {
+    let (first, last) = numbers.into_inner();
+    world
+        .database
+        .sql(&format!(
+            "INSERT INTO games (game_id, desired_status, deletion_requested_at)
+             SELECT ('00000000-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'stopped', now()
+               FROM generate_series({first}, {last}) AS n"
+        ))
+        .await;
+}
+
+type Deletions = Vec<tokio::task::JoinHandle<Result<(), RecordError>>>;
+
+fn delete(world: &World, numbers: std::ops::RangeInclusive<u128>) -> Deletions {
+    let one = |number| {
+        let recorder = world.recorder.clone();
+        let deletion = Recording { deleted: Some(Deletion::Requested), ..of(number) };
+        tokio::spawn(async move { recorder.record(deletion).await })
+    };
+    numbers.map(one).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deletions_that_come_to_their_end_do_not_hide_that_a_recording_waits() {
+    let world = World::new().await;
+    to_be_deleted(&world, 1_001..=1_200).await;
+    let mut client = world
+        .psql("SELECT * FROM turns WHERE game_id = '00000000-0000-4000-8000-000000000001' FOR UPDATE")
+        .await;
+    let deletions = delete(&world, 1_001..=1_200);
+    let failed = world.all_but_the_first(FOUND_OUT).await;
+    assert!(matches!(failed, RecordError::Locked(_)), "{failed:?}");
+    for deletion in deletions {
+        deletion.await.unwrap().unwrap();
+    }
+    does(&mut client, "COMMIT").await;
+    assert_eq!(world.database.count("SELECT count(*) FROM games").await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_a_trigger_cannot_do_is_told_as_refused() {
     let world = World::new().await;

@@ -71,6 +71,10 @@ impl Fate {
     pub(super) fn is_written(&self) -> bool {
         matches!(self, Self::Written)
     }
+
+    pub(super) fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
 }
 
 /// The reason that nothing was written.

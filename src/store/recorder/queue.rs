@@ -32,7 +32,7 @@ pub(super) struct Queue {
     together: VecDeque<Asked>,
     /// So many of them at once.
     most: usize,
-    /// One of the last ones has failed, so that the next are written each by itself within a transaction.
+    /// One of the last of these has failed, so that the next are written each by itself within a transaction.
     careful: bool,
     /// Those that go by themselves.
     alone: VecDeque<Asked>,
@@ -103,7 +103,10 @@ impl Queue {
     async fn write_together(&mut self, batch: Vec<Asked>) {
         let care = if self.careful { Care::Each } else { Care::Together };
         let failure = match self.write(&batch, care).await {
-            Ok(written) => return self.settle(batch, written),
+            Ok(written) => {
+                self.careful = written.fates.iter().any(Fate::is_failed);
+                return self.settle(batch, written);
+            }
             Err(failure) => failure,
         };
         match failure {
@@ -173,7 +176,6 @@ impl Queue {
         if fates.iter().any(Fate::is_written) {
             self.written = Some(Instant::now());
         }
-        self.careful = fates.iter().any(|fate| matches!(fate, Fate::Failed(_)));
         let mut later = Vec::new();
         for ((recording, done), fate) in batch.into_iter().zip(fates) {
             // A round that no longer waits will look again.
