@@ -39,7 +39,8 @@ use super::outbox::NewLobbyEvent;
 const WAITING: usize = 1_024;
 const AT_ONCE: usize = 256;
 
-/// A transaction that took so long takes nothing more in.
+/// A transaction that took so long takes nothing more in: others get their turn, and the fence is let go of. How
+/// long it takes to commit counts for nothing, as on a slow disk that is the same for one recording and for many.
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// The longest message of an event and cause of an operation that the schema takes, in bytes.

@@ -273,6 +273,32 @@ async fn deletions_that_come_to_their_end_do_not_hide_that_a_recording_waits() {
     assert_eq!(world.database.count("SELECT count(*) FROM games").await, 0);
 }
 
+/// A transaction takes so long to commit, however much is in it.
+const SLOW_FLUSH: &str = "
+    CREATE TABLE disk (flush float8);
+    INSERT INTO disk VALUES (2.2);
+    CREATE FUNCTION flushes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(flush) FROM disk; RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER flushes AFTER UPDATE ON instance
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flushes()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_long_a_commit_takes_many_recordings_go_in_one() {
+    let world = World::new().await;
+    world.database.sql(SLOW_FLUSH).await;
+    for _ in 0..6 {
+        world.recorder.record(of(1)).await.unwrap();
+    }
+    world.database.sql("UPDATE disk SET flush = 0.6").await;
+    let transactions = "SELECT high_water FROM instance";
+    let before = world.database.count(transactions).await;
+    for (number, done, _) in world.all().await {
+        done.unwrap_or_else(|error| panic!("{number}: {error:?}"));
+    }
+    // The first to ask may go alone.
+    let made = world.database.count(transactions).await - before;
+    assert!(made <= 2, "{made} transactions");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_a_trigger_cannot_do_is_told_as_refused() {
     let world = World::new().await;

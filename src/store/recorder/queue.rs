@@ -16,7 +16,7 @@ use super::super::connection::holder;
 use super::super::fault::{self, Fault};
 use super::super::{Store, turns};
 use super::attempt::{Batch, Care, Failure, Fate, waited};
-use super::{AT_ONCE, Asked, LONGEST, RecordError, Recording};
+use super::{AT_ONCE, Asked, RecordError, Recording};
 
 /// Those that go by themselves have so long before the others have their turn, and one of them at least. Less than
 /// one takes that waits ([`super::super::connection::BRIEFLY`]), so that the others wait for one such at most.
@@ -30,8 +30,6 @@ pub(super) struct Queue {
     high_water: watch::Sender<i64>,
     /// Those that go together.
     together: VecDeque<Asked>,
-    /// So many of them at once.
-    most: usize,
     /// One of the last of these has failed, so that the next are written each by itself within a transaction.
     careful: bool,
     /// Those that go by themselves.
@@ -55,7 +53,6 @@ impl Queue {
             waiting,
             high_water,
             together: VecDeque::with_capacity(AT_ONCE),
-            most: AT_ONCE,
             careful: false,
             alone: VecDeque::new(),
             failing: HashMap::new(),
@@ -83,11 +80,9 @@ impl Queue {
                     self.together.push_back(asked);
                 }
             }
-            let batch: Vec<Asked> = self.together.drain(..self.together.len().min(self.most)).collect();
+            let batch: Vec<Asked> = self.together.drain(..self.together.len().min(AT_ONCE)).collect();
             if !batch.is_empty() {
-                let began = Instant::now();
                 self.write_together(batch).await;
-                self.most = as_many(self.most, began.elapsed());
             }
             let began = Instant::now();
             while let Some(asked) = self.alone.pop_front() {
@@ -222,18 +217,6 @@ impl Queue {
     /// The slot that has a turn already, if that is what failed: then the round has to look for another.
     async fn taken_slot(&self, recording: &Recording) -> Option<jiff::Timestamp> {
         turns::taken_slot(&self.store.db, recording).await.ok().flatten()
-    }
-}
-
-/// The size of the next transaction, after one that took so long: however slow the disk is, others get their
-/// turn within a second or two.
-fn as_many(most: usize, took: Duration) -> usize {
-    if took > LONGEST {
-        (most / 2).max(1)
-    } else if took < LONGEST / 4 {
-        (most * 2).min(AT_ONCE)
-    } else {
-        most
     }
 }
 
