@@ -10,7 +10,7 @@
 //! What is nobody's but the controller's is waited for as long as the session's `lock_timeout` says.
 //!
 //! *Guarantees.* What fails for one recording is that recording's: the others of its transaction are written,
-//! and from then on it goes by itself, with little time, until it is written.
+//! and from then on it goes by itself, with little time, until it is written. A deletion always does.
 
 mod attempt;
 mod locked;

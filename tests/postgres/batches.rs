@@ -273,6 +273,34 @@ async fn deletions_that_come_to_their_end_do_not_hide_that_a_recording_waits() {
     assert_eq!(world.database.count("SELECT count(*) FROM games").await, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_takes_long_is_cut_off_and_told_and_the_others_do_not_wait_for_its_end() {
+    let world = World::new().await;
+    to_be_deleted(&world, 1_001..=1_004).await;
+    world
+        .database
+        .sql(
+            "CREATE FUNCTION takes_long() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(9); RETURN OLD; END $$;
+             CREATE TRIGGER takes_long BEFORE DELETE ON games FOR EACH ROW EXECUTE FUNCTION takes_long()",
+        )
+        .await;
+    let deletions = delete(&world, 1_001..=1_004);
+    for _ in 0..3 {
+        let began = Instant::now();
+        world.recorder.record(of(2)).await.unwrap();
+        assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
+    }
+    for deletion in deletions {
+        let error = deletion.await.unwrap().unwrap_err();
+        assert!(error.is_of_one_game() && format!("{error:?}").contains("timeout"), "{error:?}");
+    }
+    world.database.sql("DROP TRIGGER takes_long ON games").await;
+    for deletion in delete(&world, 1_001..=1_004) {
+        deletion.await.unwrap().unwrap();
+    }
+    assert_eq!(world.database.count("SELECT count(*) FROM games").await, 0);
+}
+
 /// A transaction takes so long to commit, however much is in it.
 const SLOW_FLUSH: &str = "
     CREATE TABLE disk (flush float8);

@@ -29,10 +29,8 @@ pub(super) enum Care {
     Together,
     /// Each by itself: what fails is undone, and the others are written. One of them has failed before.
     Each,
-    /// A single one that has failed before.
+    /// A single one that has failed before, or that ends the life of its game: what hangs on that is others'.
     Alone,
-    /// A single one that ends the life of its game: what hangs on that may take as long as a statement may.
-    Deletion,
 }
 
 impl Care {
@@ -42,7 +40,6 @@ impl Care {
             Self::Together => (None, None),
             Self::Each => (Some(AT_ONCE), Some(HURRIED)),
             Self::Alone => (Some(BRIEFLY), Some(HURRIED)),
-            Self::Deletion => (Some(BRIEFLY), None),
         }
     }
 }

@@ -140,9 +140,8 @@ impl Queue {
 
     /// Writes a single one, with little time.
     async fn write_alone(&mut self, asked: Asked) {
-        let care = if asked.0.deleted.is_some() { Care::Deletion } else { Care::Alone };
         let asked = vec![asked];
-        match self.write(&asked, care).await {
+        match self.write(&asked, Care::Alone).await {
             Ok(written) => self.settle(asked, written),
             Err(Failure::Deposed) => answer(asked, || RecordError::Deposed),
             Err(Failure::DatabaseOlder { counts, committed }) => {
