@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QuerySelect};
+use uuid::Uuid;
 
 use crate::game::Epoch;
 
@@ -10,7 +11,7 @@ use super::super::again::{MayPass, again};
 use super::super::connection::{BRIEFLY, Transaction, is_unanswered};
 use super::super::entity::instance;
 use super::super::fault::{self, Fault};
-use super::super::{Store, feed, lease, open};
+use super::super::{Store, feed, lease, open, outbox};
 use super::{LONGEST, RecordError, Recording, locked, write};
 
 /// So soon it is asked once more whether a record was written.
@@ -50,6 +51,8 @@ pub(super) struct Batch {
     pub(super) high_water: Option<i64>,
     /// The outcome of each recording.
     pub(super) fates: Vec<Fate>,
+    /// An event for the lobby that went with it, if any did.
+    pub(super) told: Option<Uuid>,
 }
 
 /// The outcome of a recording in a transaction that was committed.
@@ -152,7 +155,7 @@ impl Store {
                 transaction.limit(setting, limit).await?;
             }
         }
-        let (mut fates, mut counts) = (Vec::with_capacity(recordings.len()), false);
+        let (mut fates, mut counts, mut told) = (Vec::with_capacity(recordings.len()), false, None);
         for recording in recordings {
             if let Some(who) = locked.get(&recording.game).cloned() {
                 fates.push(Fate::Locked(who));
@@ -169,9 +172,10 @@ impl Store {
                 self.one(&transaction, epoch, number, recording).await.map(Ok)
             };
             match written {
-                Ok(Ok(())) => {
+                Ok(Ok(event)) => {
                     fates.push(Fate::Written);
                     counts |= recording.counts;
+                    told = event.or(told);
                 }
                 Ok(Err(error)) => fates.push(Fate::Failed(error)),
                 Err(error) => return Err(Attempt::Failed(whose(error, Failure::OfOne))),
@@ -183,7 +187,7 @@ impl Store {
         if let Some(counts) = high_water.filter(|counts| *counts <= committed) {
             return Err(Attempt::Failed(Failure::DatabaseOlder { counts, committed }));
         }
-        let batch = Batch { high_water, fates };
+        let batch = Batch { high_water, fates, told };
         match transaction.commit().await {
             Ok(()) => Ok(batch),
             Err(error) if is_unanswered(&error) => Err(Attempt::Unanswered(batch, error)),
@@ -191,39 +195,46 @@ impl Store {
         }
     }
 
+    /// Writes one recording. Gives an event that the lobby is told by it, if there is one.
     async fn one(
         &self,
         transaction: &Transaction,
         epoch: Epoch,
         number: i64,
         recording: &Recording,
-    ) -> Result<(), DbErr> {
+    ) -> Result<Option<Uuid>, DbErr> {
         write::write_one(transaction, epoch, number, recording).await?;
-        if self.tells_lobby {
-            write::tell_lobby(transaction, recording).await?;
-        }
-        Ok(())
+        if self.tells_lobby { write::tell_lobby(transaction, recording).await } else { Ok(None) }
     }
 
     /// Finds out whether a transaction was committed whose commit had no answer. That says the counter, which
-    /// nobody else moves in this epoch. What does not count, no operation among it, is simply asked for again.
+    /// nobody else moves in this epoch; or, where it does not move, an event that the lobby was told. What has
+    /// neither, no operation among it, is simply asked for again.
     async fn settled(&self, epoch: Epoch, batch: Batch, error: DbErr) -> Result<Batch, Failure> {
-        let Some(moved) = batch.high_water else { return Err(Failure::OfEverybody(error)) };
+        if batch.high_water.is_none() && batch.told.is_none() {
+            return Err(Failure::OfEverybody(error));
+        }
         let read = || async {
             let transaction = self.db.begin_writing().await?;
             if !lease::holds(&transaction, epoch).await? {
                 return Err(RecordError::Deposed);
             }
-            // Locked: what became of the transaction is decided when this is answered.
+            // Locked, as every such transaction does: what became of it is decided when this is answered.
+            feed::hold_observed(&transaction).await?;
             let row = instance::Entity::find().lock_exclusive().one(&transaction).await?;
+            let counter = row.ok_or_else(open::missing("instance"))?.high_water;
+            let is_committed = match (batch.high_water, batch.told) {
+                (None, Some(event)) => outbox::is_written(&transaction, event).await?,
+                (moved, _) => moved == Some(counter),
+            };
             transaction.rollback().await?;
-            Ok(row.ok_or_else(open::missing("instance"))?.high_water)
+            Ok(is_committed)
         };
         // Until somebody says so, whatever is in the way: whoever took it for not written would write it a
         // second time.
-        let counted = loop {
+        let is_committed = loop {
             match again(read).await {
-                Ok(counted) => break counted,
+                Ok(is_committed) => break is_committed,
                 Err(RecordError::Deposed) => return Err(Failure::Deposed),
                 Err(failed) => {
                     tracing::warn!(
@@ -237,7 +248,7 @@ impl Store {
                 }
             }
         };
-        if counted == moved { Ok(batch) } else { Err(Failure::OfEverybody(error)) }
+        if is_committed { Ok(batch) } else { Err(Failure::OfEverybody(error)) }
     }
 }
 
@@ -247,14 +258,14 @@ fn whose(error: DbErr, one: impl FnOnce(DbErr) -> Failure) -> Failure {
 
 /// Does it within the transaction, and undoes it if it fails for what it is. Everything else ends the
 /// transaction.
-async fn apart(
+async fn apart<T>(
     transaction: &Transaction,
-    work: impl Future<Output = Result<(), DbErr>>,
-) -> Result<Result<(), DbErr>, DbErr> {
+    work: impl Future<Output = Result<T, DbErr>>,
+) -> Result<Result<T, DbErr>, DbErr> {
     transaction.execute_unprepared("SAVEPOINT recording").await?;
     let done = work.await;
     let ends = match &done {
-        Ok(()) => "RELEASE SAVEPOINT recording",
+        Ok(_) => "RELEASE SAVEPOINT recording",
         Err(error) if fault::of(error).is_of_everybody() => return done.map(Ok),
         Err(_) => "ROLLBACK TO SAVEPOINT recording; RELEASE SAVEPOINT recording",
     };

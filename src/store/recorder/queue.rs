@@ -164,7 +164,7 @@ impl Queue {
     /// Answers each as it fared. Those that had no time go on waiting, and those that failed among others go by
     /// themselves, where they are told why.
     fn settle(&mut self, batch: Vec<Asked>, written: Batch) {
-        let Batch { high_water, fates } = written;
+        let Batch { high_water, fates, told: _ } = written;
         let now = Instant::now();
         self.high_water.send_if_modified(|kept| high_water.map(|moved| *kept = moved).is_some());
         if fates.iter().any(Fate::is_written) {
