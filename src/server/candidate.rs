@@ -10,10 +10,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::{self, Leading, Moment, Standing};
-use crate::game::Epoch;
 use crate::game::controller::{ControllerStatus, DOCKER_WAY_OUT, FreezeReason};
 use crate::runtime::Runtime;
-use crate::store::{LEASE, Store, StoreError, Taken};
+use crate::store::{HeldLease, LEASE, Store, StoreError, Taken};
 
 /// A leader that was not able to renew its lease for so long decides nothing more. The rest of the
 /// lease is for what it has in flight.
@@ -25,7 +24,7 @@ const RETRY: Duration = Duration::from_secs(2);
 /// A leadership of this process.
 #[derive(Debug, Clone)]
 pub(super) struct Tenure {
-    pub(super) epoch: Epoch,
+    pub(super) lease: HeldLease,
     pub(super) leading: Leading,
 }
 
@@ -38,8 +37,8 @@ pub(super) async fn come_to_lead(
     shutdown: &CancellationToken,
 ) -> Result<Option<Tenure>, StoreError> {
     if !store.lead_is_leased() {
-        let epoch = store.take_lead(holder).await?;
-        return Ok(Some(Tenure { epoch, leading: Leading::for_ever() }));
+        let lease = store.take_lead(holder).await?;
+        return Ok(Some(Tenure { lease, leading: Leading::for_ever() }));
     }
     let mut given_up = store.lead_given_up();
     let mut said = Obstacles::default();
@@ -80,7 +79,7 @@ async fn candidate(
     }
     let asked = Moment::now();
     match store.try_lead(holder).await? {
-        Taken::Ours(epoch) => Ok(Ok(Tenure { epoch, leading: Leading::from(asked, RENEWAL_DEADLINE) })),
+        Taken::Ours(lease) => Ok(Ok(Tenure { lease, leading: Leading::from(asked, RENEWAL_DEADLINE) })),
         Taken::Held { holder, ends_in } => {
             tracing::debug!(holder, ends_in = ?ends_in, "another controller leads");
             stand_by(status, &standing);
@@ -136,14 +135,14 @@ fn stand_by(status: &watch::Sender<ControllerStatus>, standing: &Standing) {
 
 /// Renews the lead; returns once it is lost.
 pub(super) async fn keep(store: &Store, tenure: &Tenure) {
-    let Tenure { epoch, leading } = tenure;
+    let Tenure { lease, leading } = tenure;
     if !store.lead_is_leased() {
         return std::future::pending().await;
     }
     loop {
         tokio::time::sleep(RETRY.min(leading.left())).await;
         let asked = Moment::now();
-        match tokio::time::timeout(leading.left(), store.renew_lead(*epoch)).await {
+        match tokio::time::timeout(leading.left(), store.renew_lead(*lease)).await {
             // Suspended meanwhile, it may have been lost and the answer be old.
             Ok(Ok(true)) if leading.holds() => leading.renewed(asked, RENEWAL_DEADLINE),
             Ok(Ok(_)) => break,
@@ -159,5 +158,5 @@ pub(super) async fn keep(store: &Store, tenure: &Tenure) {
         }
     }
     leading.end();
-    tracing::error!(epoch = epoch.0, lease = ?LEASE, "the lead is lost; nothing more is decided here");
+    tracing::error!(epoch = lease.epoch.0, lease = ?LEASE, "the lead is lost; nothing more is decided here");
 }

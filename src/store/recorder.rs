@@ -3,7 +3,7 @@
 //! A round asks for its record to be written and waits until it is on disk before it takes its
 //! first step. Many rounds ask at the same time; what is there when the last commit ends goes into
 //! the next one together, so that a hundred games cost few flushes. Every transaction checks first
-//! that the epoch is still this leader's.
+//! that the lease is still this leader's.
 //!
 //! There is one writer, so what it waits for every game waits for. It has a connection of its own, and
 //! never waits for a row of a game that others have locked: that game is told who has, and asks again.
@@ -29,11 +29,11 @@ use crate::game::player::{Mapping, Report, Standing};
 use crate::game::record::Record;
 use crate::game::spec::Deletion;
 use crate::game::turn::{DecidedSlot, LedgerEntry};
-use crate::game::{EngineVersion, Epoch, GameId, Name, Namespace, OperationId};
+use crate::game::{EngineVersion, GameId, Name, Namespace, OperationId};
 
-use super::Store;
 use super::fault::{self, Fault};
 use super::outbox::NewLobbyEvent;
+use super::{HeldLease, Store};
 
 /// How many writes may wait, and how many go into one transaction.
 const WAITING: usize = 1_024;
@@ -218,12 +218,12 @@ impl Recorder {
 }
 
 impl Store {
-    /// Starts the writer of this epoch. It ends when the last [`Recorder`] is dropped.
-    pub fn recorder(&self, epoch: Epoch) -> (Recorder, tokio::task::JoinHandle<()>) {
+    /// Starts the writer of this leadership. It ends when the last [`Recorder`] is dropped.
+    pub fn recorder(&self, lease: HeldLease) -> (Recorder, tokio::task::JoinHandle<()>) {
         let (asked, waiting) = mpsc::channel(WAITING);
         let (moved, high_water) = watch::channel(0);
         let store = Self { db: self.recording.clone(), ..self.clone() };
-        let writer = tokio::spawn(queue::Queue::new(store, epoch, waiting, moved).write_all());
+        let writer = tokio::spawn(queue::Queue::new(store, lease, waiting, moved).write_all());
         (Recorder { asked, high_water }, writer)
     }
 }

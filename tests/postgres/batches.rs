@@ -60,8 +60,8 @@ impl World {
         let cluster = Cluster::start();
         let database = Database::on(&cluster.url());
         let store = database.open().await.telling_the_lobby(true);
-        let epoch = store.take_lead("first").await.unwrap();
-        let (recorder, _writer) = store.recorder(epoch);
+        let lease = store.take_lead("first").await.unwrap();
+        let (recorder, _writer) = store.recorder(lease);
         let world = Self { _cluster: cluster, database, store, recorder };
         for (number, done, _) in world.all().await {
             done.unwrap_or_else(|error| panic!("{number}: {error:?}"));

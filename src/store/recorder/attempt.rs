@@ -5,13 +5,11 @@ use std::time::{Duration, Instant};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QuerySelect};
 use uuid::Uuid;
 
-use crate::game::Epoch;
-
 use super::super::again::{MayPass, again};
 use super::super::connection::{BRIEFLY, Transaction, is_unanswered};
 use super::super::entity::instance;
 use super::super::fault::{self, Fault};
-use super::super::{Store, feed, lease, open, outbox};
+use super::super::{HeldLease, Store, feed, lease, open, outbox};
 use super::{LONGEST, RecordError, Recording, locked, write};
 
 /// So soon it is asked once more whether a record was written.
@@ -121,12 +119,12 @@ impl Store {
     /// Writes all or nothing of what can be written now.
     pub(super) async fn write(
         &self,
-        epoch: Epoch,
+        lease: HeldLease,
         recordings: &[&Recording],
         care: Care,
     ) -> Result<Batch, Failure> {
-        let batch = match again(|| self.try_write(epoch, recordings, care)).await {
-            Err(Attempt::Unanswered(batch, error)) => self.settled(epoch, batch, error).await?,
+        let batch = match again(|| self.try_write(lease, recordings, care)).await {
+            Err(Attempt::Unanswered(batch, error)) => self.settled(lease, batch, error).await?,
             Err(Attempt::Failed(failure)) => return Err(failure),
             Ok(batch) => batch,
         };
@@ -139,10 +137,15 @@ impl Store {
         Ok(batch)
     }
 
-    async fn try_write(&self, epoch: Epoch, recordings: &[&Recording], care: Care) -> Result<Batch, Attempt> {
+    async fn try_write(
+        &self,
+        lease: HeldLease,
+        recordings: &[&Recording],
+        care: Care,
+    ) -> Result<Batch, Attempt> {
         let began = Instant::now();
         let transaction = self.db.begin_writing().await?;
-        if !lease::holds(&transaction, epoch).await? {
+        if !lease::holds(&transaction, lease).await? {
             return Err(Attempt::Failed(Failure::Deposed));
         }
         let locked = locked::find(&transaction, recordings).await?;
@@ -167,9 +170,9 @@ impl Store {
                 continue;
             }
             let written = if care == Care::Each {
-                apart(&transaction, self.one(&transaction, epoch, number, recording)).await
+                apart(&transaction, self.one(&transaction, lease, number, recording)).await
             } else {
-                self.one(&transaction, epoch, number, recording).await.map(Ok)
+                self.one(&transaction, lease, number, recording).await.map(Ok)
             };
             match written {
                 Ok(Ok(event)) => {
@@ -199,24 +202,24 @@ impl Store {
     async fn one(
         &self,
         transaction: &Transaction,
-        epoch: Epoch,
+        lease: HeldLease,
         number: i64,
         recording: &Recording,
     ) -> Result<Option<Uuid>, DbErr> {
-        write::write_one(transaction, epoch, number, recording).await?;
+        write::write_one(transaction, lease.epoch, number, recording).await?;
         if self.tells_lobby { write::tell_lobby(transaction, recording).await } else { Ok(None) }
     }
 
     /// Finds out whether a transaction was committed whose commit had no answer. That says the counter, which
-    /// nobody else moves in this epoch; or, where it does not move, an event that the lobby was told. What has
+    /// nobody else moves under this lease; or, where it does not move, an event that the lobby was told. What has
     /// neither, no operation among it, is simply asked for again.
-    async fn settled(&self, epoch: Epoch, batch: Batch, error: DbErr) -> Result<Batch, Failure> {
+    async fn settled(&self, lease: HeldLease, batch: Batch, error: DbErr) -> Result<Batch, Failure> {
         if batch.high_water.is_none() && batch.told.is_none() {
             return Err(Failure::OfEverybody(error));
         }
         let read = || async {
             let transaction = self.db.begin_writing().await?;
-            if !lease::holds(&transaction, epoch).await? {
+            if !lease::holds(&transaction, lease).await? {
                 return Err(RecordError::Deposed);
             }
             // Locked, as every such transaction does: what became of it is decided when this is answered.

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use sea_orm::DbErr;
 use tokio::sync::{mpsc, watch};
 
-use crate::game::{Epoch, GameId};
+use crate::game::GameId;
 
 use super::super::connection::holder;
 use super::super::fault::{self, Fault};
-use super::super::{Store, turns};
+use super::super::{HeldLease, Store, turns};
 use super::attempt::{Batch, Care, Failure, Fate, waited};
 use super::{AT_ONCE, Asked, RecordError, Recording};
 
@@ -25,7 +25,7 @@ const ALONE: Duration = Duration::from_millis(100);
 /// The recordings that wait, and the games whose recordings fail.
 pub(super) struct Queue {
     store: Store,
-    epoch: Epoch,
+    lease: HeldLease,
     waiting: mpsc::Receiver<Asked>,
     high_water: watch::Sender<i64>,
     /// Those that go together.
@@ -43,13 +43,13 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(
         store: Store,
-        epoch: Epoch,
+        lease: HeldLease,
         waiting: mpsc::Receiver<Asked>,
         high_water: watch::Sender<i64>,
     ) -> Self {
         Self {
             store,
-            epoch,
+            lease,
             waiting,
             high_water,
             together: VecDeque::with_capacity(AT_ONCE),
@@ -158,7 +158,7 @@ impl Queue {
 
     async fn write(&self, batch: &[Asked], care: Care) -> Result<Batch, Failure> {
         let recordings: Vec<&Recording> = batch.iter().map(|(recording, _)| &**recording).collect();
-        self.store.write(self.epoch, &recordings, care).await
+        self.store.write(self.lease, &recordings, care).await
     }
 
     /// Answers each as it fared. Those that had no time go on waiting, and those that failed among others go by
