@@ -2,7 +2,8 @@
 //!
 //! On SQLite whoever holds the lock on the database leads. On PostgreSQL a candidate takes the lease
 //! once it has ended, if it sees what the games stand on; and leads until it could not renew it for
-//! so long that it might end.
+//! so long that it might end, or another database answers than the one that it took it in: what it knows,
+//! and what it was eligible by, was the other one's.
 
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ const RETRY: Duration = Duration::from_secs(2);
 pub(super) struct Tenure {
     pub(super) lease: HeldLease,
     pub(super) leading: Leading,
+    /// How often the database had been replaced when the candidate began to look at it.
+    replacements: u64,
 }
 
 /// Waits until this process leads; none if it is told to end before. Meanwhile it says how it stands.
@@ -37,8 +40,8 @@ pub(super) async fn come_to_lead(
     shutdown: &CancellationToken,
 ) -> Result<Option<Tenure>, StoreError> {
     if !store.lead_is_leased() {
-        let lease = store.take_lead(holder).await?;
-        return Ok(Some(Tenure { lease, leading: Leading::for_ever() }));
+        let (lease, replacements) = (store.take_lead(holder).await?, store.replacements());
+        return Ok(Some(Tenure { lease, leading: Leading::for_ever(), replacements }));
     }
     let mut given_up = store.lead_given_up();
     let mut said = Obstacles::default();
@@ -71,6 +74,7 @@ async fn candidate(
     status: &watch::Sender<ControllerStatus>,
     said: &mut Obstacles,
 ) -> Result<Result<Tenure, Duration>, StoreError> {
+    let replacements = store.replacements();
     let standing = controller::standing(store, runtime).await?;
     said.say(&standing);
     if !standing.is_eligible() {
@@ -79,7 +83,10 @@ async fn candidate(
     }
     let asked = Moment::now();
     match store.try_lead(holder).await? {
-        Taken::Ours(lease) => Ok(Ok(Tenure { lease, leading: Leading::from(asked, RENEWAL_DEADLINE) })),
+        Taken::Ours(lease) => {
+            let leading = Leading::from(asked, RENEWAL_DEADLINE);
+            Ok(Ok(Tenure { lease, leading, replacements }))
+        }
         Taken::Held { holder, ends_in } => {
             tracing::debug!(holder, ends_in = ?ends_in, "another controller leads");
             stand_by(status, &standing);
@@ -133,9 +140,9 @@ fn stand_by(status: &watch::Sender<ControllerStatus>, standing: &Standing) {
     status.send_if_modified(|status| std::mem::replace(status, now.clone()) != now);
 }
 
-/// Renews the lead; returns once it is lost.
+/// Renews the lead; returns once it is lost, or given up for another database.
 pub(super) async fn keep(store: &Store, tenure: &Tenure) {
-    let Tenure { lease, leading } = tenure;
+    let Tenure { lease, leading, replacements } = tenure;
     if !store.lead_is_leased() {
         return std::future::pending().await;
     }
@@ -153,7 +160,8 @@ pub(super) async fn keep(store: &Store, tenure: &Tenure) {
             ),
             Err(_) => {}
         }
-        if !leading.holds() {
+        // A copy of the database has the lease as well, and lets it be renewed.
+        if !leading.holds() || store.replacements() != *replacements {
             break;
         }
     }

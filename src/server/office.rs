@@ -65,7 +65,7 @@ impl Office {
         tenure: Tenure,
         shutdown: &CancellationToken,
     ) -> Result<Result<(), RunError>, tokio::task::JoinError> {
-        let Tenure { lease, leading } = tenure.clone();
+        let Tenure { lease, leading, .. } = tenure.clone();
         let term = shutdown.child_token();
         let store = self.store.clone().leading(lease);
         let (recorder, writer) = store.recorder(lease);
