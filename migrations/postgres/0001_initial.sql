@@ -692,6 +692,9 @@ CREATE TABLE leases (
     name        text NOT NULL PRIMARY KEY,
     holder      text NOT NULL CHECK (length(holder) <= 256),
     epoch       bigint NOT NULL CHECK (epoch >= 1),
+    -- Random for each leadership: after a failover to a replica that lags behind an epoch is given out once more, and
+    -- of two who have it the one leads whose tenure this is.
+    tenure_id   uuid NOT NULL,
     acquired_at timestamptz NOT NULL,
     renewed_at  timestamptz NOT NULL,
     expires_at  timestamptz NOT NULL,

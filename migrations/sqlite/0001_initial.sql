@@ -724,6 +724,9 @@ CREATE TABLE leases (
     name        TEXT NOT NULL PRIMARY KEY,
     holder      TEXT NOT NULL CHECK (length(holder) <= 256),
     epoch       INTEGER NOT NULL CHECK (epoch >= 1),
+    -- Random for each leadership: after a failover to a replica that lags behind an epoch is given out once more, and
+    -- of two who have it the one leads whose tenure this is.
+    tenure_id   TEXT NOT NULL CHECK (length(CAST(tenure_id AS BLOB)) = 36 AND tenure_id NOT GLOB '*[^0-9a-f-]*'),
     acquired_at TEXT NOT NULL CHECK (datetime(acquired_at) IS NOT NULL),
     renewed_at  TEXT NOT NULL CHECK (datetime(renewed_at) IS NOT NULL),
     expires_at  TEXT NOT NULL CHECK (datetime(expires_at) IS NOT NULL)

@@ -10,6 +10,7 @@
 
 mod ask;
 mod copies;
+mod deletions;
 mod desired;
 mod dispatch;
 mod entry;
@@ -313,6 +314,7 @@ pub async fn run(
             rounds,
             late: Semaphore::new((limits.rounds / LATE_PART).max(1)),
             questions: Semaphore::new(QUESTIONS),
+            deletions: deletions::Door::new(),
             brake: brake.subscribe(),
         }),
         workshop,

@@ -17,6 +17,7 @@ use crate::game::record::Record;
 use crate::game::spec::Desired;
 use crate::game::{EngineVersion, Epoch};
 use crate::reconcile::apply::{self, Background, Effect, Subject};
+use crate::reconcile::backoff::after;
 use crate::reconcile::observed::EngineView;
 use crate::reconcile::plan::{Plan, RECORD_REFUSED};
 use crate::reconcile::{Beside, FailureClass, Observation, Policy, Step, Wait, Work, plan};
@@ -24,6 +25,7 @@ use crate::runtime::{Runtime, RuntimeError};
 use crate::store::Recorder;
 use crate::store::recorder::RecordError;
 
+use super::deletions::Door;
 use super::facts::{Facts, Silence};
 use super::leading::Leading;
 use super::metrics::Metrics;
@@ -51,6 +53,8 @@ pub(super) struct Context {
     pub(super) late: Semaphore,
     /// Questions that may ask Docker at the same time.
     pub(super) questions: Semaphore,
+    /// The way to the deletion of rows.
+    pub(super) deletions: Door,
     /// Why nothing may be touched, if so.
     pub(super) brake: watch::Receiver<Option<Freeze>>,
     /// Whether this process still leads.
@@ -177,6 +181,13 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     let mut output = Output::new(input);
     output.silent = output.facts.silent.is_some();
     context.metrics.rounds.inc();
+    let _place = match context.deletions.place(&planned) {
+        Ok(place) => place,
+        Err(pause) => {
+            output.look_again = Some(after(output.clock.now(), pause));
+            return output;
+        }
+    };
 
     let freeze = observation.freeze.as_ref().map(|freeze| freeze.reason);
     match write_down(context, &desired, &output, &planned, None, freeze).await {

@@ -2,7 +2,8 @@
 //!
 //! On SQLite whoever holds the lock on the database leads. On PostgreSQL a candidate takes the lease
 //! once it has ended, if it sees what the games stand on; and leads until it could not renew it for
-//! so long that it might end.
+//! so long that it might end, or another database answers than the one that it took it in: what it knows,
+//! and what it was eligible by, was the other one's.
 
 use std::time::Duration;
 
@@ -10,10 +11,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::{self, Leading, Moment, Standing};
-use crate::game::Epoch;
 use crate::game::controller::{ControllerStatus, DOCKER_WAY_OUT, FreezeReason};
 use crate::runtime::Runtime;
-use crate::store::{LEASE, Store, StoreError, Taken};
+use crate::store::{HeldLease, LEASE, Store, StoreError, Taken};
 
 /// A leader that was not able to renew its lease for so long decides nothing more. The rest of the
 /// lease is for what it has in flight.
@@ -25,8 +25,10 @@ const RETRY: Duration = Duration::from_secs(2);
 /// A leadership of this process.
 #[derive(Debug, Clone)]
 pub(super) struct Tenure {
-    pub(super) epoch: Epoch,
+    pub(super) lease: HeldLease,
     pub(super) leading: Leading,
+    /// How often the database had been replaced when the candidate began to look at it.
+    replacements: u64,
 }
 
 /// Waits until this process leads; none if it is told to end before. Meanwhile it says how it stands.
@@ -38,8 +40,8 @@ pub(super) async fn come_to_lead(
     shutdown: &CancellationToken,
 ) -> Result<Option<Tenure>, StoreError> {
     if !store.lead_is_leased() {
-        let epoch = store.take_lead(holder).await?;
-        return Ok(Some(Tenure { epoch, leading: Leading::for_ever() }));
+        let (lease, replacements) = (store.take_lead(holder).await?, store.replacements());
+        return Ok(Some(Tenure { lease, leading: Leading::for_ever(), replacements }));
     }
     let mut given_up = store.lead_given_up();
     let mut said = Obstacles::default();
@@ -72,6 +74,7 @@ async fn candidate(
     status: &watch::Sender<ControllerStatus>,
     said: &mut Obstacles,
 ) -> Result<Result<Tenure, Duration>, StoreError> {
+    let replacements = store.replacements();
     let standing = controller::standing(store, runtime).await?;
     said.say(&standing);
     if !standing.is_eligible() {
@@ -80,7 +83,10 @@ async fn candidate(
     }
     let asked = Moment::now();
     match store.try_lead(holder).await? {
-        Taken::Ours(epoch) => Ok(Ok(Tenure { epoch, leading: Leading::from(asked, RENEWAL_DEADLINE) })),
+        Taken::Ours(lease) => {
+            let leading = Leading::from(asked, RENEWAL_DEADLINE);
+            Ok(Ok(Tenure { lease, leading, replacements }))
+        }
         Taken::Held { holder, ends_in } => {
             tracing::debug!(holder, ends_in = ?ends_in, "another controller leads");
             stand_by(status, &standing);
@@ -134,10 +140,10 @@ fn stand_by(status: &watch::Sender<ControllerStatus>, standing: &Standing) {
     status.send_if_modified(|status| std::mem::replace(status, now.clone()) != now);
 }
 
-/// Renews the lead; returns once it is lost. If that was for want of an answer, it is said at once and until
-/// there is one: whoever does nothing else with the database would not know.
+/// Renews the lead; returns once it is lost, or given up for another database. If it was lost for want of an
+/// answer, that is said at once and until there is one: whoever does nothing else with the database would not know.
 pub(super) async fn keep(store: &Store, tenure: &Tenure, status: &watch::Sender<ControllerStatus>) {
-    let Tenure { epoch, leading } = tenure;
+    let Tenure { lease, leading, replacements } = tenure;
     if !store.lead_is_leased() {
         return std::future::pending().await;
     }
@@ -145,7 +151,7 @@ pub(super) async fn keep(store: &Store, tenure: &Tenure, status: &watch::Sender<
     loop {
         tokio::time::sleep(RETRY.min(leading.left())).await;
         let asked = Moment::now();
-        match tokio::time::timeout(leading.left(), store.renew_lead(*epoch)).await {
+        match tokio::time::timeout(leading.left(), store.renew_lead(*lease)).await {
             // Suspended meanwhile, it may have been lost and the answer be old.
             Ok(Ok(true)) if leading.holds() => {
                 unanswered = None;
@@ -165,7 +171,8 @@ pub(super) async fn keep(store: &Store, tenure: &Tenure, status: &watch::Sender<
             }
             Err(_) => unanswered = unanswered.or_else(|| Some("no answer in time".to_owned())),
         }
-        if !leading.holds() {
+        // A copy of the database has the lease as well, and lets it be renewed.
+        if !leading.holds() || store.replacements() != *replacements {
             break;
         }
     }
@@ -173,5 +180,5 @@ pub(super) async fn keep(store: &Store, tenure: &Tenure, status: &watch::Sender<
     if let Some(why) = unanswered {
         status.send_modify(|status| status.database_down = Some(why));
     }
-    tracing::error!(epoch = epoch.0, lease = ?LEASE, "the lead is lost; nothing more is decided here");
+    tracing::error!(epoch = lease.epoch.0, lease = ?LEASE, "the lead is lost; nothing more is decided here");
 }

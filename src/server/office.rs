@@ -65,11 +65,11 @@ impl Office {
         tenure: Tenure,
         shutdown: &CancellationToken,
     ) -> Result<Result<(), RunError>, tokio::task::JoinError> {
-        let Tenure { epoch, leading } = tenure.clone();
+        let Tenure { lease, leading, .. } = tenure.clone();
         let term = shutdown.child_token();
-        let store = self.store.clone().leading(epoch);
-        let (recorder, writer) = store.recorder(epoch);
-        tracing::info!(epoch = epoch.0, "leading");
+        let store = self.store.clone().leading(lease);
+        let (recorder, writer) = store.recorder(lease);
+        tracing::info!(epoch = lease.epoch.0, "leading");
         self.status.send_replace(ControllerStatus::default());
         tokio::spawn(ground::keep_high_water(self.runtime.clone(), recorder.high_water()));
         tokio::spawn(ground::forget_the_past(store.clone(), self.config.history, term.clone()));
@@ -96,7 +96,7 @@ impl Office {
         // The next leader knows what was committed here by this alone.
         ground::note_high_water(&*self.runtime, self.store.furthest_high_water()).await;
         if self.store.lead_is_leased()
-            && let Err(error) = self.store.give_up_lead(epoch).await
+            && let Err(error) = self.store.give_up_lead(lease).await
         {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -116,7 +116,7 @@ impl Office {
         Parts {
             store,
             recorder,
-            epoch: tenure.epoch,
+            epoch: tenure.lease.epoch,
             leading: tenure.leading,
             runtime: self.runtime.clone(),
             engines: EngineClient::new(Deadlines { turn: config.turn_deadline, ..Deadlines::default() }),

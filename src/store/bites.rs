@@ -78,8 +78,8 @@ impl Store {
     /// The database failed, or somebody else leads.
     pub(super) async fn forget_some(&self, what: &Forgettable, rows: u64) -> Result<u64, DbErr> {
         let began = Instant::now();
-        if let Some(epoch) = self.epoch
-            && !lease::is(&self.db, epoch).await?
+        if let Some(lease) = self.lease
+            && !lease::is(&self.db, lease).await?
         {
             return Err(lease::taken_over());
         }

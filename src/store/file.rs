@@ -171,8 +171,8 @@ mod tests {
         let at = |name: &str| directory.path().join(name);
         let place: crate::store::Place = format!("sqlite:{}", at("x.db").display()).parse().unwrap();
         let store = Store::open(&place).await.unwrap().telling_the_lobby(true);
-        let epoch = store.take_lead("somebody").await.unwrap();
-        let (recorder, _writer) = store.recorder(epoch);
+        let lease = store.take_lead("somebody").await.unwrap();
+        let (recorder, _writer) = store.recorder(lease);
         let event = NewLobbyEvent {
             kind: "dev.gamekeeper.game.status-changed.v1".into(),
             occurred_at: jiff::Timestamp::UNIX_EPOCH,

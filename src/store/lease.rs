@@ -5,19 +5,25 @@
 //! epoch alone. Every transaction that writes observed state holds the row's key, which the epoch is a
 //! part of, while it does: so an epoch ends between such transactions and never within one. A renewal
 //! changes the times alone, and waits for none of them.
+//!
+//! *Guarantees.* Of two who were given the same epoch, which a failover to a replica that lags behind does, one
+//! leads: each leadership has a random number beside it, and the fence is both.
 
 use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait, LockType, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Statement,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect,
+    Statement,
 };
+use uuid::Uuid;
 
 use crate::game::Epoch;
 
 use super::again::again;
 use super::connection::Transaction;
 use super::convert::{from_db, to_db};
+use super::db_uuid::DbUuid;
 use super::entity::leases::{ActiveModel, Column, Entity};
 use super::{Store, StoreError};
 
@@ -26,6 +32,25 @@ pub const LEASE: Duration = Duration::from_secs(15);
 
 /// The name of the only lease that there is.
 const NAME: &str = "controller";
+
+/// The lease of whoever leads, which proves that it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldLease {
+    /// The number of the leadership. An older database gives it out once more.
+    pub epoch: Epoch,
+    /// Random for each leadership: no database gives it out a second time.
+    pub tenure: Uuid,
+}
+
+impl HeldLease {
+    /// The row, for as long as it is this lease.
+    fn row(self) -> Condition {
+        Condition::all()
+            .add(Column::Name.eq(NAME))
+            .add(Column::Epoch.eq(self.epoch.0))
+            .add(Column::TenureId.eq(DbUuid(self.tenure)))
+    }
+}
 
 /// A leadership.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +68,8 @@ pub struct Lead {
 /// What came of trying to lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
-    /// It leads, in this epoch.
-    Ours(Epoch),
+    /// It leads, by this lease.
+    Ours(HeldLease),
     /// Somebody else does, for so long at least.
     Held {
         /// Who.
@@ -65,11 +90,11 @@ impl Store {
         !self.db.is_sqlite()
     }
 
-    /// This store for whoever leads in this epoch: what it writes of observed state is refused once
+    /// This store for whoever leads by this lease: what it writes of observed state is refused once
     /// somebody else leads.
     #[must_use]
-    pub fn leading(mut self, epoch: Epoch) -> Self {
-        self.epoch = Some(epoch);
+    pub fn leading(mut self, lease: HeldLease) -> Self {
+        self.lease = Some(lease);
         self
     }
 
@@ -102,9 +127,9 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn take_lead(&self, holder: &str) -> Result<Epoch, StoreError> {
-        let epoch = again(|| async {
-            let transaction = self.db.begin_writing().await?;
+    pub async fn take_lead(&self, holder: &str) -> Result<HeldLease, StoreError> {
+        again(|| async {
+            let (transaction, tenure) = (self.db.begin_writing().await?, Uuid::new_v4());
             let old = Entity::find_by_id(NAME).lock_exclusive().one(&transaction).await?;
             let now = to_db(jiff::Timestamp::now());
             let epoch = old.map_or(1, |lease| lease.epoch + 1);
@@ -112,6 +137,7 @@ impl Store {
                 name: Set(NAME.to_owned()),
                 holder: Set(holder.to_owned()),
                 epoch: Set(epoch),
+                tenure_id: Set(DbUuid(tenure)),
                 acquired_at: Set(now),
                 renewed_at: Set(now),
                 expires_at: Set(now),
@@ -120,6 +146,7 @@ impl Store {
                 .update_columns([
                     Column::Holder,
                     Column::Epoch,
+                    Column::TenureId,
                     Column::AcquiredAt,
                     Column::RenewedAt,
                     Column::ExpiresAt,
@@ -127,10 +154,9 @@ impl Store {
                 .to_owned();
             Entity::insert(lease).on_conflict(in_place).exec_without_returning(&transaction).await?;
             transaction.commit().await?;
-            Ok::<_, StoreError>(epoch)
+            Ok(HeldLease { epoch: Epoch(epoch), tenure })
         })
-        .await?;
-        Ok(Epoch(epoch))
+        .await
     }
 
     /// Takes the lead if its lease has ended. Only where it [is leased](Store::lead_is_leased).
@@ -147,18 +173,20 @@ impl Store {
             }
             return Ok(taken_by(held));
         }
+        let tenure = Uuid::new_v4();
         let taken = self.on_lease(
-            "INSERT INTO leases AS held (name, holder, epoch, acquired_at, renewed_at, expires_at)
-             VALUES ($1, $2, 1, clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => $3))
+            "INSERT INTO leases AS held (name, holder, epoch, tenure_id, acquired_at, renewed_at, expires_at)
+             VALUES ($1, $2, 1, $4, clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => $3))
              ON CONFLICT (name) DO UPDATE
-                SET holder = excluded.holder, epoch = held.epoch + 1, acquired_at = excluded.acquired_at,
-                    renewed_at = excluded.renewed_at, expires_at = excluded.expires_at
+                SET holder = excluded.holder, epoch = held.epoch + 1, tenure_id = excluded.tenure_id,
+                    acquired_at = excluded.acquired_at, renewed_at = excluded.renewed_at,
+                    expires_at = excluded.expires_at
               WHERE held.expires_at <= clock_timestamp()
              RETURNING epoch",
-            [NAME.into(), holder.into(), LEASE.as_secs_f64().into()],
+            [NAME.into(), holder.into(), LEASE.as_secs_f64().into(), tenure.into()],
         );
         if let Some(row) = self.leases.query_one_raw(taken).await? {
-            return Ok(Taken::Ours(Epoch(row.try_get_by_index(0)?)));
+            return Ok(Taken::Ours(HeldLease { epoch: Epoch(row.try_get_by_index(0)?), tenure }));
         }
         Ok(taken_by(self.held().await?.ok_or_else(super::open::missing("leases"))?))
     }
@@ -186,29 +214,29 @@ impl Store {
         Ok(Some((row.try_get_by_index(0)?, row.try_get_by_index(1)?)))
     }
 
-    /// Renews the lease of this epoch. False if it has ended.
+    /// Renews this lease. False if it has ended.
     ///
     /// # Errors
     /// The database failed; whether it was renewed is not known then.
-    pub async fn renew_lead(&self, epoch: Epoch) -> Result<bool, StoreError> {
+    pub async fn renew_lead(&self, lease: HeldLease) -> Result<bool, StoreError> {
         let renew = self.on_lease(
             "UPDATE leases SET renewed_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => $3)
-              WHERE name = $1 AND epoch = $2 AND expires_at > clock_timestamp()",
-            [NAME.into(), epoch.0.into(), LEASE.as_secs_f64().into()],
+              WHERE name = $1 AND epoch = $2 AND tenure_id = $4 AND expires_at > clock_timestamp()",
+            [NAME.into(), lease.epoch.0.into(), LEASE.as_secs_f64().into(), lease.tenure.into()],
         );
         Ok(self.leases.execute_raw(renew).await?.rows_affected() > 0)
     }
 
-    /// Ends the lease of this epoch, and tells those that stand by. The epoch's last writes must be
-    /// over.
+    /// Ends this lease, and tells those that stand by. Its last writes must be over.
     ///
     /// # Errors
     /// The database failed; the lease then ends by itself.
-    pub async fn give_up_lead(&self, epoch: Epoch) -> Result<(), StoreError> {
+    pub async fn give_up_lead(&self, lease: HeldLease) -> Result<(), StoreError> {
         let end = self.on_lease(
-            "WITH ended AS (UPDATE leases SET expires_at = clock_timestamp() WHERE name = $1 AND epoch = $2 RETURNING 1)
+            "WITH ended AS (UPDATE leases SET expires_at = clock_timestamp()
+                             WHERE name = $1 AND epoch = $2 AND tenure_id = $3 RETURNING 1)
              SELECT pg_notify(current_schema() || '_lead', '') FROM ended",
-            [NAME.into(), epoch.0.into()],
+            [NAME.into(), lease.epoch.0.into(), lease.tenure.into()],
         );
         self.leases.query_one_raw(end).await?;
         Ok(())
@@ -221,8 +249,8 @@ impl Store {
     /// A transaction that writes observed state: refused to whoever does not lead any more.
     pub(super) async fn begin_observing(&self) -> Result<Transaction, DbErr> {
         let transaction = self.db.begin_writing().await?;
-        if let Some(epoch) = self.epoch
-            && !holds(&transaction, epoch).await?
+        if let Some(lease) = self.lease
+            && !holds(&transaction, lease).await?
         {
             return Err(taken_over());
         }
@@ -235,19 +263,18 @@ pub(super) fn taken_over() -> DbErr {
     DbErr::Custom("another controller has taken over this database".into())
 }
 
-/// Whether this epoch is the present one. Nothing keeps it so.
-pub(super) async fn is(db: &impl ConnectionTrait, epoch: Epoch) -> Result<bool, DbErr> {
-    let present = Entity::find_by_id(NAME).filter(Column::Epoch.eq(epoch.0)).one(db).await?;
-    Ok(present.is_some())
+/// Whether this lease is the present one. Nothing keeps it so.
+pub(super) async fn is(db: &impl ConnectionTrait, lease: HeldLease) -> Result<bool, DbErr> {
+    Ok(Entity::find().filter(lease.row()).one(db).await?.is_some())
 }
 
-/// Whether this epoch still holds, which it then does until the end of the transaction. What takes the
-/// lead changes the key, and waits for that; what renews it does not.
-pub(super) async fn holds(transaction: &Transaction, epoch: Epoch) -> Result<bool, DbErr> {
-    let held: Option<i64> = Entity::find_by_id(NAME)
+/// Whether this lease is still the present one, which it then is until the end of the transaction. What takes
+/// the lead changes the key, and waits for that; what renews it does not.
+pub(super) async fn holds(transaction: &Transaction, lease: HeldLease) -> Result<bool, DbErr> {
+    let held: Option<i64> = Entity::find()
         .select_only()
         .column(Column::Epoch)
-        .filter(Column::Epoch.eq(epoch.0))
+        .filter(lease.row())
         .lock(LockType::KeyShare)
         .into_tuple()
         .one(transaction)

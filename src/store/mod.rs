@@ -62,7 +62,7 @@ pub use desired::{Author, Conflict, Preconditions, RowVersion, StoredGame, Write
 pub use examine::Examined;
 pub use feed::Changed;
 pub use followed::TurnKey;
-pub use lease::{LEASE, Lead, Taken};
+pub use lease::{HeldLease, LEASE, Lead, Taken};
 pub use ledger::{SlotFilter, StoredSlot, StoredTurn, TurnFilter};
 pub use lock::LockError;
 pub use lookup::GameFilter;
@@ -85,8 +85,6 @@ use std::sync::Arc;
 use sea_orm::DbErr;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-
-use crate::game::Epoch;
 
 use connection::Connections;
 use lineage::Lineage;
@@ -147,8 +145,8 @@ pub struct Store {
     place: Place,
     /// The database that answers, and how far it has come.
     lineage: Arc<Lineage>,
-    /// The leadership that writes, if any does.
-    epoch: Option<Epoch>,
+    /// The lease of the leadership that writes, if any does.
+    lease: Option<HeldLease>,
     /// Rung after our own writes of desired state, so that they are seen at once.
     desired_written: Arc<Notify>,
     /// Rung when there is something to deliver to the lobby.
@@ -168,7 +166,7 @@ impl Store {
             db,
             place,
             lineage: Arc::default(),
-            epoch: None,
+            lease: None,
             desired_written,
             outbox_written,
             tells_lobby: false,

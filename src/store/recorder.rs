@@ -3,14 +3,14 @@
 //! A round asks for its record to be written and waits until it is on disk before it takes its
 //! first step. Many rounds ask at the same time; what is there when the last commit ends goes into
 //! the next one together, so that a hundred games cost few flushes. Every transaction checks first
-//! that the epoch is still this leader's.
+//! that the lease is still this leader's.
 //!
 //! There is one writer, so what it waits for every game waits for. It has a connection of its own, and
 //! never waits for a row of a game that others have locked: that game is told who has, and asks again.
 //! What is nobody's but the controller's is waited for as long as the session's `lock_timeout` says.
 //!
 //! *Guarantees.* What fails for one recording is that recording's: the others of its transaction are written,
-//! and from then on it goes by itself, with little time, until it is written.
+//! and from then on it goes by itself, with little time, until it is written. A deletion always does.
 
 mod attempt;
 mod locked;
@@ -29,17 +29,18 @@ use crate::game::player::{Mapping, Report, Standing};
 use crate::game::record::Record;
 use crate::game::spec::Deletion;
 use crate::game::turn::{DecidedSlot, LedgerEntry};
-use crate::game::{EngineVersion, Epoch, GameId, Name, Namespace, OperationId};
+use crate::game::{EngineVersion, GameId, Name, Namespace, OperationId};
 
-use super::Store;
 use super::fault::{self, Fault};
 use super::outbox::NewLobbyEvent;
+use super::{HeldLease, Store};
 
 /// How many writes may wait, and how many go into one transaction.
 const WAITING: usize = 1_024;
 const AT_ONCE: usize = 256;
 
-/// A transaction that took so long takes nothing more in.
+/// A transaction that took so long takes nothing more in: others get their turn, and the fence is let go of. How
+/// long it takes to commit counts for nothing, as on a slow disk that is the same for one recording and for many.
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// The longest message of an event and cause of an operation that the schema takes, in bytes.
@@ -217,12 +218,12 @@ impl Recorder {
 }
 
 impl Store {
-    /// Starts the writer of this epoch. It ends when the last [`Recorder`] is dropped.
-    pub fn recorder(&self, epoch: Epoch) -> (Recorder, tokio::task::JoinHandle<()>) {
+    /// Starts the writer of this leadership. It ends when the last [`Recorder`] is dropped.
+    pub fn recorder(&self, lease: HeldLease) -> (Recorder, tokio::task::JoinHandle<()>) {
         let (asked, waiting) = mpsc::channel(WAITING);
         let (moved, high_water) = watch::channel(0);
         let store = Self { db: self.recording.clone(), ..self.clone() };
-        let writer = tokio::spawn(queue::Queue::new(store, epoch, waiting, moved).write_all());
+        let writer = tokio::spawn(queue::Queue::new(store, lease, waiting, moved).write_all());
         (Recorder { asked, high_water }, writer)
     }
 }

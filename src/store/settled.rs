@@ -49,8 +49,8 @@ async fn the_view_and_what_is_left_say_the_same_of_any_game() {
     let directory = tempfile::tempdir().unwrap();
     let place: Place = format!("sqlite:{}", directory.path().join("g.db").display()).parse().unwrap();
     let store = Store::open(&place).await.unwrap();
-    let epoch = store.take_lead("test").await.unwrap();
-    let (recorder, _writer) = store.recorder(epoch);
+    let lease = store.take_lead("test").await.unwrap();
+    let (recorder, _writer) = store.recorder(lease);
     let run = async |statement: &str| store.db.execute_unprepared(statement).await.unwrap();
     run("INSERT INTO engine_versions (version, image_ref) VALUES ('1.4.2', 'engine:1.4.2')").await;
     run(&format!(

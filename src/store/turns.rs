@@ -448,8 +448,8 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_a_deletion_closes_everything_that_is_open_of_its_game() {
         let (_directory, store) = opened().await;
-        let epoch = store.take_lead("test").await.unwrap();
-        let (recorder, _writer) = store.recorder(epoch);
+        let lease = store.take_lead("test").await.unwrap();
+        let (recorder, _writer) = store.recorder(lease);
         open_row(&store, 1, 4).await;
         open_row(&store, 2, 2).await;
         let statement = format!(
@@ -479,8 +479,8 @@ mod tests {
     #[tokio::test]
     async fn a_slot_fired_only_if_its_turn_was_not_called_off() {
         let (_directory, store) = opened().await;
-        let epoch = store.take_lead("test").await.unwrap();
-        let (recorder, _writer) = store.recorder(epoch);
+        let lease = store.take_lead("test").await.unwrap();
+        let (recorder, _writer) = store.recorder(lease);
         for (hour, decision, number) in [(1, "fired", 3), (2, "coalesced", 4), (3, "fired", 4)] {
             slot_row(&store, hour, decision, number).await;
         }
@@ -515,8 +515,8 @@ mod tests {
     #[tokio::test]
     async fn what_an_older_state_takes_back_says_so_if_it_was_not_done() {
         let (_directory, store) = opened().await;
-        let epoch = store.take_lead("test").await.unwrap();
-        let (recorder, _writer) = store.recorder(epoch);
+        let lease = store.take_lead("test").await.unwrap();
+        let (recorder, _writer) = store.recorder(lease);
         open_row(&store, 1, 3).await;
         open_row(&store, 1, 4).await;
         run(&store, "UPDATE turns SET state = 'done' WHERE number = 3").await;
@@ -531,8 +531,8 @@ mod tests {
     #[tokio::test]
     async fn an_open_turn_that_cannot_follow_the_present_one_is_not_loaded_and_closed_by_the_next() {
         let (_directory, store) = opened().await;
-        let epoch = store.take_lead("test").await.unwrap();
-        let (recorder, _writer) = store.recorder(epoch);
+        let lease = store.take_lead("test").await.unwrap();
+        let (recorder, _writer) = store.recorder(lease);
         let mut record = Record::first_seen(Requests::default());
         recorder.record(recording(record.clone())).await.unwrap();
         open_row(&store, 1, 4).await;

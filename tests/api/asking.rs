@@ -141,8 +141,8 @@ async fn a_game_whose_row_is_gone_is_explained_until_its_end() {
     let _asked = world.answers(explanation());
     world.post(GAMES, &game("andromeda")).await.ok(201);
     let id = world.store.game("default", "andromeda").await.unwrap().unwrap().id;
-    let epoch = world.store.take_lead("test").await.unwrap();
-    let (recorder, _) = world.store.recorder(epoch);
+    let lease = world.store.take_lead("test").await.unwrap();
+    let (recorder, _) = world.store.recorder(lease);
     let recording = crate::history::recording(id, "andromeda");
     world.delete(&format!("{GAMES}/andromeda")).await.ok(200);
     recorder

@@ -37,8 +37,8 @@ pub(crate) fn recording(game: GameId, name: &str) -> Recording {
 }
 
 async fn recorder(world: &World) -> Recorder {
-    let epoch = world.store.take_lead("test").await.unwrap();
-    world.store.recorder(epoch).0
+    let lease = world.store.take_lead("test").await.unwrap();
+    world.store.recorder(lease).0
 }
 
 async fn id_of(world: &World, name: &str) -> GameId {

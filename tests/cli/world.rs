@@ -141,8 +141,8 @@ impl World {
         let data = files.path("data");
         std::fs::create_dir(&data).unwrap();
         let Served { store, instance, controller, questions, shutdown, database } = serve_in(&data).await;
-        let epoch = store.take_lead("test").await.unwrap();
-        let recorder = store.recorder(epoch).0;
+        let lease = store.take_lead("test").await.unwrap();
+        let recorder = store.recorder(lease).0;
         let questions = Some(questions);
         Self {
             files,

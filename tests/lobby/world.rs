@@ -43,8 +43,8 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::new(directory.path());
         let store = database.open().await.telling_the_lobby(true);
-        let epoch = store.take_lead("test").await.unwrap();
-        let recorder = store.recorder(epoch).0;
+        let lease = store.take_lead("test").await.unwrap();
+        let recorder = store.recorder(lease).0;
         std::fs::write(directory.path().join("secret"), SECRET).unwrap();
         let mut registry = Registry::default();
         let patience = Patience {

@@ -60,8 +60,8 @@ impl World {
         let cluster = Cluster::start();
         let database = Database::on(&cluster.url());
         let store = database.open().await.telling_the_lobby(true);
-        let epoch = store.take_lead("first").await.unwrap();
-        let (recorder, _writer) = store.recorder(epoch);
+        let lease = store.take_lead("first").await.unwrap();
+        let (recorder, _writer) = store.recorder(lease);
         let world = Self { _cluster: cluster, database, store, recorder };
         for (number, done, _) in world.all().await {
             done.unwrap_or_else(|error| panic!("{number}: {error:?}"));
@@ -230,6 +230,101 @@ async fn what_a_trigger_refuses_or_cannot_do_is_of_its_game_alone() {
             }
         }
     }
+}
+
+/// Games with these numbers whose deletion was asked for.
+async fn to_be_deleted(world: &World, numbers: std::ops::RangeInclusive<u128>) {
+    let (first, last) = numbers.into_inner();
+    world
+        .database
+        .sql(&format!(
+            "INSERT INTO games (game_id, desired_status, deletion_requested_at)
+             SELECT ('00000000-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'stopped', now()
+               FROM generate_series({first}, {last}) AS n"
+        ))
+        .await;
+}
+
+type Deletions = Vec<tokio::task::JoinHandle<Result<(), RecordError>>>;
+
+fn delete(world: &World, numbers: std::ops::RangeInclusive<u128>) -> Deletions {
+    let one = |number| {
+        let recorder = world.recorder.clone();
+        let deletion = Recording { deleted: Some(Deletion::Requested), ..of(number) };
+        tokio::spawn(async move { recorder.record(deletion).await })
+    };
+    numbers.map(one).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deletions_that_come_to_their_end_do_not_hide_that_a_recording_waits() {
+    let world = World::new().await;
+    to_be_deleted(&world, 1_001..=1_200).await;
+    let mut client = world
+        .psql("SELECT * FROM turns WHERE game_id = '00000000-0000-4000-8000-000000000001' FOR UPDATE")
+        .await;
+    let deletions = delete(&world, 1_001..=1_200);
+    let failed = world.all_but_the_first(FOUND_OUT).await;
+    assert!(matches!(failed, RecordError::Locked(_)), "{failed:?}");
+    for deletion in deletions {
+        deletion.await.unwrap().unwrap();
+    }
+    does(&mut client, "COMMIT").await;
+    assert_eq!(world.database.count("SELECT count(*) FROM games").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_takes_long_is_cut_off_and_told_and_the_others_do_not_wait_for_its_end() {
+    let world = World::new().await;
+    to_be_deleted(&world, 1_001..=1_004).await;
+    world
+        .database
+        .sql(
+            "CREATE FUNCTION takes_long() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(9); RETURN OLD; END $$;
+             CREATE TRIGGER takes_long BEFORE DELETE ON games FOR EACH ROW EXECUTE FUNCTION takes_long()",
+        )
+        .await;
+    let deletions = delete(&world, 1_001..=1_004);
+    for _ in 0..3 {
+        let began = Instant::now();
+        world.recorder.record(of(2)).await.unwrap();
+        assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
+    }
+    for deletion in deletions {
+        let error = deletion.await.unwrap().unwrap_err();
+        assert!(error.is_of_one_game() && format!("{error:?}").contains("timeout"), "{error:?}");
+    }
+    world.database.sql("DROP TRIGGER takes_long ON games").await;
+    for deletion in delete(&world, 1_001..=1_004) {
+        deletion.await.unwrap().unwrap();
+    }
+    assert_eq!(world.database.count("SELECT count(*) FROM games").await, 0);
+}
+
+/// A transaction takes so long to commit, however much is in it.
+const SLOW_FLUSH: &str = "
+    CREATE TABLE disk (flush float8);
+    INSERT INTO disk VALUES (2.2);
+    CREATE FUNCTION flushes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(flush) FROM disk; RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER flushes AFTER UPDATE ON instance
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flushes()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_long_a_commit_takes_many_recordings_go_in_one() {
+    let world = World::new().await;
+    world.database.sql(SLOW_FLUSH).await;
+    for _ in 0..6 {
+        world.recorder.record(of(1)).await.unwrap();
+    }
+    world.database.sql("UPDATE disk SET flush = 0.6").await;
+    let transactions = "SELECT high_water FROM instance";
+    let before = world.database.count(transactions).await;
+    for (number, done, _) in world.all().await {
+        done.unwrap_or_else(|error| panic!("{number}: {error:?}"));
+    }
+    // The first to ask may go alone.
+    let made = world.database.count(transactions).await - before;
+    assert!(made <= 2, "{made} transactions");
 }
 
 #[tokio::test(flavor = "multi_thread")]

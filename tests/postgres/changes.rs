@@ -126,3 +126,29 @@ async fn silence_on_a_connection_that_listens_is_believed() {
     database.sql(ONE_MORE).await;
     tokio::time::timeout(QUIET, changes.recv()).await.expect("a nudge").unwrap();
 }
+
+/// The server ends a session that asks nothing for a minute, whatever it is told meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_hears_something_all_the_time_asks_as_often_as_one_that_hears_nothing() {
+    let cluster = Cluster::start();
+    let database = Database::on(&cluster.url());
+    let mut changes = watched(&database).await;
+    next(&mut changes).await;
+    let listens = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
+    let listener = database.count(listens).await;
+    let silent = format!(
+        "SELECT extract(epoch FROM clock_timestamp() - state_change)::bigint FROM pg_stat_activity WHERE pid = {listener}"
+    );
+    let mut longest = 0;
+    for _ in 0..25 {
+        database.sql(ONE_MORE).await;
+        next(&mut changes).await;
+        longest = longest.max(database.count(&silent).await);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!((8..=13).contains(&longest), "it said nothing for {longest} s");
+    let listens = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE pid = {listener} AND query LIKE '%pg_listening_channels%'"
+    );
+    assert_eq!(database.count(&listens).await, 1, "it is the same session, and was asked");
+}

@@ -7,7 +7,7 @@ use gamekeeper::game::spec::Requests;
 use gamekeeper::store::history::History;
 use gamekeeper::store::outbox::{Due, Failed, Retention};
 use gamekeeper::store::recorder::RecordError;
-use gamekeeper::store::{NewLobbyEvent, Recording, Store};
+use gamekeeper::store::{NewLobbyEvent, Recording};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Map;
 use uuid::Uuid;
@@ -50,15 +50,15 @@ async fn whoever_led_before_writes_nothing_of_observed_state() {
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
     let store = database.open().await.telling_the_lobby(true);
-    let epoch = store.take_lead("first").await.unwrap();
-    let first = store.clone().leading(epoch);
-    let (recorder, _writer) = first.recorder(epoch);
+    let lease = store.take_lead("first").await.unwrap();
+    let first = store.clone().leading(lease);
+    let (recorder, _writer) = first.recorder(lease);
     recorder.record(recording("the first")).await.unwrap();
     database.sql(OLD).await;
     let event: String = database.rows("SELECT event_id FROM lobby_outbox WHERE seq = 2").await[0].get(0);
     let event: Uuid = event.parse().unwrap();
 
-    store.take_lead("second").await.unwrap();
+    let second = store.take_lead("second").await.unwrap();
     let before = database.rows(EVERYTHING).await;
     let now = Timestamp::now();
     let refused = recorder.record(recording("the first again")).await;
@@ -100,14 +100,9 @@ async fn whoever_led_before_writes_nothing_of_observed_state() {
     assert_eq!(database.rows(EVERYTHING).await, before);
 
     // Whoever leads writes all of it.
-    let second = leader(&store).await;
+    let second = store.clone().leading(second);
     second.outbox_delivered(event, now).await.unwrap();
     assert!(second.prune_events(now).await.unwrap() >= 1);
     assert_eq!(second.prune_history(now, &history).await.unwrap(), 1);
     assert_eq!(second.prune_outbox(now, &few).await.unwrap().delivered, 2);
-}
-
-async fn leader(store: &Store) -> Store {
-    let epoch = store.lead().await.unwrap().unwrap().epoch;
-    store.clone().leading(epoch)
 }

@@ -16,8 +16,8 @@ async fn a_prepared_transaction_is_told_by_its_name_with_the_way_out() {
     cluster.restart();
     let database = Database::on(&cluster.url());
     let store = database.open().await;
-    let epoch = store.take_lead("first").await.unwrap();
-    let (recorder, _writer) = store.recorder(epoch);
+    let lease = store.take_lead("first").await.unwrap();
+    let (recorder, _writer) = store.recorder(lease);
     create(&store, "one").await.unwrap();
     recorder.record(recording("before")).await.unwrap();
     let prepared = "PREPARE TRANSACTION 'nightly ''bill''; COMMIT'";
@@ -51,8 +51,8 @@ async fn several_who_share_a_lock_are_all_told() {
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
     let store = database.open().await;
-    let epoch = store.take_lead("first").await.unwrap();
-    let (recorder, _writer) = store.recorder(epoch);
+    let lease = store.take_lead("first").await.unwrap();
+    let (recorder, _writer) = store.recorder(lease);
     recorder.record(recording("before")).await.unwrap();
     let mut clients = Vec::new();
     for name in ["one", "other", "third"] {

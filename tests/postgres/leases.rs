@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use gamekeeper::game::Epoch;
 use gamekeeper::store::history::History;
 use gamekeeper::store::recorder::RecordError;
-use gamekeeper::store::{Store, Taken};
+use gamekeeper::store::{HeldLease, Store, Taken};
 use jiff::Timestamp;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::{ConnectOptions, raw_sql};
@@ -31,19 +31,19 @@ const SLOW_COMMITS: &str = "
 /// A renewal that takes longer has waited for somebody.
 const PROMPT: Duration = Duration::from_secs(1);
 
-async fn lead(store: &Store, holder: &str) -> Epoch {
+async fn lead(store: &Store, holder: &str) -> HeldLease {
     match store.try_lead(holder).await.unwrap() {
-        Taken::Ours(epoch) => epoch,
+        Taken::Ours(lease) => lease,
         Taken::Held { holder, .. } => panic!("{holder} leads"),
     }
 }
 
 /// Renews the lead all the while; gives the longest that it took.
-async fn renews(store: Store, epoch: Epoch, over: Arc<AtomicBool>) -> (Duration, u32) {
+async fn renews(store: Store, lease: HeldLease, over: Arc<AtomicBool>) -> (Duration, u32) {
     let (mut longest, mut times) = (Duration::ZERO, 0);
     while !over.load(Ordering::Relaxed) {
         let asked = Instant::now();
-        assert!(store.renew_lead(epoch).await.unwrap(), "the lead is lost");
+        assert!(store.renew_lead(lease).await.unwrap(), "the lead is lost");
         longest = longest.max(asked.elapsed());
         times += 1;
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -56,13 +56,13 @@ async fn slow_commits_and_a_backlog_do_not_hold_up_the_renewal() {
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
     let store = database.open().await.telling_the_lobby(true);
-    let epoch = lead(&store, "first").await;
-    let leading = store.clone().leading(epoch);
-    let (recorder, _writer) = leading.recorder(epoch);
+    let lease = lead(&store, "first").await;
+    let leading = store.clone().leading(lease);
+    let (recorder, _writer) = leading.recorder(lease);
     recorder.record(recording("first")).await.unwrap();
     database.sql(SLOW_COMMITS).await;
     let over = Arc::new(AtomicBool::new(false));
-    let renewing = tokio::spawn(renews(store.clone(), epoch, over.clone()));
+    let renewing = tokio::spawn(renews(store.clone(), lease, over.clone()));
     // Somebody holds the fence at every moment.
     let events = database.rows("SELECT event_id FROM lobby_outbox").await;
     let delivering = events.into_iter().map(|row| {
@@ -95,23 +95,50 @@ async fn an_epoch_ends_only_between_the_transactions_that_write_in_it() {
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
     let store = database.open().await;
-    let epoch = lead(&store, "first").await;
-    let (recorder, _writer) = store.clone().leading(epoch).recorder(epoch);
+    let lease = lead(&store, "first").await;
+    let (recorder, _writer) = store.clone().leading(lease).recorder(lease);
     recorder.record(recording("first")).await.unwrap();
     let Database::Postgres { url, schema } = &database else { unreachable!() };
     let options: PgConnectOptions = url.parse().unwrap();
     let mut writer = options.options([("search_path", schema)]).connect().await.unwrap();
     // As the recorder holds it, in the middle of a write.
     raw_sql("BEGIN; SELECT epoch FROM leases FOR KEY SHARE").execute(&mut writer).await.unwrap();
-    assert!(store.renew_lead(epoch).await.unwrap());
+    assert!(store.renew_lead(lease).await.unwrap());
     database.sql("UPDATE leases SET expires_at = now()").await;
     store.try_lead("second").await.expect_err("the write goes first");
-    assert_eq!(database.count("SELECT epoch FROM leases").await, epoch.0);
+    assert_eq!(database.count("SELECT epoch FROM leases").await, lease.epoch.0);
     raw_sql("COMMIT").execute(&mut writer).await.unwrap();
     let next = lead(&store, "second").await;
-    assert_eq!(next.0, epoch.0 + 1);
+    assert_eq!(next.epoch.0, lease.epoch.0 + 1);
     let refused = recorder.record(recording("too late")).await;
     assert!(matches!(refused, Err(RecordError::Deposed)), "{refused:?}");
+}
+
+/// As after a failover to a replica that lacks the last change of leader.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_have_the_same_epoch_the_one_leads_that_the_database_knows() {
+    let cluster = Cluster::start();
+    let database = Database::on(&cluster.url());
+    let (store, other) = (database.open().await, database.open().await);
+    lead(&store, "before").await;
+    database.sql("UPDATE leases SET expires_at = now(); CREATE TABLE replica AS SELECT * FROM leases").await;
+    let first = lead(&store, "same-pod:1").await;
+    let leading = store.clone().leading(first);
+    let (recorder, _writer) = leading.recorder(first);
+    recorder.record(recording("first")).await.unwrap();
+    database.sql("DELETE FROM leases; INSERT INTO leases SELECT * FROM replica").await;
+    let second = lead(&other, "same-pod:1").await;
+    assert_eq!((first.epoch, second.epoch), (Epoch(2), Epoch(2)), "the number is given out again");
+
+    assert!(!store.renew_lead(first).await.unwrap(), "it is another one's lease");
+    let refused = recorder.record(recording("too late")).await;
+    assert!(matches!(refused, Err(RecordError::Deposed)), "{refused:?}");
+    leading.controller_event(true, "Late", "It is too late.").await.expect_err("another one leads");
+    leading.prune_history(Timestamp::now(), &History::default()).await.expect_err("another one leads");
+    store.give_up_lead(first).await.unwrap();
+    assert!(other.renew_lead(second).await.unwrap(), "it is not the first one's to give up");
+    let (recorder, _writer) = other.recorder(second);
+    recorder.record(recording("second")).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,9 +146,9 @@ async fn forgetting_a_great_many_reports_holds_nobody_up() {
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
     let store = database.open().await;
-    let epoch = lead(&store, "first").await;
-    let leading = store.clone().leading(epoch);
-    let (recorder, _writer) = leading.recorder(epoch);
+    let lease = lead(&store, "first").await;
+    let leading = store.clone().leading(lease);
+    let (recorder, _writer) = leading.recorder(lease);
     recorder.record(recording("first")).await.unwrap();
     database
         .sql(
@@ -131,7 +158,7 @@ async fn forgetting_a_great_many_reports_holds_nobody_up() {
         )
         .await;
     let over = Arc::new(AtomicBool::new(false));
-    let renewing = tokio::spawn(renews(store.clone(), epoch, over.clone()));
+    let renewing = tokio::spawn(renews(store.clone(), lease, over.clone()));
     let recording_too = {
         let over = over.clone();
         tokio::spawn(async move {

@@ -85,6 +85,27 @@ async fn a_deletion_waits_alone_for_a_membership_that_others_hold() {
     deletion_waits_alone("SELECT * FROM memberships WHERE game_id = 'GAME' FOR SHARE").await;
 }
 
+/// More deletions than games may be in a round, each of which takes a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_deletions_take_long_other_games_have_their_rounds() {
+    let cluster = Cluster::start();
+    let (world, _, other) = two_games(&cluster).await;
+    world
+        .sql(
+            "CREATE FUNCTION takes_long() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.2); RETURN OLD; END $$;
+             CREATE TRIGGER takes_long BEFORE DELETE ON games FOR EACH ROW EXECUTE FUNCTION takes_long();
+             INSERT INTO games (game_id, desired_status, deletion_requested_at)
+             SELECT gen_random_uuid(), 'stopped', now() FROM generate_series(1, 750)",
+        )
+        .await;
+    let left = "SELECT count(*) FROM games";
+    world.eventually("they are being deleted", async || world.count(left).await < 740).await;
+    heals(&world, &other, 1).await;
+    assert!(world.count(left).await > 500, "they were still being deleted");
+    world.sql("DROP TRIGGER takes_long ON games").await;
+    world.eventually("all are deleted", async || world.count(left).await == 2).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_others_hold_keeps_its_own_game_alone_waiting() {
     let cluster = Cluster::start();

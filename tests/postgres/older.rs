@@ -162,3 +162,23 @@ async fn an_older_database_behind_the_same_address_stops_everything_until_it_is_
     world.eventually("it is reported", orphan).await;
     assert_eq!(world.inits(&game), 1);
 }
+
+/// The other database is not behind in anything that counts, so nothing else finds it out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leadership_ends_with_the_database_that_it_was_taken_in() {
+    let server = Server::start();
+    let Database::Postgres { url, schema } = &server.database else { unreachable!() };
+    let world = World::on(Database::Postgres { url: url.clone(), schema: schema.clone() });
+    let replica = Replica::start(&world, "first");
+    let epoch = "SELECT epoch FROM leases";
+    // All its connections are lost, and those that it makes lead to the same database.
+    server.copy("same");
+    let renewed = "SELECT count(*) FROM leases WHERE renewed_at > clock_timestamp() - interval '1 s'";
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.eventually("it is renewed", async || world.count(renewed).await == 1).await;
+    assert_eq!(world.count(epoch).await, 1, "the lead is kept");
+    server.put("same", "before");
+    world.eventually("it leads anew", async || world.count(epoch).await == 2).await;
+    world.eventually("it is renewed", async || world.count(renewed).await == 1).await;
+    assert!(replica.log().contains("another database answers"), "{}", replica.log());
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use gamekeeper::game::{GameId, InstanceId};
 use gamekeeper::lobby::{LobbyMetrics, Pace, Push, deliver};
 use gamekeeper::store::outbox::{Due, Failed, OutboxFilter, Pruned, Retention};
-use gamekeeper::store::{Recording, Store, Taken};
+use gamekeeper::store::{HeldLease, Recording, Store, Taken};
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -36,12 +36,17 @@ pub(crate) async fn does(client: &mut PgConnection, statement: &str) {
 
 /// A store that leads, one record, and events for the lobby that it has not got.
 async fn leading(database: &Database) -> Store {
+    leading_by(database).await.0
+}
+
+/// The same, with its lease.
+async fn leading_by(database: &Database) -> (Store, HeldLease) {
     let store = database.open().await.telling_the_lobby(true);
-    let Taken::Ours(epoch) = store.try_lead("first").await.unwrap() else { panic!("somebody leads") };
-    let store = store.leading(epoch);
-    let (recorder, _writer) = store.recorder(epoch);
+    let Taken::Ours(lease) = store.try_lead("first").await.unwrap() else { panic!("somebody leads") };
+    let store = store.leading(lease);
+    let (recorder, _writer) = store.recorder(lease);
     recorder.record(recording("first")).await.unwrap();
-    store
+    (store, lease)
 }
 
 async fn dropped(database: &Database) -> Vec<String> {
@@ -102,9 +107,9 @@ async fn rows_that_a_lobby_holds_are_not_sent_and_keep_no_other_game_from_being_
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
     let store = database.open().await.telling_the_lobby(true);
-    let Taken::Ours(epoch) = store.try_lead("first").await.unwrap() else { panic!("somebody leads") };
-    let store = store.leading(epoch);
-    let (recorder, _writer) = store.recorder(epoch);
+    let Taken::Ours(lease) = store.try_lead("first").await.unwrap() else { panic!("somebody leads") };
+    let store = store.leading(lease);
+    let (recorder, _writer) = store.recorder(lease);
     let event_of = |number: u128| Recording {
         game: GameId(uuid::Uuid::from_u128(number)),
         name: format!("game-{number}").parse().unwrap(),
@@ -175,7 +180,7 @@ async fn who_forgets_events_locks_no_row_that_who_counts_them_waits_for() {
 async fn deletions_that_wait_for_what_nobody_foresees_hold_up_no_other_game() {
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
-    let store = leading(&database).await;
+    let (store, lease) = leading_by(&database).await;
     database
         .sql(
             "INSERT INTO games (game_id, desired_status, deletion_requested_at)
@@ -185,8 +190,7 @@ async fn deletions_that_wait_for_what_nobody_foresees_hold_up_no_other_game() {
         )
         .await;
     let mut lobby = client(&database, "SELECT * FROM bills FOR UPDATE").await;
-    let epoch = gamekeeper::game::Epoch(database.count("SELECT epoch FROM leases").await);
-    let (recorder, _writer) = store.recorder(epoch);
+    let (recorder, _writer) = store.recorder(lease);
     let deletions: Vec<_> = (2..=41u128)
         .map(|number| {
             let (recorder, mut deletion) = (recorder.clone(), recording("deleted"));
@@ -235,7 +239,7 @@ async fn who_asks_for_the_lead_waits_for_none_of_the_leaders_transactions() {
 async fn a_lease_of_a_server_whose_clock_was_set_back_begins_anew() {
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
-    let leader = leading(&database).await;
+    let (leader, lease) = leading_by(&database).await;
     let other = database.open().await;
     // As it is after the clock was set back by an hour.
     let set_back = "UPDATE leases SET expires_at = expires_at + interval '1 hour'";
@@ -251,6 +255,5 @@ async fn a_lease_of_a_server_whose_clock_was_set_back_begins_anew() {
     assert!((10..=15).contains(&seconds), "{seconds}");
     assert!(asked().await > Duration::from_secs(8), "it does not end at once");
     // Whoever has it and lives goes on.
-    let epoch = gamekeeper::game::Epoch(database.count("SELECT epoch FROM leases").await);
-    assert!(leader.renew_lead(epoch).await.unwrap());
+    assert!(leader.renew_lead(lease).await.unwrap());
 }

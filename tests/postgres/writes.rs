@@ -7,7 +7,7 @@ use gamekeeper::game::manifest::{Manifest, ValidManifest, parse_documents, valid
 use gamekeeper::game::ownership::Managed;
 use gamekeeper::game::spec::Source;
 use gamekeeper::store::outbox::OutboxChange;
-use gamekeeper::store::{Author, ControllerChange, Preconditions, Store, WriteError};
+use gamekeeper::store::{Author, ControllerChange, Preconditions, Recording, Store, WriteError};
 use jiff::Timestamp;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::{ConnectOptions, raw_sql};
@@ -108,9 +108,9 @@ async fn each_is_made_again(how: &str) {
             done.unwrap_or_else(|error| panic!("{}, {how}: {error:?}", $what))
         }};
     }
-    let epoch = write!("taking the lead", store.take_lead("first"));
-    let leading = store.clone().leading(epoch);
-    let (recorder, _writer) = leading.recorder(epoch);
+    let lease = write!("taking the lead", store.take_lead("first"));
+    let leading = store.clone().leading(lease);
+    let (recorder, _writer) = leading.recorder(lease);
     write!("a version", version(&store, "8080", true));
     write!("a changed version", version(&store, "8081", false));
     write!("a version's removal", store.delete_version("1.4.2", &Preconditions::default()));
@@ -178,8 +178,8 @@ async fn a_record_that_loses_a_deadlock_is_made_again() {
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
     let store = database.open().await;
-    let epoch = store.take_lead("first").await.unwrap();
-    let (recorder, _writer) = store.recorder(epoch);
+    let lease = store.take_lead("first").await.unwrap();
+    let (recorder, _writer) = store.recorder(lease);
     recorder.record(recording("before")).await.unwrap();
     let Database::Postgres { url, schema } = &database else { unreachable!() };
     let options: PgConnectOptions = url.parse().unwrap();
@@ -215,8 +215,8 @@ async fn what_was_committed_without_an_answer_is_not_written_again() {
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
     let store = database.open().await.telling_the_lobby(true);
-    let epoch = store.take_lead("first").await.unwrap();
-    let (recorder, _writer) = store.recorder(epoch);
+    let lease = store.take_lead("first").await.unwrap();
+    let (recorder, _writer) = store.recorder(lease);
     recorder.record(recording("first")).await.unwrap();
     let cut = async || {
         waits_for(&database, "SyncRep").await;
@@ -239,13 +239,53 @@ async fn what_was_committed_without_an_answer_is_not_written_again() {
     assert_eq!(database.count("SELECT count(*) FROM games").await, 1);
 }
 
+/// What moves no counter: a frozen controller's word to the lobby.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_frozen_controller_told_without_an_answer_is_not_told_again() {
+    let cluster = Cluster::start();
+    let database = Database::on(&cluster.url());
+    let store = database.open().await.telling_the_lobby(true);
+    let lease = store.take_lead("first").await.unwrap();
+    let (recorder, _writer) = store.recorder(lease);
+    recorder.record(recording("first")).await.unwrap();
+    let frozen = |message| Recording { counts: false, ..recording(message) };
+    answers_with(&cluster, "nobody");
+    let writing = tokio::spawn({
+        let (recorder, frozen) = (recorder.clone(), frozen("frozen"));
+        async move { recorder.record(frozen).await }
+    });
+    waits_for(&database, "SyncRep").await;
+    database.rows(CUT).await;
+    let written = writing.await.unwrap();
+    answers_with(&cluster, "");
+    written.expect("the outbox says that it was written");
+    let told = "SELECT count(*) FROM lobby_outbox";
+    assert_eq!(database.count(told).await, 6);
+    // What was not written is told as that.
+    database.sql(DIES.replace("runtime_records", "lobby_outbox").as_str()).await;
+    recorder.record(frozen("frozen still")).await.expect_err("it died within its commit");
+    database.sql("DROP TRIGGER dies ON lobby_outbox").await;
+    assert_eq!(database.count(told).await, 6);
+    recorder.record(frozen("frozen still")).await.unwrap();
+    assert_eq!(database.count(told).await, 9);
+    let counted = "SELECT high_water FROM instance";
+    assert_eq!(database.count(counted).await, 1, "an older database would catch up by it");
+}
+
+/// The server's process dies within the commit.
+const DIES: &str = "
+    CREATE FUNCTION dies() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER dies AFTER INSERT ON runtime_records
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dies()";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_became_of_a_record_without_an_answer_is_asked_until_it_is_known() {
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
     let store = database.open().await.telling_the_lobby(true);
-    let epoch = store.take_lead("first").await.unwrap();
-    let (recorder, _writer) = store.recorder(epoch);
+    let lease = store.take_lead("first").await.unwrap();
+    let (recorder, _writer) = store.recorder(lease);
     recorder.record(recording("first")).await.unwrap();
     answers_with(&cluster, "nobody");
     let writing = tokio::spawn(async move { recorder.record(recording("second")).await });
@@ -284,8 +324,8 @@ async fn what_became_of_a_record_is_asked_until_somebody_is_let_in_again() {
     let Database::Postgres { schema, .. } = &database else { unreachable!() };
     let others = Database::Postgres { url: cluster.url(), schema: schema.clone() };
     let store = database.open().await.telling_the_lobby(true);
-    let epoch = store.take_lead("first").await.unwrap();
-    let (recorder, _writer) = store.recorder(epoch);
+    let lease = store.take_lead("first").await.unwrap();
+    let (recorder, _writer) = store.recorder(lease);
     recorder.record(recording("first")).await.unwrap();
     answers_with(&cluster, "nobody");
     let writing = tokio::spawn(async move { recorder.record(recording("second")).await });
@@ -324,16 +364,9 @@ async fn what_was_not_committed_and_had_no_answer_is_told_as_not_written() {
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
     let store = database.open().await;
-    let epoch = store.take_lead("first").await.unwrap();
-    let (recorder, _writer) = store.recorder(epoch);
-    database
-        .sql(
-            "CREATE FUNCTION dies() RETURNS trigger LANGUAGE plpgsql AS $$
-             BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); RETURN NULL; END $$;
-             CREATE CONSTRAINT TRIGGER dies AFTER INSERT ON runtime_records
-                 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dies()",
-        )
-        .await;
+    let lease = store.take_lead("first").await.unwrap();
+    let (recorder, _writer) = store.recorder(lease);
+    database.sql(DIES).await;
     recorder.record(recording("first")).await.expect_err("it died within its commit");
     assert_eq!(database.count("SELECT count(*) FROM runtime_records").await, 0);
     database.sql("DROP TRIGGER dies ON runtime_records").await;

@@ -99,13 +99,13 @@ impl Crowd {
             high_water: AtomicI64::new(0),
             docker,
         };
-        let epoch = store.take_lead("crowd").await.expect("the lead");
-        let (recorder, _) = store.recorder(epoch);
+        let lease = store.take_lead("crowd").await.expect("the lead");
+        let (recorder, _) = store.recorder(lease);
         let (_asker, questions) = controller::questions();
         let parts = Parts {
             store: store.clone(),
             recorder,
-            epoch,
+            epoch: lease.epoch,
             leading: Leading::for_ever(),
             runtime: Arc::new(runtime),
             engines: EngineClient::new(Deadlines::default()),

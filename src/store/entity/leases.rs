@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::super::db_uuid::DbUuid;
+
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "leases")]
 pub struct Model {
@@ -9,6 +11,7 @@ pub struct Model {
     pub name: String,
     pub holder: String,
     pub epoch: i64,
+    pub tenure_id: DbUuid,
     pub acquired_at: DateTimeUtc,
     pub renewed_at: DateTimeUtc,
     pub expires_at: DateTimeUtc,

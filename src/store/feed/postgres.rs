@@ -4,8 +4,10 @@
 //! That nothing is told means something only as long as the connection lives and still listens. A
 //! connection may die without a word (an address is moved, a router forgets it), and a pooler may take
 //! the channels away. So silence is never believed for longer than [`SILENCE`]: then the listening
-//! connection itself is asked what it listens to, and has [`ANSWER`] for it. Every watch goes through
-//! [`Watch::changed`], which is the one place that waits.
+//! connection itself is asked what it listens to, and has [`ANSWER`] for it. It is asked as often where
+//! something is told all the time: what is told is no word of the client's, and the server ends a session
+//! that says nothing (`idle_session_timeout`). Every watch goes through [`Watch::changed`], which is the one
+//! place that waits.
 
 use std::io;
 use std::time::Duration;
@@ -20,7 +22,7 @@ use super::super::open::listening;
 use super::super::place::At;
 use super::{AGAIN, cannot_watch};
 
-/// So long without a notification, and the connection is asked whether it still listens.
+/// So long without an answer, and the connection is asked whether it still listens.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// The time that a connection has for its answer, and a new one to begin to listen.
@@ -38,7 +40,7 @@ pub(super) struct Watch {
 struct Listener {
     connection: PgListener,
     channels: Vec<String>,
-    /// When it was last known to listen. Kept here, because a wait may be given up and begun again.
+    /// When it last said that it listens. Kept here, because a wait may be given up and begun again.
     known_at: Instant,
     /// When it was asked whether it does, if it has not answered.
     asked_at: Option<Instant>,
@@ -93,16 +95,18 @@ impl Listener {
     /// It failed, does not answer, or does not listen any more.
     async fn told(&mut self) -> Result<Option<Vec<String>>, sqlx::Error> {
         let first = loop {
+            if self.known_at.elapsed() >= SILENCE {
+                self.ask().await?;
+            }
             // Given up at any moment it loses nothing: a message is taken whole, and handed on at once.
             match timeout_at(self.known_at + SILENCE, self.connection.try_recv()).await {
                 Ok(Ok(Some(first))) => break first,
                 // (The driver's own new connection would have no time limit.)
                 Ok(Ok(None)) => return Ok(None),
                 Ok(Err(error)) => return Err(error),
-                Err(_) => self.ask().await?,
+                Err(_) => {}
             }
         };
-        self.known();
         let mut told = vec![first.channel().to_owned()];
         // What is there already is the same reason to look.
         while let Some(next) = self.connection.next_buffered() {
@@ -116,12 +120,8 @@ impl Listener {
         let asked_at = *self.asked_at.get_or_insert_with(Instant::now);
         let asked = still_listens(&mut self.connection, &self.channels);
         timeout_at(asked_at + ANSWER, asked).await.unwrap_or_else(no_answer)?;
-        self.known();
-        Ok(())
-    }
-
-    fn known(&mut self) {
         (self.known_at, self.asked_at) = (Instant::now(), None);
+        Ok(())
     }
 }
 

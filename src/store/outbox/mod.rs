@@ -61,7 +61,7 @@ impl Store {
     }
 }
 
-/// Writes one event in the caller's transaction; gives its number. The numbers of a game are
+/// Writes one event in the caller's transaction; gives its id. The numbers of a game are
 /// 1, 2, 3 … without gaps, and `runtime_records.outbox_seq` moves with them.
 ///
 /// # Errors
@@ -73,7 +73,7 @@ pub async fn append(
     kind: &str,
     occurred_at: Timestamp,
     payload: Map<String, Value>,
-) -> Result<i64, DbErr> {
+) -> Result<Uuid, DbErr> {
     let position = outbox_positions::Entity::find_by_id(DbUuid(game.0)).one(db).await?;
     let recorded = position.ok_or_else(missing("runtime_records"))?.outbox_seq;
     // A record that was lost and made anew has forgotten the number; the events have not.
@@ -90,8 +90,9 @@ pub async fn append(
     told.insert("timeline".into(), timeline.into());
     told.insert("seq".into(), seq.into());
     told.extend(payload);
+    let event = Uuid::now_v7();
     let row = lobby_outbox::ActiveModel {
-        event_id: Set(DbUuid(Uuid::now_v7())),
+        event_id: Set(DbUuid(event)),
         game_id: Set(DbUuid(game.0)),
         seq: Set(seq),
         timeline: Set(timeline),
@@ -106,7 +107,15 @@ pub async fn append(
         .filter(outbox_positions::Column::GameId.eq(DbUuid(game.0)))
         .exec(db)
         .await?;
-    Ok(seq)
+    Ok(event)
+}
+
+/// Whether there is such an event.
+///
+/// # Errors
+/// The database failed.
+pub(super) async fn is_written(db: &impl ConnectionTrait, event: Uuid) -> Result<bool, DbErr> {
+    Ok(lobby_outbox::Entity::find_by_id(DbUuid(event)).one(db).await?.is_some())
 }
 
 /// Neither delivered, nor acknowledged, nor set aside.

@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QuerySelect};
-
-use crate::game::Epoch;
+use uuid::Uuid;
 
 use super::super::again::{MayPass, again};
 use super::super::connection::{BRIEFLY, Transaction, is_unanswered};
 use super::super::entity::instance;
 use super::super::fault::{self, Fault};
-use super::super::{Store, feed, lease, open};
+use super::super::{HeldLease, Store, feed, lease, open, outbox};
 use super::{LONGEST, RecordError, Recording, locked, write};
 
 /// So soon it is asked once more whether a record was written.
@@ -29,10 +28,8 @@ pub(super) enum Care {
     Together,
     /// Each by itself: what fails is undone, and the others are written. One of them has failed before.
     Each,
-    /// A single one that has failed before.
+    /// A single one that has failed before, or that ends the life of its game: what hangs on that is others'.
     Alone,
-    /// A single one that ends the life of its game: what hangs on that may take as long as a statement may.
-    Deletion,
 }
 
 impl Care {
@@ -42,7 +39,6 @@ impl Care {
             Self::Together => (None, None),
             Self::Each => (Some(AT_ONCE), Some(HURRIED)),
             Self::Alone => (Some(BRIEFLY), Some(HURRIED)),
-            Self::Deletion => (Some(BRIEFLY), None),
         }
     }
 }
@@ -53,6 +49,8 @@ pub(super) struct Batch {
     pub(super) high_water: Option<i64>,
     /// The outcome of each recording.
     pub(super) fates: Vec<Fate>,
+    /// An event for the lobby that went with it, if any did.
+    pub(super) told: Option<Uuid>,
 }
 
 /// The outcome of a recording in a transaction that was committed.
@@ -70,6 +68,10 @@ pub(super) enum Fate {
 impl Fate {
     pub(super) fn is_written(&self) -> bool {
         matches!(self, Self::Written)
+    }
+
+    pub(super) fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed(_))
     }
 }
 
@@ -117,12 +119,12 @@ impl Store {
     /// Writes all or nothing of what can be written now.
     pub(super) async fn write(
         &self,
-        epoch: Epoch,
+        lease: HeldLease,
         recordings: &[&Recording],
         care: Care,
     ) -> Result<Batch, Failure> {
-        let batch = match again(|| self.try_write(epoch, recordings, care)).await {
-            Err(Attempt::Unanswered(batch, error)) => self.settled(epoch, batch, error).await?,
+        let batch = match again(|| self.try_write(lease, recordings, care)).await {
+            Err(Attempt::Unanswered(batch, error)) => self.settled(lease, batch, error).await?,
             Err(Attempt::Failed(failure)) => return Err(failure),
             Ok(batch) => batch,
         };
@@ -135,10 +137,15 @@ impl Store {
         Ok(batch)
     }
 
-    async fn try_write(&self, epoch: Epoch, recordings: &[&Recording], care: Care) -> Result<Batch, Attempt> {
+    async fn try_write(
+        &self,
+        lease: HeldLease,
+        recordings: &[&Recording],
+        care: Care,
+    ) -> Result<Batch, Attempt> {
         let began = Instant::now();
         let transaction = self.db.begin_writing().await?;
-        if !lease::holds(&transaction, epoch).await? {
+        if !lease::holds(&transaction, lease).await? {
             return Err(Attempt::Failed(Failure::Deposed));
         }
         let locked = locked::find(&transaction, recordings).await?;
@@ -151,7 +158,7 @@ impl Store {
                 transaction.limit(setting, limit).await?;
             }
         }
-        let (mut fates, mut counts) = (Vec::with_capacity(recordings.len()), false);
+        let (mut fates, mut counts, mut told) = (Vec::with_capacity(recordings.len()), false, None);
         for recording in recordings {
             if let Some(who) = locked.get(&recording.game).cloned() {
                 fates.push(Fate::Locked(who));
@@ -163,14 +170,15 @@ impl Store {
                 continue;
             }
             let written = if care == Care::Each {
-                apart(&transaction, self.one(&transaction, epoch, number, recording)).await
+                apart(&transaction, self.one(&transaction, lease, number, recording)).await
             } else {
-                self.one(&transaction, epoch, number, recording).await.map(Ok)
+                self.one(&transaction, lease, number, recording).await.map(Ok)
             };
             match written {
-                Ok(Ok(())) => {
+                Ok(Ok(event)) => {
                     fates.push(Fate::Written);
                     counts |= recording.counts;
+                    told = event.or(told);
                 }
                 Ok(Err(error)) => fates.push(Fate::Failed(error)),
                 Err(error) => return Err(Attempt::Failed(whose(error, Failure::OfOne))),
@@ -182,7 +190,7 @@ impl Store {
         if let Some(counts) = high_water.filter(|counts| *counts <= committed) {
             return Err(Attempt::Failed(Failure::DatabaseOlder { counts, committed }));
         }
-        let batch = Batch { high_water, fates };
+        let batch = Batch { high_water, fates, told };
         match transaction.commit().await {
             Ok(()) => Ok(batch),
             Err(error) if is_unanswered(&error) => Err(Attempt::Unanswered(batch, error)),
@@ -190,39 +198,46 @@ impl Store {
         }
     }
 
+    /// Writes one recording. Gives an event that the lobby is told by it, if there is one.
     async fn one(
         &self,
         transaction: &Transaction,
-        epoch: Epoch,
+        lease: HeldLease,
         number: i64,
         recording: &Recording,
-    ) -> Result<(), DbErr> {
-        write::write_one(transaction, epoch, number, recording).await?;
-        if self.tells_lobby {
-            write::tell_lobby(transaction, recording).await?;
-        }
-        Ok(())
+    ) -> Result<Option<Uuid>, DbErr> {
+        write::write_one(transaction, lease.epoch, number, recording).await?;
+        if self.tells_lobby { write::tell_lobby(transaction, recording).await } else { Ok(None) }
     }
 
     /// Finds out whether a transaction was committed whose commit had no answer. That says the counter, which
-    /// nobody else moves in this epoch. What does not count, no operation among it, is simply asked for again.
-    async fn settled(&self, epoch: Epoch, batch: Batch, error: DbErr) -> Result<Batch, Failure> {
-        let Some(moved) = batch.high_water else { return Err(Failure::OfEverybody(error)) };
+    /// nobody else moves under this lease; or, where it does not move, an event that the lobby was told. What has
+    /// neither, no operation among it, is simply asked for again.
+    async fn settled(&self, lease: HeldLease, batch: Batch, error: DbErr) -> Result<Batch, Failure> {
+        if batch.high_water.is_none() && batch.told.is_none() {
+            return Err(Failure::OfEverybody(error));
+        }
         let read = || async {
             let transaction = self.db.begin_writing().await?;
-            if !lease::holds(&transaction, epoch).await? {
+            if !lease::holds(&transaction, lease).await? {
                 return Err(RecordError::Deposed);
             }
-            // Locked: what became of the transaction is decided when this is answered.
+            // Locked, as every such transaction does: what became of it is decided when this is answered.
+            feed::hold_observed(&transaction).await?;
             let row = instance::Entity::find().lock_exclusive().one(&transaction).await?;
+            let counter = row.ok_or_else(open::missing("instance"))?.high_water;
+            let is_committed = match (batch.high_water, batch.told) {
+                (None, Some(event)) => outbox::is_written(&transaction, event).await?,
+                (moved, _) => moved == Some(counter),
+            };
             transaction.rollback().await?;
-            Ok(row.ok_or_else(open::missing("instance"))?.high_water)
+            Ok(is_committed)
         };
         // Until somebody says so, whatever is in the way: whoever took it for not written would write it a
         // second time.
-        let counted = loop {
+        let is_committed = loop {
             match again(read).await {
-                Ok(counted) => break counted,
+                Ok(is_committed) => break is_committed,
                 Err(RecordError::Deposed) => return Err(Failure::Deposed),
                 Err(failed) => {
                     tracing::warn!(
@@ -236,7 +251,7 @@ impl Store {
                 }
             }
         };
-        if counted == moved { Ok(batch) } else { Err(Failure::OfEverybody(error)) }
+        if is_committed { Ok(batch) } else { Err(Failure::OfEverybody(error)) }
     }
 }
 
@@ -246,14 +261,14 @@ fn whose(error: DbErr, one: impl FnOnce(DbErr) -> Failure) -> Failure {
 
 /// Does it within the transaction, and undoes it if it fails for what it is. Everything else ends the
 /// transaction.
-async fn apart(
+async fn apart<T>(
     transaction: &Transaction,
-    work: impl Future<Output = Result<(), DbErr>>,
-) -> Result<Result<(), DbErr>, DbErr> {
+    work: impl Future<Output = Result<T, DbErr>>,
+) -> Result<Result<T, DbErr>, DbErr> {
     transaction.execute_unprepared("SAVEPOINT recording").await?;
     let done = work.await;
     let ends = match &done {
-        Ok(()) => "RELEASE SAVEPOINT recording",
+        Ok(_) => "RELEASE SAVEPOINT recording",
         Err(error) if fault::of(error).is_of_everybody() => return done.map(Ok),
         Err(_) => "ROLLBACK TO SAVEPOINT recording; RELEASE SAVEPOINT recording",
     };

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use sea_orm::DbErr;
 use tokio::sync::{mpsc, watch};
 
-use crate::game::{Epoch, GameId};
+use crate::game::GameId;
 
 use super::super::connection::holder;
 use super::super::fault::{self, Fault};
-use super::super::{Store, turns};
+use super::super::{HeldLease, Store, turns};
 use super::attempt::{Batch, Care, Failure, Fate, waited};
-use super::{AT_ONCE, Asked, LONGEST, RecordError, Recording};
+use super::{AT_ONCE, Asked, RecordError, Recording};
 
 /// Those that go by themselves have so long before the others have their turn, and one of them at least. Less than
 /// one takes that waits ([`super::super::connection::BRIEFLY`]), so that the others wait for one such at most.
@@ -25,14 +25,12 @@ const ALONE: Duration = Duration::from_millis(100);
 /// The recordings that wait, and the games whose recordings fail.
 pub(super) struct Queue {
     store: Store,
-    epoch: Epoch,
+    lease: HeldLease,
     waiting: mpsc::Receiver<Asked>,
     high_water: watch::Sender<i64>,
     /// Those that go together.
     together: VecDeque<Asked>,
-    /// So many of them at once.
-    most: usize,
-    /// One of the last ones has failed, so that the next are written each by itself within a transaction.
+    /// One of the last of these has failed, so that the next are written each by itself within a transaction.
     careful: bool,
     /// Those that go by themselves.
     alone: VecDeque<Asked>,
@@ -45,17 +43,16 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(
         store: Store,
-        epoch: Epoch,
+        lease: HeldLease,
         waiting: mpsc::Receiver<Asked>,
         high_water: watch::Sender<i64>,
     ) -> Self {
         Self {
             store,
-            epoch,
+            lease,
             waiting,
             high_water,
             together: VecDeque::with_capacity(AT_ONCE),
-            most: AT_ONCE,
             careful: false,
             alone: VecDeque::new(),
             failing: HashMap::new(),
@@ -83,11 +80,9 @@ impl Queue {
                     self.together.push_back(asked);
                 }
             }
-            let batch: Vec<Asked> = self.together.drain(..self.together.len().min(self.most)).collect();
+            let batch: Vec<Asked> = self.together.drain(..self.together.len().min(AT_ONCE)).collect();
             if !batch.is_empty() {
-                let began = Instant::now();
                 self.write_together(batch).await;
-                self.most = as_many(self.most, began.elapsed());
             }
             let began = Instant::now();
             while let Some(asked) = self.alone.pop_front() {
@@ -103,7 +98,10 @@ impl Queue {
     async fn write_together(&mut self, batch: Vec<Asked>) {
         let care = if self.careful { Care::Each } else { Care::Together };
         let failure = match self.write(&batch, care).await {
-            Ok(written) => return self.settle(batch, written),
+            Ok(written) => {
+                self.careful = written.fates.iter().any(Fate::is_failed);
+                return self.settle(batch, written);
+            }
             Err(failure) => failure,
         };
         match failure {
@@ -142,9 +140,8 @@ impl Queue {
 
     /// Writes a single one, with little time.
     async fn write_alone(&mut self, asked: Asked) {
-        let care = if asked.0.deleted.is_some() { Care::Deletion } else { Care::Alone };
         let asked = vec![asked];
-        match self.write(&asked, care).await {
+        match self.write(&asked, Care::Alone).await {
             Ok(written) => self.settle(asked, written),
             Err(Failure::Deposed) => answer(asked, || RecordError::Deposed),
             Err(Failure::DatabaseOlder { counts, committed }) => {
@@ -161,19 +158,18 @@ impl Queue {
 
     async fn write(&self, batch: &[Asked], care: Care) -> Result<Batch, Failure> {
         let recordings: Vec<&Recording> = batch.iter().map(|(recording, _)| &**recording).collect();
-        self.store.write(self.epoch, &recordings, care).await
+        self.store.write(self.lease, &recordings, care).await
     }
 
     /// Answers each as it fared. Those that had no time go on waiting, and those that failed among others go by
     /// themselves, where they are told why.
     fn settle(&mut self, batch: Vec<Asked>, written: Batch) {
-        let Batch { high_water, fates } = written;
+        let Batch { high_water, fates, told: _ } = written;
         let now = Instant::now();
         self.high_water.send_if_modified(|kept| high_water.map(|moved| *kept = moved).is_some());
         if fates.iter().any(Fate::is_written) {
             self.written = Some(Instant::now());
         }
-        self.careful = fates.iter().any(|fate| matches!(fate, Fate::Failed(_)));
         let mut later = Vec::new();
         for ((recording, done), fate) in batch.into_iter().zip(fates) {
             // A round that no longer waits will look again.
@@ -220,18 +216,6 @@ impl Queue {
     /// The slot that has a turn already, if that is what failed: then the round has to look for another.
     async fn taken_slot(&self, recording: &Recording) -> Option<jiff::Timestamp> {
         turns::taken_slot(&self.store.db, recording).await.ok().flatten()
-    }
-}
-
-/// The size of the next transaction, after one that took so long: however slow the disk is, others get their
-/// turn within a second or two.
-fn as_many(most: usize, took: Duration) -> usize {
-    if took > LONGEST {
-        (most / 2).max(1)
-    } else if took < LONGEST / 4 {
-        (most * 2).min(AT_ONCE)
-    } else {
-        most
     }
 }
 

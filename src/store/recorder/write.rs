@@ -4,6 +4,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Statement,
 };
+use uuid::Uuid;
 
 use crate::game::manifest::wire::GAME_KIND;
 use crate::game::operation::{Ending, NewOperation};
@@ -23,12 +24,17 @@ use super::{Recording, SHORT_MESSAGE};
 /// The longest message of an operation that the schema takes, in bytes.
 const MESSAGE: usize = 4_096;
 
-pub(super) async fn tell_lobby(db: &impl ConnectionTrait, recording: &Recording) -> Result<(), DbErr> {
-    let timeline = recording.record.timeline;
+/// Writes what the lobby is told. Gives the last event, if there is one.
+pub(super) async fn tell_lobby(
+    db: &impl ConnectionTrait,
+    recording: &Recording,
+) -> Result<Option<Uuid>, DbErr> {
+    let (timeline, mut last) = (recording.record.timeline, None);
     for NewLobbyEvent { kind, occurred_at, payload } in &recording.lobby {
-        outbox::append(db, recording.game, timeline, kind, *occurred_at, payload.clone()).await?;
+        let told = outbox::append(db, recording.game, timeline, kind, *occurred_at, payload.clone());
+        last = Some(told.await?);
     }
-    Ok(())
+    Ok(last)
 }
 
 /// Moves the high-water counter.
