@@ -10,7 +10,8 @@ use crate::game::record::{Contents, Life, moved};
 use crate::game::{Backup, BackupId, GameId, ImageRef, NetworkId, RestoreId};
 use crate::reconcile::observed::{DOCKER_TOO_SLOW, DOCKER_UNREACHABLE};
 use crate::reconcile::{
-    EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Reached, Remains, RuntimeView, Seen, Step,
+    EngineView, Failure, FailureClass, Image, ImageUsers, Looked, NextImage, Reached, Remains, RuntimeView,
+    Seen, Step,
 };
 use crate::runtime::{Cause, Listed};
 
@@ -25,7 +26,7 @@ pub(super) struct Facts {
     pub(super) log_tail: Option<String>,
     pub(super) image: Option<(ImageSelector, Option<crate::game::ImageId>)>,
     /// The image of the version that is to come.
-    pub(super) next_image: Option<(ImageRef, Option<crate::game::ImageId>)>,
+    pub(super) next_image: Looked<NextImage>,
     pub(super) image_users: Looked<ImageUsers>,
     pub(super) backed_up: Option<Backup>,
     pub(super) backup: Looked<(BackupId, Option<Backup>)>,
@@ -89,6 +90,7 @@ impl Facts {
     pub(super) fn shift_clock(&mut self, step: SignedDuration) {
         // A fact of a new kind has to say here which times are in it.
         let Self {
+            next_image,
             room,
             engine,
             silent,
@@ -96,7 +98,6 @@ impl Facts {
             alive: _,
             log_tail: _,
             image: _,
-            next_image: _,
             image_users: _,
             backed_up: _,
             backup: _,
@@ -123,6 +124,9 @@ impl Facts {
         if let Looked::At((at, _)) = room {
             *at = moved(*at, step);
         }
+        if let Looked::At(NextImage { at, image: _, found: _, fetched: _ }) = next_image {
+            *at = moved(*at, step);
+        }
     }
 }
 
@@ -133,7 +137,7 @@ impl Default for Facts {
             alive: None,
             log_tail: None,
             image: None,
-            next_image: None,
+            next_image: Looked::NotYet,
             image_users: Looked::NotYet,
             backed_up: None,
             backup: Looked::NotYet,
@@ -229,7 +233,7 @@ impl Facts {
             }
             News::Fetched(image) => {
                 self.image = None;
-                self.next_image = None;
+                self.next_image = Looked::NotYet;
                 self.fetched = Some(image);
             }
             News::BackedUp(copy) => self.backed_up = Some(*copy),
@@ -261,7 +265,7 @@ impl Facts {
     /// What was looked at for a start is looked at again for the next one.
     pub(super) fn forget_looks(&mut self) {
         self.image = None;
-        self.next_image = None;
+        self.next_image = Looked::NotYet;
         self.image_users = Looked::NotYet;
         self.backup = Looked::NotYet;
         self.room = Looked::NotYet;
@@ -332,15 +336,12 @@ impl Facts {
         Some(Box::new(Reached { life: container.life()?, endpoint, said: self.engine.clone() }))
     }
 
-    fn next_image_view(&self) -> Image {
-        match &self.next_image {
-            None => Image::NotYet,
-            Some((image, found)) => Image::At {
-                selector: ImageSelector::Reference(image.clone()),
-                found: found.clone(),
-                fetched: self.fetched.as_ref() == Some(image),
-            },
+    fn next_image_view(&self) -> Looked<NextImage> {
+        let mut seen = self.next_image.clone();
+        if let Looked::At(next) = &mut seen {
+            next.fetched = self.fetched.as_ref() == Some(&next.image);
         }
+        seen
     }
 
     fn image_view(&self) -> Image {

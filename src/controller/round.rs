@@ -19,7 +19,9 @@ use crate::game::{EngineVersion, Epoch};
 use crate::reconcile::apply::{self, Background, Effect, Subject};
 use crate::reconcile::observed::EngineView;
 use crate::reconcile::plan::{Plan, RECORD_REFUSED};
-use crate::reconcile::{Beside, FailureClass, Observation, Policy, Step, Wait, Work, plan};
+use crate::reconcile::{
+    Beside, FailureClass, Looked, NextImage, Observation, Policy, Step, Wait, Work, plan,
+};
 use crate::runtime::{Runtime, RuntimeError};
 use crate::store::Recorder;
 use crate::store::recorder::RecordError;
@@ -372,15 +374,18 @@ async fn take_in(
     let facts = &mut output.facts;
     match effect {
         Effect::Image(selector, found) => facts.image = Some((selector, found)),
-        Effect::NextImage(image, found) => facts.next_image = Some((image, found)),
-        Effect::ImageUsers(users) => facts.image_users = crate::reconcile::Looked::At(users),
-        Effect::Backup(id, found) => facts.backup = crate::reconcile::Looked::At((id, found)),
-        Effect::Room(found) => facts.room = crate::reconcile::Looked::At((output.clock.now(), found)),
-        Effect::Network(network) => facts.network = crate::reconcile::Looked::At(network),
+        Effect::NextImage(image, found) => {
+            let at = output.clock.now();
+            facts.next_image = Looked::At(NextImage { image, found, fetched: false, at });
+        }
+        Effect::ImageUsers(users) => facts.image_users = Looked::At(users),
+        Effect::Backup(id, found) => facts.backup = Looked::At((id, found)),
+        Effect::Room(found) => facts.room = Looked::At((output.clock.now(), found)),
+        Effect::Network(network) => facts.network = Looked::At(network),
         Effect::StateDirectory(there) => facts.sees_state_directory(there),
-        Effect::Contents(contents) => facts.contents = crate::reconcile::Looked::At(contents),
-        Effect::Copies(there) => facts.copies = crate::reconcile::Looked::At(there),
-        Effect::Rival(rival) => facts.rival = crate::reconcile::Looked::At(rival),
+        Effect::Contents(contents) => facts.contents = Looked::At(contents),
+        Effect::Copies(there) => facts.copies = Looked::At(there),
+        Effect::Rival(rival) => facts.rival = Looked::At(rival),
         Effect::ContainerChanged => {
             facts.container = None;
             if let Step::StartContainer(_) | Step::RemoveContainer(_) = step {
@@ -391,7 +396,7 @@ async fn take_in(
         }
         Effect::Begin(background) if matches!(background, Background::Initialise(..)) => {
             // What it left in the directory is looked at before it is sent again.
-            facts.contents = crate::reconcile::Looked::NotYet;
+            facts.contents = Looked::NotYet;
             output.begin.push((step.clone(), background));
         }
         Effect::Begin(background) => output.begin.push((step.clone(), background)),
