@@ -50,6 +50,10 @@ pub(super) struct Facts {
     /// The step that found the world not as thought, until one of its kind is done: a second time is no
     /// accident.
     pub(super) stale: Option<std::mem::Discriminant<Step>>,
+    /// The look that came to nothing though Docker answers about the container, until one of its kind is done.
+    pub(super) unanswered: Option<std::mem::Discriminant<Step>>,
+    /// Docker was late with the removal of the container that is there.
+    pub(super) removal_is_late: bool,
     /// Docker has not answered about this game since.
     pub(super) silent: Option<Silence>,
 }
@@ -114,6 +118,8 @@ impl Facts {
             failure: _,
             not_sent: _,
             stale: _,
+            unanswered: _,
+            removal_is_late: _,
         } = self;
         if let Some(Silence { since, reason: _, why: _, is_doubtful: _ }) = silent {
             *since = moved(*since, step);
@@ -155,6 +161,8 @@ impl Default for Facts {
             failure: None,
             not_sent: None,
             stale: None,
+            unanswered: None,
+            removal_is_late: false,
             silent: None,
         }
     }
@@ -278,18 +286,39 @@ impl Facts {
 
     /// A step did what it was to do.
     pub(super) fn done(&mut self, step: &Step) {
-        self.stale = self.stale.filter(|kind| *kind != std::mem::discriminant(step));
+        let is_another = |kind: &std::mem::Discriminant<Step>| *kind != std::mem::discriminant(step);
+        self.stale = self.stale.filter(is_another);
+        self.unanswered = self.unanswered.filter(is_another);
+        self.removal_is_late &= !matches!(step, Step::RemoveContainer(_));
+    }
+
+    /// Docker was late with the last step of this game's that is like this one.
+    pub(super) fn is_late(&self, step: &Step) -> bool {
+        if step.mutates() { self.removal_is_late } else { self.unanswered.is_some() }
     }
 
     /// What a failure means here: the first look that was out of date is only taken again, after a pause.
     /// The next of the same kind of step is an attempt that failed, which is counted, told, and followed by
-    /// pauses that grow.
+    /// pauses that grow. So is the second look that came to nothing while Docker answers about the container:
+    /// that answer ends the silence, so nothing else would tell of it.
     pub(super) fn failed(&mut self, mut failure: Failure) -> Failure {
-        if failure.class == FailureClass::Stale {
-            let kind = std::mem::discriminant(&failure.step);
-            if self.stale.replace(kind) == Some(kind) {
-                failure.class = FailureClass::Retry;
+        let kind = std::mem::discriminant(&failure.step);
+        self.removal_is_late |=
+            matches!(failure.step, Step::RemoveContainer(_)) && failure.reason == DOCKER_TOO_SLOW;
+        let counts = match failure.class {
+            FailureClass::Stale => self.stale.replace(kind) == Some(kind),
+            FailureClass::Unknown if failure.reason != DOCKER_UNREACHABLE => {
+                self.unanswered.replace(kind).is_some()
             }
+            FailureClass::Retry
+            | FailureClass::Host
+            | FailureClass::Spec
+            | FailureClass::Person
+            | FailureClass::MayBeAlive
+            | FailureClass::Unknown => false,
+        };
+        if counts {
+            failure.class = FailureClass::Retry;
         }
         failure
     }
@@ -416,6 +445,27 @@ mod tests {
         assert_eq!(fail(&mut facts, &Step::CreateNetwork, &refused), FailureClass::Retry);
         let silent = RuntimeError::Unreachable("no answer".into());
         assert_eq!(fail(&mut facts, &Step::CreateNetwork, &silent), FailureClass::Unknown);
+    }
+
+    #[test]
+    fn a_look_that_comes_to_nothing_twice_while_docker_answers_counts() {
+        let mut facts = Facts::default();
+        let look = Step::LookAtNetwork;
+        let late =
+            RuntimeError::TimedOut { call: "inspect network", after: std::time::Duration::from_secs(30) };
+        let fail = |facts: &mut Facts, error: &RuntimeError| {
+            let Failure { class, reason, .. } = facts.failed(apply::failure(&look, error));
+            (class, reason)
+        };
+        assert_eq!(fail(&mut facts, &late), (FailureClass::Unknown, DOCKER_TOO_SLOW.into()));
+        // A Docker that nobody reaches is another matter, and is told as such.
+        let silent = RuntimeError::Unreachable("no answer".into());
+        assert_eq!(fail(&mut facts, &silent).0, FailureClass::Unknown);
+        assert_eq!(fail(&mut facts, &late), (FailureClass::Retry, DOCKER_TOO_SLOW.into()));
+        let other_root = RuntimeError::StateRootNotOurs;
+        assert_eq!(fail(&mut facts, &other_root), (FailureClass::Retry, "StateRootNotOurs".into()));
+        facts.done(&look);
+        assert_eq!(fail(&mut facts, &late).0, FailureClass::Unknown);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Docker is slow, as a whole or about some containers: nobody else waits for that, and what it says late
-//! takes the place of nothing that was said since.
+//! Docker, the disk or the database is slow, or stops in the middle: nobody else waits for that, and what was seen
+//! before takes the place of nothing that is so since.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -93,3 +93,19 @@ async fn a_freeze_that_is_asked_for_while_docker_is_slow_is_not_lifted_by_the_lo
     assert_eq!(crowd.count(told).await, 1);
     crowd.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_that_hangs_while_docker_answers_about_the_container_is_told() {
+    let docker = Arc::<Docker>::default();
+    let crowd = Crowd::on(docker.clone(), 2, Limits::default(), Duration::from_secs(60)).await;
+    *docker.images_hang.lock().unwrap() = Some(Duration::from_millis(300));
+    crowd.fates.vanishes(crowd.games[0]);
+    docker.tell(crowd.games[0]);
+    let told =
+        "SELECT count(*) FROM runtime_records WHERE reason = 'DockerTooSlow' AND next_attempt_at IS NOT NULL";
+    crowd.until_so_many(1, "it is told, and tried again later", told).await;
+    let events = "SELECT count(*) FROM events WHERE reason = 'DockerTooSlow'";
+    assert_eq!(crowd.count(events).await, 1);
+    crowd.end().await;
+}
+

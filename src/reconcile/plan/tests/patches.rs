@@ -80,6 +80,23 @@ fn an_image_that_is_removed_while_a_change_is_put_off_is_fetched_before_the_old_
 }
 
 #[test]
+fn a_look_at_the_next_image_that_fails_puts_the_change_off_and_says_why() {
+    let mut world = World::running();
+    world.wants("1.4.3");
+    let look = world.plan().steps[0].step.clone();
+    assert_eq!(look.to_string(), "look at next image engine:1.4.3");
+    world.fail(&look);
+    let planned = world.converge();
+    let delay = world.record.patch_delay.clone().expect("it is put off");
+    assert_eq!((delay.failures, delay.reason.as_str()), (1, "Failed"));
+    assert!(planned.look_again.is_some_and(|at| at > world.now), "it is not asked about without a pause");
+    assert!(world.record.message.contains("look at next image"), "{}", world.record.message);
+    assert!(world.done.is_empty() && world.record.phase == Phase::Running, "{:?}", world.done);
+    world.later(Duration::from_secs(60));
+    assert_eq!(runs(&world), "1.4.3");
+}
+
+#[test]
 fn a_new_engine_that_is_not_healthy_or_not_at_the_same_turn_is_rolled_back() {
     for (newer, reason) in [
         (Newer::NeverHealthy, "NeverHealthy"),
