@@ -95,6 +95,29 @@ async fn a_freeze_that_is_asked_for_while_docker_is_slow_is_not_lifted_by_the_lo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn logs_that_hang_keep_nobody_from_asking_about_containers() {
+    let docker = Arc::<Docker>::default();
+    let limits = Limits { rounds: 4, ..Limits::default() };
+    let crowd = Crowd::on(docker.clone(), 16, limits, Duration::from_secs(60)).await;
+    let (ended, well) = crowd.games.split_at(12);
+    docker.logs_hang.send_replace(true);
+    let before = docker.times_asked(ended);
+    for game in ended {
+        crowd.fates.dies(*game);
+    }
+    eventually("the first are asked about", async || docker.times_asked(ended) >= before + 4).await;
+    for game in well {
+        let waited = look(&docker, *game).await;
+        assert!(waited < Duration::from_secs(1), "{waited:?}");
+    }
+    // They are healed, and what stands in place of the log says so.
+    eventually("all are healed", async || ended.iter().all(|game| crowd.fates.started(*game) > 0)).await;
+    let told = "SELECT count(*) FROM runtime_records WHERE last_log_lines LIKE '(the log could not be read in time%'";
+    crowd.until_so_many(12, "all say that the log is missing", told).await;
+    crowd.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_look_that_hangs_while_docker_answers_about_the_container_is_told() {
     let docker = Arc::<Docker>::default();
     let crowd = Crowd::on(docker.clone(), 2, Limits::default(), Duration::from_secs(60)).await;
