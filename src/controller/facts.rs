@@ -297,6 +297,15 @@ impl Facts {
         if step.mutates() { self.removal_is_late } else { self.unanswered.is_some() }
     }
 
+    /// A plan was made from them. Not every look serves another one: who else has the state is looked at anew for
+    /// every decision, and a copy that was not there may have been brought back since.
+    pub(super) fn served_a_plan(&mut self) {
+        self.rival = Looked::NotYet;
+        if matches!(self.backup, Looked::At((_, None))) {
+            self.backup = Looked::NotYet;
+        }
+    }
+
     /// What a failure means here: the first look that was out of date is only taken again, after a pause.
     /// The next of the same kind of step is an attempt that failed, which is counted, told, and followed by
     /// pauses that grow. So is the second look that came to nothing while Docker answers about the container:
@@ -466,6 +475,14 @@ mod tests {
         assert_eq!(fail(&mut facts, &other_root), (FailureClass::Retry, "StateRootNotOurs".into()));
         facts.done(&look);
         assert_eq!(fail(&mut facts, &late).0, FailureClass::Unknown);
+    }
+
+    #[test]
+    fn who_has_the_state_and_that_a_copy_is_not_there_serve_one_plan() {
+        let backup = Looked::At(("nowhere".parse().expect("a name"), None));
+        let mut facts = Facts { rival: Looked::At(None), backup, ..Facts::default() };
+        facts.served_a_plan();
+        assert_eq!((facts.rival, facts.backup), (Looked::NotYet, Looked::NotYet));
     }
 
     #[test]

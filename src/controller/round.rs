@@ -187,6 +187,7 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     let observation = input.observation();
     let planned = plan(&desired, &input.record, &observation, &context.policy);
     let mut output = Output::new(input);
+    output.facts.served_a_plan();
     output.silent = output.facts.silent.is_some();
     context.metrics.rounds.inc();
 
@@ -209,13 +210,12 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
             return output;
         }
     }
-    if output.record.reason != RECORD_REFUSED && output.facts.engine != EngineView::NotAsked {
-        // What the engine says is on record.
+    let only_looks = !planned.steps.is_empty() && planned.steps.iter().all(|planned| !planned.step.mutates());
+    if output.record.reason != RECORD_REFUSED && output.facts.engine != EngineView::NotAsked && !only_looks {
+        // What the engine says is on record, and this is no look on the way to what was refused.
         output.refused = 0;
     }
     (output.facts.failure, output.facts.not_sent) = (None, None);
-    // Who else has the state is looked at anew for every decision.
-    output.facts.rival = crate::reconcile::Looked::NotYet;
     output.waiting_on.clone_from(&planned.waiting_on);
     output.look_again = planned.look_again;
     output.uses_start_slot = planned.uses_start_slot;

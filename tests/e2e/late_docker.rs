@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use gamekeeper::controller::Limits;
-use gamekeeper::game::GameId;
+use gamekeeper::game::container::Rival;
+use gamekeeper::game::{Backup, BackupReason, GameId};
 
 use crate::crowd::world::{Crowd, Docker};
 
@@ -129,6 +130,71 @@ async fn a_look_that_hangs_while_docker_answers_about_the_container_is_told() {
     crowd.until_so_many(1, "it is told, and tried again later", told).await;
     let events = "SELECT count(*) FROM events WHERE reason = 'DockerTooSlow'";
     assert_eq!(crowd.count(events).await, 1);
+    crowd.end().await;
+}
+
+/// How restores and restarts of the crowd ended, as they are on record.
+fn ended(op: &str, code: &str) -> String {
+    format!(
+        "SELECT count(*) FROM operation_log WHERE op = '{op}' AND status = 'failed' AND error_code = '{code}'"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_was_not_there_is_looked_for_by_the_next_restore() {
+    let docker = Arc::<Docker>::default();
+    let crowd = Crowd::on(docker.clone(), 1, Limits::default(), Duration::from_secs(60)).await;
+    let restore = async |generation: u32| {
+        crowd
+            .sql(&format!(
+                "UPDATE games SET restore_backup_id = 'archived', restore_generation = {generation}"
+            ))
+            .await;
+    };
+    restore(1).await;
+    crowd.until_so_many(1, "it is refused", &ended("restore", "NoSuchBackup")).await;
+    // Brought back from where it was archived.
+    docker.backups.lock().unwrap().push(Backup {
+        id: "archived".parse().unwrap(),
+        game: crowd.games[0],
+        taken_at: jiff::Timestamp::UNIX_EPOCH,
+        reason: BackupReason::Demand,
+        turn: Some(0),
+        timeline: Some(1),
+        build: None,
+        files: 1,
+        bytes: 1,
+        left_out: 0,
+        digest: String::new(),
+    });
+    restore(2).await;
+    let over = "SELECT count(*) FROM operation_log WHERE op = 'restore' AND status = 'failed'";
+    crowd.until_so_many(2, "it is found, and cannot be fetched here", over).await;
+    assert_eq!(crowd.count(&ended("restore", "NoSuchBackup")).await, 1);
+    crowd.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_the_state_is_looked_for_again_after_a_decision_that_was_not_recorded() {
+    let docker = Arc::<Docker>::default();
+    let crowd = Crowd::on(docker.clone(), 1, Limits::default(), Duration::from_secs(60)).await;
+    crowd
+        .sql(
+            "CREATE TRIGGER no_restart BEFORE UPDATE ON runtime_records WHEN NEW.reason = 'Replacing'
+             BEGIN SELECT RAISE(ABORT, 'not this one'); END",
+        )
+        .await;
+    crowd.sql("UPDATE games SET restart_generation = 1").await;
+    // Nobody else has the state, and the restart is about to begin; what comes between is no reason to believe that
+    // for ever.
+    eventually("it is looked for", async || docker.rivals_asked.load(Ordering::SeqCst) == 1).await;
+    *docker.rival.lock().unwrap() = Some(Rival::Container("sidecar has it mounted for writing".into()));
+    crowd.until_so_many(1, "the restart is refused", &ended("restart", "DirectoryInUse")).await;
+    // That the database refuses it is told, though each decision has its own look.
+    *docker.rival.lock().unwrap() = None;
+    crowd.sql("UPDATE games SET restart_generation = 2").await;
+    crowd.until_so_many(1, "it is told", &ended("restart", "Blocked")).await;
+    assert_eq!((crowd.fates.is_alive(crowd.games[0]), crowd.fates.started(crowd.games[0])), (true, 0));
     crowd.end().await;
 }
 
