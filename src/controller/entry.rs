@@ -288,6 +288,11 @@ impl Entry {
         self.is_desired() && self.record.as_ref().is_some_and(|record| record.init_intent_at.is_some())
     }
 
+    /// The removal of its state has begun, and is not at its end.
+    pub(super) fn is_erasing(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.erasing_since.is_some())
+    }
+
     /// Since when Docker has said nothing about it.
     pub(super) fn silent_since(&self) -> Option<Timestamp> {
         self.facts.silent.as_ref().map(|silence| silence.since)

@@ -198,3 +198,32 @@ async fn who_has_the_state_is_looked_for_again_after_a_decision_that_was_not_rec
     crowd.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_a_freeze_interrupts_is_gone_on_with_and_not_taken_for_done() {
+    let docker = Arc::<Docker>::default();
+    let crowd = Crowd::on(docker.clone(), 1, Limits::default(), Duration::from_millis(200)).await;
+    let game = crowd.games[0];
+    crowd.fates.disk_hangs(true);
+    crowd
+        .sql("UPDATE games SET deletion_policy = 'delete', deletion_requested_at = '2026-01-01T00:00:00Z'")
+        .await;
+    eventually("its state is being removed", async || crowd.fates.removing() == 1).await;
+    // Everything is looked at while it goes on, more than once.
+    let lists = docker.lists_begun.load(Ordering::SeqCst);
+    eventually("lists", async || docker.lists_begun.load(Ordering::SeqCst) > lists + 3).await;
+    // From now on no list comes in time to say that everything has to be looked at.
+    docker.lists.send_replace(false);
+    crowd.sql("UPDATE controller_spec SET frozen = 1, frozen_because = 'a test'").await;
+    let frozen = "SELECT count(*) FROM runtime_records WHERE reason = 'FrozenByHand'";
+    crowd.until_so_many(1, "it is frozen", frozen).await;
+    eventually("the removal stands still", async || crowd.fates.removing() == 0).await;
+    crowd.sql("UPDATE controller_spec SET frozen = 0").await;
+    let games = "SELECT count(*) FROM games";
+    eventually("it goes on", async || crowd.fates.removing() == 1 || crowd.count(games).await == 0).await;
+    assert_eq!((crowd.count(games).await, crowd.fates.is_half_removed(game)), (1, true));
+    crowd.fates.disk_hangs(false);
+    docker.lists.send_replace(true);
+    crowd.until_so_many(0, "it is deleted", games).await;
+    assert!(!crowd.fates.is_half_removed(game));
+    crowd.end().await;
+}
