@@ -166,8 +166,16 @@ impl Controller {
         let Some(entry) = self.games.get_mut(&game) else { return };
         let before = entry.record.as_ref().map(|record| record.phase).filter(|_| entry.counted);
         let ended = entry.end_round(output, self.clock.clock());
+        // Of the version and of the leadership, whatever became of the game.
+        if let Some(version) = ended.failed_version {
+            let resumed = entry.desired().map_or(0, |desired| desired.version_resumed);
+            self.failures.count(version, resumed);
+        }
         self.context.metrics.moved(before, if ended.deleted { None } else { entry.count() });
         let gone = entry.gone;
+        if let Some(over) = ended.over {
+            self.end_leadership(over);
+        }
         if ended.end_unknown {
             self.look_at_desired();
         }
@@ -190,14 +198,6 @@ impl Controller {
         for next in self.places.uses(game, ended.uses_start_slot, ended.uses_disruption_place) {
             self.queue.at(next, now);
         }
-        if let Some(version) = ended.failed_version {
-            let resumed = self
-                .games
-                .get(&game)
-                .and_then(|entry| entry.desired())
-                .map_or(0, |desired| desired.version_resumed);
-            self.failures.count(version, resumed);
-        }
         if ended.at_once {
             self.queue.at(game, now);
         }
@@ -214,9 +214,6 @@ impl Controller {
             }
             // Whether all of Docker is silent, its list says.
             self.relist();
-        }
-        if let Some(over) = ended.over {
-            self.end_leadership(over);
         }
     }
 }

@@ -65,6 +65,8 @@ pub(super) struct Entry {
     end_unknown: Option<Moment>,
     /// The number of times in a row that Docker was late about it, and about others was not.
     late: u32,
+    /// The number of rounds in a row that ended before a step because too many of its kind were under way.
+    crowded: u32,
     /// Before this Docker is not asked about it again.
     asks_again_at: Option<Instant>,
     /// By how much the wall clock was set during the present round.
@@ -136,6 +138,7 @@ impl Entry {
             not_recorded: None,
             end_unknown: None,
             late: 0,
+            crowded: 0,
             asks_again_at: None,
             waits_for_person: false,
             clock_step: SignedDuration::ZERO,
@@ -285,6 +288,11 @@ impl Entry {
         self.is_desired() && self.record.as_ref().is_some_and(|record| record.init_intent_at.is_some())
     }
 
+    /// The removal of its state has begun, and is not at its end.
+    pub(super) fn is_erasing(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.erasing_since.is_some())
+    }
+
     /// Since when Docker has said nothing about it.
     pub(super) fn silent_since(&self) -> Option<Timestamp> {
         self.facts.silent.as_ref().map(|silence| silence.since)
@@ -404,6 +412,7 @@ impl Entry {
             failed_version,
             progressed,
             silent,
+            crowded,
             asked,
             deleted,
             not_recorded,
@@ -414,6 +423,7 @@ impl Entry {
         self.in_round = false;
         self.unwritten |= unwritten;
         self.refused = refused;
+        self.crowded = if crowded { self.crowded.saturating_add(1) } else { 0 };
         self.not_recorded = not_recorded.as_ref().map(|error| crate::reconcile::apply::chain(error));
         // A deletion may have been asked for since this round began, or withdrawn, or both: the round knows
         // nothing of that, nor of what was decided about it since. Only that it began is the round's to say, of
@@ -473,9 +483,11 @@ impl Entry {
         // A world that is not as thought is looked at again after a pause, or it would be hammered;
         // other failures are counted by the next round, which decides on the pause itself.
         let stale = self.facts.failure.as_ref().is_some_and(|failure| failure.class == FailureClass::Stale);
-        let retry = not_recorded.is_some() || silent || stale;
+        let retry = not_recorded.is_some() || silent || stale || crowded;
         let pause = if not_recorded.is_some() {
             super::refused::pause(refused)
+        } else if crowded {
+            super::refused::pause(self.crowded)
         } else {
             let rests = self.asks_again_at.map(|at| at.saturating_duration_since(Instant::now()));
             rests.unwrap_or_default().max(super::RETRY)
@@ -486,7 +498,8 @@ impl Entry {
                 _ => None,
             }),
             begin,
-            look_again,
+            // What is due at once is what there was no place for.
+            look_again: look_again.map(|wait| if crowded { wait.max(super::RETRY) } else { wait }),
             uses_start_slot,
             uses_disruption_place,
             failed_version,

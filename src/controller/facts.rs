@@ -10,7 +10,8 @@ use crate::game::record::{Contents, Life, moved};
 use crate::game::{Backup, BackupId, GameId, ImageRef, NetworkId, RestoreId};
 use crate::reconcile::observed::{DOCKER_TOO_SLOW, DOCKER_UNREACHABLE};
 use crate::reconcile::{
-    EngineView, Failure, FailureClass, Image, ImageUsers, Looked, Reached, Remains, RuntimeView, Seen, Step,
+    EngineView, Failure, FailureClass, Image, ImageUsers, Looked, NextImage, Reached, Remains, RuntimeView,
+    Seen, Step,
 };
 use crate::runtime::{Cause, Listed};
 
@@ -25,7 +26,7 @@ pub(super) struct Facts {
     pub(super) log_tail: Option<String>,
     pub(super) image: Option<(ImageSelector, Option<crate::game::ImageId>)>,
     /// The image of the version that is to come.
-    pub(super) next_image: Option<(ImageRef, Option<crate::game::ImageId>)>,
+    pub(super) next_image: Looked<NextImage>,
     pub(super) image_users: Looked<ImageUsers>,
     pub(super) backed_up: Option<Backup>,
     pub(super) backup: Looked<(BackupId, Option<Backup>)>,
@@ -49,6 +50,10 @@ pub(super) struct Facts {
     /// The step that found the world not as thought, until one of its kind is done: a second time is no
     /// accident.
     pub(super) stale: Option<std::mem::Discriminant<Step>>,
+    /// The look that came to nothing though Docker answers about the container, until one of its kind is done.
+    pub(super) unanswered: Option<std::mem::Discriminant<Step>>,
+    /// Docker was late with the removal of the container that is there.
+    pub(super) removal_is_late: bool,
     /// Docker has not answered about this game since.
     pub(super) silent: Option<Silence>,
 }
@@ -89,6 +94,7 @@ impl Facts {
     pub(super) fn shift_clock(&mut self, step: SignedDuration) {
         // A fact of a new kind has to say here which times are in it.
         let Self {
+            next_image,
             room,
             engine,
             silent,
@@ -96,7 +102,6 @@ impl Facts {
             alive: _,
             log_tail: _,
             image: _,
-            next_image: _,
             image_users: _,
             backed_up: _,
             backup: _,
@@ -113,6 +118,8 @@ impl Facts {
             failure: _,
             not_sent: _,
             stale: _,
+            unanswered: _,
+            removal_is_late: _,
         } = self;
         if let Some(Silence { since, reason: _, why: _, is_doubtful: _ }) = silent {
             *since = moved(*since, step);
@@ -121,6 +128,9 @@ impl Facts {
             *at = moved(*at, step);
         }
         if let Looked::At((at, _)) = room {
+            *at = moved(*at, step);
+        }
+        if let Looked::At(NextImage { at, image: _, found: _, fetched: _ }) = next_image {
             *at = moved(*at, step);
         }
     }
@@ -133,7 +143,7 @@ impl Default for Facts {
             alive: None,
             log_tail: None,
             image: None,
-            next_image: None,
+            next_image: Looked::NotYet,
             image_users: Looked::NotYet,
             backed_up: None,
             backup: Looked::NotYet,
@@ -151,6 +161,8 @@ impl Default for Facts {
             failure: None,
             not_sent: None,
             stale: None,
+            unanswered: None,
+            removal_is_late: false,
             silent: None,
         }
     }
@@ -229,7 +241,7 @@ impl Facts {
             }
             News::Fetched(image) => {
                 self.image = None;
-                self.next_image = None;
+                self.next_image = Looked::NotYet;
                 self.fetched = Some(image);
             }
             News::BackedUp(copy) => self.backed_up = Some(*copy),
@@ -261,7 +273,7 @@ impl Facts {
     /// What was looked at for a start is looked at again for the next one.
     pub(super) fn forget_looks(&mut self) {
         self.image = None;
-        self.next_image = None;
+        self.next_image = Looked::NotYet;
         self.image_users = Looked::NotYet;
         self.backup = Looked::NotYet;
         self.room = Looked::NotYet;
@@ -274,18 +286,48 @@ impl Facts {
 
     /// A step did what it was to do.
     pub(super) fn done(&mut self, step: &Step) {
-        self.stale = self.stale.filter(|kind| *kind != std::mem::discriminant(step));
+        let is_another = |kind: &std::mem::Discriminant<Step>| *kind != std::mem::discriminant(step);
+        self.stale = self.stale.filter(is_another);
+        self.unanswered = self.unanswered.filter(is_another);
+        self.removal_is_late &= !matches!(step, Step::RemoveContainer(_));
+    }
+
+    /// Docker was late with the last step of this game's that is like this one.
+    pub(super) fn is_late(&self, step: &Step) -> bool {
+        if step.mutates() { self.removal_is_late } else { self.unanswered.is_some() }
+    }
+
+    /// A plan was made from them. Not every look serves another one: who else has the state is looked at anew for
+    /// every decision, and a copy that was not there may have been brought back since.
+    pub(super) fn served_a_plan(&mut self) {
+        self.rival = Looked::NotYet;
+        if matches!(self.backup, Looked::At((_, None))) {
+            self.backup = Looked::NotYet;
+        }
     }
 
     /// What a failure means here: the first look that was out of date is only taken again, after a pause.
     /// The next of the same kind of step is an attempt that failed, which is counted, told, and followed by
-    /// pauses that grow.
+    /// pauses that grow. So is the second look that came to nothing while Docker answers about the container:
+    /// that answer ends the silence, so nothing else would tell of it.
     pub(super) fn failed(&mut self, mut failure: Failure) -> Failure {
-        if failure.class == FailureClass::Stale {
-            let kind = std::mem::discriminant(&failure.step);
-            if self.stale.replace(kind) == Some(kind) {
-                failure.class = FailureClass::Retry;
+        let kind = std::mem::discriminant(&failure.step);
+        self.removal_is_late |=
+            matches!(failure.step, Step::RemoveContainer(_)) && failure.reason == DOCKER_TOO_SLOW;
+        let counts = match failure.class {
+            FailureClass::Stale => self.stale.replace(kind) == Some(kind),
+            FailureClass::Unknown if failure.reason != DOCKER_UNREACHABLE => {
+                self.unanswered.replace(kind).is_some()
             }
+            FailureClass::Retry
+            | FailureClass::Host
+            | FailureClass::Spec
+            | FailureClass::Person
+            | FailureClass::MayBeAlive
+            | FailureClass::Unknown => false,
+        };
+        if counts {
+            failure.class = FailureClass::Retry;
         }
         failure
     }
@@ -332,15 +374,12 @@ impl Facts {
         Some(Box::new(Reached { life: container.life()?, endpoint, said: self.engine.clone() }))
     }
 
-    fn next_image_view(&self) -> Image {
-        match &self.next_image {
-            None => Image::NotYet,
-            Some((image, found)) => Image::At {
-                selector: ImageSelector::Reference(image.clone()),
-                found: found.clone(),
-                fetched: self.fetched.as_ref() == Some(image),
-            },
+    fn next_image_view(&self) -> Looked<NextImage> {
+        let mut seen = self.next_image.clone();
+        if let Looked::At(next) = &mut seen {
+            next.fetched = self.fetched.as_ref() == Some(&next.image);
         }
+        seen
     }
 
     fn image_view(&self) -> Image {
@@ -415,6 +454,35 @@ mod tests {
         assert_eq!(fail(&mut facts, &Step::CreateNetwork, &refused), FailureClass::Retry);
         let silent = RuntimeError::Unreachable("no answer".into());
         assert_eq!(fail(&mut facts, &Step::CreateNetwork, &silent), FailureClass::Unknown);
+    }
+
+    #[test]
+    fn a_look_that_comes_to_nothing_twice_while_docker_answers_counts() {
+        let mut facts = Facts::default();
+        let look = Step::LookAtNetwork;
+        let late =
+            RuntimeError::TimedOut { call: "inspect network", after: std::time::Duration::from_secs(30) };
+        let fail = |facts: &mut Facts, error: &RuntimeError| {
+            let Failure { class, reason, .. } = facts.failed(apply::failure(&look, error));
+            (class, reason)
+        };
+        assert_eq!(fail(&mut facts, &late), (FailureClass::Unknown, DOCKER_TOO_SLOW.into()));
+        // A Docker that nobody reaches is another matter, and is told as such.
+        let silent = RuntimeError::Unreachable("no answer".into());
+        assert_eq!(fail(&mut facts, &silent).0, FailureClass::Unknown);
+        assert_eq!(fail(&mut facts, &late), (FailureClass::Retry, DOCKER_TOO_SLOW.into()));
+        let other_root = RuntimeError::StateRootNotOurs;
+        assert_eq!(fail(&mut facts, &other_root), (FailureClass::Retry, "StateRootNotOurs".into()));
+        facts.done(&look);
+        assert_eq!(fail(&mut facts, &late).0, FailureClass::Unknown);
+    }
+
+    #[test]
+    fn who_has_the_state_and_that_a_copy_is_not_there_serve_one_plan() {
+        let backup = Looked::At(("nowhere".parse().expect("a name"), None));
+        let mut facts = Facts { rival: Looked::At(None), backup, ..Facts::default() };
+        facts.served_a_plan();
+        assert_eq!((facts.rival, facts.backup), (Looked::NotYet, Looked::NotYet));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! most it says that something has to be looked at again.
 
 mod ask;
+mod calls;
 mod copies;
 mod deletions;
 mod desired;
@@ -56,6 +57,7 @@ use crate::reconcile::Policy;
 use crate::runtime::{Runtime, RuntimeEvent};
 use crate::store::{Recorder, Store, StoreError};
 
+use calls::{Calls, LATE_PART};
 use copies::CopyUnderWay;
 use entry::Entry;
 use facts::News;
@@ -75,7 +77,7 @@ pub struct Limits {
     pub starts: usize,
     /// Images being fetched.
     pub pulls: usize,
-    /// Containers being stopped.
+    /// Containers being stopped, and as many being removed.
     pub stops: usize,
     /// Short calls to engines: how are you, here is your game.
     pub engine_calls: usize,
@@ -85,7 +87,7 @@ pub struct Limits {
     pub copies: usize,
     /// States, and copies of them, being removed.
     pub removals: usize,
-    /// Rounds that ask Docker.
+    /// Rounds that ask Docker, by each kind of question.
     pub rounds: usize,
     /// Games that are patched.
     pub disruptions: usize,
@@ -153,8 +155,8 @@ pub struct Parts {
 /// So many questions are answered at a time; they take no place from the games' rounds.
 const QUESTIONS: usize = 4;
 
-/// Of the rounds that ask Docker, one in so many may be about a container that hangs.
-const LATE_PART: usize = 4;
+/// So many logs of containers that ended are read at a time.
+const LOGS: usize = 16;
 
 /// So many games are in a round at a time, whatever it is that they wait for: enough to fill the
 /// recorder's transactions while one is being written. A round of each of ten thousand games at once
@@ -315,6 +317,8 @@ pub async fn run(
             late: Semaphore::new((limits.rounds / LATE_PART).max(1)),
             questions: Semaphore::new(QUESTIONS),
             deletions: deletions::Door::new(),
+            calls: Calls::new(limits.rounds, limits.stops),
+            logs: Semaphore::new(LOGS),
             brake: brake.subscribe(),
         }),
         workshop,
@@ -371,6 +375,7 @@ pub async fn run(
     controller.context.rounds.close();
     controller.context.late.close();
     controller.context.questions.close();
+    controller.context.calls.close();
     // What has begun comes to its end; its results are on record or will be looked at again.
     drop(triggers);
     controller.pulls.abort_all();

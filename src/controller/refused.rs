@@ -27,7 +27,8 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// Of what the database says, so much is shown, in bytes.
 const SHOWN: usize = 500;
 
-/// The pause after so many refusals in a row, or so many calls about one game that were late.
+/// The pause after so many refusals in a row, calls about one game that were late, or rounds that found no place for a
+/// call.
 pub(super) fn pause(refused: u32) -> Duration {
     RETRY.saturating_mul(1 << refused.saturating_sub(1).min(16)).min(LONGEST)
 }

@@ -20,11 +20,14 @@ use crate::reconcile::apply::{self, Background, Effect, Subject};
 use crate::reconcile::backoff::after;
 use crate::reconcile::observed::EngineView;
 use crate::reconcile::plan::{Plan, RECORD_REFUSED};
-use crate::reconcile::{Beside, FailureClass, Observation, Policy, Step, Wait, Work, plan};
+use crate::reconcile::{
+    Beside, FailureClass, Looked, NextImage, Observation, Policy, Step, Wait, Work, plan,
+};
 use crate::runtime::{Runtime, RuntimeError};
 use crate::store::Recorder;
 use crate::store::recorder::RecordError;
 
+use super::calls::{Calls, PLACE_WAITS};
 use super::deletions::Door;
 use super::facts::{Facts, Silence};
 use super::leading::Leading;
@@ -35,9 +38,11 @@ use super::refused;
 /// How many of the last log lines are kept of a life that ended.
 const LOG_LINES: usize = 20;
 
-/// So long a round waits for a place among those about whom Docker was late. If it answers again, that is
-/// enough for all of them; if not, they must not fill the loop.
-const LATE_WAITS: Duration = Duration::from_secs(1);
+/// So long the log of a container that ended may be in coming. It helps people, and nothing waits for it.
+const LOG_IS_READ_WITHIN: Duration = Duration::from_secs(2);
+
+/// What stands in place of a log that did not come in time.
+const LOG_IS_LATE: &str = "(the log could not be read in time; `gamekeeper logs` asks again)";
 
 /// What every round needs.
 pub(super) struct Context {
@@ -55,6 +60,10 @@ pub(super) struct Context {
     pub(super) questions: Semaphore,
     /// The way to the deletion of rows.
     pub(super) deletions: Door,
+    /// Steps in which a round waits for Docker.
+    pub(super) calls: Calls,
+    /// Logs that may be read at the same time.
+    pub(super) logs: Semaphore,
     /// Why nothing may be touched, if so.
     pub(super) brake: watch::Receiver<Option<Freeze>>,
     /// Whether this process still leads.
@@ -130,6 +139,8 @@ pub(super) struct Output {
     pub(super) progressed: bool,
     /// Docker did not answer.
     pub(super) silent: bool,
+    /// A step was not taken because too many of its kind are under way.
+    pub(super) crowded: bool,
     /// It was asked about the container, or had its turn to be.
     pub(super) asked: bool,
     /// The row is deleted: the game is no more.
@@ -160,6 +171,7 @@ impl Output {
             failed_version: None,
             progressed: false,
             silent: false,
+            crowded: false,
             asked: input.asked,
             deleted: false,
             not_recorded: None,
@@ -179,6 +191,7 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     let observation = input.observation();
     let planned = plan(&desired, &input.record, &observation, &context.policy);
     let mut output = Output::new(input);
+    output.facts.served_a_plan();
     output.silent = output.facts.silent.is_some();
     context.metrics.rounds.inc();
     let _place = match context.deletions.place(&planned) {
@@ -208,13 +221,12 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
             return output;
         }
     }
-    if output.record.reason != RECORD_REFUSED && output.facts.engine != EngineView::NotAsked {
-        // What the engine says is on record.
+    let only_looks = !planned.steps.is_empty() && planned.steps.iter().all(|planned| !planned.step.mutates());
+    if output.record.reason != RECORD_REFUSED && output.facts.engine != EngineView::NotAsked && !only_looks {
+        // What the engine says is on record, and this is no look on the way to what was refused.
         output.refused = 0;
     }
     (output.facts.failure, output.facts.not_sent) = (None, None);
-    // Who else has the state is looked at anew for every decision.
-    output.facts.rival = crate::reconcile::Looked::NotYet;
     output.waiting_on.clone_from(&planned.waiting_on);
     output.look_again = planned.look_again;
     output.uses_start_slot = planned.uses_start_slot;
@@ -250,11 +262,12 @@ pub(super) async fn observe(context: &Context, places: &Semaphore, input: &mut I
     if is_known && !(knew && input.facts.container == Some(None)) {
         return true;
     }
-    let _late = match input.late {
+    let late = match input.late {
         Late::No => None,
         // It is as silent as it was.
         Late::Rests => return true,
-        Late::AsksAgain => match tokio::time::timeout(LATE_WAITS, context.late.acquire()).await {
+        // If Docker answers again, that is enough for all of them; if not, they must not fill the loop.
+        Late::AsksAgain => match tokio::time::timeout(PLACE_WAITS, context.late.acquire()).await {
             Ok(Ok(place)) => Some(place),
             Ok(Err(_)) => return false,
             // Others hang as well: it has had its turn.
@@ -265,7 +278,7 @@ pub(super) async fn observe(context: &Context, places: &Semaphore, input: &mut I
         },
     };
     // Docker is asked by few at a time, however many games there are.
-    let Ok(_turn) = places.acquire().await else { return false };
+    let Ok(turn) = places.acquire().await else { return false };
     input.asked = true;
     inspect(context, input).await;
     if knew
@@ -275,6 +288,8 @@ pub(super) async fn observe(context: &Context, places: &Semaphore, input: &mut I
         input.facts.container = None;
         input.facts.silent.get_or_insert(why);
     }
+    drop((turn, late));
+    read_last_words(context, input).await;
     true
 }
 
@@ -288,7 +303,7 @@ async fn same_docker(context: &Context, expected: Option<&str>, now: Timestamp) 
 }
 
 async fn inspect(context: &Context, input: &mut Input) {
-    let Input { desired, record, facts, clock, .. } = input;
+    let Input { desired, facts, clock, .. } = input;
     if facts.container.is_some() && facts.silent.is_none() {
         return;
     }
@@ -296,14 +311,7 @@ async fn inspect(context: &Context, input: &mut Input) {
         Ok(container) => {
             facts.silent = None;
             facts.log_tail = None;
-            if let Some(ended) =
-                container.as_ref().filter(|c| matches!(c.state, ContainerState::Exited { .. }))
-            {
-                let known = record.last_exit.as_ref().and_then(|exit| exit.life.as_ref());
-                if known != ended.life().as_ref() || record.last_log_lines.is_none() {
-                    facts.log_tail = Some(log_tail(context, &ended.id).await);
-                }
-            }
+            facts.removal_is_late &= container.is_some();
             facts.alive = container.clone().filter(is_alive);
             facts.container = Some(container);
         }
@@ -320,11 +328,28 @@ fn is_alive(container: &Container) -> bool {
     matches!(container.state, ContainerState::Running { .. }) && matches!(container.owner, Owner::Game(_))
 }
 
+/// Reads the last lines of a life that ended, once for each. A log that hangs holds no place of those who ask about
+/// containers, and holds up its own game's healing for moments only.
+async fn read_last_words(context: &Context, input: &mut Input) {
+    let Input { record, facts, .. } = input;
+    let container = facts.container.as_ref().and_then(Option::as_ref);
+    let Some(ended) = container.filter(|c| matches!(c.state, ContainerState::Exited { .. })) else { return };
+    let known = record.last_exit.as_ref().and_then(|exit| exit.life.as_ref());
+    if known != ended.life().as_ref() || record.last_log_lines.is_none() {
+        facts.log_tail = Some(log_tail(context, &ended.id).await);
+    }
+}
+
 async fn log_tail(context: &Context, container: &crate::game::ContainerId) -> String {
-    match context.runtime.log_tail(container, LOG_LINES).await {
-        Ok(lines) => lines,
+    let Ok(Ok(_place)) = tokio::time::timeout(PLACE_WAITS, context.logs.acquire()).await else {
+        return LOG_IS_LATE.to_owned();
+    };
+    let read = context.runtime.log_tail(container, LOG_LINES);
+    match tokio::time::timeout(LOG_IS_READ_WITHIN, read).await {
+        Ok(Ok(lines)) => lines,
         // The lines help people; that they are missing must not hold up the healing.
-        Err(error) => format!("(the log could not be read: {error})"),
+        Ok(Err(error)) => format!("(the log could not be read: {error})"),
+        Err(_) => LOG_IS_LATE.to_owned(),
     }
 }
 
@@ -341,6 +366,11 @@ async fn take_steps(context: &Context, desired: &Desired, plan: &Plan, output: &
     let subject = Subject { game: desired.id, name: desired.name.clone(), epoch: context.epoch };
     for (taken, planned) in plan.steps.iter().enumerate() {
         let step = &planned.step;
+        let Ok(_place) = context.calls.place(step, output.facts.is_late(step)).await else {
+            tracing::debug!(step = %step, "too many of its kind are under way");
+            output.crowded = true;
+            return taken;
+        };
         if step.mutates() && (context.brake.borrow().is_some() || !context.leading.holds()) {
             // Frozen or deposed since it was planned: the next round says so, here or elsewhere.
             output.progressed = true;
@@ -383,15 +413,18 @@ async fn take_in(
     let facts = &mut output.facts;
     match effect {
         Effect::Image(selector, found) => facts.image = Some((selector, found)),
-        Effect::NextImage(image, found) => facts.next_image = Some((image, found)),
-        Effect::ImageUsers(users) => facts.image_users = crate::reconcile::Looked::At(users),
-        Effect::Backup(id, found) => facts.backup = crate::reconcile::Looked::At((id, found)),
-        Effect::Room(found) => facts.room = crate::reconcile::Looked::At((output.clock.now(), found)),
-        Effect::Network(network) => facts.network = crate::reconcile::Looked::At(network),
+        Effect::NextImage(image, found) => {
+            let at = output.clock.now();
+            facts.next_image = Looked::At(NextImage { image, found, fetched: false, at });
+        }
+        Effect::ImageUsers(users) => facts.image_users = Looked::At(users),
+        Effect::Backup(id, found) => facts.backup = Looked::At((id, found)),
+        Effect::Room(found) => facts.room = Looked::At((output.clock.now(), found)),
+        Effect::Network(network) => facts.network = Looked::At(network),
         Effect::StateDirectory(there) => facts.sees_state_directory(there),
-        Effect::Contents(contents) => facts.contents = crate::reconcile::Looked::At(contents),
-        Effect::Copies(there) => facts.copies = crate::reconcile::Looked::At(there),
-        Effect::Rival(rival) => facts.rival = crate::reconcile::Looked::At(rival),
+        Effect::Contents(contents) => facts.contents = Looked::At(contents),
+        Effect::Copies(there) => facts.copies = Looked::At(there),
+        Effect::Rival(rival) => facts.rival = Looked::At(rival),
         Effect::ContainerChanged => {
             facts.container = None;
             if let Step::StartContainer(_) | Step::RemoveContainer(_) = step {
@@ -402,7 +435,7 @@ async fn take_in(
         }
         Effect::Begin(background) if matches!(background, Background::Initialise(..)) => {
             // What it left in the directory is looked at before it is sent again.
-            facts.contents = crate::reconcile::Looked::NotYet;
+            facts.contents = Looked::NotYet;
             output.begin.push((step.clone(), background));
         }
         Effect::Begin(background) => output.begin.push((step.clone(), background)),

@@ -365,7 +365,7 @@ impl Workshop {
         let this = self.clone();
         self.spawn(async move {
             let Some(place) = this.place(&this.removals).await else {
-                return Finished::Work(game, number, News::ContainerStale);
+                return Finished::Work(game, number, News::EverythingStale);
             };
             let tell = |now| keep(&progress, now);
             let pausing = Pausing { runtime: this.runtime.clone(), game };
@@ -375,11 +375,12 @@ impl Workshop {
                     Remains::State => this.runtime.remove_state_directory(game, &tell).await,
                 }
             };
-            // A removal that is dropped stands still: nothing is half there.
+            // A removal that is dropped stands still: nothing is half there. What is left of it lies elsewhere,
+            // so what was seen before says nothing.
             let done = tokio::select! {
                 done = in_turns(&this.removals, Some(place), TURN, |paused| pausing.pause(paused), removal) => done,
-                () = this.leading.ended() => return Finished::Work(game, number, News::ContainerStale),
-                () = this.is_frozen() => return Finished::Work(game, number, News::ContainerStale),
+                () = this.leading.ended() => return Finished::Work(game, number, News::EverythingStale),
+                () = this.is_frozen() => return Finished::Work(game, number, News::EverythingStale),
             };
             let news = match done {
                 Ok(()) => News::Removed(part),

@@ -7,11 +7,12 @@ use crate::game::container::{Container, ContainerState, ImageSelector, Owner, St
 use crate::game::engine::{Answer, EngineState};
 use crate::game::record::{Contents, Endpoints, Life, Record};
 use crate::game::spec::Desired;
-use crate::game::{Backup, BackupId, BackupReason, ContainerId, ImageId, NetworkId, OperationId};
+use crate::game::{Backup, BackupId, BackupReason, ContainerId, ImageId, ImageRef, NetworkId, OperationId};
 
 use super::backoff::after;
 use super::observed::{
-    Beside, EngineView, Image, ImageUsers, Looked, Observation, Pulling, Remains, RuntimeView, Seen, Work,
+    Beside, EngineView, Image, ImageUsers, Looked, NextImage, Observation, Pulling, Remains, RuntimeView,
+    Seen, Work,
 };
 use super::plan::{Plan, plan};
 use super::policy::Policy;
@@ -98,7 +99,7 @@ impl Foreseen {
             }
             None if pulling.is_some() => {
                 if let Some(Pulling { image, .. }) = pulling.take() {
-                    self.fetched(ImageSelector::Reference(image));
+                    self.fetched(&image);
                 }
             }
             None if planned.waiting_on.contains(&Wait::DisruptionPlace) && !self.around.disruption_place => {
@@ -126,9 +127,9 @@ impl Foreseen {
                 self.seen.image = Image::At { selector: selector.clone(), found, fetched: false };
             }
             Step::LookAtNextImage(reference) => {
-                let selector = ImageSelector::Reference(reference.clone());
-                let found = Some(self.image(&selector));
-                self.seen.next_image = Image::At { selector, found, fetched: false };
+                let found = Some(self.image(&ImageSelector::Reference(reference.clone())));
+                let (image, at) = (reference.clone(), self.around.now);
+                self.seen.next_image = Looked::At(NextImage { image, found, fetched: false, at });
             }
             Step::LookAtImageUsers { present, next } => {
                 let (present, next) = (present.clone(), next.clone());
@@ -141,7 +142,7 @@ impl Foreseen {
             Step::FetchBackup { restore, .. } => self.seen.fetched_back = Some(restore.clone()),
             Step::BackUp(new) => self.around.backed_up = Some(kept(&new.id)),
             Step::PutBack { restore, .. } => self.seen.put_back = Some(restore.clone()),
-            Step::PullImage(reference) => self.fetched(ImageSelector::Reference(reference.clone())),
+            Step::PullImage(reference) => self.fetched(reference),
             Step::LookAtNetwork | Step::CreateNetwork => self.seen.network = Looked::At(Some(self.network())),
             Step::LookAtStateDirectory => {
                 let has_state = self.record.init_intent_at.is_some();
@@ -171,14 +172,15 @@ impl Foreseen {
         }
     }
 
-    fn fetched(&mut self, selector: ImageSelector) {
+    fn fetched(&mut self, image: &ImageRef) {
+        let selector = ImageSelector::Reference(image.clone());
         let found = Some(self.image(&selector));
-        let is_next = matches!(&self.seen.next_image, Image::At { selector: next, .. } if *next == selector);
-        let image = Image::At { selector, found, fetched: true };
-        if is_next {
-            self.seen.next_image = image.clone();
+        if let Looked::At(next) = &mut self.seen.next_image
+            && next.image == *image
+        {
+            (next.found, next.fetched, next.at) = (found.clone(), true, self.around.now);
         }
-        self.seen.image = image;
+        self.seen.image = Image::At { selector, found, fetched: true };
     }
 
     /// The image that is known, or one that is thought to be there.

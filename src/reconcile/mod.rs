@@ -21,8 +21,8 @@ pub mod turns;
 pub mod wait;
 
 pub use observed::{
-    Beside, EngineView, Failure, FailureClass, Fetching, Image, ImageUsers, Looked, Observation, Pace,
-    Pulling, Reached, Remains, RuntimeView, Seen, Work,
+    Beside, EngineView, Failure, FailureClass, Fetching, Image, ImageUsers, Looked, NextImage, Observation,
+    Pace, Pulling, Reached, Remains, RuntimeView, Seen, Work,
 };
 pub use plan::{Plan, plan};
 pub use policy::{Policy, PullPolicy};

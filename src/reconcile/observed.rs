@@ -98,7 +98,7 @@ pub struct Seen {
     /// The image that the game needs.
     pub image: Image,
     /// The image of the version that is to come.
-    pub next_image: Image,
+    pub next_image: Looked<NextImage>,
     /// As which users that one and the one to come run their processes.
     pub image_users: Looked<ImageUsers>,
     /// The kept copy that was looked for.
@@ -137,6 +137,20 @@ pub enum Image {
         /// It was fetched for this start.
         fetched: bool,
     },
+}
+
+/// The image of the version that is to come, as it was looked for. Nothing uses it yet, so anybody may remove it
+/// at any time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextImage {
+    /// The name that was looked for.
+    pub image: ImageRef,
+    /// The image that was found on the host.
+    pub found: Option<ImageId>,
+    /// It was fetched for this change of version.
+    pub fetched: bool,
+    /// The time of the look.
+    pub at: Timestamp,
 }
 
 /// As which users two images run their processes.

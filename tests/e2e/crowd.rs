@@ -1,13 +1,16 @@
 //! Many games that are due in the same second. (`benches/turns.rs` measures it with 2,000.)
 
+use std::sync::Arc;
+
 use gamekeeper::controller::Limits;
+use gamekeeper::game::GameId;
 use gamekeeper::store::history::History;
 
 #[path = "../support/crowd.rs"]
 #[allow(unreachable_pub, reason = "shared with a benchmark")]
 pub(crate) mod world;
 
-use world::Crowd;
+use world::{Crowd, Docker};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_games_that_are_due_in_the_same_second_are_asked_at_once_and_once() {
@@ -51,15 +54,55 @@ async fn six_hundred_removals_on_a_slow_disk_hold_up_no_other_games_healing() {
     let told = "SELECT count(*) FROM runtime_records WHERE reason = 'Deleting' AND message LIKE '%Being removed now: its state%'";
     crowd.until_so_many(going, "all say what they wait for", told).await;
     assert!(crowd.fates.removing() >= Limits::default().removals, "{}", crowd.fates.removing());
+    until_healed(&crowd, healed).await;
+    crowd.fates.disk_hangs(false);
+    crowd.until_so_many(1, "all others are gone", "SELECT count(*) FROM games").await;
+    crowd.end().await;
+}
+
+/// Waits until this game's process, which ended, was started again.
+async fn until_healed(crowd: &Crowd, game: GameId) {
     let began = std::time::Instant::now();
-    crowd.fates.dies(healed);
-    while crowd.fates.started(healed) == 0 {
+    crowd.fates.dies(game);
+    while crowd.fates.started(game) == 0 {
         // On an idle machine a fraction of a second; other tests may run beside this one.
         assert!(began.elapsed() < std::time::Duration::from_secs(10), "it is not healed");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     println!("healed after {:?}", began.elapsed());
-    crowd.fates.disk_hangs(false);
-    crowd.until_so_many(1, "all others are gone", "SELECT count(*) FROM games").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn six_hundred_containers_that_docker_does_not_remove_hold_up_no_other_games_healing() {
+    let docker = Arc::<Docker>::default();
+    let crowd = Crowd::on(docker.clone(), 601, Limits::default(), std::time::Duration::from_secs(30)).await;
+    let healed = crowd.games[600];
+    docker.removals_hang.send_replace(true);
+    crowd.sql(&format!("UPDATE games SET desired_status = 'stopped' WHERE game_id <> '{healed}'")).await;
+    // Each of them has come to the removal of its container: that is on record before.
+    let stopping =
+        "SELECT count(*) FROM runtime_records WHERE status = 'stopping' AND current_container_id IS NULL";
+    crowd.until_so_many(600, "all are being removed", stopping).await;
+    until_healed(&crowd, healed).await;
+    docker.removals_hang.send_replace(false);
+    let stopped = "SELECT count(*) FROM runtime_records WHERE status = 'stopped'";
+    crowd.until_so_many(600, "all others are stopped", stopped).await;
+    crowd.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn six_hundred_looks_at_images_that_hang_hold_up_no_other_games_healing() {
+    let docker = Arc::<Docker>::default();
+    let crowd = Crowd::on(docker.clone(), 601, Limits::default(), std::time::Duration::from_secs(30)).await;
+    let (healed, lost) = (crowd.games[600], &crowd.games[..600]);
+    *docker.images_hang.lock().unwrap() = Some(std::time::Duration::from_secs(30));
+    for game in lost {
+        crowd.fates.vanishes(*game);
+        docker.tell(*game);
+    }
+    let vanished = "SELECT count(*) FROM runtime_records WHERE restart_count > 0";
+    crowd.until_so_many(600, "all are to be made anew", vanished).await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    until_healed(&crowd, healed).await;
     crowd.end().await;
 }

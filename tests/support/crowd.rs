@@ -294,6 +294,18 @@ pub struct Docker {
     pub lists: tokio::sync::watch::Sender<bool>,
     /// The number of lists that have begun.
     pub lists_begun: AtomicUsize,
+    /// Logs of containers hang while this is true.
+    pub logs_hang: tokio::sync::watch::Sender<bool>,
+    /// Removals of containers hang while this is true.
+    pub removals_hang: tokio::sync::watch::Sender<bool>,
+    /// Questions about images come to nothing after so long.
+    pub images_hang: Mutex<Option<Duration>>,
+    /// The copies that every game has.
+    pub backups: Mutex<Vec<Backup>>,
+    /// Who else has the state of every game.
+    pub rival: Mutex<Option<Rival>>,
+    /// The number of times that it was asked for that.
+    pub rivals_asked: AtomicUsize,
     events: tokio::sync::broadcast::Sender<GameId>,
 }
 
@@ -304,6 +316,12 @@ impl Default for Docker {
             asked: Mutex::default(),
             lists: tokio::sync::watch::Sender::new(true),
             lists_begun: AtomicUsize::new(0),
+            logs_hang: tokio::sync::watch::Sender::new(false),
+            removals_hang: tokio::sync::watch::Sender::new(false),
+            images_hang: Mutex::default(),
+            backups: Mutex::default(),
+            rival: Mutex::default(),
+            rivals_asked: AtomicUsize::new(0),
             events: tokio::sync::broadcast::Sender::new(4_096),
         }
     }
@@ -403,11 +421,13 @@ impl Runtime for Containers {
     }
 
     async fn remove(&self, game: GameId, _: &ContainerId) -> Result<(), RuntimeError> {
+        let _ = self.docker.removals_hang.subscribe().wait_for(|hang| !hang).await;
         self.fates.goes(game);
         Ok(())
     }
 
     async fn log_tail(&self, _: &ContainerId, _: usize) -> Result<String, RuntimeError> {
+        let _ = self.docker.logs_hang.subscribe().wait_for(|hang| !hang).await;
         Ok(String::new())
     }
 
@@ -420,6 +440,11 @@ impl Runtime for Containers {
     }
 
     async fn image(&self, _: &ImageSelector) -> Result<Option<ImageId>, RuntimeError> {
+        let hangs = *self.docker.images_hang.lock().expect("nobody panicked");
+        if let Some(after) = hangs {
+            tokio::time::sleep(after).await;
+            return Err(RuntimeError::TimedOut { call: "inspect image", after });
+        }
         Ok(Some(ImageId::new("sha256:1")))
     }
 
@@ -443,8 +468,9 @@ impl Runtime for Containers {
         untouched("create_network")
     }
 
-    async fn state_directory(&self, _: GameId) -> Result<StateDirectory, RuntimeError> {
-        Ok(StateDirectory::WithGame)
+    async fn state_directory(&self, game: GameId) -> Result<StateDirectory, RuntimeError> {
+        let is_there = !self.fates.is_out_of_its_place(game);
+        Ok(if is_there { StateDirectory::WithGame } else { StateDirectory::Absent })
     }
 
     async fn create_state_directory(&self, _: GameId, _: RunAs) -> Result<(), RuntimeError> {
@@ -452,7 +478,8 @@ impl Runtime for Containers {
     }
 
     async fn state_directories(&self) -> Result<HashSet<GameId>, RuntimeError> {
-        Ok(self.games.iter().copied().collect())
+        let is_there = |game: &GameId| !self.fates.is_out_of_its_place(*game);
+        Ok(self.games.iter().copied().filter(is_there).collect())
     }
 
     async fn contents(&self, _: GameId) -> Result<Contents, RuntimeError> {
@@ -464,7 +491,8 @@ impl Runtime for Containers {
     }
 
     async fn rival(&self, _: GameId, _: Option<&ContainerId>) -> Result<Option<Rival>, RuntimeError> {
-        Ok(None)
+        self.docker.rivals_asked.fetch_add(1, Ordering::SeqCst);
+        Ok(self.docker.rival.lock().expect("nobody panicked").clone())
     }
 
     async fn other_at_address(&self, _: &str, _: &ContainerId) -> Option<HostProcess> {
@@ -501,23 +529,24 @@ impl Runtime for Containers {
     }
 
     async fn backups(&self, _: GameId) -> Result<Vec<Backup>, RuntimeError> {
-        Ok(Vec::new())
+        Ok(self.docker.backups.lock().expect("nobody panicked").clone())
     }
 
     async fn remove_backup(&self, _: GameId, _: &BackupId) -> Result<(), RuntimeError> {
         untouched("remove backup")
     }
 
-    async fn has_copies(&self, _: GameId) -> Result<bool, RuntimeError> {
-        Ok(false)
+    async fn has_copies(&self, game: GameId) -> Result<bool, RuntimeError> {
+        Ok(self.fates.is_half_removed(game))
     }
 
     async fn remove_copies(
         &self,
-        _: GameId,
+        game: GameId,
         _: &(dyn Fn(CopyProgress) + Send + Sync),
     ) -> Result<(), RuntimeError> {
-        untouched("remove copies")
+        self.fates.removes_a_state(game).await;
+        Ok(())
     }
 
     async fn prune_aside(
@@ -560,10 +589,10 @@ impl Runtime for Containers {
 
     async fn remove_state_directory(
         &self,
-        _: GameId,
+        game: GameId,
         _: &(dyn Fn(CopyProgress) + Send + Sync),
     ) -> Result<(), RuntimeError> {
-        self.fates.removes_a_state().await;
+        self.fates.removes_a_state(game).await;
         Ok(())
     }
 

@@ -304,13 +304,17 @@ impl<'a> Round<'a> {
     fn absorb_failure(&mut self) {
         let Some(failure) = &self.observation.failure else { return };
         let Failure { step, class, pace, reason, message } = failure;
-        if let Step::PullImage(image) = step
-            && self.delay_patch(image, *pace, reason, message)
-        {
+        let is_over = !matches!(class, FailureClass::Stale | FailureClass::Unknown);
+        let puts_off = match step {
+            Step::PullImage(image) => self.delay_patch(image, *pace, reason, message),
+            Step::LookAtNextImage(image) if is_over => self.delay_patch(image, *pace, reason, message),
+            _ => false,
+        };
+        if puts_off {
             return;
         }
         if let Step::BackUp(new) = step
-            && !matches!(class, FailureClass::Stale | FailureClass::Unknown)
+            && is_over
         {
             // One that was called off meanwhile says nothing about the next change.
             if self.record.patch.as_ref().is_some_and(|patch| patch.backup == new.id) {

@@ -14,7 +14,7 @@ use crate::game::spec::RunAs;
 use crate::game::version::VersionWish;
 use crate::game::{Condition, ConditionStatus, ConditionType as C, EngineVersion, ImageId, ImageRef, Phase};
 use crate::reconcile::backoff::{after, paced_attempt};
-use crate::reconcile::observed::{Image, Looked, Pace, Pulling, Seen, Work};
+use crate::reconcile::observed::{Image, Looked, NextImage, Pace, Pulling, Seen, Work};
 use crate::reconcile::policy::PullPolicy;
 use crate::reconcile::step::{Step, Wait};
 
@@ -24,8 +24,9 @@ use super::inputs::Unmet;
 use super::starting::PULLING;
 use super::turns::is_sent;
 
-/// For so long it is believed that there was room, or none.
-const ROOM_IS_KNOWN: Duration = Duration::from_secs(5);
+/// The age up to which a look is believed that decides whether the old engine goes: that the new image is there,
+/// and that there is room. Others remove images and use up room meanwhile.
+const LOOK_IS_FRESH: Duration = Duration::from_secs(5);
 
 /// There is room, and other games need it first.
 pub const ROOM_KEPT: &str = "RoomKept";
@@ -196,9 +197,27 @@ impl Round<'_> {
             self.waits_for_turn_end = true;
             return self.pending("it waits for the turn that is being generated");
         }
-        if self.has_room(seen, &to) && self.has_its_state_alone(seen, &to) {
+        if self.still_has_image(seen, &to) && self.has_room(seen, &to) && self.has_its_state_alone(seen, &to)
+        {
             self.leave(container, to, image);
         }
+    }
+
+    /// Whether a look of this time says how things are now.
+    fn is_fresh(&self, at: Timestamp) -> bool {
+        at <= self.now && self.now <= after(at, LOOK_IS_FRESH)
+    }
+
+    /// Whether the new image is there now: it may have been removed while the change was put off. False while
+    /// that is looked at; a look that finds none has it fetched, and the old engine goes on.
+    fn still_has_image(&mut self, seen: &Seen, to: &AppliedSpec) -> bool {
+        if matches!(&seen.next_image, Looked::At(NextImage { at, .. }) if self.is_fresh(*at)) {
+            return true;
+        }
+        self.step(Step::LookAtNextImage(to.image.clone()), "it may have been removed since it was seen");
+        // No turn begins while that is looked at; a look that fails holds up none.
+        self.waits_for_turn_end = self.observation.failure.is_none();
+        false
     }
 
     /// Whether the game has one of the places of those who are taken from their players at a time. Every
@@ -214,14 +233,13 @@ impl Round<'_> {
     /// Whether there is room for the copy that is taken before it and for that copy's way back: asked
     /// before the old engine is touched. False while that is looked at, too.
     fn has_room(&mut self, seen: &Seen, to: &AppliedSpec) -> bool {
-        let fresh = |at: Timestamp| at <= self.now && self.now <= after(at, ROOM_IS_KNOWN);
         let problem = match &seen.room {
-            Looked::At((at, found)) if fresh(*at) => match found {
+            Looked::At((at, found)) if self.is_fresh(*at) => match found {
                 Ok(()) => return true,
                 Err(problem) if problem.reason == ROOM_KEPT => {
                     // It comes by itself, when the others have done.
                     self.pending(&format!("it waits for room: {}", problem.message));
-                    self.look_again(after(*at, 2 * ROOM_IS_KNOWN));
+                    self.look_again(after(*at, 2 * LOOK_IS_FRESH));
                     self.plan.uses_disruption_place = false;
                     return false;
                 }
@@ -364,12 +382,8 @@ impl Round<'_> {
     /// The image of the version to come; none while it is looked for or fetched.
     fn next_image(&mut self, seen: &Seen, image: &ImageRef) -> Option<ImageId> {
         let (found, fetched) = match &seen.next_image {
-            Image::At { selector: ImageSelector::Reference(looked_for), found, fetched }
-                if looked_for == image =>
-            {
-                (found.clone(), *fetched)
-            }
-            Image::At { .. } | Image::NotYet => {
+            Looked::At(next) if next.image == *image => (next.found.clone(), next.fetched),
+            Looked::At(_) | Looked::NotYet => {
                 self.keeps_pulling();
                 self.step(Step::LookAtNextImage(image.clone()), "a change of version needs it");
                 return None;
@@ -395,7 +409,7 @@ impl Round<'_> {
         None
     }
 
-    /// The image of the version to come could not be fetched: the old engine goes on, and it is tried
+    /// The image of the version to come could not be fetched or looked at: the old engine goes on, and it is tried
     /// again later. True if it was that one.
     pub(super) fn delay_patch(&mut self, image: &ImageRef, pace: Pace, reason: &str, message: &str) -> bool {
         let old = self.record.applied.as_ref().is_some_and(|applied| applied.image != *image);

@@ -1,6 +1,6 @@
 //! The fates of containers and states that were made to run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -24,6 +24,18 @@ pub struct Fates {
     /// The disk takes its time to remove a state.
     disk_hangs: watch::Sender<bool>,
     removing: AtomicUsize,
+    /// States that were moved out of their place to be removed, and those of them that are there still.
+    moved: Mutex<HashSet<GameId>>,
+    left: Mutex<HashSet<GameId>>,
+}
+
+/// One removal that is under way, until it ends or is dropped.
+struct Removal<'a>(&'a AtomicUsize);
+
+impl Drop for Removal<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Default for Fates {
@@ -33,6 +45,8 @@ impl Default for Fates {
             events: broadcast::Sender::new(16),
             disk_hangs: watch::Sender::new(false),
             removing: AtomicUsize::new(0),
+            moved: Mutex::default(),
+            left: Mutex::default(),
         }
     }
 }
@@ -49,6 +63,11 @@ impl Fates {
         self.life(game, |life| life.started)
     }
 
+    /// Its process runs.
+    pub fn is_alive(&self, game: GameId) -> bool {
+        self.is_running(game) == Some(true)
+    }
+
     /// No state that is being removed goes, until this says so.
     pub fn disk_hangs(&self, hangs: bool) {
         self.disk_hangs.send_replace(hangs);
@@ -59,10 +78,28 @@ impl Fates {
         self.removing.load(Ordering::SeqCst)
     }
 
-    pub(super) async fn removes_a_state(&self) {
+    /// A container is removed by somebody else.
+    pub fn vanishes(&self, game: GameId) {
+        self.goes(game);
+    }
+
+    /// The state was moved out of its place, and is not gone.
+    pub fn is_half_removed(&self, game: GameId) -> bool {
+        self.left.lock().expect("nobody panicked").contains(&game)
+    }
+
+    pub(super) fn is_out_of_its_place(&self, game: GameId) -> bool {
+        self.moved.lock().expect("nobody panicked").contains(&game)
+    }
+
+    pub(super) async fn removes_a_state(&self, game: GameId) {
         self.removing.fetch_add(1, Ordering::SeqCst);
+        let _removal = Removal(&self.removing);
+        if self.moved.lock().expect("nobody panicked").insert(game) {
+            self.left.lock().expect("nobody panicked").insert(game);
+        }
         self.disk_hangs.subscribe().wait_for(|hangs| !hangs).await.expect("a disk");
-        self.removing.fetch_sub(1, Ordering::SeqCst);
+        self.left.lock().expect("nobody panicked").remove(&game);
     }
 
     pub(super) fn starts(&self, game: GameId) {

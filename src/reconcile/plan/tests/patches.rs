@@ -55,6 +55,48 @@ fn the_old_engine_goes_the_state_is_copied_and_the_new_one_starts() {
 }
 
 #[test]
+fn an_image_that_is_removed_while_a_change_is_put_off_is_fetched_before_the_old_engine_goes() {
+    for waits_for_room in [true, false] {
+        let mut world = World::running();
+        (world.has_room, world.disruption_place) = (!waits_for_room, waits_for_room);
+        world.wants("1.4.3");
+        world.converge();
+        world.later(Duration::from_secs(86_400));
+        assert_eq!(world.record.patch_delay.is_some(), waits_for_room);
+        assert!(world.done.is_empty() && world.is_alive(), "{:?}", world.done);
+        // As `docker image prune -a` does, to make room.
+        world.newer_was_removed = true;
+        (world.has_room, world.disruption_place) = (true, true);
+        world.pulls_slowly = true;
+        world.later(Duration::from_secs(3_600));
+        assert_eq!(world.done, ["pull image engine:1.4.3"], "{waits_for_room}");
+        assert!(world.is_alive() && world.record.phase == Phase::Running);
+        world.end_pull();
+        world.converge();
+        let words = |steps: &[String]| steps.iter().map(|step| step[..4].to_owned()).collect::<Vec<_>>();
+        assert_eq!(words(&world.done), ["pull", "stop", "remo", "crea", "back", "star"], "{waits_for_room}");
+        assert_eq!((runs(&world).as_str(), world.record.failed_patch.clone()), ("1.4.3", None));
+    }
+}
+
+#[test]
+fn a_look_at_the_next_image_that_fails_puts_the_change_off_and_says_why() {
+    let mut world = World::running();
+    world.wants("1.4.3");
+    let look = world.plan().steps[0].step.clone();
+    assert_eq!(look.to_string(), "look at next image engine:1.4.3");
+    world.fail(&look);
+    let planned = world.converge();
+    let delay = world.record.patch_delay.clone().expect("it is put off");
+    assert_eq!((delay.failures, delay.reason.as_str()), (1, "Failed"));
+    assert!(planned.look_again.is_some_and(|at| at > world.now), "it is not asked about without a pause");
+    assert!(world.record.message.contains("look at next image"), "{}", world.record.message);
+    assert!(world.done.is_empty() && world.record.phase == Phase::Running, "{:?}", world.done);
+    world.later(Duration::from_secs(60));
+    assert_eq!(runs(&world), "1.4.3");
+}
+
+#[test]
 fn a_new_engine_that_is_not_healthy_or_not_at_the_same_turn_is_rolled_back() {
     for (newer, reason) in [
         (Newer::NeverHealthy, "NeverHealthy"),

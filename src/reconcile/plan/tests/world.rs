@@ -24,8 +24,8 @@ use crate::game::{
 };
 use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{
-    Beside, EngineView, Failure, FailureClass, Fetching, Image, ImageUsers, Looked, Observation, Pace,
-    Pulling, Reached, Remains, RuntimeView, Seen, Work,
+    Beside, EngineView, Failure, FailureClass, Fetching, Image, ImageUsers, Looked, NextImage, Observation,
+    Pace, Pulling, Reached, Remains, RuntimeView, Seen, Work,
 };
 use crate::reconcile::plan::{PINNED_IMAGE_GONE, Plan, ROOM_KEPT, STATE_IN_USE, plan};
 use crate::reconcile::step::{Planned, Wait};
@@ -123,6 +123,8 @@ pub(crate) struct World {
     pub(crate) newer: Newer,
     /// The image of another version can be had.
     pub(crate) newer_can_be_had: bool,
+    /// Somebody removed it from the host since.
+    pub(crate) newer_was_removed: bool,
     pub(crate) disruption_place: bool,
     pub(crate) version_halted: Option<String>,
     /// Which version ran on the state last.
@@ -162,7 +164,7 @@ pub(crate) struct World {
     /// Failures are the host's fault.
     pub(crate) fails_by_the_host: bool,
     failure: Option<Failure>,
-    next_image: Image,
+    next_image: Looked<NextImage>,
     image_users: Looked<ImageUsers>,
     /// As whom the image of the newer version runs its process.
     pub(crate) newer_user: &'static str,
@@ -297,6 +299,7 @@ impl World {
             turns: Turns::AtOnce,
             newer: Newer::Good,
             newer_can_be_had: true,
+            newer_was_removed: false,
             disruption_place: true,
             version_halted: None,
             state_of: "1.4.2".into(),
@@ -321,7 +324,7 @@ impl World {
             hides_processes: false,
             fails_by_the_host: false,
             failure: None,
-            next_image: Image::NotYet,
+            next_image: Looked::NotYet,
             image_users: Looked::NotYet,
             newer_user: "1000",
             backed_up: None,
@@ -593,7 +596,7 @@ impl World {
     /// The controller dies, and the next one knows what is on record and nothing else.
     pub(crate) fn forget_facts(&mut self) {
         self.looks = Looks::none();
-        self.next_image = Image::NotYet;
+        self.next_image = Looked::NotYet;
         (self.backed_up, self.put_back, self.looked_backup) = (None, None, Looked::NotYet);
         (self.room, self.fetched_back) = (Looked::NotYet, None);
         (self.engine, self.fetched) = (EngineView::NotAsked, false);
@@ -611,7 +614,7 @@ impl World {
         let (pace, reason) = (Pace::Usual, reason.to_owned());
         let message = format!("{step} failed");
         self.failure = Some(Failure { step: step.clone(), class, pace, reason, message });
-        (self.looks, self.next_image) = (Looks::none(), Image::NotYet);
+        (self.looks, self.next_image) = (Looks::none(), Looked::NotYet);
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -651,11 +654,12 @@ impl World {
     fn apply(&mut self, step: &Step) {
         let looks = &mut self.looks;
         let id = ImageId::new("sha256:1");
+        let newer_is_there = self.newer_can_be_had && !self.newer_was_removed;
         match step {
             Step::LookAtImage(selector) => {
                 let found = match selector {
                     ImageSelector::Pinned(id) if id.as_str().starts_with(NEWER) => {
-                        self.newer_can_be_had.then(|| id.clone())
+                        newer_is_there.then(|| id.clone())
                     }
                     // The tag may have been moved since.
                     ImageSelector::Pinned(pinned) if *pinned != id => None,
@@ -668,10 +672,10 @@ impl World {
             Step::LookAtNextImage(image) => {
                 let found = match image.as_str() {
                     "engine:1.4.2" => Some(id.clone()),
-                    _ => self.newer_can_be_had.then(|| ImageId::new(format!("{NEWER}{image}"))),
+                    _ => newer_is_there.then(|| ImageId::new(format!("{NEWER}{image}"))),
                 };
-                self.next_image =
-                    Image::At { selector: ImageSelector::Reference(image.clone()), found, fetched: false };
+                let (image, at) = (image.clone(), self.now);
+                self.next_image = Looked::At(NextImage { image, found, fetched: false, at });
             }
             Step::LookAtImageUsers { present, next } => {
                 let user = |id: &ImageId| {
@@ -735,7 +739,8 @@ impl World {
             }
             Step::PullImage(image) if image.as_str() != "engine:1.4.2" => {
                 if self.newer_can_be_had {
-                    (self.next_image, self.fetched) = (Image::NotYet, true);
+                    (self.next_image, self.fetched) = (Looked::NotYet, true);
+                    self.newer_was_removed = false;
                     looks.image = Image::NotYet;
                 } else {
                     self.fail(step);
