@@ -286,6 +286,7 @@ mod disks;
 mod hostile;
 mod limits;
 mod lives;
+mod plain;
 mod removals;
 mod room;
 mod silence;
