@@ -4,11 +4,9 @@
 //! else, so that tests can let them die before each one.
 
 use std::ffi::CStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid,
-};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::{Errno, Result};
 use rustix::path::Arg;
 
@@ -89,6 +87,14 @@ pub(super) fn dress(made: &OwnedFd, like: &Stat) -> Result<()> {
     rustix::fs::futimens(made, &changed_like(like))
 }
 
+/// Gives what this is a handle of another mode. (A handle that is for its path alone takes none itself: the
+/// kernel names what it leads to.)
+pub(super) fn set_mode(handle: &OwnedFd, mode: Mode) -> Result<()> {
+    about_to_change()?;
+    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    rustix::fs::chmodat(rustix::fs::CWD, path, mode, AtFlags::empty())
+}
+
 /// Gives an open file to another.
 pub(super) fn give(made: &OwnedFd, user: u32, group: u32) -> Result<()> {
     about_to_change()?;
@@ -148,7 +154,7 @@ fn rename_where_free(from: &OwnedFd, name: &CStr, to: &OwnedFd, new: &CStr) -> R
 
 #[cfg(not(test))]
 fn rename_no_replace(from: &OwnedFd, name: &CStr, to: &OwnedFd, new: &CStr) -> Result<()> {
-    rustix::fs::renameat_with(from, name, to, new, RenameFlags::NOREPLACE)
+    rustix::fs::renameat_with(from, name, to, new, rustix::fs::RenameFlags::NOREPLACE)
 }
 
 #[cfg(test)]

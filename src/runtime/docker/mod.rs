@@ -29,6 +29,7 @@ mod lifecycle;
 mod logs;
 mod mount_view;
 mod mountinfo;
+mod moving;
 mod network;
 mod observed;
 mod processes;

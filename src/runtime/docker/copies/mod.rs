@@ -205,7 +205,8 @@ fn make(
     watch: &Watch,
     describe: impl FnOnce(&tree::Measure) -> Result<Backup, CopyError>,
 ) -> Result<Backup, CopyError> {
-    sweep(within, watch)?;
+    // Names are new ones: what cannot be removed is in nobody's way.
+    left_behind(sweep(within, watch))?;
     let half = half(MAKING);
     let mut needed = survey::Room::default();
     let made = fill(within, &half, from, watch, &mut needed, describe).map_err(|error| match error {
@@ -326,30 +327,47 @@ fn read_manifest(kept: &OwnedFd, game: GameId, id: &BackupId) -> Result<Option<M
 
 /// Removes a directory that is listed no more from the first moment.
 fn remove(within: &OwnedFd, name: &str, watch: &Watch) -> Result<(), CopyError> {
-    sweep(within, watch)?;
     if beneath::open_if_there(within, name)?.is_some() {
-        effects::rename(within, name, within, half(REMOVING))?;
+        let half = half(REMOVING);
+        watch.check()?;
+        effects::rename(within, name, within, &half)?;
         effects::flush(within)?;
-        sweep(within, watch)?;
+        remove_half(within, &half, watch)?;
     }
-    Ok(())
+    left_behind(sweep(within, watch))
 }
 
-/// Removes what was left half made or half removed.
+/// Removes what was left half made or half removed, as far as it can be removed.
 fn sweep(within: &OwnedFd, watch: &Watch) -> Result<(), CopyError> {
+    let mut swept = Ok(());
     for name in beneath::names(within)? {
         let Some(name) =
             name.to_str().ok().filter(|name| [MAKING, REMOVING].iter().any(|half| name.starts_with(half)))
         else {
             continue;
         };
-        remove_half(within, name, watch)?;
+        match remove_half(within, name, watch) {
+            Err(CopyError::Disk(error)) => swept = Err(CopyError::Disk(error)),
+            done => done?,
+        }
     }
-    Ok(())
+    swept
+}
+
+/// Warns about what cannot be removed, and goes on.
+fn left_behind(removed: Result<(), CopyError>) -> Result<(), CopyError> {
+    match removed {
+        Err(CopyError::Disk(error)) => {
+            tracing::warn!(error = %error, "what was left half made or half removed cannot be removed");
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 fn remove_half(within: &OwnedFd, name: &str, watch: &Watch) -> Result<(), CopyError> {
-    if let Some(half) = beneath::open_if_there(within, name)? {
+    let half = std::ffi::CString::new(name).map_err(io::Error::other)?;
+    if let Some(half) = remove_tree::open(within, &half)? {
         remove_tree::empty(&half, || watch.one_gone())?;
         effects::remove_directory(within, name)?;
     }

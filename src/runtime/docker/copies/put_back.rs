@@ -19,13 +19,13 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::super::state::StateRoot;
-use super::super::{beneath, effects, small_file};
+use super::super::{beneath, effects, moving, small_file};
 use super::checks::{IS_A_MOUNT, room_at};
 use super::error::CopyError;
 use super::room::{Needs, Purpose};
 use super::survey::survey;
 use super::watch::Watch;
-use super::{BACKUPS, LONGEST_MANIFEST, MANIFEST, STATE, make, read_backup, remove};
+use super::{BACKUPS, LONGEST_MANIFEST, MANIFEST, STATE, left_behind, make, read_backup, remove};
 use crate::game::{Backup, BackupId, GameId, RestoreId};
 
 pub(super) const RESTORING: &str = "restoring";
@@ -81,7 +81,7 @@ impl StateRoot {
         let aside = self.place(FAILED, game)?;
         if let Some(note) = read_note(&aside, restore)?.filter(|note| note.done) {
             let done = self.confirmed(note, game, id, restore)?;
-            remove(&self.place(RESTORING, game)?, restore.as_str(), watch)?;
+            left_behind(remove(&self.place(RESTORING, game)?, restore.as_str(), watch))?;
             return Ok(done);
         }
         let restoring = self.place(RESTORING, game)?;
@@ -92,7 +92,7 @@ impl StateRoot {
         self.move_in(&restoring, game, restore)?;
         let done = Note { restore: restore.clone(), backup: backup.clone(), done: true };
         write_note(&moved, &done)?;
-        remove(&restoring, restore.as_str(), watch)?;
+        left_behind(remove(&restoring, restore.as_str(), watch))?;
         Ok(backup)
     }
 
@@ -142,7 +142,7 @@ impl StateRoot {
         for other in beneath::names(restoring)? {
             // Half copies are swept; a whole one is of a putting back that gave way to this one.
             if let Some(other) = other.to_str().ok().filter(|other| other.parse::<RestoreId>().is_ok()) {
-                remove(restoring, other, watch)?;
+                left_behind(remove(restoring, other, watch))?;
             }
         }
         let kept = self.place(BACKUPS, game)?;
@@ -189,7 +189,9 @@ impl StateRoot {
         // A link, or a file, in its place is somebody's answer to be looked at, not state.
         drop(beneath::open(&root, &game.to_string())?);
         watch.check()?;
-        effects::rename_new(&root, game.to_string(), &moved, STATE).map_err(mounted)?;
+        let name = game.to_string();
+        let rename = || effects::rename_new(&root, &name, &moved, STATE);
+        moving::whatever_its_mode(&root, &name, rename).map_err(mounted)?;
         effects::flush(&moved)?;
         effects::flush(&root)?;
         Ok(moved)
@@ -203,7 +205,8 @@ impl StateRoot {
         }
         let root = self.open()?;
         self.check(&root)?;
-        effects::rename(&here, STATE, &root, game.to_string()).map_err(|error| match error {
+        let rename = || effects::rename(&here, STATE, &root, game.to_string());
+        moving::whatever_its_mode(&here, STATE, rename).map_err(|error| match error {
             Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR => CopyError::Unfit(
                 "something has come into the place of the state directory meanwhile; move it away".into(),
             ),

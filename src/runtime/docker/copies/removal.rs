@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use rustix::fs::{AtFlags, StatxFlags};
 
 use super::super::state::StateRoot;
-use super::super::{beneath, effects, remove_tree};
+use super::super::{beneath, effects, moving, remove_tree};
 use super::error::CopyError;
 use super::put_back::{FAILED, NOTE, RESTORING, mounted, read_note};
 use super::watch::Watch;
-use super::{BACKUPS, OWN, Working, half, remove};
+use super::{BACKUPS, OWN, Working, half, left_behind, remove};
 use crate::game::backup::{Keep, outlived};
 use crate::game::{GameId, RestoreId};
 
@@ -118,12 +118,14 @@ impl StateRoot {
             let removed = self.place(REMOVED, game)?;
             let moved = half("");
             watch.check()?;
-            effects::rename_new(&root, &name, &removed, &moved).map_err(mounted)?;
+            let rename = || effects::rename_new(&root, &name, &removed, &moved);
+            moving::whatever_its_mode(&root, &name, rename).map_err(mounted)?;
             let found = beneath::open(&removed, &moved).map_err(CopyError::from);
             if let Err(error) = found.and_then(|found| check(&found)) {
                 // Something came into its place meanwhile: a link, which is somebody's answer to be looked
                 // at, or the directory of the game's next life.
-                effects::rename_new(&removed, &moved, &root, &name)?;
+                let rename = || effects::rename_new(&removed, &moved, &root, &name);
+                moving::whatever_its_mode(&removed, &moved, rename)?;
                 return Err(error);
             }
             effects::flush(&removed)?;
@@ -193,7 +195,7 @@ impl StateRoot {
         }
         if let Some(removed) = self.place_if_there(REMOVED, game)? {
             // The rest of a former life's state.
-            remove_tree::empty(&removed, || watch.one_gone())?;
+            left_behind(remove_tree::empty(&removed, || watch.one_gone()))?;
         }
         let Some(aside) = self.place_if_there(FAILED, game)? else { return Ok(Vec::new()) };
         let mut done = Vec::new();

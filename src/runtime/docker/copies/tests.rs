@@ -280,7 +280,9 @@ fn what_comes_into_the_place_meanwhile_is_not_overwritten() {
     assert!(met > 0, "there was no such moment");
 }
 
+mod another;
 mod checks;
+mod closed;
 mod crashes;
 mod disks;
 mod hostile;

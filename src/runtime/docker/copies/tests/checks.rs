@@ -1,5 +1,6 @@
 //! What is found out before anything is touched, and that names are of one thing only.
 
+use super::another::{again_as_another, as_another};
 use super::disks::Disk;
 use super::*;
 
@@ -69,17 +70,10 @@ fn room_is_looked_for_before_for_one_copy_and_for_two() {
     fetch(&world, "b-1", "r-1").expect("there is room");
 }
 
-/// Set where a test runs itself once more, as a user that may not read everything.
-const AS_ANOTHER: &str = "GAMEKEEPER_TEST_STATE_ROOT";
-
 #[test]
 fn a_file_that_cannot_be_read_is_found_before_anything_is_touched() {
-    use std::os::unix::process::CommandExt;
-
-    const NOBODY: u32 = 65_534;
     const THIS: &str = "runtime::docker::copies::tests::checks::a_file_that_cannot_be_read_is_found_before_anything_is_touched";
-    if let Some(path) = std::env::var_os(AS_ANOTHER) {
-        let root = StateRoot::new(path.into(), Some(InstanceId(uuid::Uuid::from_u128(1))));
+    if let Some(root) = as_another() {
         let Err(CopyError::Unfit(why)) = root.check_room_for_patch(game()) else { panic!("it is readable") };
         assert!(why.contains("secret in it is 0:0's and cannot be read (mode 600)"), "{why}");
         return;
@@ -88,35 +82,7 @@ fn a_file_that_cannot_be_read_is_found_before_anything_is_touched() {
     world.root.check_room_for_patch(game()).expect("nothing is in the way");
     fs::write(world.state().join("secret"), "x").expect("a file");
     fs::set_permissions(world.state().join("secret"), fs::Permissions::from_mode(0o600)).expect("a mode");
-    if fs::metadata(world.state().join("secret")).expect("metadata").uid() != 0 {
-        return;
-    }
-    // Its lock is the other process's to take.
-    let World { directory, root } = world;
-    drop(root);
-    for path in walk(directory.path()).into_iter().filter(|path| !path.ends_with("secret")) {
-        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("an owner");
-    }
-    let mut again = std::process::Command::new(std::env::current_exe().expect("this test"));
-    again.args(["--exact", THIS, "--nocapture"]).env(AS_ANOTHER, directory.path().join("state"));
-    again.uid(NOBODY).gid(NOBODY);
-    let ran = again.output().expect("it ran");
-    let told = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success() && told.contains("1 passed"), "{told}");
-}
-
-/// Every path in a directory, itself included.
-fn walk(top: &Path) -> Vec<PathBuf> {
-    let mut found = vec![top.to_owned()];
-    let mut at = 0;
-    while let Some(path) = found.get(at).cloned() {
-        at += 1;
-        if path.is_dir() {
-            let entries = fs::read_dir(&path).expect("a listing");
-            found.extend(entries.map(|entry| entry.expect("an entry").path()));
-        }
-    }
-    found
+    again_as_another(THIS, world, |path| path.ends_with("secret"));
 }
 
 #[test]
