@@ -370,8 +370,8 @@ impl Runtime for DockerRuntime {
     }
 
     async fn check_room_for_patch(&self, game: GameId) -> Result<(), RuntimeError> {
-        self.on_copies((Lane::Survey, game), "examined", &|_| {}, move |state, _| {
-            state.check_room_for_patch(game)
+        self.on_copies((Lane::Survey, game), "examined", &|_| {}, move |state, watch| {
+            state.check_room_for_patch(game, watch)
         })
         .await
     }

@@ -79,7 +79,7 @@ impl StateRoot {
             return Ok(there);
         }
         if let Some(purpose) = Purpose::of(new.reason) {
-            let room = room_at(&state, &kept, survey::survey(&state)?.room)?;
+            let room = room_at(&state, &kept, survey::survey(&state, watch)?.room)?;
             let needs = Needs { backups: room, ..Needs::default() };
             self.check_room_beside(new.game, needs, purpose)?;
         }
@@ -237,7 +237,7 @@ fn fill(
     needed: &mut survey::Room,
     describe: impl FnOnce(&tree::Measure) -> Result<Backup, CopyError>,
 ) -> Result<Backup, CopyError> {
-    let before = at_rest(from)?;
+    let before = at_rest(from, watch)?;
     *needed = before.room;
     watch.at(|progress| {
         *progress = CopyProgress { files: 0, files_total: before.files, bytes: 0, bytes_total: before.bytes };
@@ -255,7 +255,7 @@ fn fill(
     remove_tree::empty(&shared, || watch.check())?;
     effects::remove_directory(&making, SHARED)?;
     effects::flush_all(&making)?;
-    if !survey::survey(from)?.is_same_as(&before) {
+    if !survey::survey(from, watch)?.is_same_as(&before) {
         return Err(CopyError::Changed);
     }
     let written = tree::read(&state, watch)?;
@@ -270,9 +270,9 @@ fn fill(
 }
 
 /// What is there, once nothing has changed for a moment.
-fn at_rest(from: &OwnedFd) -> Result<survey::Survey, CopyError> {
+fn at_rest(from: &OwnedFd, watch: &Watch) -> Result<survey::Survey, CopyError> {
     for _ in 0..PATIENCE {
-        let found = survey::survey(from)?;
+        let found = survey::survey(from, watch)?;
         if !found.is_fresh {
             return Ok(found);
         }

@@ -150,7 +150,7 @@ impl StateRoot {
         let backup = read_backup(&kept, game, id)?.ok_or_else(absent)?;
         let state = beneath::open(&beneath::open(&kept, id.as_str())?, STATE)?;
         if beside_others {
-            let room = room_at(&state, restoring, survey(&state)?.room)?;
+            let room = room_at(&state, restoring, survey(&state, watch)?.room)?;
             let needs = Needs { restoring: room, ..Needs::default() };
             self.check_room_beside(game, needs, Purpose::Wish)?;
         }

@@ -19,6 +19,7 @@ use super::checks::room_at;
 use super::error::CopyError;
 use super::put_back::RESTORING;
 use super::survey::{Room, check_room, shortage, survey};
+use super::watch::Watch;
 use super::{BACKUPS, STATE, read_manifest};
 use crate::game::{BackupReason, GameId};
 use crate::runtime::CopiesUnderWay;
@@ -124,6 +125,8 @@ impl StateRoot {
 
     /// The room that copies of a game that are under way may still take.
     fn still_needs(&self, game: GameId, copies: &CopiesUnderWay) -> Result<Needs, CopyError> {
+        // Whoever needs to know it does not wait for it beyond a moment.
+        let watch = Watch::nobody();
         let CopiesUnderWay { backup, restore, waits_for_person: _ } = copies;
         if let (Some(at), Some(name)) = (self.place_if_there(RESTORING, game)?, restore)
             && beneath::open_if_there(&at, name.as_str())?.is_some()
@@ -136,12 +139,12 @@ impl StateRoot {
         {
             let state = beneath::open(&beneath::open(&kept, backup.as_str())?, STATE)?;
             // A release that noted no room left the copy itself to look at.
-            let room = manifest.room.map_or_else(|| survey(&state).map(|found| found.room), Ok)?;
+            let room = manifest.room.map_or_else(|| survey(&state, &watch).map(|found| found.room), Ok)?;
             return Ok(Needs { restoring: room_at(&state, &restoring, room)?, ..Needs::default() });
         }
         match self.open_game(game)? {
             Some(state) if restore.is_none() => {
-                let room = survey(&state)?.room;
+                let room = survey(&state, &watch)?.room;
                 let at = |place: &OwnedFd| room_at(&state, place, room);
                 Ok(Needs { backups: at(&backups)?, restoring: at(&restoring)? })
             }

@@ -55,9 +55,10 @@ fn room_is_looked_for_before_for_one_copy_and_for_two() {
     let world = World::within(disk.path());
     let fill = |size: usize| fs::write(world.state().join("large"), vec![1; size]).expect("a file");
     fill(4 << 20);
-    world.root.check_room_for_patch(game()).expect("there is room for two");
+    world.root.check_room_for_patch(game(), &Watch::nobody()).expect("there is room for two");
     fill(6 << 20);
-    let Err(CopyError::NoRoom(Shortage::Bytes { needed, .. })) = world.root.check_room_for_patch(game())
+    let Err(CopyError::NoRoom(Shortage::Bytes { needed, .. })) =
+        world.root.check_room_for_patch(game(), &Watch::nobody())
     else {
         panic!("there is room for one, and not for two");
     };
@@ -74,12 +75,14 @@ fn room_is_looked_for_before_for_one_copy_and_for_two() {
 fn a_file_that_cannot_be_read_is_found_before_anything_is_touched() {
     const THIS: &str = "runtime::docker::copies::tests::checks::a_file_that_cannot_be_read_is_found_before_anything_is_touched";
     if let Some(root) = as_another() {
-        let Err(CopyError::Unfit(why)) = root.check_room_for_patch(game()) else { panic!("it is readable") };
+        let Err(CopyError::Unfit(why)) = root.check_room_for_patch(game(), &Watch::nobody()) else {
+            panic!("it is readable")
+        };
         assert!(why.contains("secret in it is 0:0's and cannot be read (mode 600)"), "{why}");
         return;
     }
     let world = World::new();
-    world.root.check_room_for_patch(game()).expect("nothing is in the way");
+    world.root.check_room_for_patch(game(), &Watch::nobody()).expect("nothing is in the way");
     fs::write(world.state().join("secret"), "x").expect("a file");
     fs::set_permissions(world.state().join("secret"), fs::Permissions::from_mode(0o600)).expect("a mode");
     again_as_another(THIS, world, |path| path.ends_with("secret"));
@@ -95,11 +98,11 @@ fn inodes_are_looked_for_as_bytes_are_and_it_is_said_that_they_are_what_is_missi
         }
     };
     make(0..20);
-    world.root.check_room_for_patch(game()).expect("there is room for two");
+    world.root.check_room_for_patch(game(), &Watch::nobody()).expect("there is room for two");
     world.copy("b-1").expect("there is room for one");
     make(20..30);
     let Err(CopyError::NoRoom(shortage @ Shortage::Inodes { needed, free })) =
-        world.root.check_room_for_patch(game())
+        world.root.check_room_for_patch(game(), &Watch::nobody())
     else {
         panic!("there are inodes for one, and not for two");
     };
@@ -203,7 +206,7 @@ fn half_a_copy_of_another_is_never_renamed_into_place() {
 fn whoever_only_looks_makes_nothing() {
     let world = World::in_memory();
     fs::write(world.state().join("turn"), "1").expect("a file");
-    world.root.check_room_for_patch(game()).expect("there is room");
+    world.root.check_room_for_patch(game(), &Watch::nobody()).expect("there is room");
     assert!(matches!(check(&world, "b-1"), Err(CopyError::Absent(_))));
     assert!(!world.root.has_copies(game()).expect("a look"));
     for kind in [BACKUPS, "restoring", "failed", "removed"] {
