@@ -78,11 +78,14 @@ impl StateRoot {
             self.room.is_copied(new.game, &new.id);
             return Ok(there);
         }
-        if let Some(purpose) = Purpose::of(new.reason) {
-            let room = room_at(&state, &kept, survey::survey(&state, watch)?.room)?;
-            let needs = Needs { backups: room, ..Needs::default() };
-            self.check_room_beside(new.game, needs, purpose)?;
-        }
+        let _taken = match Purpose::of(new.reason) {
+            Some(purpose) => {
+                let room = room_at(&state, &kept, survey::survey(&state, watch)?.room)?;
+                let needs = Needs { backups: room, ..Needs::default() };
+                Some(self.take_room_beside(new.game, needs, purpose, None)?)
+            }
+            None => None,
+        };
         let made = make(&kept, new.id.as_str(), &state, watch, |measure| Ok(described(new, measure)))?;
         self.room.is_copied(new.game, &new.id);
         Ok(made)

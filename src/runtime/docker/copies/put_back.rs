@@ -149,11 +149,13 @@ impl StateRoot {
         let absent = || CopyError::Absent(format!("copy {id}"));
         let backup = read_backup(&kept, game, id)?.ok_or_else(absent)?;
         let state = beneath::open(&beneath::open(&kept, id.as_str())?, STATE)?;
-        if beside_others {
+        let _taken = if beside_others {
             let room = room_at(&state, restoring, survey(&state, watch)?.room)?;
             let needs = Needs { restoring: room, ..Needs::default() };
-            self.check_room_beside(game, needs, Purpose::Wish)?;
-        }
+            Some(self.take_room_beside(game, needs, Purpose::Wish, Some(restore))?)
+        } else {
+            None
+        };
         let made = make(restoring, restore.as_str(), &state, watch, |measure| {
             if measure.is_what(&backup) { Ok(backup.clone()) } else { Err(damaged(id)) }
         })?;

@@ -66,6 +66,86 @@ fn room_that_another_game_was_promised_is_not_promised_again() {
     root.check_room_for_patch(other, &Watch::nobody()).expect("now there is room");
 }
 
+/// Does `meanwhile` in the middle of a copy, which stands before the change after the first `changes`.
+fn in_the_middle<T: Send>(changes: u32, copies: impl FnOnce() -> T + Send, meanwhile: impl FnOnce()) -> T {
+    let (goes_on, stands) = std::sync::mpsc::channel::<()>();
+    let (began, begun) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let copying = scope.spawn(move || {
+            let stand = move || {
+                began.send(()).expect("somebody waits");
+                let _ = stands.recv();
+            };
+            effects::interruption::meddling_after(changes, stand, copies)
+        });
+        begun.recv().expect("it stands");
+        meanwhile();
+        drop(goes_on);
+        let (copied, stood) = copying.join().expect("no panic");
+        assert!(stood);
+        copied
+    })
+}
+
+#[test]
+fn room_that_a_copy_takes_while_it_is_made_is_promised_to_nobody() {
+    // Two states of 4 MiB, and room for two more of them.
+    let Some(disk) = Disk::of("size=18m") else { return };
+    let world = with_others(&disk, &[1]);
+    let (root, other) = (&world.root, another(1));
+    let is_half_made = |kind: &str| {
+        let mut entries = fs::read_dir(world.own(kind)).expect("a listing");
+        let name = entries.next().expect("an entry").expect("an entry").file_name();
+        assert!(name.to_string_lossy().starts_with(".making-"), "{name:?}");
+    };
+    let no_patch = || match root.check_room_for_patch(other, &Watch::nobody()) {
+        Err(CopyError::RoomKept { games: 1, .. }) => {}
+        result => panic!("{result:?}"),
+    };
+    let copied = in_the_middle(
+        8,
+        || copies(&world, game(), BackupReason::Demand),
+        || {
+            is_half_made(BACKUPS);
+            no_patch();
+            copies(&world, other, BackupReason::Turn).expect("there is room for one");
+            root.remove_backup(other, &name("b-9"), &Watch::nobody()).expect("a removal");
+        },
+    );
+    copied.expect("its own room is its own");
+    let fetched = || {
+        let fetched = root.fetch_backup(game(), &name("b-9"), &restore_name("r-1"), &Watch::nobody());
+        fetched.expect("its own room is its own");
+    };
+    // Room for two again.
+    fs::remove_file(world.state().join("large")).expect("a removal");
+    in_the_middle(11, fetched, || {
+        is_half_made("restoring");
+        no_patch();
+    });
+    root.remove_backup(game(), &name("b-9"), &Watch::nobody()).expect("a removal");
+    root.check_room_for_patch(other, &Watch::nobody()).expect("what was made takes its own room alone");
+}
+
+#[test]
+fn a_copy_whose_room_was_promised_takes_it_once() {
+    // Two states of 4 MiB, a copy, and room for three more of them.
+    let Some(disk) = Disk::of("size=26m") else { return };
+    let world = with_others(&disk, &[1]);
+    copies(&world, game(), BackupReason::Demand).expect("a copy");
+    world.root.keep_room(game(), Some(under_way("b-9", Some(restore_name("r-1")))));
+    world.root.survey_promise(game());
+    let fetched =
+        || world.root.fetch_backup(game(), &name("b-9"), &restore_name("r-1"), &Watch::nobody()).map(drop);
+    let fetched = in_the_middle(11, fetched, || {
+        world
+            .root
+            .check_room_for_patch(another(1), &Watch::nobody())
+            .expect("there is room for two beside it");
+    });
+    fetched.expect("it is fetched");
+}
+
 #[test]
 fn a_look_for_room_is_forgotten_if_nothing_comes_of_it() {
     let Some(disk) = Disk::of("size=22m") else { return };
