@@ -40,30 +40,60 @@ impl Drop for Pausing {
     }
 }
 
-/// Copies, and gives its place away now and then: whoever waits for one is served before it goes on.
-/// So many copies go on at a time as there are places, and none holds its place for as long as it takes.
-pub(super) async fn in_turns<T>(
-    places: &Semaphore,
-    place: Option<SemaphorePermit<'_>>,
-    turn: Duration,
-    pause: impl Fn(bool),
-    copy: impl Future<Output = T>,
-) -> T {
-    let mut copy = std::pin::pin!(copy);
-    let mut place = place;
-    loop {
-        tokio::select! {
-            done = &mut copy => return done,
-            () = tokio::time::sleep(turn) => {}
+/// Work that takes long and gives its place away now and then: so much of it is begun at a time, and so much of
+/// that goes on.
+///
+/// What is begun keeps a thread of the runtime's to its end, also while it stands still. So no more is begun than
+/// there are threads, and nobody has a place among those that go on who has yet to get a thread.
+pub(super) struct LongWork {
+    threads: Semaphore,
+    places: Semaphore,
+}
+
+impl LongWork {
+    pub(super) fn new(threads: usize, places: usize) -> Self {
+        Self { threads: Semaphore::new(threads.max(1)), places: Semaphore::new(places.max(1)) }
+    }
+
+    /// A thread, and then a place among those that go on.
+    pub(super) async fn begin(&self) -> Option<Begun<'_>> {
+        let thread = self.threads.acquire().await.ok()?;
+        let place = self.places.acquire().await.ok()?;
+        Some(Begun { places: &self.places, place: Some(place), _thread: thread })
+    }
+}
+
+/// Some long work that may begin.
+pub(super) struct Begun<'a> {
+    places: &'a Semaphore,
+    place: Option<SemaphorePermit<'a>>,
+    _thread: SemaphorePermit<'a>,
+}
+
+impl Begun<'_> {
+    /// Copies, and gives its place away now and then: whoever waits for one is served before it goes on.
+    /// So many copies go on at a time as there are places, and none holds its place for as long as it takes.
+    pub(super) async fn in_turns<T>(
+        mut self,
+        turn: Duration,
+        pause: impl Fn(bool),
+        copy: impl Future<Output = T>,
+    ) -> T {
+        let mut copy = std::pin::pin!(copy);
+        loop {
+            tokio::select! {
+                done = &mut copy => return done,
+                () = tokio::time::sleep(turn) => {}
+            }
+            pause(true);
+            drop(self.place.take());
+            // At the end of the queue: at once, if nobody is in it.
+            tokio::select! {
+                done = &mut copy => return done,
+                again = self.places.acquire() => self.place = again.ok(),
+            }
+            pause(false);
         }
-        pause(true);
-        drop(place.take());
-        // At the end of the queue: at once, if nobody is in it.
-        tokio::select! {
-            done = &mut copy => return done,
-            again = places.acquire() => place = again.ok(),
-        }
-        pause(false);
     }
 }
 
@@ -221,24 +251,49 @@ mod tests {
 
     #[tokio::test]
     async fn one_long_copy_gives_its_place_to_who_waits_and_comes_to_its_end() {
-        let places = Semaphore::new(1);
+        let work = LongWork::new(9, 1);
         let ended = AtomicBool::new(false);
         let long = async {
             let paused = AtomicBool::new(false);
             let pause = |now| paused.store(now, Ordering::Relaxed);
-            in_turns(&places, places.acquire().await.ok(), 5 * TICK, pause, copy(200, &paused)).await;
+            let begun = work.begin().await.expect("a place");
+            begun.in_turns(5 * TICK, pause, copy(200, &paused)).await;
             ended.store(true, Ordering::Relaxed);
         };
         let short = async {
             for _ in 0..5 {
                 tokio::time::sleep(TICK).await;
-                let _place = places.acquire().await;
+                let _begun = work.begin().await;
                 assert!(!ended.load(Ordering::Relaxed), "it waited for the whole of the long one");
-                assert_eq!(places.available_permits(), 0, "never more at a time than there are places");
+                assert_eq!(work.places.available_permits(), 0, "never more at a time than there are places");
                 tokio::time::sleep(3 * TICK).await;
             }
         };
         tokio::join!(long, short);
-        assert!(ended.load(Ordering::Relaxed) && places.available_permits() == 1);
+        assert!(ended.load(Ordering::Relaxed) && work.places.available_permits() == 1);
+        assert_eq!(work.threads.available_permits(), 9);
+    }
+
+    #[tokio::test]
+    async fn no_more_is_begun_than_there_are_threads_and_no_place_is_held_without_one() {
+        let work = LongWork::new(2, 1);
+        let end = tokio::sync::Notify::new();
+        let begun = std::sync::atomic::AtomicUsize::new(0);
+        let long = || async {
+            let turns = work.begin().await.expect("a place");
+            begun.fetch_add(1, Ordering::Relaxed);
+            turns.in_turns(TICK, |_| {}, end.notified()).await;
+        };
+        let watch = async {
+            tokio::time::sleep(20 * TICK).await;
+            assert_eq!(begun.load(Ordering::Relaxed), 2, "so many as there are threads");
+            // Whoever waits for a thread holds no place: those that have one go on in turns.
+            end.notify_one();
+            tokio::time::sleep(20 * TICK).await;
+            assert_eq!(begun.load(Ordering::Relaxed), 3);
+            end.notify_waiters();
+        };
+        tokio::join!(long(), long(), long(), watch);
+        assert_eq!((work.threads.available_permits(), work.places.available_permits()), (2, 1));
     }
 }

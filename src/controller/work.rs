@@ -25,7 +25,7 @@ use crate::reconcile::{Failure, FailureClass, Remains, Step};
 use crate::runtime::{CopyProgress, Listed, PullProgress, Runtime, RuntimeError};
 use crate::store::{RowVersion, Store, StoreError};
 
-use super::copies::{Pausing, Progress, SharedNamed, TURN, in_turns, prune};
+use super::copies::{Begun, LongWork, Pausing, Progress, SharedNamed, TURN, prune};
 use super::entry::Believed;
 use super::facts::News;
 use super::ground::{GroundLook, KnownHighWater};
@@ -120,8 +120,8 @@ pub(super) struct Workshop {
     pub(super) stops: Arc<Semaphore>,
     pub(super) engine_calls: Arc<Semaphore>,
     pub(super) turns: Arc<Semaphore>,
-    pub(super) copies: Arc<Semaphore>,
-    pub(super) removals: Arc<Semaphore>,
+    pub(super) copies: Arc<LongWork>,
+    pub(super) removals: Arc<LongWork>,
     /// What is kept of a game's copies.
     pub(super) keep: Keep,
     /// Why nothing may be touched, if so.
@@ -139,11 +139,16 @@ impl Workshop {
     }
 
     /// A place among those that do the like. None for a process that is frozen or deposed by then, however
-    /// long it waited: whatever changes anything in the background comes through here. (Who puts a copy
-    /// back queues behind nobody, for its game is down; it asks the same.)
+    /// long it waited: whatever changes anything in the background comes through here, or through the next.
+    /// (Who puts a copy back queues behind nobody, for its game is down; it asks the same.)
     async fn place<'p>(&self, places: &'p Semaphore) -> Option<SemaphorePermit<'p>> {
         let place = places.acquire().await.ok();
         place.filter(|_| !self.may_not_act())
+    }
+
+    /// The same for what takes long.
+    async fn begun<'p>(&self, work: &'p LongWork) -> Option<Begun<'p>> {
+        work.begin().await.filter(|_| !self.may_not_act())
     }
 
     pub(super) fn spawn(&self, work: impl Future<Output = Finished> + Send + 'static) -> AbortHandle {
@@ -255,18 +260,13 @@ impl Workshop {
     ) -> AbortHandle {
         let this = self.clone();
         self.spawn(async move {
-            let Some(place) = this.place(&this.copies).await else {
+            let Some(begun) = this.begun(&this.copies).await else {
                 return Finished::Work(new.game, number, News::ContainerStale);
             };
             let tell = |now| keep(&progress, now);
             let pausing = Pausing { runtime: this.runtime.clone(), game: new.game };
-            let copied = in_turns(
-                &this.copies,
-                Some(place),
-                TURN,
-                |paused| pausing.pause(paused),
-                this.runtime.back_up(&new, &tell),
-            );
+            let pause = |paused| pausing.pause(paused);
+            let copied = begun.in_turns(TURN, pause, this.runtime.back_up(&new, &tell));
             let done = tokio::select! {
                 done = copied => done,
                 () = this.leading.ended() => return Finished::Work(new.game, number, News::ContainerStale),
@@ -300,7 +300,7 @@ impl Workshop {
             if let Err(error) = brought {
                 return Finished::Work(game, number, counted(&step, &error));
             }
-            let Some(place) = this.place(&this.copies).await else {
+            let Some(begun) = this.begun(&this.copies).await else {
                 return Finished::Work(game, number, News::ContainerStale);
             };
             let tell = |now| keep(&progress, now);
@@ -315,7 +315,7 @@ impl Workshop {
                 }
             };
             let done = tokio::select! {
-                done = in_turns(&this.copies, Some(place), TURN, |paused| pausing.pause(paused), fetched) => done,
+                done = begun.in_turns(TURN, |paused| pausing.pause(paused), fetched) => done,
                 () = this.leading.ended() => return Finished::Work(game, number, News::ContainerStale),
             };
             let news = match done {
@@ -364,7 +364,7 @@ impl Workshop {
     ) -> AbortHandle {
         let this = self.clone();
         self.spawn(async move {
-            let Some(place) = this.place(&this.removals).await else {
+            let Some(begun) = this.begun(&this.removals).await else {
                 return Finished::Work(game, number, News::ContainerStale);
             };
             let tell = |now| keep(&progress, now);
@@ -377,7 +377,7 @@ impl Workshop {
             };
             // A removal that is dropped stands still: nothing is half there.
             let done = tokio::select! {
-                done = in_turns(&this.removals, Some(place), TURN, |paused| pausing.pause(paused), removal) => done,
+                done = begun.in_turns(TURN, |paused| pausing.pause(paused), removal) => done,
                 () = this.leading.ended() => return Finished::Work(game, number, News::ContainerStale),
                 () = this.is_frozen() => return Finished::Work(game, number, News::ContainerStale),
             };

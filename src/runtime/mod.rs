@@ -551,6 +551,13 @@ pub trait Runtime: Send + Sync + 'static {
     fn events(&self) -> BoxStream<'static, RuntimeEvent>;
 }
 
+/// Copies that are worth beginning at a time, those that stand still for others included: each keeps a thread of
+/// the runtime's to itself, and one more would but wait for it.
+pub const MOST_COPIES_BEGUN: usize = 96;
+
+/// The same of removals.
+pub const MOST_REMOVALS_BEGUN: usize = 64;
+
 /// Which part of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogOptions {

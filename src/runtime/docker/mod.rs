@@ -332,7 +332,7 @@ impl Runtime for DockerRuntime {
     async fn remove_backup(&self, game: GameId, backup: &BackupId) -> Result<(), RuntimeError> {
         let id = backup.clone();
         let work = move |state: &StateRoot, watch: &Watch| state.remove_backup(game, &id, watch);
-        self.on_copies((Lane::Removal, game), "cleared of a copy", &|_| {}, work).await
+        self.on_copies((Lane::Prune, game), "cleared of a copy", &|_| {}, work).await
     }
 
     async fn has_copies(&self, game: GameId) -> Result<bool, RuntimeError> {
@@ -360,7 +360,7 @@ impl Runtime for DockerRuntime {
         let work = move |state: &StateRoot, watch: &Watch| {
             state.prune_aside(game, keep, spared.as_ref(), now, watch)
         };
-        self.on_copies((Lane::Removal, game), "cleared of what was moved aside", &|_| {}, work).await
+        self.on_copies((Lane::Prune, game), "cleared of what was moved aside", &|_| {}, work).await
     }
 
     async fn check_backup(&self, game: GameId, backup: &BackupId) -> Result<Backup, RuntimeError> {
@@ -398,7 +398,7 @@ impl Runtime for DockerRuntime {
         self.check_directory_is_free(game, None).await?;
         let (id, restore) = (backup.clone(), restore.clone());
         let work = move |state: &StateRoot, watch: &Watch| state.put_back(game, &id, &restore, watch);
-        self.on_copies((Lane::Copy, game), "put back", progress, work).await
+        self.on_copies((Lane::PutBack, game), "put back", progress, work).await
     }
 
     fn state_path(&self, game: GameId) -> String {
