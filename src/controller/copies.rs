@@ -4,16 +4,19 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::AbortHandle;
 
 use crate::game::backup::Keep;
+use crate::game::controller::Freeze;
 use crate::game::record::Record;
 use crate::game::spec::Desired;
 use crate::game::{BackupId, GameId, Phase, RestoreId};
 use crate::reconcile::Remains;
 use crate::reconcile::apply::chain;
-use crate::runtime::{CopiesUnderWay, CopyProgress, Runtime};
+use crate::runtime::{CopiesUnderWay, CopyProgress, MayGo, Runtime, RuntimeError};
+
+use super::leading::Leading;
 
 /// Shared with the copying.
 pub(super) type Progress = Arc<Mutex<CopyProgress>>;
@@ -171,11 +174,11 @@ pub(super) fn under_way(record: &Record) -> Option<CopiesUnderWay> {
     comes_back.or_else(|| patch.map(|patch| of(&patch.backup, None)))
 }
 
-/// Copies of one game that somebody may have to go back to: never removed, whatever is kept.
+/// What of one game somebody may have to go back to: never removed, whatever is kept.
 #[derive(Debug, Default)]
 pub(super) struct Named {
     copies: Vec<BackupId>,
-    aside: Option<RestoreId>,
+    put_backs: Vec<RestoreId>,
 }
 
 /// Shared with whoever removes what is too much: what is named meanwhile counts.
@@ -184,32 +187,60 @@ pub(super) type SharedNamed = Arc<Mutex<Named>>;
 /// Takes over what record and desired state name now.
 pub(super) fn keep_named(named: &SharedNamed, record: Option<&Record>, desired: Option<&Desired>) {
     let patch = record.and_then(|record| record.patch.as_ref()).map(|patch| &patch.backup);
-    let put_back = record.and_then(|record| record.put_back.as_ref());
     let restore = desired.and_then(|desired| desired.restore_backup.as_ref());
-    let put_backs = record.into_iter().flat_map(Record::put_backs).map(|back| &back.backup);
-    let names = [patch, restore].into_iter().flatten().chain(put_backs);
-    *named.lock().unwrap_or_else(PoisonError::into_inner) =
-        Named { copies: names.cloned().collect(), aside: put_back.map(|back| back.restore.clone()) };
+    let put_backs = || record.into_iter().flat_map(Record::put_backs);
+    let copies = [patch, restore].into_iter().flatten().chain(put_backs().map(|back| &back.backup));
+    *named.lock().unwrap_or_else(PoisonError::into_inner) = Named {
+        copies: copies.cloned().collect(),
+        put_backs: put_backs().map(|back| back.restore.clone()).collect(),
+    };
 }
 
-/// Removes what is too much of a game's copies, and of its states that were moved aside. That it fails
-/// makes the copy that was taken no worse: it is tried again with the next one.
-pub(super) async fn prune(runtime: &dyn Runtime, game: GameId, keep: Keep, named: &SharedNamed) {
-    let (copies, aside) = {
-        let named = named.lock().unwrap_or_else(PoisonError::into_inner);
-        (named.copies.clone(), named.aside.clone())
-    };
+/// The pruning of one game's copies by this process: what nobody has named may go, as long as it leads and
+/// is not frozen.
+#[derive(Debug)]
+pub(super) struct Pruning {
+    pub(super) named: SharedNamed,
+    pub(super) leading: Leading,
+    pub(super) brake: watch::Receiver<Option<Freeze>>,
+}
+
+impl Pruning {
+    fn may_go(&self, is_named: impl FnOnce(&Named) -> bool) -> bool {
+        self.anything() && !is_named(&self.named.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl MayGo for Pruning {
+    fn anything(&self) -> bool {
+        self.leading.holds() && self.brake.borrow().is_none()
+    }
+
+    fn copy(&self, id: &BackupId) -> bool {
+        self.may_go(|named| named.copies.contains(id))
+    }
+
+    fn put_back(&self, id: &RestoreId) -> bool {
+        self.may_go(|named| named.put_backs.contains(id))
+    }
+}
+
+/// Removes what is too much of a game's copies, and of its states that were moved aside. That it fails, or gives
+/// way to other work on the game, makes the copy that was taken no worse: it is tried again with the next one.
+pub(super) async fn prune(runtime: &dyn Runtime, game: GameId, keep: Keep, may_go: &Arc<dyn MayGo>) {
     let now = crate::clock::retention_now();
-    match runtime.prune_backups(game, keep, &copies, now).await {
+    match runtime.prune_backups(game, keep, may_go, now).await {
         Ok(gone) if gone.is_empty() => {}
         Ok(gone) => {
             tracing::info!(game_id = %game, ?gone, "copies of the state were removed: there are newer ones")
         }
+        Err(RuntimeError::Conflict(_)) => return,
         Err(error) => tracing::warn!(game_id = %game, error = chain(&error), "copies that are too much stay"),
     }
-    match runtime.prune_aside(game, keep, aside.as_ref(), now).await {
+    match runtime.prune_aside(game, keep, may_go, now).await {
         Ok(gone) if gone.is_empty() => {}
         Ok(gone) => tracing::info!(game_id = %game, ?gone, "states that were moved aside were removed"),
+        Err(RuntimeError::Conflict(_)) => {}
         Err(error) => {
             tracing::warn!(game_id = %game, error = chain(&error), "states that were moved aside stay")
         }
@@ -247,6 +278,61 @@ mod tests {
         assert_eq!(waits(&world.record), Some(true));
         world.record.patch = None;
         assert_eq!(waits(&world.record), None);
+    }
+
+    #[test]
+    fn what_is_named_by_the_time_it_would_go_stays_and_nothing_goes_for_who_leads_no_more() {
+        let (brake, frozen) = watch::channel(None);
+        let (named, leading) = (SharedNamed::default(), Leading::for_ever());
+        let pruning = Pruning { named: named.clone(), leading: leading.clone(), brake: frozen };
+        let (copy, way) = ("b-1".parse().expect("a name"), "r-1".parse().expect("a name"));
+        let may_go = || [pruning.anything(), pruning.copy(&copy), pruning.put_back(&way)];
+        assert_eq!(may_go(), [true; 3]);
+        *named.lock().expect("no panic") = Named { copies: vec![copy.clone()], put_backs: vec![way.clone()] };
+        assert_eq!(may_go(), [true, false, false]);
+        *named.lock().expect("no panic") = Named::default();
+        assert_eq!(may_go(), [true; 3]);
+        brake.send_replace(Some(Freeze {
+            reason: crate::game::controller::FreezeReason::FrozenByHand,
+            message: String::new(),
+            way_out: String::new(),
+        }));
+        assert_eq!(may_go(), [false; 3]);
+        brake.send_replace(None);
+        leading.end();
+        assert_eq!(may_go(), [false; 3]);
+    }
+
+    #[test]
+    fn every_way_back_that_is_on_record_is_named_and_what_a_change_of_version_may_go_back_to() {
+        use crate::game::patch::{PutBack, PutBackCause, PutBackStage};
+        let mut world = crate::reconcile::plan::tests::world::World::running();
+        world.wants("1.4.3");
+        while world.record.patch.is_none() {
+            world.round();
+        }
+        let patch = world.record.patch.clone().expect("a change of version");
+        let back = |backup: &str, restore: &str, instead: Option<PutBack>| PutBack {
+            backup: backup.parse().expect("a name"),
+            restore: restore.parse().expect("a name"),
+            stage: PutBackStage::Placing,
+            build: patch.from.clone(),
+            turn: None,
+            timeline: None,
+            new_timeline: false,
+            cause: PutBackCause::Patch,
+            reason: String::new(),
+            message: String::new(),
+            instead: instead.map(Box::new),
+        };
+        world.record.put_back = Some(back("b-1", "r-1", Some(back("b-2", "r-2", None))));
+        let named = SharedNamed::default();
+        keep_named(&named, Some(&world.record), None);
+        let named = named.lock().expect("no panic");
+        let names = |names: Vec<String>| names.join(" ");
+        let copies = names(named.copies.iter().map(ToString::to_string).collect());
+        assert_eq!(copies, format!("{} b-1 b-2", patch.backup));
+        assert_eq!(names(named.put_backs.iter().map(ToString::to_string).collect()), "r-1 r-2");
     }
 
     #[tokio::test]

@@ -19,13 +19,15 @@ use crate::game::engine::Answer;
 use crate::game::patch::Build;
 use crate::game::record::{Life, Record};
 use crate::game::spec::Desired;
-use crate::game::{BackupId, ContainerId, EngineVersion, GameId, ImageRef, NewBackup, RaceName, RestoreId};
+use crate::game::{
+    Backup, BackupId, ContainerId, EngineVersion, GameId, ImageRef, NewBackup, RaceName, RestoreId,
+};
 use crate::reconcile::apply;
 use crate::reconcile::{Failure, FailureClass, Remains, Step};
-use crate::runtime::{CopyProgress, Listed, PullProgress, Runtime, RuntimeError};
+use crate::runtime::{CopyProgress, Listed, MayGo, PullProgress, Runtime, RuntimeError};
 use crate::store::{RowVersion, Store, StoreError};
 
-use super::copies::{Begun, LongWork, Pausing, Progress, SharedNamed, TURN, prune};
+use super::copies::{Begun, LongWork, Pausing, Progress, Pruning, SharedNamed, TURN, prune};
 use super::entry::Believed;
 use super::facts::News;
 use super::ground::{GroundLook, KnownHighWater};
@@ -152,13 +154,14 @@ impl Workshop {
     }
 
     pub(super) fn spawn(&self, work: impl Future<Output = Finished> + Send + 'static) -> AbortHandle {
-        let finished = self.finished.clone();
-        let task = async move {
-            let end = work.await;
-            // The loop has ended: nobody needs to know.
-            let _ = finished.send(end).await;
-        };
+        let this = self.clone();
+        let task = async move { this.hand_in(work.await).await };
         self.tasks.spawn(tracing::Instrument::in_current_span(task)).abort_handle()
+    }
+
+    async fn hand_in(&self, end: Finished) {
+        // The loop may have ended: then nobody needs to know.
+        let _ = self.finished.send(end).await;
     }
 
     pub(super) fn stop(
@@ -258,28 +261,46 @@ impl Workshop {
         progress: Progress,
         named: SharedNamed,
     ) -> AbortHandle {
-        let this = self.clone();
-        self.spawn(async move {
-            let Some(begun) = this.begun(&this.copies).await else {
-                return Finished::Work(new.game, number, News::ContainerStale);
+        let (this, game) = (self.clone(), new.game);
+        let task = async move {
+            let news = match this.copied(&new, &progress).await {
+                Some(Ok(backup)) => News::BackedUp(Box::new(backup)),
+                Some(Err(error)) => counted(&step, &error),
+                None => News::ContainerStale,
             };
-            let tell = |now| keep(&progress, now);
-            let pausing = Pausing { runtime: this.runtime.clone(), game: new.game };
-            let pause = |paused| pausing.pause(paused);
-            let copied = begun.in_turns(TURN, pause, this.runtime.back_up(&new, &tell));
-            let done = tokio::select! {
-                done = copied => done,
-                () = this.leading.ended() => return Finished::Work(new.game, number, News::ContainerStale),
-            };
-            let news = match done {
-                Ok(backup) => {
-                    prune(&*this.runtime, new.game, this.keep, &named).await;
-                    News::BackedUp(Box::new(backup))
-                }
-                Err(error) => counted(&step, &error),
-            };
-            Finished::Work(new.game, number, news)
-        })
+            let is_there = matches!(news, News::BackedUp(_));
+            this.hand_in(Finished::Work(game, number, news)).await;
+            // Whoever goes on with the game does not wait for that.
+            if is_there {
+                this.prune(game, named).await;
+            }
+        };
+        self.tasks.spawn(tracing::Instrument::in_current_span(task)).abort_handle()
+    }
+
+    /// The copy that was taken, or why not; none: this process may not act any more.
+    async fn copied(&self, new: &NewBackup, progress: &Progress) -> Option<Result<Backup, RuntimeError>> {
+        let begun = self.begun(&self.copies).await?;
+        let tell = |now| keep(progress, now);
+        let pausing = Pausing { runtime: self.runtime.clone(), game: new.game };
+        let pause = |paused| pausing.pause(paused);
+        tokio::select! {
+            done = begun.in_turns(TURN, pause, self.runtime.back_up(new, &tell)) => Some(done),
+            () = self.leading.ended() => None,
+        }
+    }
+
+    /// Removes what is too much of a game's copies, for as long as this process may.
+    async fn prune(&self, game: GameId, named: SharedNamed) {
+        let (leading, brake) = (self.leading.clone(), self.brake.clone());
+        let may_go: Arc<dyn MayGo> = Arc::new(Pruning { named, leading, brake });
+        tokio::select! {
+            () = prune(&*self.runtime, game, self.keep, &may_go) => {}
+            () = self.leading.ended() => {}
+            () = self.is_frozen() => {}
+            // The controller has ended.
+            () = self.finished.closed() => {}
+        }
     }
 
     pub(super) fn fetch_backup(

@@ -1,12 +1,14 @@
 //! Copies and removals that stand still keep their threads, and nobody else's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gamekeeper::game::spec::RunAs;
 use gamekeeper::game::{BackupReason, GameId, NewBackup};
-use gamekeeper::runtime::{MOST_COPIES_BEGUN, MOST_REMOVALS_BEGUN, Runtime};
+use gamekeeper::runtime::{MOST_COPIES_BEGUN, MOST_REMOVALS_BEGUN, MayGo, Runtime};
 use jiff::Timestamp;
 
+use crate::copies::Spares;
 use crate::world::World;
 
 /// Far longer than anything here takes that waits for nobody.
@@ -66,11 +68,14 @@ async fn what_is_too_much_goes_whoever_else_removes_and_stands_still() {
     let games = standing(&world, MOST_REMOVALS_BEGUN + 20).await;
     let removals = games.iter().map(|game| world.docker.remove_copies(*game, &|_| {}));
     let backup = "b-1".parse().expect("a name");
+    let may_go: Arc<dyn MayGo> = Arc::new(Spares("another".parse().expect("a name")));
     let another = GameId(uuid::Uuid::new_v4());
     let pruned = async {
         while tokio::time::timeout(FULL, world.docker.remove_copies(another, &|_| {})).await.is_ok() {}
-        let removed = world.docker.remove_backup(world.game, &backup);
-        tokio::time::timeout(LONG, removed).await.expect("it waited for removals").expect("a removal");
+        let removed = world.docker.remove_backup(world.game, &backup, &may_go);
+        assert!(
+            tokio::time::timeout(LONG, removed).await.expect("it waited for removals").expect("a removal")
+        );
     };
     tokio::select! {
         done = futures::future::select_all(removals.map(Box::pin)) => panic!("it stands still: {:?}", done.0),

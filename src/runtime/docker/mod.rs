@@ -62,8 +62,9 @@ pub use state::StateRoot;
 pub use trial::{Outcome, SCRATCH, Tried};
 
 use super::{
-    Container, CopiesUnderWay, CopyProgress, HostProcess, ImageSelector, Listed, LogOptions, NewContainer,
-    PullProgress, Rival, Runtime, RuntimeError, RuntimeEvent, RuntimeIdentity, StateDirectory, StateRootLook,
+    Container, CopiesUnderWay, CopyProgress, HostProcess, ImageSelector, Listed, LogOptions, MayGo,
+    NewContainer, PullProgress, Rival, Runtime, RuntimeError, RuntimeEvent, RuntimeIdentity, StateDirectory,
+    StateRootLook,
 };
 use crate::game::backup::Keep;
 use crate::game::controller::MountView;
@@ -329,9 +330,14 @@ impl Runtime for DockerRuntime {
         self.on_copies((Lane::Look, game), "examined", &|_| {}, move |state, _| state.backups(game)).await
     }
 
-    async fn remove_backup(&self, game: GameId, backup: &BackupId) -> Result<(), RuntimeError> {
-        let id = backup.clone();
-        let work = move |state: &StateRoot, watch: &Watch| state.remove_backup(game, &id, watch);
+    async fn remove_backup(
+        &self,
+        game: GameId,
+        backup: &BackupId,
+        may_go: &Arc<dyn MayGo>,
+    ) -> Result<bool, RuntimeError> {
+        let (id, may_go) = (backup.clone(), Arc::clone(may_go));
+        let work = move |state: &StateRoot, watch: &Watch| state.prune_backup(game, &id, &may_go, watch);
         self.on_copies((Lane::Prune, game), "cleared of a copy", &|_| {}, work).await
     }
 
@@ -353,13 +359,11 @@ impl Runtime for DockerRuntime {
         &self,
         game: GameId,
         keep: Keep,
-        spared: Option<&RestoreId>,
+        may_go: &Arc<dyn MayGo>,
         now: Timestamp,
     ) -> Result<Vec<RestoreId>, RuntimeError> {
-        let spared = spared.cloned();
-        let work = move |state: &StateRoot, watch: &Watch| {
-            state.prune_aside(game, keep, spared.as_ref(), now, watch)
-        };
+        let may_go = Arc::clone(may_go);
+        let work = move |state: &StateRoot, watch: &Watch| state.prune_aside(game, keep, &may_go, now, watch);
         self.on_copies((Lane::Prune, game), "cleared of what was moved aside", &|_| {}, work).await
     }
 

@@ -23,10 +23,11 @@ mod survey;
 mod tree;
 mod watch;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -35,7 +36,7 @@ use super::sentinel::DIRECTORY as OWN;
 use super::state::StateRoot;
 use super::{beneath, effects, remove_tree, small_file};
 use crate::game::{Backup, BackupId, GameId, NewBackup};
-use crate::runtime::{CopyProgress, Shortage};
+use crate::runtime::{CopyProgress, MayGo, Shortage};
 use checks::room_at;
 pub use error::CopyError;
 pub use removal::Belongings;
@@ -124,13 +125,37 @@ impl StateRoot {
         remove(&kept, id.as_str(), watch)
     }
 
+    /// The same for a copy that is too much, if it may go; says whether it is gone. Whatever else is to be done
+    /// about the game's copies comes first: then it ends, and what is left is swept later.
+    ///
+    /// # Errors
+    /// It cannot be removed, or others came first.
+    pub fn prune_backup(
+        &self,
+        game: GameId,
+        id: &BackupId,
+        may_go: &Arc<dyn MayGo>,
+        watch: &Watch,
+    ) -> Result<bool, CopyError> {
+        let working = self.working_on(game)?;
+        let watch = watch.giving_way(may_go, &working);
+        let Some(kept) = self.place_if_there(BACKUPS, game)? else { return Ok(true) };
+        remove_if(&kept, id.as_str(), &watch, || may_go.copy(id))
+    }
+
     /// Nobody else works on this game's copies while this is held.
     pub(super) fn working_on(&self, game: GameId) -> Result<Working<'_>, CopyError> {
         let games = self.copying.games.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_worked_on = |games: &mut HashSet<GameId>| games.contains(&game);
+        let is_worked_on = |games: &mut HashMap<GameId, Arc<AtomicBool>>| {
+            games.get(&game).inspect(|is_wanted| is_wanted.store(true, Ordering::Relaxed)).is_some()
+        };
         let waited = self.copying.ended.wait_timeout_while(games, WORKING_PATIENCE, is_worked_on);
         let (mut games, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if games.insert(game) { Ok(Working { copying: &self.copying, game }) } else { Err(CopyError::Busy) }
+        if games.contains_key(&game) {
+            return Err(CopyError::Busy);
+        }
+        games.insert(game, Arc::default());
+        Ok(Working { copying: &self.copying, game })
     }
 
     /// A directory of this game's in Gamekeeper's own, made if it is missing.
@@ -177,7 +202,8 @@ impl StateRoot {
 /// The games whose copies are being worked on.
 #[derive(Debug, Default)]
 pub(super) struct BusyGames {
-    games: Mutex<HashSet<GameId>>,
+    /// Each with whether somebody else wants to work on it.
+    games: Mutex<HashMap<GameId, Arc<AtomicBool>>>,
     /// Work on one of them ended.
     ended: Condvar,
 }
@@ -185,6 +211,14 @@ pub(super) struct BusyGames {
 pub(super) struct Working<'a> {
     copying: &'a BusyGames,
     game: GameId,
+}
+
+impl Working<'_> {
+    /// Whether somebody else wants to work on the game, from now on.
+    fn is_wanted(&self) -> Arc<AtomicBool> {
+        let games = self.copying.games.lock().unwrap_or_else(PoisonError::into_inner);
+        games.get(&self.game).cloned().unwrap_or_default()
+    }
 }
 
 impl Drop for Working<'_> {
@@ -330,14 +364,28 @@ fn read_manifest(kept: &OwnedFd, game: GameId, id: &BackupId) -> Result<Option<M
 
 /// Removes a directory that is listed no more from the first moment.
 fn remove(within: &OwnedFd, name: &str, watch: &Watch) -> Result<(), CopyError> {
+    remove_if(within, name, watch, || true).map(drop)
+}
+
+/// The same, if it may go at the last moment; says whether it is gone.
+fn remove_if(
+    within: &OwnedFd,
+    name: &str,
+    watch: &Watch,
+    may_go: impl FnOnce() -> bool,
+) -> Result<bool, CopyError> {
     if beneath::open_if_there(within, name)?.is_some() {
         let half = half(REMOVING);
         watch.check()?;
+        if !may_go() {
+            return Ok(false);
+        }
         effects::rename(within, name, within, &half)?;
         effects::flush(within)?;
         remove_half(within, &half, watch)?;
     }
-    left_behind(sweep(within, watch))
+    left_behind(sweep(within, watch))?;
+    Ok(true)
 }
 
 /// Removes what was left half made or half removed, as far as it can be removed.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustix::fs::{AtFlags, StatxFlags};
@@ -12,9 +13,10 @@ use super::super::{beneath, effects, moving, remove_tree};
 use super::error::CopyError;
 use super::put_back::{FAILED, NOTE, RESTORING, mounted, read_note};
 use super::watch::Watch;
-use super::{BACKUPS, OWN, Working, half, left_behind, remove};
+use super::{BACKUPS, OWN, Working, half, left_behind, remove, remove_if};
 use crate::game::backup::{Keep, outlived};
 use crate::game::{GameId, RestoreId};
+use crate::runtime::MayGo;
 
 /// Where a state is that is being removed.
 pub(super) const REMOVED: &str = "removed";
@@ -171,25 +173,26 @@ impl StateRoot {
     }
 
     /// Removes states of a game that were moved aside, if they are too many or too old; gives those
-    /// that went. The newest stays, and so does `spared`, and what nothing is noted about. What was fetched
-    /// for a putting back that is not `spared` goes too: nobody waits for it.
+    /// that went. The newest stays, and so does what may not go, and what nothing is noted about. What was fetched
+    /// for a putting back goes too, if it may: nobody waits for it. Whatever else is to be done about the game
+    /// comes first.
     ///
     /// # Errors
-    /// The disk failed at it.
+    /// The disk failed at it, or others came first.
     pub fn prune_aside(
         &self,
         game: GameId,
         keep: Keep,
-        spared: Option<&RestoreId>,
+        may_go: &Arc<dyn MayGo>,
         now: Timestamp,
         watch: &Watch,
     ) -> Result<Vec<RestoreId>, CopyError> {
-        let _working = self.working_on(game)?;
+        let working = self.working_on(game)?;
+        let watch = &watch.giving_way(may_go, &working);
         if let Some(restoring) = self.place_if_there(RESTORING, game)? {
             for name in beneath::names(&restoring)? {
-                let restore = name.to_str().ok().and_then(|name| name.parse::<RestoreId>().ok());
-                if let Some(restore) = restore.filter(|restore| Some(restore) != spared) {
-                    remove(&restoring, restore.as_str(), watch)?;
+                if let Some(restore) = name.to_str().ok().and_then(|name| name.parse::<RestoreId>().ok()) {
+                    remove_if(&restoring, restore.as_str(), watch, || may_go.put_back(&restore))?;
                 }
             }
         }
@@ -212,11 +215,13 @@ impl StateRoot {
             let note = rustix::fs::statat(&directory, NOTE, AtFlags::SYMLINK_NOFOLLOW)?;
             done.push((Timestamp::from_second(note.st_mtime).unwrap_or(now), restore));
         }
-        let going = outlived(done, keep, now, |restore| Some(restore) == spared);
-        for restore in &going {
-            remove(&aside, restore.as_str(), watch)?;
+        let mut gone = Vec::new();
+        for restore in outlived(done, keep, now, |restore| !may_go.put_back(restore)) {
+            if remove_if(&aside, restore.as_str(), watch, || may_go.put_back(&restore))? {
+                gone.push(restore);
+            }
         }
-        Ok(going)
+        Ok(gone)
     }
 }
 

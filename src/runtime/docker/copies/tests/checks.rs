@@ -132,13 +132,8 @@ fn what_was_fetched_for_another_putting_back_goes() {
     assert_eq!(fetched(), ["r-2"]);
     let keep = crate::game::backup::Keep { count: 5, age: None };
     let prune = |spared: &str| {
-        let gone = world.root.prune_aside(
-            game(),
-            keep,
-            Some(&restore_name(spared)),
-            jiff::Timestamp::now(),
-            &Watch::nobody(),
-        );
+        let may_go: Arc<dyn MayGo> = Named::sparing(&[spared]);
+        let gone = world.root.prune_aside(game(), keep, &may_go, jiff::Timestamp::now(), &Watch::nobody());
         gone.expect("pruned");
     };
     prune("r-2");
