@@ -25,7 +25,7 @@ use super::error::CopyError;
 use super::room::{Needs, Purpose};
 use super::survey::survey;
 use super::watch::Watch;
-use super::{BACKUPS, LONGEST_MANIFEST, MANIFEST, STATE, left_behind, make, read_backup, remove};
+use super::{BACKUPS, LONGEST_MANIFEST, MANIFEST, Manifest, STATE, left_behind, make, read_backup, remove};
 use crate::game::{Backup, BackupId, GameId, RestoreId};
 
 pub(super) const RESTORING: &str = "restoring";
@@ -89,7 +89,7 @@ impl StateRoot {
         watch.check()?;
         let moved = self.move_aside(&aside, &restoring, game, restore, (&backup, watch))?;
         watch.check()?;
-        self.move_in(&restoring, game, restore)?;
+        self.move_in(&restoring, game, restore, watch)?;
         let done = Note { restore: restore.clone(), backup: backup.clone(), done: true };
         write_note(&moved, &done)?;
         left_behind(remove(&restoring, restore.as_str(), watch))?;
@@ -133,21 +133,28 @@ impl StateRoot {
         beside_others: bool,
         watch: &Watch,
     ) -> Result<Backup, CopyError> {
-        if let Some(directory) = beneath::open_if_there(restoring, restore.as_str())? {
-            let text = small_file::read(&directory, MANIFEST, LONGEST_MANIFEST)?.unwrap_or_default();
-            let backup: Backup = serde_json::from_str(&text).map_err(io::Error::other)?;
-            self.room.is_fetched(game, restore);
-            return of(restore, backup, id);
+        let there = fetched(restoring, restore)?;
+        if let Some((manifest, state)) = &there {
+            let backup = of(restore, manifest.backup.clone(), id)?;
+            if is_whole(manifest, state.as_ref(), watch)? {
+                self.room.is_fetched(game, restore);
+                return Ok(backup);
+            }
         }
         for other in beneath::names(restoring)? {
             // Half copies are swept; a whole one is of a putting back that gave way to this one.
-            if let Some(other) = other.to_str().ok().filter(|other| other.parse::<RestoreId>().is_ok()) {
+            let other = other.to_str().ok().filter(|other| other.parse::<RestoreId>().is_ok());
+            if let Some(other) = other.filter(|other| *other != restore.as_str()) {
                 left_behind(remove(restoring, other, watch))?;
             }
         }
         let kept = self.place(BACKUPS, game)?;
         let absent = || CopyError::Absent(format!("copy {id}"));
         let backup = read_backup(&kept, game, id)?.ok_or_else(absent)?;
+        if there.is_some() {
+            // Something of it is gone, and nothing of what it was fetched from.
+            remove(restoring, restore.as_str(), watch)?;
+        }
         let state = beneath::open(&beneath::open(&kept, id.as_str())?, STATE)?;
         let _taken = if beside_others {
             let room = room_at(&state, restoring, survey(&state, watch)?.room)?;
@@ -200,23 +207,61 @@ impl StateRoot {
     }
 
     /// 4. The copy is moved into its place. A directory there gives way only if it is empty.
-    fn move_in(&self, restoring: &OwnedFd, game: GameId, restore: &RestoreId) -> Result<(), CopyError> {
-        let here = beneath::open(restoring, restore.as_str())?;
-        if beneath::open_if_there(&here, STATE)?.is_none() {
+    ///
+    /// A controller that leads no more, and does not know it, may be about to remove what was fetched. It takes
+    /// the name away before it takes anything else, so a name that is still there at the last moment is that of
+    /// a whole copy.
+    fn move_in(
+        &self,
+        restoring: &OwnedFd,
+        game: GameId,
+        restore: &RestoreId,
+        watch: &Watch,
+    ) -> Result<(), CopyError> {
+        let (manifest, state) = fetched(restoring, restore)?.ok_or(CopyError::Busy)?;
+        if state.is_none() {
             return Ok(());
         }
+        if !is_whole(&manifest, state.as_ref(), watch)? {
+            return Err(CopyError::Busy);
+        }
+        let here = beneath::open(restoring, restore.as_str())?;
         let root = self.open()?;
         self.check(&root)?;
-        let rename = || effects::rename(&here, STATE, &root, game.to_string());
+        let name = format!("{restore}/{STATE}");
+        watch.check()?;
+        let rename = || effects::rename(restoring, &name, &root, game.to_string());
         moving::whatever_its_mode(&here, STATE, rename).map_err(|error| match error {
             Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR => CopyError::Unfit(
                 "something has come into the place of the state directory meanwhile; move it away".into(),
             ),
+            Errno::NOENT => CopyError::Busy,
             other => mounted(other),
         })?;
         effects::flush(&root)?;
         Ok(effects::flush(&here)?)
     }
+}
+
+/// What was fetched under this name, if it is there: its manifest, and its state, unless that is in its place
+/// already.
+fn fetched(
+    restoring: &OwnedFd,
+    restore: &RestoreId,
+) -> Result<Option<(Manifest, Option<OwnedFd>)>, CopyError> {
+    let Some(directory) = beneath::open_if_there(restoring, restore.as_str())? else { return Ok(None) };
+    let text = small_file::read(&directory, MANIFEST, LONGEST_MANIFEST)?.unwrap_or_default();
+    let manifest = serde_json::from_str(&text).map_err(io::Error::other)?;
+    Ok(Some((manifest, beneath::open_if_there(&directory, STATE)?)))
+}
+
+/// Whether nothing is gone of what was fetched and verified: as many names, files and bytes. One that is in its
+/// place already is nobody's to look at any more.
+fn is_whole(manifest: &Manifest, state: Option<&OwnedFd>, watch: &Watch) -> Result<bool, CopyError> {
+    let Some(state) = state else { return Ok(true) };
+    let found = survey(state, watch)?;
+    let has_all = manifest.room.is_none_or(|room| room.inodes == found.room.inodes);
+    Ok(has_all && (found.files, found.bytes) == (manifest.backup.files, manifest.backup.bytes))
 }
 
 pub(super) fn damaged(id: &BackupId) -> CopyError {

@@ -317,6 +317,7 @@ mod checks;
 mod closed;
 mod crashes;
 mod disks;
+mod halves;
 mod hostile;
 mod limits;
 mod lives;
