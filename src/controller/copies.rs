@@ -4,16 +4,19 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::AbortHandle;
 
 use crate::game::backup::Keep;
+use crate::game::controller::Freeze;
 use crate::game::record::Record;
 use crate::game::spec::Desired;
 use crate::game::{BackupId, GameId, Phase, RestoreId};
 use crate::reconcile::Remains;
 use crate::reconcile::apply::chain;
-use crate::runtime::{CopiesUnderWay, CopyProgress, Runtime};
+use crate::runtime::{CopiesUnderWay, CopyProgress, MayGo, Runtime, RuntimeError};
+
+use super::leading::Leading;
 
 /// Shared with the copying.
 pub(super) type Progress = Arc<Mutex<CopyProgress>>;
@@ -40,30 +43,60 @@ impl Drop for Pausing {
     }
 }
 
-/// Copies, and gives its place away now and then: whoever waits for one is served before it goes on.
-/// So many copies go on at a time as there are places, and none holds its place for as long as it takes.
-pub(super) async fn in_turns<T>(
-    places: &Semaphore,
-    place: Option<SemaphorePermit<'_>>,
-    turn: Duration,
-    pause: impl Fn(bool),
-    copy: impl Future<Output = T>,
-) -> T {
-    let mut copy = std::pin::pin!(copy);
-    let mut place = place;
-    loop {
-        tokio::select! {
-            done = &mut copy => return done,
-            () = tokio::time::sleep(turn) => {}
+/// Work that takes long and gives its place away now and then: so much of it is begun at a time, and so much of
+/// that goes on.
+///
+/// What is begun keeps a thread of the runtime's to its end, also while it stands still. So no more is begun than
+/// there are threads, and nobody has a place among those that go on who has yet to get a thread.
+pub(super) struct LongWork {
+    threads: Semaphore,
+    places: Semaphore,
+}
+
+impl LongWork {
+    pub(super) fn new(threads: usize, places: usize) -> Self {
+        Self { threads: Semaphore::new(threads.max(1)), places: Semaphore::new(places.max(1)) }
+    }
+
+    /// A thread, and then a place among those that go on.
+    pub(super) async fn begin(&self) -> Option<Begun<'_>> {
+        let thread = self.threads.acquire().await.ok()?;
+        let place = self.places.acquire().await.ok()?;
+        Some(Begun { places: &self.places, place: Some(place), _thread: thread })
+    }
+}
+
+/// Some long work that may begin.
+pub(super) struct Begun<'a> {
+    places: &'a Semaphore,
+    place: Option<SemaphorePermit<'a>>,
+    _thread: SemaphorePermit<'a>,
+}
+
+impl Begun<'_> {
+    /// Copies, and gives its place away now and then: whoever waits for one is served before it goes on.
+    /// So many copies go on at a time as there are places, and none holds its place for as long as it takes.
+    pub(super) async fn in_turns<T>(
+        mut self,
+        turn: Duration,
+        pause: impl Fn(bool),
+        copy: impl Future<Output = T>,
+    ) -> T {
+        let mut copy = std::pin::pin!(copy);
+        loop {
+            tokio::select! {
+                done = &mut copy => return done,
+                () = tokio::time::sleep(turn) => {}
+            }
+            pause(true);
+            drop(self.place.take());
+            // At the end of the queue: at once, if nobody is in it.
+            tokio::select! {
+                done = &mut copy => return done,
+                again = self.places.acquire() => self.place = again.ok(),
+            }
+            pause(false);
         }
-        pause(true);
-        drop(place.take());
-        // At the end of the queue: at once, if nobody is in it.
-        tokio::select! {
-            done = &mut copy => return done,
-            again = places.acquire() => place = again.ok(),
-        }
-        pause(false);
     }
 }
 
@@ -141,11 +174,11 @@ pub(super) fn under_way(record: &Record) -> Option<CopiesUnderWay> {
     comes_back.or_else(|| patch.map(|patch| of(&patch.backup, None)))
 }
 
-/// Copies of one game that somebody may have to go back to: never removed, whatever is kept.
+/// What of one game somebody may have to go back to: never removed, whatever is kept.
 #[derive(Debug, Default)]
 pub(super) struct Named {
     copies: Vec<BackupId>,
-    aside: Option<RestoreId>,
+    put_backs: Vec<RestoreId>,
 }
 
 /// Shared with whoever removes what is too much: what is named meanwhile counts.
@@ -154,32 +187,60 @@ pub(super) type SharedNamed = Arc<Mutex<Named>>;
 /// Takes over what record and desired state name now.
 pub(super) fn keep_named(named: &SharedNamed, record: Option<&Record>, desired: Option<&Desired>) {
     let patch = record.and_then(|record| record.patch.as_ref()).map(|patch| &patch.backup);
-    let put_back = record.and_then(|record| record.put_back.as_ref());
     let restore = desired.and_then(|desired| desired.restore_backup.as_ref());
-    let put_backs = record.into_iter().flat_map(Record::put_backs).map(|back| &back.backup);
-    let names = [patch, restore].into_iter().flatten().chain(put_backs);
-    *named.lock().unwrap_or_else(PoisonError::into_inner) =
-        Named { copies: names.cloned().collect(), aside: put_back.map(|back| back.restore.clone()) };
+    let put_backs = || record.into_iter().flat_map(Record::put_backs);
+    let copies = [patch, restore].into_iter().flatten().chain(put_backs().map(|back| &back.backup));
+    *named.lock().unwrap_or_else(PoisonError::into_inner) = Named {
+        copies: copies.cloned().collect(),
+        put_backs: put_backs().map(|back| back.restore.clone()).collect(),
+    };
 }
 
-/// Removes what is too much of a game's copies, and of its states that were moved aside. That it fails
-/// makes the copy that was taken no worse: it is tried again with the next one.
-pub(super) async fn prune(runtime: &dyn Runtime, game: GameId, keep: Keep, named: &SharedNamed) {
-    let (copies, aside) = {
-        let named = named.lock().unwrap_or_else(PoisonError::into_inner);
-        (named.copies.clone(), named.aside.clone())
-    };
+/// The pruning of one game's copies by this process: what nobody has named may go, as long as it leads and
+/// is not frozen.
+#[derive(Debug)]
+pub(super) struct Pruning {
+    pub(super) named: SharedNamed,
+    pub(super) leading: Leading,
+    pub(super) brake: watch::Receiver<Option<Freeze>>,
+}
+
+impl Pruning {
+    fn may_go(&self, is_named: impl FnOnce(&Named) -> bool) -> bool {
+        self.anything() && !is_named(&self.named.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl MayGo for Pruning {
+    fn anything(&self) -> bool {
+        self.leading.holds() && self.brake.borrow().is_none()
+    }
+
+    fn copy(&self, id: &BackupId) -> bool {
+        self.may_go(|named| named.copies.contains(id))
+    }
+
+    fn put_back(&self, id: &RestoreId) -> bool {
+        self.may_go(|named| named.put_backs.contains(id))
+    }
+}
+
+/// Removes what is too much of a game's copies, and of its states that were moved aside. That it fails, or gives
+/// way to other work on the game, makes the copy that was taken no worse: it is tried again with the next one.
+pub(super) async fn prune(runtime: &dyn Runtime, game: GameId, keep: Keep, may_go: &Arc<dyn MayGo>) {
     let now = crate::clock::retention_now();
-    match runtime.prune_backups(game, keep, &copies, now).await {
+    match runtime.prune_backups(game, keep, may_go, now).await {
         Ok(gone) if gone.is_empty() => {}
         Ok(gone) => {
             tracing::info!(game_id = %game, ?gone, "copies of the state were removed: there are newer ones")
         }
+        Err(RuntimeError::Conflict(_)) => return,
         Err(error) => tracing::warn!(game_id = %game, error = chain(&error), "copies that are too much stay"),
     }
-    match runtime.prune_aside(game, keep, aside.as_ref(), now).await {
+    match runtime.prune_aside(game, keep, may_go, now).await {
         Ok(gone) if gone.is_empty() => {}
         Ok(gone) => tracing::info!(game_id = %game, ?gone, "states that were moved aside were removed"),
+        Err(RuntimeError::Conflict(_)) => {}
         Err(error) => {
             tracing::warn!(game_id = %game, error = chain(&error), "states that were moved aside stay")
         }
@@ -219,26 +280,106 @@ mod tests {
         assert_eq!(waits(&world.record), None);
     }
 
+    #[test]
+    fn what_is_named_by_the_time_it_would_go_stays_and_nothing_goes_for_who_leads_no_more() {
+        let (brake, frozen) = watch::channel(None);
+        let (named, leading) = (SharedNamed::default(), Leading::for_ever());
+        let pruning = Pruning { named: named.clone(), leading: leading.clone(), brake: frozen };
+        let (copy, way) = ("b-1".parse().expect("a name"), "r-1".parse().expect("a name"));
+        let may_go = || [pruning.anything(), pruning.copy(&copy), pruning.put_back(&way)];
+        assert_eq!(may_go(), [true; 3]);
+        *named.lock().expect("no panic") = Named { copies: vec![copy.clone()], put_backs: vec![way.clone()] };
+        assert_eq!(may_go(), [true, false, false]);
+        *named.lock().expect("no panic") = Named::default();
+        assert_eq!(may_go(), [true; 3]);
+        brake.send_replace(Some(Freeze {
+            reason: crate::game::controller::FreezeReason::FrozenByHand,
+            message: String::new(),
+            way_out: String::new(),
+        }));
+        assert_eq!(may_go(), [false; 3]);
+        brake.send_replace(None);
+        leading.end();
+        assert_eq!(may_go(), [false; 3]);
+    }
+
+    #[test]
+    fn every_way_back_that_is_on_record_is_named_and_what_a_change_of_version_may_go_back_to() {
+        use crate::game::patch::{PutBack, PutBackCause, PutBackStage};
+        let mut world = crate::reconcile::plan::tests::world::World::running();
+        world.wants("1.4.3");
+        while world.record.patch.is_none() {
+            world.round();
+        }
+        let patch = world.record.patch.clone().expect("a change of version");
+        let back = |backup: &str, restore: &str, instead: Option<PutBack>| PutBack {
+            backup: backup.parse().expect("a name"),
+            restore: restore.parse().expect("a name"),
+            stage: PutBackStage::Placing,
+            build: patch.from.clone(),
+            turn: None,
+            timeline: None,
+            new_timeline: false,
+            cause: PutBackCause::Patch,
+            reason: String::new(),
+            message: String::new(),
+            instead: instead.map(Box::new),
+        };
+        world.record.put_back = Some(back("b-1", "r-1", Some(back("b-2", "r-2", None))));
+        let named = SharedNamed::default();
+        keep_named(&named, Some(&world.record), None);
+        let named = named.lock().expect("no panic");
+        let names = |names: Vec<String>| names.join(" ");
+        let copies = names(named.copies.iter().map(ToString::to_string).collect());
+        assert_eq!(copies, format!("{} b-1 b-2", patch.backup));
+        assert_eq!(names(named.put_backs.iter().map(ToString::to_string).collect()), "r-1 r-2");
+    }
+
     #[tokio::test]
     async fn one_long_copy_gives_its_place_to_who_waits_and_comes_to_its_end() {
-        let places = Semaphore::new(1);
+        let work = LongWork::new(9, 1);
         let ended = AtomicBool::new(false);
         let long = async {
             let paused = AtomicBool::new(false);
             let pause = |now| paused.store(now, Ordering::Relaxed);
-            in_turns(&places, places.acquire().await.ok(), 5 * TICK, pause, copy(200, &paused)).await;
+            let begun = work.begin().await.expect("a place");
+            begun.in_turns(5 * TICK, pause, copy(200, &paused)).await;
             ended.store(true, Ordering::Relaxed);
         };
         let short = async {
             for _ in 0..5 {
                 tokio::time::sleep(TICK).await;
-                let _place = places.acquire().await;
+                let _begun = work.begin().await;
                 assert!(!ended.load(Ordering::Relaxed), "it waited for the whole of the long one");
-                assert_eq!(places.available_permits(), 0, "never more at a time than there are places");
+                assert_eq!(work.places.available_permits(), 0, "never more at a time than there are places");
                 tokio::time::sleep(3 * TICK).await;
             }
         };
         tokio::join!(long, short);
-        assert!(ended.load(Ordering::Relaxed) && places.available_permits() == 1);
+        assert!(ended.load(Ordering::Relaxed) && work.places.available_permits() == 1);
+        assert_eq!(work.threads.available_permits(), 9);
+    }
+
+    #[tokio::test]
+    async fn no_more_is_begun_than_there_are_threads_and_no_place_is_held_without_one() {
+        let work = LongWork::new(2, 1);
+        let end = tokio::sync::Notify::new();
+        let begun = std::sync::atomic::AtomicUsize::new(0);
+        let long = || async {
+            let turns = work.begin().await.expect("a place");
+            begun.fetch_add(1, Ordering::Relaxed);
+            turns.in_turns(TICK, |_| {}, end.notified()).await;
+        };
+        let watch = async {
+            tokio::time::sleep(20 * TICK).await;
+            assert_eq!(begun.load(Ordering::Relaxed), 2, "so many as there are threads");
+            // Whoever waits for a thread holds no place: those that have one go on in turns.
+            end.notify_one();
+            tokio::time::sleep(20 * TICK).await;
+            assert_eq!(begun.load(Ordering::Relaxed), 3);
+            end.notify_waiters();
+        };
+        tokio::join!(long(), long(), long(), watch);
+        assert_eq!((work.threads.available_permits(), work.places.available_permits()), (2, 1));
     }
 }

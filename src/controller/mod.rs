@@ -54,11 +54,11 @@ use crate::game::controller::{ControllerStatus, Freeze};
 use crate::game::record::moved;
 use crate::game::{Epoch, GameId};
 use crate::reconcile::Policy;
-use crate::runtime::{Runtime, RuntimeEvent};
+use crate::runtime::{MOST_COPIES_BEGUN, MOST_REMOVALS_BEGUN, Runtime, RuntimeEvent};
 use crate::store::{Recorder, Store, StoreError};
 
 use calls::{Calls, LATE_PART};
-use copies::CopyUnderWay;
+use copies::{CopyUnderWay, LongWork};
 use entry::Entry;
 use facts::News;
 use ground::{Guards, KnownHighWater};
@@ -296,8 +296,8 @@ pub async fn run(
         stops: Arc::new(Semaphore::new(limits.stops.max(1))),
         engine_calls: Arc::new(Semaphore::new(limits.engine_calls.max(1))),
         turns: Arc::new(Semaphore::new(limits.turns.max(1))),
-        copies: Arc::new(Semaphore::new(limits.copies.max(1))),
-        removals: Arc::new(Semaphore::new(limits.removals.max(1))),
+        copies: Arc::new(LongWork::new(MOST_COPIES_BEGUN, limits.copies)),
+        removals: Arc::new(LongWork::new(MOST_REMOVALS_BEGUN, limits.removals)),
         keep,
         brake: brake.subscribe(),
         leading: leading.clone(),

@@ -19,13 +19,15 @@ use crate::game::engine::Answer;
 use crate::game::patch::Build;
 use crate::game::record::{Life, Record};
 use crate::game::spec::Desired;
-use crate::game::{BackupId, ContainerId, EngineVersion, GameId, ImageRef, NewBackup, RaceName, RestoreId};
+use crate::game::{
+    Backup, BackupId, ContainerId, EngineVersion, GameId, ImageRef, NewBackup, RaceName, RestoreId,
+};
 use crate::reconcile::apply;
 use crate::reconcile::{Failure, FailureClass, Remains, Step};
-use crate::runtime::{CopyProgress, Listed, PullProgress, Runtime, RuntimeError};
+use crate::runtime::{CopyProgress, Listed, MayGo, PullProgress, Runtime, RuntimeError};
 use crate::store::{RowVersion, Store, StoreError};
 
-use super::copies::{Pausing, Progress, SharedNamed, TURN, in_turns, prune};
+use super::copies::{Begun, LongWork, Pausing, Progress, Pruning, SharedNamed, TURN, prune};
 use super::entry::Believed;
 use super::facts::News;
 use super::ground::{GroundLook, KnownHighWater};
@@ -120,8 +122,8 @@ pub(super) struct Workshop {
     pub(super) stops: Arc<Semaphore>,
     pub(super) engine_calls: Arc<Semaphore>,
     pub(super) turns: Arc<Semaphore>,
-    pub(super) copies: Arc<Semaphore>,
-    pub(super) removals: Arc<Semaphore>,
+    pub(super) copies: Arc<LongWork>,
+    pub(super) removals: Arc<LongWork>,
     /// What is kept of a game's copies.
     pub(super) keep: Keep,
     /// Why nothing may be touched, if so.
@@ -139,21 +141,27 @@ impl Workshop {
     }
 
     /// A place among those that do the like. None for a process that is frozen or deposed by then, however
-    /// long it waited: whatever changes anything in the background comes through here. (Who puts a copy
-    /// back queues behind nobody, for its game is down; it asks the same.)
+    /// long it waited: whatever changes anything in the background comes through here, or through the next.
+    /// (Who puts a copy back queues behind nobody, for its game is down; it asks the same.)
     async fn place<'p>(&self, places: &'p Semaphore) -> Option<SemaphorePermit<'p>> {
         let place = places.acquire().await.ok();
         place.filter(|_| !self.may_not_act())
     }
 
+    /// The same for what takes long.
+    async fn begun<'p>(&self, work: &'p LongWork) -> Option<Begun<'p>> {
+        work.begin().await.filter(|_| !self.may_not_act())
+    }
+
     pub(super) fn spawn(&self, work: impl Future<Output = Finished> + Send + 'static) -> AbortHandle {
-        let finished = self.finished.clone();
-        let task = async move {
-            let end = work.await;
-            // The loop has ended: nobody needs to know.
-            let _ = finished.send(end).await;
-        };
+        let this = self.clone();
+        let task = async move { this.hand_in(work.await).await };
         self.tasks.spawn(tracing::Instrument::in_current_span(task)).abort_handle()
+    }
+
+    async fn hand_in(&self, end: Finished) {
+        // The loop may have ended: then nobody needs to know.
+        let _ = self.finished.send(end).await;
     }
 
     pub(super) fn stop(
@@ -253,33 +261,46 @@ impl Workshop {
         progress: Progress,
         named: SharedNamed,
     ) -> AbortHandle {
-        let this = self.clone();
-        self.spawn(async move {
-            let Some(place) = this.place(&this.copies).await else {
-                return Finished::Work(new.game, number, News::ContainerStale);
+        let (this, game) = (self.clone(), new.game);
+        let task = async move {
+            let news = match this.copied(&new, &progress).await {
+                Some(Ok(backup)) => News::BackedUp(Box::new(backup)),
+                Some(Err(error)) => counted(&step, &error),
+                None => News::ContainerStale,
             };
-            let tell = |now| keep(&progress, now);
-            let pausing = Pausing { runtime: this.runtime.clone(), game: new.game };
-            let copied = in_turns(
-                &this.copies,
-                Some(place),
-                TURN,
-                |paused| pausing.pause(paused),
-                this.runtime.back_up(&new, &tell),
-            );
-            let done = tokio::select! {
-                done = copied => done,
-                () = this.leading.ended() => return Finished::Work(new.game, number, News::ContainerStale),
-            };
-            let news = match done {
-                Ok(backup) => {
-                    prune(&*this.runtime, new.game, this.keep, &named).await;
-                    News::BackedUp(Box::new(backup))
-                }
-                Err(error) => counted(&step, &error),
-            };
-            Finished::Work(new.game, number, news)
-        })
+            let is_there = matches!(news, News::BackedUp(_));
+            this.hand_in(Finished::Work(game, number, news)).await;
+            // Whoever goes on with the game does not wait for that.
+            if is_there {
+                this.prune(game, named).await;
+            }
+        };
+        self.tasks.spawn(tracing::Instrument::in_current_span(task)).abort_handle()
+    }
+
+    /// The copy that was taken, or why not; none: this process may not act any more.
+    async fn copied(&self, new: &NewBackup, progress: &Progress) -> Option<Result<Backup, RuntimeError>> {
+        let begun = self.begun(&self.copies).await?;
+        let tell = |now| keep(progress, now);
+        let pausing = Pausing { runtime: self.runtime.clone(), game: new.game };
+        let pause = |paused| pausing.pause(paused);
+        tokio::select! {
+            done = begun.in_turns(TURN, pause, self.runtime.back_up(new, &tell)) => Some(done),
+            () = self.leading.ended() => None,
+        }
+    }
+
+    /// Removes what is too much of a game's copies, for as long as this process may.
+    async fn prune(&self, game: GameId, named: SharedNamed) {
+        let (leading, brake) = (self.leading.clone(), self.brake.clone());
+        let may_go: Arc<dyn MayGo> = Arc::new(Pruning { named, leading, brake });
+        tokio::select! {
+            () = prune(&*self.runtime, game, self.keep, &may_go) => {}
+            () = self.leading.ended() => {}
+            () = self.is_frozen() => {}
+            // The controller has ended.
+            () = self.finished.closed() => {}
+        }
     }
 
     pub(super) fn fetch_backup(
@@ -300,7 +321,7 @@ impl Workshop {
             if let Err(error) = brought {
                 return Finished::Work(game, number, counted(&step, &error));
             }
-            let Some(place) = this.place(&this.copies).await else {
+            let Some(begun) = this.begun(&this.copies).await else {
                 return Finished::Work(game, number, News::ContainerStale);
             };
             let tell = |now| keep(&progress, now);
@@ -315,7 +336,7 @@ impl Workshop {
                 }
             };
             let done = tokio::select! {
-                done = in_turns(&this.copies, Some(place), TURN, |paused| pausing.pause(paused), fetched) => done,
+                done = begun.in_turns(TURN, |paused| pausing.pause(paused), fetched) => done,
                 () = this.leading.ended() => return Finished::Work(game, number, News::ContainerStale),
             };
             let news = match done {
@@ -364,7 +385,7 @@ impl Workshop {
     ) -> AbortHandle {
         let this = self.clone();
         self.spawn(async move {
-            let Some(place) = this.place(&this.removals).await else {
+            let Some(begun) = this.begun(&this.removals).await else {
                 return Finished::Work(game, number, News::EverythingStale);
             };
             let tell = |now| keep(&progress, now);
@@ -378,7 +399,7 @@ impl Workshop {
             // A removal that is dropped stands still: nothing is half there. What is left of it lies elsewhere,
             // so what was seen before says nothing.
             let done = tokio::select! {
-                done = in_turns(&this.removals, Some(place), TURN, |paused| pausing.pause(paused), removal) => done,
+                done = begun.in_turns(TURN, |paused| pausing.pause(paused), removal) => done,
                 () = this.leading.ended() => return Finished::Work(game, number, News::EverythingStale),
                 () = this.is_frozen() => return Finished::Work(game, number, News::EverythingStale),
             };

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use serde::de::{Deserializer, Error, Unexpected};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::game::engine::{Answer, EnginePlayer, EngineState, HIGHEST_COUNT, HIGHEST_TURN, MOST_PLAYERS};
 use crate::game::spec::Contract;
@@ -38,18 +40,26 @@ struct Player {
 }
 
 /// A statistic of a player. However large it is said to be, it is no reason to believe nothing of the
-/// rest: beyond [`HIGHEST_COUNT`] it counts as that, and no turn waits for it.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(from = "serde_json::Number")]
+/// rest: beyond [`HIGHEST_COUNT`] it counts as that, and no turn waits for it. `null` is said of what is not
+/// known, and counts as nothing.
+#[derive(Debug, Clone, Copy, Default)]
 struct Count(i64);
 
-impl From<serde_json::Number> for Count {
-    fn from(number: serde_json::Number) -> Self {
-        // A number that is no `i64` is larger than one or has a fraction; a cast from `f64` ends at the
-        // bounds.
-        let count = number.as_i64().or_else(|| number.as_f64().map(|float| float as i64));
+impl<'de> Deserialize<'de> for Count {
+    /// Reads the digits themselves: a number that no `f64` can hold is none to `serde_json::Number`.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let said = <&RawValue>::deserialize(deserializer)?.get();
+        if said == "null" {
+            return Ok(Self::default());
+        }
+        if !said.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            return Err(D::Error::invalid_type(Unexpected::Other("something else"), &"a number"));
+        }
+        // A number that is no `i64` is larger than one or has a fraction. The largest float is infinite, and
+        // a cast ends at the bounds.
+        let count = said.parse::<i64>().ok().or_else(|| said.parse::<f64>().ok().map(|float| float as i64));
         // Less than nothing is nothing, as ever.
-        Self(count.unwrap_or(HIGHEST_COUNT).clamp(0, HIGHEST_COUNT))
+        Ok(Self(count.unwrap_or(HIGHEST_COUNT).clamp(0, HIGHEST_COUNT)))
     }
 }
 
@@ -230,6 +240,9 @@ mod tests {
             (state("1", &player("x", &"y".repeat(65), "1"), 2), "its raceName has more than 64 characters"),
             (state("1", &player(&"y".repeat(129), "T", "1"), 1), "its id has more than 128 characters"),
             (state("1", &player("x", "T", "\"many\""), 1), "not what the contract says"),
+            (state("1", &player("x", "T", "[1]"), 1), "not what the contract says"),
+            (state("1", &player("x", "T", "true"), 1), "not what the contract says"),
+            (state("1", &player("x", "T", "1e"), 1), "not what the contract says"),
             (state("1", &good, 10_001), "10001 players"),
         ];
         for (body, why) in beyond {
@@ -245,6 +258,7 @@ mod tests {
 
     #[test]
     fn a_statistic_beyond_its_bound_counts_as_the_bound() {
+        let digits = "9".repeat(400);
         let counted = [
             ("-1", 0),
             ("-9999999999999999999999", 0),
@@ -254,6 +268,11 @@ mod tests {
             ("9223372036854775808", HIGHEST_COUNT),
             ("99999999999999999999", HIGHEST_COUNT),
             ("1e300", HIGHEST_COUNT),
+            ("1e400", HIGHEST_COUNT),
+            ("-1e400", 0),
+            ("1e-400", 0),
+            (digits.as_str(), HIGHEST_COUNT),
+            ("null", 0),
         ];
         for (said, counts) in counted {
             let body = format!(

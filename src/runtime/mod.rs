@@ -8,6 +8,7 @@ mod cause;
 pub mod docker;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -469,8 +470,15 @@ pub trait Runtime: Send + Sync + 'static {
     /// The kept copies of a game, oldest first.
     async fn backups(&self, game: GameId) -> Result<Vec<Backup>, RuntimeError>;
 
-    /// Removes a kept copy; success if it is gone.
-    async fn remove_backup(&self, game: GameId, backup: &BackupId) -> Result<(), RuntimeError>;
+    /// Removes a kept copy that is too much, if it may go by the time that nobody else works on the game's copies;
+    /// says whether it is gone. Other work on them comes first: then this ends in
+    /// [`RuntimeError::Conflict`], and what is left of the copy is listed no more.
+    async fn remove_backup(
+        &self,
+        game: GameId,
+        backup: &BackupId,
+        may_go: &Arc<dyn MayGo>,
+    ) -> Result<bool, RuntimeError>;
 
     /// Whether a copy could be put back now: it is there and is what was copied, there is room for it,
     /// and it could be moved into the state's place. Reads all of it, and changes nothing.
@@ -515,12 +523,13 @@ pub trait Runtime: Send + Sync + 'static {
     ) -> Result<(), RuntimeError>;
 
     /// Removes states that were moved aside, if they are too many or too old; gives those that went.
-    /// The newest stays, and so does what is spared.
+    /// The newest stays, and so does what may not go. Other work comes first, as in
+    /// [`Runtime::remove_backup`].
     async fn prune_aside(
         &self,
         game: GameId,
         keep: Keep,
-        spared: Option<&RestoreId>,
+        may_go: &Arc<dyn MayGo>,
         now: Timestamp,
     ) -> Result<Vec<RestoreId>, RuntimeError>;
 
@@ -530,14 +539,19 @@ pub trait Runtime: Send + Sync + 'static {
         &self,
         game: GameId,
         keep: Keep,
-        spared: &[BackupId],
+        may_go: &Arc<dyn MayGo>,
         now: Timestamp,
     ) -> Result<Vec<BackupId>, RuntimeError> {
-        let going = backup::surplus(&self.backups(game).await?, keep, spared, now);
-        for id in &going {
-            self.remove_backup(game, id).await?;
+        let backups = self.backups(game).await?;
+        let spared = backups.iter().map(|backup| &backup.id).filter(|id| !may_go.copy(id));
+        let going = backup::surplus(&backups, keep, &spared.cloned().collect::<Vec<_>>(), now);
+        let mut gone = Vec::new();
+        for id in going {
+            if self.remove_backup(game, &id, may_go).await? {
+                gone.push(id);
+            }
         }
-        Ok(going)
+        Ok(gone)
     }
 
     /// The game's state directory on the engine's host, for people.
@@ -549,6 +563,26 @@ pub trait Runtime: Send + Sync + 'static {
     /// What happens to this instance's containers, for ever: reconnects by itself, from where it
     /// was, and says with an event for all games that something may have been lost.
     fn events(&self) -> BoxStream<'static, RuntimeEvent>;
+}
+
+/// Copies that are worth beginning at a time, those that stand still for others included: each keeps a thread of
+/// the runtime's to itself, and one more would but wait for it.
+pub const MOST_COPIES_BEGUN: usize = 96;
+
+/// The same of removals.
+pub const MOST_REMOVALS_BEGUN: usize = 64;
+
+/// Says what of a game's copies may go. It is asked directly before anything does, wherever the removal may have
+/// waited: what is too much may have come to be needed, and whoever removes it to have no right to any more.
+pub trait MayGo: std::fmt::Debug + Send + Sync {
+    /// Whether anything may.
+    fn anything(&self) -> bool;
+
+    /// Whether this copy may.
+    fn copy(&self, id: &BackupId) -> bool;
+
+    /// Whether what was put back, or is to be put back, under this name may.
+    fn put_back(&self, id: &RestoreId) -> bool;
 }
 
 /// Which part of a log.

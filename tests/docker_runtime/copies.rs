@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gamekeeper::game::backup::Keep;
 use gamekeeper::game::{Backup, BackupId, BackupReason, NewBackup, RestoreId};
-use gamekeeper::runtime::{Runtime, RuntimeError};
+use gamekeeper::runtime::{MayGo, Runtime, RuntimeError};
 use jiff::Timestamp;
 
 use crate::world::{World, eventually, health};
@@ -78,6 +79,24 @@ async fn an_engine_that_is_put_back_finds_its_state_as_it_was() {
     assert!(world.state_root.join(format!(".gamekeeper/failed/{}/r-1/state/turn", world.game)).exists());
 }
 
+/// Everything may go but this copy.
+#[derive(Debug)]
+pub(crate) struct Spares(pub(crate) BackupId);
+
+impl MayGo for Spares {
+    fn anything(&self) -> bool {
+        true
+    }
+
+    fn copy(&self, id: &BackupId) -> bool {
+        *id != self.0
+    }
+
+    fn put_back(&self, _: &RestoreId) -> bool {
+        true
+    }
+}
+
 #[tokio::test]
 async fn copies_that_are_too_many_or_too_old_go_and_what_is_spared_stays() {
     let world = World::new().prepared().await;
@@ -87,12 +106,12 @@ async fn copies_that_are_too_many_or_too_old_go_and_what_is_spared_stays() {
     }
     let now = Timestamp::from_second(450).expect("a time");
     let keep = Keep { count: 2, age: Some(Duration::from_secs(1_000)) };
-    let spared = ["a".parse().expect("a name")];
-    let gone = world.docker.prune_backups(world.game, keep, &spared, now).await.expect("a pruning");
+    let spares: Arc<dyn MayGo> = Arc::new(Spares("a".parse().expect("a name")));
+    let gone = world.docker.prune_backups(world.game, keep, &spares, now).await.expect("a pruning");
     assert_eq!(gone, ["b".parse().expect("a name")]);
     let left = world.docker.backups(world.game).await.expect("a list");
     assert_eq!(left.iter().map(|backup| backup.id.as_str()).collect::<Vec<_>>(), ["a", "c", "d"]);
-    let again = world.docker.prune_backups(world.game, keep, &spared, now).await.expect("a pruning");
+    let again = world.docker.prune_backups(world.game, keep, &spares, now).await.expect("a pruning");
     assert!(again.is_empty());
 }
 

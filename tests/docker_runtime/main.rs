@@ -10,6 +10,7 @@ mod directories;
 mod events;
 mod faults;
 mod hardening;
+mod lanes;
 mod life;
 #[path = "../support/meddler.rs"]
 mod meddler;

@@ -106,3 +106,22 @@ async fn six_hundred_looks_at_images_that_hang_hold_up_no_other_games_healing() 
     until_healed(&crowd, healed).await;
     crowd.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_there_before_what_is_too_much_goes_and_nobody_waits_for_that() {
+    let crowd = Crowd::running(3, Limits::default()).await;
+    crowd.fates.disk_hangs(true);
+    crowd.sql("UPDATE games SET backup_generation = 1").await;
+    let taken = "SELECT count(*) FROM operation_log WHERE op = 'backup' AND status = 'succeeded'";
+    crowd.until("all have their copies", taken).await;
+    while crowd.fates.removing() < 3 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    // The next one is taken meanwhile.
+    crowd.sql("UPDATE games SET backup_generation = 2").await;
+    crowd.until_so_many(6, "all have two", taken).await;
+    // Neither does the controller wait for it when it ends.
+    let began = std::time::Instant::now();
+    crowd.end().await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(8), "{:?}", began.elapsed());
+}

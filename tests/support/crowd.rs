@@ -31,7 +31,7 @@ use gamekeeper::game::{
 };
 use gamekeeper::reconcile::Policy;
 use gamekeeper::runtime::{
-    CopyProgress, Listed, LogOptions, NewContainer, PullProgress, Runtime, RuntimeError, RuntimeEvent,
+    CopyProgress, Listed, LogOptions, MayGo, NewContainer, PullProgress, Runtime, RuntimeError, RuntimeEvent,
     RuntimeIdentity, StateRootLook,
 };
 use gamekeeper::store::Store;
@@ -522,17 +522,19 @@ impl Runtime for Containers {
 
     async fn back_up(
         &self,
-        _: &NewBackup,
+        new: &NewBackup,
         _: &(dyn Fn(CopyProgress) + Send + Sync),
     ) -> Result<Backup, RuntimeError> {
-        untouched("back up")
+        let NewBackup { id, game, taken_at, reason, turn, timeline, build } = new.clone();
+        let (files, bytes, left_out, digest) = (0, 0, 0, String::new());
+        Ok(Backup { id, game, taken_at, reason, turn, timeline, build, files, bytes, left_out, digest })
     }
 
     async fn backups(&self, _: GameId) -> Result<Vec<Backup>, RuntimeError> {
         Ok(self.docker.backups.lock().expect("nobody panicked").clone())
     }
 
-    async fn remove_backup(&self, _: GameId, _: &BackupId) -> Result<(), RuntimeError> {
+    async fn remove_backup(&self, _: GameId, _: &BackupId, _: &Arc<dyn MayGo>) -> Result<bool, RuntimeError> {
         untouched("remove backup")
     }
 
@@ -553,10 +555,11 @@ impl Runtime for Containers {
         &self,
         _: GameId,
         _: Keep,
-        _: Option<&RestoreId>,
+        _: &Arc<dyn MayGo>,
         _: Timestamp,
     ) -> Result<Vec<RestoreId>, RuntimeError> {
-        untouched("prune what is aside")
+        self.fates.removes_a_state().await;
+        Ok(Vec::new())
     }
 
     async fn check_backup(&self, _: GameId, _: &BackupId) -> Result<Backup, RuntimeError> {

@@ -88,7 +88,7 @@ fn prove(scratch: &Path) -> Result<(u32, u32), CopyError> {
     };
     state.copy(&copy, &Watch::nobody())?;
     std::fs::write(turn(&directory), b"another turn")?;
-    state.check_room_for_patch(game)?;
+    state.check_room_for_patch(game, &Watch::nobody())?;
     state.put_back(game, &copy.id, &"doctor".parse().map_err(io::Error::other)?, &Watch::nobody())?;
     if std::fs::read(turn(&directory))? != b"turn" {
         return Err(io::Error::other("the copy is not what was copied").into());

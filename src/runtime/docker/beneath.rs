@@ -55,6 +55,12 @@ fn opened(parent: &OwnedFd, name: &CStr, flags: OFlags) -> rustix::io::Result<Ow
     }
 }
 
+/// A handle of a directory by its one name, whatever its mode lets anybody do with it, unless another file
+/// system is mounted there (`EXDEV`).
+pub(super) fn handle_on_same_mount(parent: &OwnedFd, name: &CStr) -> rustix::io::Result<OwnedFd> {
+    opened(parent, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC)
+}
+
 /// The names in a directory.
 pub(super) fn names(directory: &OwnedFd) -> io::Result<Vec<CString>> {
     let mut names = Vec::new();

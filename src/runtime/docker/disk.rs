@@ -32,7 +32,7 @@ use super::copies::{Belongings, CopyError, Watch, attend};
 use super::state::StateRoot;
 use super::{DockerRuntime, RuntimeError};
 use crate::game::GameId;
-use crate::runtime::CopyProgress;
+use crate::runtime::{CopyProgress, MOST_COPIES_BEGUN, MOST_REMOVALS_BEGUN};
 
 /// Kinds of work that have threads of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,14 +45,28 @@ pub(super) enum Lane {
     Survey,
     /// The same, for room that was promised before the controller started.
     Promise,
-    /// Copies that are taken, fetched or put back, those that stand still included.
+    /// Copies that are taken or fetched, those that stand still included.
     Copy,
-    /// Removals of states and copies, those that stand still included.
+    /// Copies that are put back. Their games are down, so they wait for no copy that stands still.
+    PutBack,
+    /// Removals of games' states and of all their copies, those that stand still included.
     Removal,
+    /// Removals of what is too much of a game's copies. Nobody who goes on with a game waits for them, and they
+    /// wait for no removal that stands still.
+    Prune,
 }
 
 impl Lane {
-    const ALL: [Self; 6] = [Self::Ground, Self::Look, Self::Survey, Self::Promise, Self::Copy, Self::Removal];
+    const ALL: [Self; 8] = [
+        Self::Ground,
+        Self::Look,
+        Self::Survey,
+        Self::Promise,
+        Self::Copy,
+        Self::PutBack,
+        Self::Removal,
+        Self::Prune,
+    ];
 
     /// The number of its threads. Together at most [`MOST_DISK_THREADS`].
     const fn threads(self) -> usize {
@@ -61,8 +75,10 @@ impl Lane {
             Self::Look => 64,
             Self::Survey => 32,
             Self::Promise => 8,
-            Self::Copy => 128,
-            Self::Removal => 64,
+            Self::Copy => MOST_COPIES_BEGUN,
+            Self::PutBack => 32,
+            Self::Removal => MOST_REMOVALS_BEGUN,
+            Self::Prune => 16,
         }
     }
 }

@@ -4,9 +4,9 @@
 //! else, so that tests can let them die before each one.
 
 use std::ffi::CStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::{Errno, Result};
 use rustix::path::Arg;
 
@@ -87,6 +87,14 @@ pub(super) fn dress(made: &OwnedFd, like: &Stat) -> Result<()> {
     rustix::fs::futimens(made, &changed_like(like))
 }
 
+/// Gives what this is a handle of another mode. (A handle that is for its path alone takes none itself: the
+/// kernel names what it leads to.)
+pub(super) fn set_mode(handle: &OwnedFd, mode: Mode) -> Result<()> {
+    about_to_change()?;
+    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    rustix::fs::chmodat(rustix::fs::CWD, path, mode, AtFlags::empty())
+}
+
 /// Gives an open file to another.
 pub(super) fn give(made: &OwnedFd, user: u32, group: u32) -> Result<()> {
     about_to_change()?;
@@ -116,11 +124,41 @@ pub(super) fn rename(from: &OwnedFd, name: impl Arg, to: &OwnedFd, new: impl Arg
     rustix::fs::renameat(from, name, to, new)
 }
 
-/// The same, where nothing of the new name may be there.
+/// The same, where nothing of the new name may be there. Some file systems know no such rename (NFS, 9p,
+/// CephFS): there it is made of what they know.
 pub(super) fn rename_new(from: &OwnedFd, name: impl Arg, to: &OwnedFd, new: impl Arg) -> Result<()> {
+    let (name, new) = (name.into_c_str()?, new.into_c_str()?);
     about_to_change()?;
-    rustix::fs::renameat_with(from, name, to, new, RenameFlags::NOREPLACE)
+    match rename_no_replace(from, &name, to, &new) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rename_where_free(from, &name, to, &new),
+        renamed => renamed,
+    }
 }
+
+/// Renames to a name that nothing has. What comes to have it in the middle of this is not replaced: the
+/// second name of what is no directory cannot be one that is taken, and a directory takes the place of nothing
+/// but an empty one. (Names here are new ones, or nobody else of this process works on the game.)
+fn rename_where_free(from: &OwnedFd, name: &CStr, to: &OwnedFd, new: &CStr) -> Result<()> {
+    match rustix::fs::statat(to, new, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => return Err(Errno::EXIST),
+        Err(Errno::NOENT) => {}
+        Err(error) => return Err(error),
+    }
+    let found = rustix::fs::statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
+        return rustix::fs::renameat(from, name, to, new);
+    }
+    rustix::fs::linkat(from, name, to, new, AtFlags::empty())?;
+    unlink(from, name)
+}
+
+#[cfg(not(test))]
+fn rename_no_replace(from: &OwnedFd, name: &CStr, to: &OwnedFd, new: &CStr) -> Result<()> {
+    rustix::fs::renameat_with(from, name, to, new, rustix::fs::RenameFlags::NOREPLACE)
+}
+
+#[cfg(test)]
+use interruption::rename_no_replace;
 
 /// Removes what is no directory.
 pub(super) fn unlink(parent: &OwnedFd, name: impl Arg) -> Result<()> {
@@ -159,11 +197,15 @@ fn about_to_change() -> Result<()> {
 #[cfg(test)]
 use interruption::about_to_change;
 
-/// What comes between two changes: the process's death, or somebody else's hand.
+/// What comes between two changes: the process's death, or somebody else's hand. And file systems that know
+/// less than others.
 #[cfg(test)]
 pub(super) mod interruption {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
+    use std::ffi::CStr;
+    use std::os::fd::OwnedFd;
 
+    use rustix::fs::RenameFlags;
     use rustix::io::{Errno, Result};
 
     enum Interruption {
@@ -175,6 +217,22 @@ pub(super) mod interruption {
 
     thread_local! {
         static PLANNED: RefCell<Option<Interruption>> = const { RefCell::new(None) };
+        static PLAIN_RENAMES: Cell<Option<Errno>> = const { Cell::new(None) };
+    }
+
+    /// Runs `work` where a rename that replaces nothing is answered with this error, as NFS does.
+    pub(in super::super) fn with_plain_renames<T>(error: Errno, work: impl FnOnce() -> T) -> T {
+        PLAIN_RENAMES.set(Some(error));
+        let done = work();
+        PLAIN_RENAMES.set(None);
+        done
+    }
+
+    pub(super) fn rename_no_replace(from: &OwnedFd, name: &CStr, to: &OwnedFd, new: &CStr) -> Result<()> {
+        match PLAIN_RENAMES.get() {
+            Some(error) => Err(error),
+            None => rustix::fs::renameat_with(from, name, to, new, RenameFlags::NOREPLACE),
+        }
     }
 
     /// Runs `work`, which dies before the change after the first `changes`; says whether it did.

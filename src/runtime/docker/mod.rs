@@ -29,6 +29,7 @@ mod lifecycle;
 mod logs;
 mod mount_view;
 mod mountinfo;
+mod moving;
 mod network;
 mod observed;
 mod processes;
@@ -61,8 +62,9 @@ pub use state::StateRoot;
 pub use trial::{Outcome, SCRATCH, Tried};
 
 use super::{
-    Container, CopiesUnderWay, CopyProgress, HostProcess, ImageSelector, Listed, LogOptions, NewContainer,
-    PullProgress, Rival, Runtime, RuntimeError, RuntimeEvent, RuntimeIdentity, StateDirectory, StateRootLook,
+    Container, CopiesUnderWay, CopyProgress, HostProcess, ImageSelector, Listed, LogOptions, MayGo,
+    NewContainer, PullProgress, Rival, Runtime, RuntimeError, RuntimeEvent, RuntimeIdentity, StateDirectory,
+    StateRootLook,
 };
 use crate::game::backup::Keep;
 use crate::game::controller::MountView;
@@ -328,10 +330,15 @@ impl Runtime for DockerRuntime {
         self.on_copies((Lane::Look, game), "examined", &|_| {}, move |state, _| state.backups(game)).await
     }
 
-    async fn remove_backup(&self, game: GameId, backup: &BackupId) -> Result<(), RuntimeError> {
-        let id = backup.clone();
-        let work = move |state: &StateRoot, watch: &Watch| state.remove_backup(game, &id, watch);
-        self.on_copies((Lane::Removal, game), "cleared of a copy", &|_| {}, work).await
+    async fn remove_backup(
+        &self,
+        game: GameId,
+        backup: &BackupId,
+        may_go: &Arc<dyn MayGo>,
+    ) -> Result<bool, RuntimeError> {
+        let (id, may_go) = (backup.clone(), Arc::clone(may_go));
+        let work = move |state: &StateRoot, watch: &Watch| state.prune_backup(game, &id, &may_go, watch);
+        self.on_copies((Lane::Prune, game), "cleared of a copy", &|_| {}, work).await
     }
 
     async fn has_copies(&self, game: GameId) -> Result<bool, RuntimeError> {
@@ -352,14 +359,12 @@ impl Runtime for DockerRuntime {
         &self,
         game: GameId,
         keep: Keep,
-        spared: Option<&RestoreId>,
+        may_go: &Arc<dyn MayGo>,
         now: Timestamp,
     ) -> Result<Vec<RestoreId>, RuntimeError> {
-        let spared = spared.cloned();
-        let work = move |state: &StateRoot, watch: &Watch| {
-            state.prune_aside(game, keep, spared.as_ref(), now, watch)
-        };
-        self.on_copies((Lane::Removal, game), "cleared of what was moved aside", &|_| {}, work).await
+        let may_go = Arc::clone(may_go);
+        let work = move |state: &StateRoot, watch: &Watch| state.prune_aside(game, keep, &may_go, now, watch);
+        self.on_copies((Lane::Prune, game), "cleared of what was moved aside", &|_| {}, work).await
     }
 
     async fn check_backup(&self, game: GameId, backup: &BackupId) -> Result<Backup, RuntimeError> {
@@ -369,8 +374,8 @@ impl Runtime for DockerRuntime {
     }
 
     async fn check_room_for_patch(&self, game: GameId) -> Result<(), RuntimeError> {
-        self.on_copies((Lane::Survey, game), "examined", &|_| {}, move |state, _| {
-            state.check_room_for_patch(game)
+        self.on_copies((Lane::Survey, game), "examined", &|_| {}, move |state, watch| {
+            state.check_room_for_patch(game, watch)
         })
         .await
     }
@@ -397,7 +402,7 @@ impl Runtime for DockerRuntime {
         self.check_directory_is_free(game, None).await?;
         let (id, restore) = (backup.clone(), restore.clone());
         let work = move |state: &StateRoot, watch: &Watch| state.put_back(game, &id, &restore, watch);
-        self.on_copies((Lane::Copy, game), "put back", progress, work).await
+        self.on_copies((Lane::PutBack, game), "put back", progress, work).await
     }
 
     fn state_path(&self, game: GameId) -> String {

@@ -25,8 +25,8 @@ use tokio::sync::oneshot;
 use super::disk::{Disk, Lane};
 use super::mountinfo::{Mount, Place, mounts};
 use super::text::one_line;
-use crate::game::ContainerId;
 use crate::game::container::HostProcess;
+use crate::game::{ContainerId, GameId};
 
 /// The longest file of a process that is read, in bytes: a process may have as many mounts as it likes.
 const LONGEST: u64 = 16 << 20;
@@ -71,15 +71,16 @@ impl Processes {
 
     /// The processes that have this directory, or one within it, mounted for writing in a mount namespace of
     /// their own, one of each namespace. The place itself may be a mount too, which every copy of the host's namespace
-    /// has: `also_called` is what it is called on Docker's host.
+    /// has: `also_called` is what it is called on Docker's host. A disk that hangs at it takes no more threads
+    /// than one game may have.
     ///
     /// # Errors
     /// The kernel does not say.
-    pub(super) async fn with_mounted(&self, directory: &Path, also_called: &Path) -> Answer {
+    pub(super) async fn with_mounted(&self, game: GameId, directory: &Path, also_called: &Path) -> Answer {
         let names = vec![directory.to_owned(), also_called.to_owned()];
         let here = self.clone();
         let place = move || here.place(&names).map(|place| (place, names));
-        let (place, names) = match self.disk.run(Lane::Look, None, place).await?? {
+        let (place, names) = match self.disk.run(Lane::Look, Some(game), place).await?? {
             (Some(place), names) => (place, names),
             // Nobody can have what is not there.
             (None, _) => return Ok(Vec::new()),

@@ -23,7 +23,7 @@ impl DockerRuntime {
         let here = self.settings.state_root.join(game.to_string());
         let on_host = self.settings.state_directory_on_host(game);
         let after = self.settings.deadlines.look;
-        let found = tokio::time::timeout(after, self.processes.with_mounted(&here, &on_host)).await;
+        let found = tokio::time::timeout(after, self.processes.with_mounted(game, &here, &on_host)).await;
         found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
             RuntimeError::Failed(format!("the host does not say which processes have the state: {error}"))
         })

@@ -36,7 +36,7 @@ impl StateRoot {
         }
         let restoring = self.near(RESTORING, game)?;
         self.check_movable(game, &restoring, &self.near(FAILED, game)?)?;
-        let room = room_at(&state, &restoring, survey(&state)?.room)?;
+        let room = room_at(&state, &restoring, survey(&state, watch)?.room)?;
         let needs = Needs { restoring: room, ..Needs::default() };
         self.check_room_beside(game, needs, Purpose::Wish)?;
         Ok(backup)
@@ -48,12 +48,12 @@ impl StateRoot {
     ///
     /// # Errors
     /// There is not, or the state is none that this process can copy, or move aside.
-    pub fn check_room_for_patch(&self, game: GameId) -> Result<(), CopyError> {
+    pub fn check_room_for_patch(&self, game: GameId, watch: &Watch) -> Result<(), CopyError> {
         let absent = || CopyError::Absent(format!("the state directory of {game}"));
         let state = self.open_game(game)?.ok_or_else(absent)?;
         let (kept, restoring) = (self.near(BACKUPS, game)?, self.near(RESTORING, game)?);
         self.check_movable(game, &restoring, &self.near(FAILED, game)?)?;
-        let found = survey_as_copied(&state)?;
+        let found = survey_as_copied(&state, watch)?;
         may_give(&kept, &found)?;
         let takes = |place: &OwnedFd| room_at(&state, place, found.room);
         let needs = Needs { backups: takes(&kept)?, restoring: takes(&restoring)? };

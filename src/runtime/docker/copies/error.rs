@@ -18,7 +18,7 @@ pub enum CopyError {
     NoRoom(Shortage),
     /// There is room, and others need it first.
     #[error(
-        "there is room for it alone, and {games} other games whose version is being changed or whose state is being put back need theirs first: with them {shortage}"
+        "there is room for it alone, and {games} other games whose version is being changed, or whose state is being copied or put back, need theirs first: with them {shortage}"
     )]
     RoomKept {
         /// What there is too little of for all of them.

@@ -23,10 +23,11 @@ mod survey;
 mod tree;
 mod watch;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -35,7 +36,7 @@ use super::sentinel::DIRECTORY as OWN;
 use super::state::StateRoot;
 use super::{beneath, effects, remove_tree, small_file};
 use crate::game::{Backup, BackupId, GameId, NewBackup};
-use crate::runtime::{CopyProgress, Shortage};
+use crate::runtime::{CopyProgress, MayGo, Shortage};
 use checks::room_at;
 pub use error::CopyError;
 pub use removal::Belongings;
@@ -78,11 +79,14 @@ impl StateRoot {
             self.room.is_copied(new.game, &new.id);
             return Ok(there);
         }
-        if let Some(purpose) = Purpose::of(new.reason) {
-            let room = room_at(&state, &kept, survey::survey(&state)?.room)?;
-            let needs = Needs { backups: room, ..Needs::default() };
-            self.check_room_beside(new.game, needs, purpose)?;
-        }
+        let _taken = match Purpose::of(new.reason) {
+            Some(purpose) => {
+                let room = room_at(&state, &kept, survey::survey(&state, watch)?.room)?;
+                let needs = Needs { backups: room, ..Needs::default() };
+                Some(self.take_room_beside(new.game, needs, purpose, None)?)
+            }
+            None => None,
+        };
         let made = make(&kept, new.id.as_str(), &state, watch, |measure| Ok(described(new, measure)))?;
         self.room.is_copied(new.game, &new.id);
         Ok(made)
@@ -121,13 +125,37 @@ impl StateRoot {
         remove(&kept, id.as_str(), watch)
     }
 
+    /// The same for a copy that is too much, if it may go; says whether it is gone. Whatever else is to be done
+    /// about the game's copies comes first: then it ends, and what is left is swept later.
+    ///
+    /// # Errors
+    /// It cannot be removed, or others came first.
+    pub fn prune_backup(
+        &self,
+        game: GameId,
+        id: &BackupId,
+        may_go: &Arc<dyn MayGo>,
+        watch: &Watch,
+    ) -> Result<bool, CopyError> {
+        let working = self.working_on(game)?;
+        let watch = watch.giving_way(may_go, &working);
+        let Some(kept) = self.place_if_there(BACKUPS, game)? else { return Ok(true) };
+        remove_if(&kept, id.as_str(), &watch, || may_go.copy(id))
+    }
+
     /// Nobody else works on this game's copies while this is held.
     pub(super) fn working_on(&self, game: GameId) -> Result<Working<'_>, CopyError> {
         let games = self.copying.games.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_worked_on = |games: &mut HashSet<GameId>| games.contains(&game);
+        let is_worked_on = |games: &mut HashMap<GameId, Arc<AtomicBool>>| {
+            games.get(&game).inspect(|is_wanted| is_wanted.store(true, Ordering::Relaxed)).is_some()
+        };
         let waited = self.copying.ended.wait_timeout_while(games, WORKING_PATIENCE, is_worked_on);
         let (mut games, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if games.insert(game) { Ok(Working { copying: &self.copying, game }) } else { Err(CopyError::Busy) }
+        if games.contains_key(&game) {
+            return Err(CopyError::Busy);
+        }
+        games.insert(game, Arc::default());
+        Ok(Working { copying: &self.copying, game })
     }
 
     /// A directory of this game's in Gamekeeper's own, made if it is missing.
@@ -174,7 +202,8 @@ impl StateRoot {
 /// The games whose copies are being worked on.
 #[derive(Debug, Default)]
 pub(super) struct BusyGames {
-    games: Mutex<HashSet<GameId>>,
+    /// Each with whether somebody else wants to work on it.
+    games: Mutex<HashMap<GameId, Arc<AtomicBool>>>,
     /// Work on one of them ended.
     ended: Condvar,
 }
@@ -182,6 +211,14 @@ pub(super) struct BusyGames {
 pub(super) struct Working<'a> {
     copying: &'a BusyGames,
     game: GameId,
+}
+
+impl Working<'_> {
+    /// Whether somebody else wants to work on the game, from now on.
+    fn is_wanted(&self) -> Arc<AtomicBool> {
+        let games = self.copying.games.lock().unwrap_or_else(PoisonError::into_inner);
+        games.get(&self.game).cloned().unwrap_or_default()
+    }
 }
 
 impl Drop for Working<'_> {
@@ -205,7 +242,8 @@ fn make(
     watch: &Watch,
     describe: impl FnOnce(&tree::Measure) -> Result<Backup, CopyError>,
 ) -> Result<Backup, CopyError> {
-    sweep(within, watch)?;
+    // Names are new ones: what cannot be removed is in nobody's way.
+    left_behind(sweep(within, watch))?;
     let half = half(MAKING);
     let mut needed = survey::Room::default();
     let made = fill(within, &half, from, watch, &mut needed, describe).map_err(|error| match error {
@@ -236,7 +274,7 @@ fn fill(
     needed: &mut survey::Room,
     describe: impl FnOnce(&tree::Measure) -> Result<Backup, CopyError>,
 ) -> Result<Backup, CopyError> {
-    let before = at_rest(from)?;
+    let before = at_rest(from, watch)?;
     *needed = before.room;
     watch.at(|progress| {
         *progress = CopyProgress { files: 0, files_total: before.files, bytes: 0, bytes_total: before.bytes };
@@ -254,7 +292,7 @@ fn fill(
     remove_tree::empty(&shared, || watch.check())?;
     effects::remove_directory(&making, SHARED)?;
     effects::flush_all(&making)?;
-    if !survey::survey(from)?.is_same_as(&before) {
+    if !survey::survey(from, watch)?.is_same_as(&before) {
         return Err(CopyError::Changed);
     }
     let written = tree::read(&state, watch)?;
@@ -269,9 +307,9 @@ fn fill(
 }
 
 /// What is there, once nothing has changed for a moment.
-fn at_rest(from: &OwnedFd) -> Result<survey::Survey, CopyError> {
+fn at_rest(from: &OwnedFd, watch: &Watch) -> Result<survey::Survey, CopyError> {
     for _ in 0..PATIENCE {
-        let found = survey::survey(from)?;
+        let found = survey::survey(from, watch)?;
         if !found.is_fresh {
             return Ok(found);
         }
@@ -326,30 +364,61 @@ fn read_manifest(kept: &OwnedFd, game: GameId, id: &BackupId) -> Result<Option<M
 
 /// Removes a directory that is listed no more from the first moment.
 fn remove(within: &OwnedFd, name: &str, watch: &Watch) -> Result<(), CopyError> {
-    sweep(within, watch)?;
-    if beneath::open_if_there(within, name)?.is_some() {
-        effects::rename(within, name, within, half(REMOVING))?;
-        effects::flush(within)?;
-        sweep(within, watch)?;
-    }
-    Ok(())
+    remove_if(within, name, watch, || true).map(drop)
 }
 
-/// Removes what was left half made or half removed.
+/// The same, if it may go at the last moment; says whether it is gone.
+fn remove_if(
+    within: &OwnedFd,
+    name: &str,
+    watch: &Watch,
+    may_go: impl FnOnce() -> bool,
+) -> Result<bool, CopyError> {
+    if beneath::open_if_there(within, name)?.is_some() {
+        let half = half(REMOVING);
+        watch.check()?;
+        if !may_go() {
+            return Ok(false);
+        }
+        effects::rename(within, name, within, &half)?;
+        effects::flush(within)?;
+        remove_half(within, &half, watch)?;
+    }
+    left_behind(sweep(within, watch))?;
+    Ok(true)
+}
+
+/// Removes what was left half made or half removed, as far as it can be removed.
 fn sweep(within: &OwnedFd, watch: &Watch) -> Result<(), CopyError> {
+    let mut swept = Ok(());
     for name in beneath::names(within)? {
         let Some(name) =
             name.to_str().ok().filter(|name| [MAKING, REMOVING].iter().any(|half| name.starts_with(half)))
         else {
             continue;
         };
-        remove_half(within, name, watch)?;
+        match remove_half(within, name, watch) {
+            Err(CopyError::Disk(error)) => swept = Err(CopyError::Disk(error)),
+            done => done?,
+        }
     }
-    Ok(())
+    swept
+}
+
+/// Warns about what cannot be removed, and goes on.
+fn left_behind(removed: Result<(), CopyError>) -> Result<(), CopyError> {
+    match removed {
+        Err(CopyError::Disk(error)) => {
+            tracing::warn!(error = %error, "what was left half made or half removed cannot be removed");
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 fn remove_half(within: &OwnedFd, name: &str, watch: &Watch) -> Result<(), CopyError> {
-    if let Some(half) = beneath::open_if_there(within, name)? {
+    let half = std::ffi::CString::new(name).map_err(io::Error::other)?;
+    if let Some(half) = remove_tree::open(within, &half)? {
         remove_tree::empty(&half, || watch.one_gone())?;
         effects::remove_directory(within, name)?;
     }

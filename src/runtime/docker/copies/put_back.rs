@@ -19,13 +19,13 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::super::state::StateRoot;
-use super::super::{beneath, effects, small_file};
+use super::super::{beneath, effects, moving, small_file};
 use super::checks::{IS_A_MOUNT, room_at};
 use super::error::CopyError;
 use super::room::{Needs, Purpose};
 use super::survey::survey;
 use super::watch::Watch;
-use super::{BACKUPS, LONGEST_MANIFEST, MANIFEST, STATE, make, read_backup, remove};
+use super::{BACKUPS, LONGEST_MANIFEST, MANIFEST, Manifest, STATE, left_behind, make, read_backup, remove};
 use crate::game::{Backup, BackupId, GameId, RestoreId};
 
 pub(super) const RESTORING: &str = "restoring";
@@ -81,7 +81,7 @@ impl StateRoot {
         let aside = self.place(FAILED, game)?;
         if let Some(note) = read_note(&aside, restore)?.filter(|note| note.done) {
             let done = self.confirmed(note, game, id, restore)?;
-            remove(&self.place(RESTORING, game)?, restore.as_str(), watch)?;
+            left_behind(remove(&self.place(RESTORING, game)?, restore.as_str(), watch))?;
             return Ok(done);
         }
         let restoring = self.place(RESTORING, game)?;
@@ -89,10 +89,10 @@ impl StateRoot {
         watch.check()?;
         let moved = self.move_aside(&aside, &restoring, game, restore, (&backup, watch))?;
         watch.check()?;
-        self.move_in(&restoring, game, restore)?;
+        self.move_in(&restoring, game, restore, watch)?;
         let done = Note { restore: restore.clone(), backup: backup.clone(), done: true };
         write_note(&moved, &done)?;
-        remove(&restoring, restore.as_str(), watch)?;
+        left_behind(remove(&restoring, restore.as_str(), watch))?;
         Ok(backup)
     }
 
@@ -133,27 +133,36 @@ impl StateRoot {
         beside_others: bool,
         watch: &Watch,
     ) -> Result<Backup, CopyError> {
-        if let Some(directory) = beneath::open_if_there(restoring, restore.as_str())? {
-            let text = small_file::read(&directory, MANIFEST, LONGEST_MANIFEST)?.unwrap_or_default();
-            let backup: Backup = serde_json::from_str(&text).map_err(io::Error::other)?;
-            self.room.is_fetched(game, restore);
-            return of(restore, backup, id);
+        let there = fetched(restoring, restore)?;
+        if let Some((manifest, state)) = &there {
+            let backup = of(restore, manifest.backup.clone(), id)?;
+            if is_whole(manifest, state.as_ref(), watch)? {
+                self.room.is_fetched(game, restore);
+                return Ok(backup);
+            }
         }
         for other in beneath::names(restoring)? {
             // Half copies are swept; a whole one is of a putting back that gave way to this one.
-            if let Some(other) = other.to_str().ok().filter(|other| other.parse::<RestoreId>().is_ok()) {
-                remove(restoring, other, watch)?;
+            let other = other.to_str().ok().filter(|other| other.parse::<RestoreId>().is_ok());
+            if let Some(other) = other.filter(|other| *other != restore.as_str()) {
+                left_behind(remove(restoring, other, watch))?;
             }
         }
         let kept = self.place(BACKUPS, game)?;
         let absent = || CopyError::Absent(format!("copy {id}"));
         let backup = read_backup(&kept, game, id)?.ok_or_else(absent)?;
-        let state = beneath::open(&beneath::open(&kept, id.as_str())?, STATE)?;
-        if beside_others {
-            let room = room_at(&state, restoring, survey(&state)?.room)?;
-            let needs = Needs { restoring: room, ..Needs::default() };
-            self.check_room_beside(game, needs, Purpose::Wish)?;
+        if there.is_some() {
+            // Something of it is gone, and nothing of what it was fetched from.
+            remove(restoring, restore.as_str(), watch)?;
         }
+        let state = beneath::open(&beneath::open(&kept, id.as_str())?, STATE)?;
+        let _taken = if beside_others {
+            let room = room_at(&state, restoring, survey(&state, watch)?.room)?;
+            let needs = Needs { restoring: room, ..Needs::default() };
+            Some(self.take_room_beside(game, needs, Purpose::Wish, Some(restore))?)
+        } else {
+            None
+        };
         let made = make(restoring, restore.as_str(), &state, watch, |measure| {
             if measure.is_what(&backup) { Ok(backup.clone()) } else { Err(damaged(id)) }
         })?;
@@ -189,29 +198,70 @@ impl StateRoot {
         // A link, or a file, in its place is somebody's answer to be looked at, not state.
         drop(beneath::open(&root, &game.to_string())?);
         watch.check()?;
-        effects::rename_new(&root, game.to_string(), &moved, STATE).map_err(mounted)?;
+        let name = game.to_string();
+        let rename = || effects::rename_new(&root, &name, &moved, STATE);
+        moving::whatever_its_mode(&root, &name, rename).map_err(mounted)?;
         effects::flush(&moved)?;
         effects::flush(&root)?;
         Ok(moved)
     }
 
     /// 4. The copy is moved into its place. A directory there gives way only if it is empty.
-    fn move_in(&self, restoring: &OwnedFd, game: GameId, restore: &RestoreId) -> Result<(), CopyError> {
-        let here = beneath::open(restoring, restore.as_str())?;
-        if beneath::open_if_there(&here, STATE)?.is_none() {
+    ///
+    /// A controller that leads no more, and does not know it, may be about to remove what was fetched. It takes
+    /// the name away before it takes anything else, so a name that is still there at the last moment is that of
+    /// a whole copy.
+    fn move_in(
+        &self,
+        restoring: &OwnedFd,
+        game: GameId,
+        restore: &RestoreId,
+        watch: &Watch,
+    ) -> Result<(), CopyError> {
+        let (manifest, state) = fetched(restoring, restore)?.ok_or(CopyError::Busy)?;
+        if state.is_none() {
             return Ok(());
         }
+        if !is_whole(&manifest, state.as_ref(), watch)? {
+            return Err(CopyError::Busy);
+        }
+        let here = beneath::open(restoring, restore.as_str())?;
         let root = self.open()?;
         self.check(&root)?;
-        effects::rename(&here, STATE, &root, game.to_string()).map_err(|error| match error {
+        let name = format!("{restore}/{STATE}");
+        watch.check()?;
+        let rename = || effects::rename(restoring, &name, &root, game.to_string());
+        moving::whatever_its_mode(&here, STATE, rename).map_err(|error| match error {
             Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR => CopyError::Unfit(
                 "something has come into the place of the state directory meanwhile; move it away".into(),
             ),
+            Errno::NOENT => CopyError::Busy,
             other => mounted(other),
         })?;
         effects::flush(&root)?;
         Ok(effects::flush(&here)?)
     }
+}
+
+/// What was fetched under this name, if it is there: its manifest, and its state, unless that is in its place
+/// already.
+fn fetched(
+    restoring: &OwnedFd,
+    restore: &RestoreId,
+) -> Result<Option<(Manifest, Option<OwnedFd>)>, CopyError> {
+    let Some(directory) = beneath::open_if_there(restoring, restore.as_str())? else { return Ok(None) };
+    let text = small_file::read(&directory, MANIFEST, LONGEST_MANIFEST)?.unwrap_or_default();
+    let manifest = serde_json::from_str(&text).map_err(io::Error::other)?;
+    Ok(Some((manifest, beneath::open_if_there(&directory, STATE)?)))
+}
+
+/// Whether nothing is gone of what was fetched and verified: as many names, files and bytes. One that is in its
+/// place already is nobody's to look at any more.
+fn is_whole(manifest: &Manifest, state: Option<&OwnedFd>, watch: &Watch) -> Result<bool, CopyError> {
+    let Some(state) = state else { return Ok(true) };
+    let found = survey(state, watch)?;
+    let has_all = manifest.room.is_none_or(|room| room.inodes == found.room.inodes);
+    Ok(has_all && (found.files, found.bytes) == (manifest.backup.files, manifest.backup.bytes))
 }
 
 pub(super) fn damaged(id: &BackupId) -> CopyError {

@@ -3,18 +3,20 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustix::fs::{AtFlags, StatxFlags};
 
 use super::super::state::StateRoot;
-use super::super::{beneath, effects, remove_tree};
+use super::super::{beneath, effects, moving, remove_tree};
 use super::error::CopyError;
 use super::put_back::{FAILED, NOTE, RESTORING, mounted, read_note};
 use super::watch::Watch;
-use super::{BACKUPS, OWN, Working, half, remove};
+use super::{BACKUPS, OWN, Working, half, left_behind, remove, remove_if};
 use crate::game::backup::{Keep, outlived};
 use crate::game::{GameId, RestoreId};
+use crate::runtime::MayGo;
 
 /// Where a state is that is being removed.
 pub(super) const REMOVED: &str = "removed";
@@ -118,12 +120,14 @@ impl StateRoot {
             let removed = self.place(REMOVED, game)?;
             let moved = half("");
             watch.check()?;
-            effects::rename_new(&root, &name, &removed, &moved).map_err(mounted)?;
+            let rename = || effects::rename_new(&root, &name, &removed, &moved);
+            moving::whatever_its_mode(&root, &name, rename).map_err(mounted)?;
             let found = beneath::open(&removed, &moved).map_err(CopyError::from);
             if let Err(error) = found.and_then(|found| check(&found)) {
                 // Something came into its place meanwhile: a link, which is somebody's answer to be looked
                 // at, or the directory of the game's next life.
-                effects::rename_new(&removed, &moved, &root, &name)?;
+                let rename = || effects::rename_new(&removed, &moved, &root, &name);
+                moving::whatever_its_mode(&removed, &moved, rename)?;
                 return Err(error);
             }
             effects::flush(&removed)?;
@@ -169,31 +173,32 @@ impl StateRoot {
     }
 
     /// Removes states of a game that were moved aside, if they are too many or too old; gives those
-    /// that went. The newest stays, and so does `spared`, and what nothing is noted about. What was fetched
-    /// for a putting back that is not `spared` goes too: nobody waits for it.
+    /// that went. The newest stays, and so does what may not go, and what nothing is noted about. What was fetched
+    /// for a putting back goes too, if it may: nobody waits for it. Whatever else is to be done about the game
+    /// comes first.
     ///
     /// # Errors
-    /// The disk failed at it.
+    /// The disk failed at it, or others came first.
     pub fn prune_aside(
         &self,
         game: GameId,
         keep: Keep,
-        spared: Option<&RestoreId>,
+        may_go: &Arc<dyn MayGo>,
         now: Timestamp,
         watch: &Watch,
     ) -> Result<Vec<RestoreId>, CopyError> {
-        let _working = self.working_on(game)?;
+        let working = self.working_on(game)?;
+        let watch = &watch.giving_way(may_go, &working);
         if let Some(restoring) = self.place_if_there(RESTORING, game)? {
             for name in beneath::names(&restoring)? {
-                let restore = name.to_str().ok().and_then(|name| name.parse::<RestoreId>().ok());
-                if let Some(restore) = restore.filter(|restore| Some(restore) != spared) {
-                    remove(&restoring, restore.as_str(), watch)?;
+                if let Some(restore) = name.to_str().ok().and_then(|name| name.parse::<RestoreId>().ok()) {
+                    remove_if(&restoring, restore.as_str(), watch, || may_go.put_back(&restore))?;
                 }
             }
         }
         if let Some(removed) = self.place_if_there(REMOVED, game)? {
             // The rest of a former life's state.
-            remove_tree::empty(&removed, || watch.one_gone())?;
+            left_behind(remove_tree::empty(&removed, || watch.one_gone()))?;
         }
         let Some(aside) = self.place_if_there(FAILED, game)? else { return Ok(Vec::new()) };
         let mut done = Vec::new();
@@ -210,11 +215,13 @@ impl StateRoot {
             let note = rustix::fs::statat(&directory, NOTE, AtFlags::SYMLINK_NOFOLLOW)?;
             done.push((Timestamp::from_second(note.st_mtime).unwrap_or(now), restore));
         }
-        let going = outlived(done, keep, now, |restore| Some(restore) == spared);
-        for restore in &going {
-            remove(&aside, restore.as_str(), watch)?;
+        let mut gone = Vec::new();
+        for restore in outlived(done, keep, now, |restore| !may_go.put_back(restore)) {
+            if remove_if(&aside, restore.as_str(), watch, || may_go.put_back(&restore))? {
+                gone.push(restore);
+            }
         }
-        Ok(going)
+        Ok(gone)
     }
 }
 

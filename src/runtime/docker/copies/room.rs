@@ -3,7 +3,7 @@
 //!
 //! Who copies is told by the controller ([`StateRoot::keep_room`]), from what is on record. How much each
 //! still needs is what it looked for before it began; it becomes less as its copies come to lie on the disk,
-//! and is forgotten when it is over. After a restart it is surveyed once ([`StateRoot::survey_promise`]).
+//! and is forgotten when it is over. A copy that nothing on record speaks of is noted while it is made. After a restart it is surveyed once ([`StateRoot::survey_promise`]).
 //! A look for room adds numbers up: it reads nothing of another game's, and waits for another's survey
 //! for a moment at most.
 
@@ -19,10 +19,12 @@ use super::checks::room_at;
 use super::error::CopyError;
 use super::put_back::RESTORING;
 use super::survey::{Room, check_room, shortage, survey};
+use super::watch::Watch;
 use super::{BACKUPS, STATE, read_manifest};
-use crate::game::{BackupReason, GameId};
+use crate::game::{BackupReason, GameId, RestoreId};
 use crate::runtime::CopiesUnderWay;
 pub(in super::super) use promises::Promises;
+use promises::{Taken, Version};
 
 /// Looks for room that were overtaken by another one's result, in a row. Each time another one has come to
 /// its end, and as many are under way as there are threads for them.
@@ -50,7 +52,8 @@ pub(super) enum Purpose {
     /// those included that wait for a person: that may be long, but its engine runs meanwhile, and the other
     /// game's way back must not depend on who came in between.
     Patch,
-    /// A copy that somebody asked for, or that is to be put back: the same, and nothing is kept for it.
+    /// A copy that somebody asked for, or that is to be put back: the same, and nothing is kept for it before
+    /// it is made.
     Wish,
     /// A copy before a turn. A game that waits for a person may do so for weeks, and no other game's turns
     /// wait for that; its way back has to look for room then.
@@ -96,6 +99,31 @@ impl StateRoot {
         needs: Needs,
         purpose: Purpose,
     ) -> Result<(), CopyError> {
+        self.room_beside(game, needs, purpose, |at| {
+            (purpose != Purpose::Patch || self.room.claim(game, needs, at)).then_some(())
+        })
+    }
+
+    /// The same for a copy that is made now, which has that room until what is given here goes. `restore` is
+    /// the name under which it is to be put back.
+    pub(super) fn take_room_beside(
+        &self,
+        game: GameId,
+        needs: Needs,
+        purpose: Purpose,
+        restore: Option<&RestoreId>,
+    ) -> Result<Taken<'_>, CopyError> {
+        self.room_beside(game, needs, purpose, |at| self.room.take(game, needs, restore, at))
+    }
+
+    /// `note` gives nothing if anything was noted since, and all has to be added up again.
+    fn room_beside<T>(
+        &self,
+        game: GameId,
+        needs: Needs,
+        purpose: Purpose,
+        note: impl Fn(Version) -> Option<T>,
+    ) -> Result<T, CopyError> {
         let places = [(BACKUPS, self.near(BACKUPS, game)?), (RESTORING, self.near(RESTORING, game)?)];
         for _ in 0..OVERTAKEN {
             let (others, at) = self.room.others(game, purpose);
@@ -115,8 +143,8 @@ impl StateRoot {
                     return Err(CopyError::RoomKept { shortage, games: others.len() });
                 }
             }
-            if purpose != Purpose::Patch || self.room.claim(game, needs, at) {
-                return Ok(());
+            if let Some(noted) = note(at) {
+                return Ok(noted);
             }
         }
         Err(CopyError::Busy)
@@ -124,6 +152,8 @@ impl StateRoot {
 
     /// The room that copies of a game that are under way may still take.
     fn still_needs(&self, game: GameId, copies: &CopiesUnderWay) -> Result<Needs, CopyError> {
+        // Whoever needs to know it does not wait for it beyond a moment.
+        let watch = Watch::nobody();
         let CopiesUnderWay { backup, restore, waits_for_person: _ } = copies;
         if let (Some(at), Some(name)) = (self.place_if_there(RESTORING, game)?, restore)
             && beneath::open_if_there(&at, name.as_str())?.is_some()
@@ -136,12 +166,12 @@ impl StateRoot {
         {
             let state = beneath::open(&beneath::open(&kept, backup.as_str())?, STATE)?;
             // A release that noted no room left the copy itself to look at.
-            let room = manifest.room.map_or_else(|| survey(&state).map(|found| found.room), Ok)?;
+            let room = manifest.room.map_or_else(|| survey(&state, &watch).map(|found| found.room), Ok)?;
             return Ok(Needs { restoring: room_at(&state, &restoring, room)?, ..Needs::default() });
         }
         match self.open_game(game)? {
             Some(state) if restore.is_none() => {
-                let room = survey(&state)?.room;
+                let room = survey(&state, &watch)?.room;
                 let at = |place: &OwnedFd| room_at(&state, place, room);
                 Ok(Needs { backups: at(&backups)?, restoring: at(&restoring)? })
             }

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::super::beneath;
 use super::super::text::one_line;
 use super::error::CopyError;
+use super::watch::Watch;
 use crate::runtime::Shortage;
 
 /// Directories in directories, at most.
@@ -29,6 +30,8 @@ const MOST: u64 = 1_000_000;
 pub(super) const LONGEST: u64 = 1 << 40;
 /// What a name takes on a disk besides its content, about, in bytes.
 pub(super) const PER_NAME: u64 = 4_096;
+/// After so many looks is told that the disk answers.
+const LOOKS: u64 = 1_000;
 /// A file system tells times apart that are so far from each other: two ticks of the slowest kernel.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 
@@ -94,17 +97,17 @@ pub(super) enum Kind {
     LeftOut,
 }
 
-/// Looks at everything once, reading no content.
-pub(super) fn survey(top: &OwnedFd) -> Result<Survey, CopyError> {
-    survey_opening(top, false)
+/// Looks at everything once, reading no content, as long as anybody waits for it.
+pub(super) fn survey(top: &OwnedFd, watch: &Watch) -> Result<Survey, CopyError> {
+    survey_opening(top, false, watch)
 }
 
 /// The same, and opens each file, as whoever copies it has to.
-pub(super) fn survey_as_copied(top: &OwnedFd) -> Result<Survey, CopyError> {
-    survey_opening(top, true)
+pub(super) fn survey_as_copied(top: &OwnedFd, watch: &Watch) -> Result<Survey, CopyError> {
+    survey_opening(top, true, watch)
 }
 
-fn survey_opening(top: &OwnedFd, opens_files: bool) -> Result<Survey, CopyError> {
+fn survey_opening(top: &OwnedFd, opens_files: bool, watch: &Watch) -> Result<Survey, CopyError> {
     let mut surveyor = Surveyor {
         found: Survey { room: BESIDE, ..Survey::default() },
         stamps: Sha256::new(),
@@ -113,7 +116,7 @@ fn survey_opening(top: &OwnedFd, opens_files: bool) -> Result<Survey, CopyError>
         opens_files,
     };
     surveyor.stamp(c".".to_bytes(), &rustix::fs::fstat(top)?);
-    surveyor.directory(top, &mut Bounds::default())?;
+    surveyor.directory(top, &mut Bounds::new(watch))?;
     Ok(Survey { stamps: surveyor.stamps.finalize().into(), ..surveyor.found })
 }
 
@@ -127,7 +130,7 @@ struct Surveyor {
 }
 
 impl Surveyor {
-    fn directory(&mut self, directory: &OwnedFd, bounds: &mut Bounds) -> Result<(), CopyError> {
+    fn directory(&mut self, directory: &OwnedFd, bounds: &mut Bounds<'_>) -> Result<(), CopyError> {
         for Entry { name, kind, about } in bounds.entries(directory)? {
             self.found.room += Room { bytes: PER_NAME, inodes: u64::from(kind != Kind::LeftOut) };
             self.stamp(name.to_bytes_with_nul(), &about);
@@ -143,6 +146,7 @@ impl Surveyor {
                     self.found.files += 1;
                     self.found.owners.insert((about.st_uid, about.st_gid));
                     if self.opens_files {
+                        bounds.goes_on()?;
                         open_file(directory, &name, &about).map_err(|error| closed(error, &name, &about))?;
                     }
                     self.found.bytes = self.found.bytes.saturating_add(about.st_size.cast_unsigned());
@@ -207,14 +211,28 @@ fn now() -> i128 {
     i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
 }
 
-/// How deep, and how many names so far.
-#[derive(Debug, Default)]
-pub(super) struct Bounds {
+/// How deep, and how many names so far; and whoever waits for what is done with them.
+#[derive(Debug)]
+pub(super) struct Bounds<'a> {
     depth: usize,
     names: u64,
+    watch: &'a Watch,
+    /// Looks so far.
+    looks: u64,
 }
 
-impl Bounds {
+impl<'a> Bounds<'a> {
+    pub(super) fn new(watch: &'a Watch) -> Self {
+        Self { depth: 0, names: 0, watch, looks: 0 }
+    }
+
+    /// Before each look at a name, which may take a disk a while: an error once nobody waits for it any more.
+    /// A disk that answers is not silent, however many it has to answer for.
+    fn goes_on(&mut self) -> Result<(), CopyError> {
+        self.looks += 1;
+        if self.looks.is_multiple_of(LOOKS) { self.watch.at(|_| {}) } else { self.watch.check() }
+    }
+
     /// Work one directory deeper.
     pub(super) fn within<T>(
         &mut self,
@@ -245,7 +263,11 @@ impl Bounds {
             names.push(name.to_owned());
         }
         names.sort_unstable();
-        names.into_iter().map(|name| look(directory, name)).collect()
+        let looked = names.into_iter().map(|name| {
+            self.goes_on()?;
+            look(directory, name)
+        });
+        looked.collect()
     }
 }
 

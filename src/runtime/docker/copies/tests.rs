@@ -78,6 +78,38 @@ fn take_copies_away(root: &StateRoot) -> Result<(), CopyError> {
     root.remove_copies(&root.hold(game())?, &Watch::nobody())
 }
 
+/// What may go for now: everything, but what is named, or nothing at all.
+#[derive(Debug, Default)]
+struct Named {
+    spared: Mutex<Vec<String>>,
+    is_over: AtomicBool,
+}
+
+impl Named {
+    fn sparing(spared: &[&str]) -> Arc<Self> {
+        let spared = spared.iter().map(ToString::to_string).collect();
+        Arc::new(Self { spared: Mutex::new(spared), ..Self::default() })
+    }
+
+    fn may_go(&self, name: &str) -> bool {
+        self.anything() && !self.spared.lock().expect("no panic").iter().any(|spared| spared == name)
+    }
+}
+
+impl MayGo for Named {
+    fn anything(&self) -> bool {
+        !self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn copy(&self, id: &BackupId) -> bool {
+        self.may_go(id.as_str())
+    }
+
+    fn put_back(&self, id: &RestoreId) -> bool {
+        self.may_go(id.as_str())
+    }
+}
+
 fn name(id: &str) -> BackupId {
     id.parse().expect("a name")
 }
@@ -280,12 +312,17 @@ fn what_comes_into_the_place_meanwhile_is_not_overwritten() {
     assert!(met > 0, "there was no such moment");
 }
 
+mod another;
 mod checks;
+mod closed;
 mod crashes;
 mod disks;
+mod halves;
 mod hostile;
 mod limits;
 mod lives;
+mod plain;
+mod pruning;
 mod removals;
 mod room;
 mod silence;

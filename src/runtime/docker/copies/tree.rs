@@ -103,7 +103,7 @@ impl<'a> Walk<'a> {
     }
 
     fn tree(mut self, from: &OwnedFd, to: Option<&OwnedFd>) -> Result<Measure, CopyError> {
-        self.directory(from, to, &mut Bounds::default())?;
+        self.directory(from, to, &mut Bounds::new(self.watch))?;
         let Self { files, bytes, left_out, digest, .. } = self;
         Ok(Measure { files, bytes, left_out, digest: digest.finalize().into() })
     }
@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
         &mut self,
         from: &OwnedFd,
         to: Option<&OwnedFd>,
-        bounds: &mut Bounds,
+        bounds: &mut Bounds<'_>,
     ) -> Result<(), CopyError> {
         let about = rustix::fs::fstat(from)?;
         for entry in bounds.entries(from)? {

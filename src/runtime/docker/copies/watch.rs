@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::Working;
 use super::error::CopyError;
 use crate::game::GameId;
-use crate::runtime::CopyProgress;
+use crate::runtime::{CopyProgress, MayGo};
 
 /// So often is looked whether a copy that stands still may go on.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -89,6 +90,8 @@ pub(in super::super) async fn attend<T>(
 pub struct Watch {
     cancelled: Arc<AtomicBool>,
     paused: Option<(PausedGames, GameId)>,
+    /// What can wait for another day: it ends as soon as it may not go on, or others wait for its game.
+    gives_way: Option<(Arc<dyn MayGo>, Arc<AtomicBool>)>,
     progress: watch::Sender<CopyProgress>,
 }
 
@@ -103,19 +106,24 @@ impl Watch {
     /// Nobody looks, and it goes on to its end.
     pub fn nobody() -> Self {
         let progress = watch::channel(CopyProgress::default()).0;
-        Self { cancelled: Arc::default(), paused: None, progress }
+        Self { cancelled: Arc::default(), paused: None, gives_way: None, progress }
     }
 
     pub(in super::super) fn new() -> (Self, Waiting) {
         let cancelled = Arc::new(AtomicBool::new(false));
         let (told, progress) = watch::channel(CopyProgress::default());
-        let copier = Self { cancelled: cancelled.clone(), paused: None, progress: told };
+        let copier = Self { cancelled: cancelled.clone(), paused: None, gives_way: None, progress: told };
         (copier, Waiting { cancelled, progress })
     }
 
     /// Stands still for as long as the game is among these.
     pub(in super::super) fn pausing_with(self, paused: PausedGames, game: GameId) -> Self {
         Self { paused: Some((paused, game)), ..self }
+    }
+
+    /// Ends as soon as nothing may go any more, or others want to work on the game.
+    pub(super) fn giving_way(&self, may_go: &Arc<dyn MayGo>, working: &Working<'_>) -> Self {
+        Self { gives_way: Some((Arc::clone(may_go), working.is_wanted())), ..self.clone() }
     }
 
     /// One name more is gone.
@@ -134,6 +142,14 @@ impl Watch {
         loop {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(CopyError::Cancelled);
+            }
+            if let Some((may_go, is_wanted)) = &self.gives_way {
+                if !may_go.anything() {
+                    return Err(CopyError::Cancelled);
+                }
+                if is_wanted.load(Ordering::Relaxed) {
+                    return Err(CopyError::Busy);
+                }
             }
             let has_to_pause = |(games, game): &(PausedGames, GameId)| games.has(*game);
             if !self.paused.as_ref().is_some_and(has_to_pause) {

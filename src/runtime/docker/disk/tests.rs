@@ -53,7 +53,7 @@ async fn is_served(disk: &Disk, lane: Lane, number: u128) -> bool {
 async fn removals_and_copies_that_hang_leave_looks_and_the_ground_their_threads() {
     let disk = Arc::new(Disk::default());
     let hanging = Hanging::new();
-    for lane in [Lane::Removal, Lane::Copy, Lane::Survey, Lane::Promise] {
+    for lane in [Lane::Removal, Lane::Prune, Lane::Copy, Lane::PutBack, Lane::Survey, Lane::Promise] {
         hanging.given_up(&disk, lane, 0..600).await;
     }
     let ground = tokio::time::timeout(LONG, disk.run(Lane::Ground, None, || 7)).await;

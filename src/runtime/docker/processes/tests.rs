@@ -7,6 +7,10 @@ use super::*;
 const OWN: &str = "10 1 8:1 / / rw - ext4 x rw\n11 10 8:1 /srv/games /state rw - ext4 x rw\n";
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
+fn game(number: u128) -> GameId {
+    GameId(uuid::Uuid::from_u128(number))
+}
+
 /// A `/proc` with the asking process in it.
 fn proc() -> (tempfile::TempDir, Processes) {
     let root = tempfile::tempdir().unwrap();
@@ -198,11 +202,38 @@ async fn on_this_host_a_directory_of_ones_own_is_nobody_elses_however_many_ask()
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().canonicalize().unwrap();
     assert!(processes.place(std::slice::from_ref(&path)).unwrap().is_some());
-    let asked = (0..200).map(|_| processes.with_mounted(&path, &path));
+    let asked = (0..200).map(|number| processes.with_mounted(game(number), &path, &path));
     for answer in futures::future::join_all(asked).await {
         assert_eq!(answer.unwrap(), []);
     }
-    assert_eq!(processes.with_mounted(&path.join("gone"), &path).await.unwrap(), []);
+    assert_eq!(processes.with_mounted(game(1), &path.join("gone"), &path).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn one_game_whose_directory_hangs_takes_no_thread_from_others() {
+    let disk = Arc::new(Disk::default());
+    let processes = Processes::new(disk.clone());
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let (goes_on, until) = std::sync::mpsc::channel::<()>();
+    let until = Arc::new(Mutex::new(until));
+    let hangs = || {
+        let (disk, until) = (disk.clone(), until.clone());
+        tokio::spawn(async move {
+            disk.run(Lane::Look, Some(game(1)), move || until.lock().map(|until| until.recv()).is_ok()).await
+        })
+    };
+    let (first, second) = (hangs(), hangs());
+    tokio::task::yield_now().await;
+    // As often as it is asked.
+    for _ in 0..100 {
+        let asked = processes.with_mounted(game(1), path, path);
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(1), asked).await.is_err());
+    }
+    assert_eq!(processes.with_mounted(game(2), path, path).await.unwrap(), []);
+    drop(goes_on);
+    assert!(first.await.unwrap().unwrap() && second.await.unwrap().unwrap());
+    assert_eq!(processes.with_mounted(game(1), path, path).await.unwrap(), []);
 }
 
 /// Processes that end with this.
@@ -248,7 +279,7 @@ async fn a_look_at_a_thousand_processes_is_measured() {
     let asked = async |what: &str, many: usize| {
         let began = std::time::Instant::now();
         let place = directory.path();
-        let asks = (0..many).map(|_| processes.with_mounted(place, place));
+        let asks = (0u128..).take(many).map(|number| processes.with_mounted(game(number), place, place));
         let found = futures::future::join_all(asks).await;
         assert!(found.into_iter().all(|found| found.is_ok()));
         println!("{what}: {many} at once have their answer after {:?}", began.elapsed());

@@ -26,6 +26,10 @@ pub(in super::super::super) struct Promises {
 #[derive(Debug, Default)]
 struct Noted {
     of: HashMap<GameId, Promise>,
+    /// Copies that are being made, by their numbers.
+    made: HashMap<u64, Making>,
+    /// The number of the last one.
+    last: u64,
     /// Moves with everything that is noted: what was added up before is not true any more.
     at: Version,
 }
@@ -44,6 +48,48 @@ struct Promise {
     copies: Option<CopiesUnderWay>,
     /// Moves with each copy that has come to lie on the disk.
     stage: u32,
+}
+
+/// A copy that is being made. Until it is whole it counts as if nothing of it were written yet.
+#[derive(Debug)]
+struct Making {
+    game: GameId,
+    needs: Needs,
+    /// The name under which it is to be put back; none: it is one that is kept.
+    restore: Option<RestoreId>,
+}
+
+/// The room of a copy that is being made, until this goes.
+#[derive(Debug)]
+pub(in super::super) struct Taken<'a> {
+    promises: &'a Promises,
+    number: u64,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let mut noted = self.promises.noted();
+        noted.made.remove(&self.number);
+        noted.at.0 += 1;
+    }
+}
+
+impl Noted {
+    /// The promises to others that come before this.
+    fn promised(&self, game: GameId, purpose: Purpose) -> impl Iterator<Item = &Promise> {
+        let others = self.of.iter().filter(move |(of, promise)| **of != game && promise.precedes(purpose));
+        others.map(|(_, promise)| promise)
+    }
+
+    /// The copies that others make, of which nothing is among the promises that come before this.
+    fn made(&self, game: GameId, purpose: Purpose) -> impl Iterator<Item = &Making> {
+        let is_promised = move |making: &Making| {
+            let promise = self.of.get(&making.game).filter(|promise| promise.precedes(purpose));
+            let restore = promise.and_then(|promise| promise.copies.as_ref()?.restore.as_ref());
+            restore.is_some() && restore == making.restore.as_ref()
+        };
+        self.made.values().filter(move |making| making.game != game && !is_promised(making))
+    }
 }
 
 impl Promise {
@@ -113,22 +159,40 @@ impl Promises {
         true
     }
 
-    /// The needs of others that come before this, and as of which note. Those who need nothing are not
+    /// The needs of others that come before this, or are at it, and as of which note. Those who need nothing are not
     /// among them.
     pub(in super::super) fn others(&self, game: GameId, purpose: Purpose) -> (Vec<Needs>, Version) {
         let mut noted = self.noted();
         noted.of.retain(|_, promise| promise.counts());
-        let is_unknown = |noted: &Noted| {
-            let others = noted.of.iter().filter(|(of, promise)| **of != game && promise.precedes(purpose));
-            others.into_iter().any(|(_, promise)| promise.is_waited_for())
-        };
+        let is_unknown = |noted: &Noted| noted.promised(game, purpose).any(Promise::is_waited_for);
         while is_unknown(&noted) {
             let waited = self.surveyed.wait_timeout(noted, SURVEY_PATIENCE / 10);
             noted = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let others = noted.of.iter().filter(|(of, promise)| **of != game && promise.precedes(purpose));
-        let needs = others.filter_map(|(_, promise)| promise.needs).filter(|it| *it != Needs::default());
-        (needs.collect(), noted.at)
+        let promised = noted.promised(game, purpose).filter_map(|promise| promise.needs);
+        let made = noted.made(game, purpose).map(|making| making.needs);
+        (promised.chain(made).filter(|it| *it != Needs::default()).collect(), noted.at)
+    }
+
+    /// Notes that a copy is made of what was found to be there. None if anything was noted since: it has to
+    /// be added up anew.
+    pub(in super::super) fn take(
+        &self,
+        game: GameId,
+        needs: Needs,
+        restore: Option<&RestoreId>,
+        at: Version,
+    ) -> Option<Taken<'_>> {
+        let mut noted = self.noted();
+        if noted.at != at {
+            return None;
+        }
+        noted.at.0 += 1;
+        noted.last += 1;
+        let number = noted.last;
+        noted.made.insert(number, Making { game, needs, restore: restore.cloned() });
+        drop(noted);
+        Some(Taken { promises: self, number })
     }
 
     /// Notes what was found to be there. False if anything was noted since: it has to be added up anew.

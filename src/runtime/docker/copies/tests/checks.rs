@@ -1,5 +1,6 @@
 //! What is found out before anything is touched, and that names are of one thing only.
 
+use super::another::{again_as_another, as_another};
 use super::disks::Disk;
 use super::*;
 
@@ -54,9 +55,10 @@ fn room_is_looked_for_before_for_one_copy_and_for_two() {
     let world = World::within(disk.path());
     let fill = |size: usize| fs::write(world.state().join("large"), vec![1; size]).expect("a file");
     fill(4 << 20);
-    world.root.check_room_for_patch(game()).expect("there is room for two");
+    world.root.check_room_for_patch(game(), &Watch::nobody()).expect("there is room for two");
     fill(6 << 20);
-    let Err(CopyError::NoRoom(Shortage::Bytes { needed, .. })) = world.root.check_room_for_patch(game())
+    let Err(CopyError::NoRoom(Shortage::Bytes { needed, .. })) =
+        world.root.check_room_for_patch(game(), &Watch::nobody())
     else {
         panic!("there is room for one, and not for two");
     };
@@ -69,54 +71,21 @@ fn room_is_looked_for_before_for_one_copy_and_for_two() {
     fetch(&world, "b-1", "r-1").expect("there is room");
 }
 
-/// Set where a test runs itself once more, as a user that may not read everything.
-const AS_ANOTHER: &str = "GAMEKEEPER_TEST_STATE_ROOT";
-
 #[test]
 fn a_file_that_cannot_be_read_is_found_before_anything_is_touched() {
-    use std::os::unix::process::CommandExt;
-
-    const NOBODY: u32 = 65_534;
     const THIS: &str = "runtime::docker::copies::tests::checks::a_file_that_cannot_be_read_is_found_before_anything_is_touched";
-    if let Some(path) = std::env::var_os(AS_ANOTHER) {
-        let root = StateRoot::new(path.into(), Some(InstanceId(uuid::Uuid::from_u128(1))));
-        let Err(CopyError::Unfit(why)) = root.check_room_for_patch(game()) else { panic!("it is readable") };
+    if let Some(root) = as_another() {
+        let Err(CopyError::Unfit(why)) = root.check_room_for_patch(game(), &Watch::nobody()) else {
+            panic!("it is readable")
+        };
         assert!(why.contains("secret in it is 0:0's and cannot be read (mode 600)"), "{why}");
         return;
     }
     let world = World::new();
-    world.root.check_room_for_patch(game()).expect("nothing is in the way");
+    world.root.check_room_for_patch(game(), &Watch::nobody()).expect("nothing is in the way");
     fs::write(world.state().join("secret"), "x").expect("a file");
     fs::set_permissions(world.state().join("secret"), fs::Permissions::from_mode(0o600)).expect("a mode");
-    if fs::metadata(world.state().join("secret")).expect("metadata").uid() != 0 {
-        return;
-    }
-    // Its lock is the other process's to take.
-    let World { directory, root } = world;
-    drop(root);
-    for path in walk(directory.path()).into_iter().filter(|path| !path.ends_with("secret")) {
-        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("an owner");
-    }
-    let mut again = std::process::Command::new(std::env::current_exe().expect("this test"));
-    again.args(["--exact", THIS, "--nocapture"]).env(AS_ANOTHER, directory.path().join("state"));
-    again.uid(NOBODY).gid(NOBODY);
-    let ran = again.output().expect("it ran");
-    let told = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success() && told.contains("1 passed"), "{told}");
-}
-
-/// Every path in a directory, itself included.
-fn walk(top: &Path) -> Vec<PathBuf> {
-    let mut found = vec![top.to_owned()];
-    let mut at = 0;
-    while let Some(path) = found.get(at).cloned() {
-        at += 1;
-        if path.is_dir() {
-            let entries = fs::read_dir(&path).expect("a listing");
-            found.extend(entries.map(|entry| entry.expect("an entry").path()));
-        }
-    }
-    found
+    again_as_another(THIS, world, |path| path.ends_with("secret"));
 }
 
 #[test]
@@ -129,11 +98,11 @@ fn inodes_are_looked_for_as_bytes_are_and_it_is_said_that_they_are_what_is_missi
         }
     };
     make(0..20);
-    world.root.check_room_for_patch(game()).expect("there is room for two");
+    world.root.check_room_for_patch(game(), &Watch::nobody()).expect("there is room for two");
     world.copy("b-1").expect("there is room for one");
     make(20..30);
     let Err(CopyError::NoRoom(shortage @ Shortage::Inodes { needed, free })) =
-        world.root.check_room_for_patch(game())
+        world.root.check_room_for_patch(game(), &Watch::nobody())
     else {
         panic!("there are inodes for one, and not for two");
     };
@@ -163,13 +132,8 @@ fn what_was_fetched_for_another_putting_back_goes() {
     assert_eq!(fetched(), ["r-2"]);
     let keep = crate::game::backup::Keep { count: 5, age: None };
     let prune = |spared: &str| {
-        let gone = world.root.prune_aside(
-            game(),
-            keep,
-            Some(&restore_name(spared)),
-            jiff::Timestamp::now(),
-            &Watch::nobody(),
-        );
+        let may_go: Arc<dyn MayGo> = Named::sparing(&[spared]);
+        let gone = world.root.prune_aside(game(), keep, &may_go, jiff::Timestamp::now(), &Watch::nobody());
         gone.expect("pruned");
     };
     prune("r-2");
@@ -237,7 +201,7 @@ fn half_a_copy_of_another_is_never_renamed_into_place() {
 fn whoever_only_looks_makes_nothing() {
     let world = World::in_memory();
     fs::write(world.state().join("turn"), "1").expect("a file");
-    world.root.check_room_for_patch(game()).expect("there is room");
+    world.root.check_room_for_patch(game(), &Watch::nobody()).expect("there is room");
     assert!(matches!(check(&world, "b-1"), Err(CopyError::Absent(_))));
     assert!(!world.root.has_copies(game()).expect("a look"));
     for kind in [BACKUPS, "restoring", "failed", "removed"] {

@@ -120,7 +120,10 @@ fn what_is_longer_than_any_state_is_refused_and_it_is_said_which_file() {
     let refused = world.copy("b-1").expect_err("it is too long");
     assert!(refused.to_string().contains("endless alone is 15360 GiB long"), "{refused}");
     assert!(matches!(refused, CopyError::Unfit(_)));
-    assert!(matches!(world.root.check_room_for_patch(game()), Err(CopyError::Unfit(_))), "found before");
+    assert!(
+        matches!(world.root.check_room_for_patch(game(), &Watch::nobody()), Err(CopyError::Unfit(_))),
+        "found before"
+    );
     // Many that are too long together.
     file.set_len(0).expect("a length");
     for number in 0..5 {

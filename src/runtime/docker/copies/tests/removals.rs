@@ -85,9 +85,8 @@ fn of_what_was_moved_aside_the_newest_stays_and_what_is_spared_and_what_is_not_a
     };
     let prune = |count: usize, age: Option<u64>, spared: Option<&str>| -> Vec<String> {
         let keep = Keep { count, age: age.map(Duration::from_secs) };
-        let spared = spared.map(restore_name);
-        let gone =
-            world.root.prune_aside(game(), keep, spared.as_ref(), jiff::Timestamp::now(), &Watch::nobody());
+        let may_go: Arc<dyn MayGo> = Named::sparing(spared.as_slice());
+        let gone = world.root.prune_aside(game(), keep, &may_go, jiff::Timestamp::now(), &Watch::nobody());
         gone.expect("pruned").iter().map(ToString::to_string).collect()
     };
     assert!(prune(4, None, None).is_empty());

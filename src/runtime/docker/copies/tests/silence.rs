@@ -33,6 +33,34 @@ async fn a_copy_that_has_to_stand_still_for_longer_than_a_disk_may_be_silent_goe
     assert_eq!(done, Some("copied"));
 }
 
+/// Far more than a disk has to answer for before that is told.
+fn with_many_names(world: &World) {
+    for name in 0..2_500 {
+        fs::write(world.state().join(name.to_string()), "").expect("a file");
+    }
+}
+
+#[test]
+fn a_state_of_many_names_is_looked_through_without_silence_and_not_for_nobody() {
+    let world = World::in_memory();
+    with_many_names(&world);
+    let top = OwnedFd::from(fs::File::open(world.state()).expect("a directory"));
+    let looks: [fn(&OwnedFd, &Watch) -> Result<survey::Survey, CopyError>; 2] =
+        [survey::survey, survey::survey_as_copied];
+    for look in looks {
+        let (watch, waiting) = Watch::new();
+        assert_eq!(look(&top, &watch).expect("a survey").files, 2_500);
+        assert!(waiting.progress.has_changed().expect("somebody tells"), "the disk answered all the time");
+        drop(waiting);
+        assert!(matches!(look(&top, &watch), Err(CopyError::Cancelled)));
+    }
+    let (watch, waiting) = Watch::new();
+    world.root.check_room_for_patch(game(), &watch).expect("there is room");
+    assert!(waiting.progress.has_changed().expect("somebody tells"));
+    drop(waiting);
+    assert!(matches!(world.root.check_room_for_patch(game(), &watch), Err(CopyError::Cancelled)));
+}
+
 #[tokio::test]
 async fn a_disk_that_hangs_right_after_a_pause_is_noticed() {
     for begins_paused in [true, false] {
