@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use gamekeeper::cli::{self, Cli, failure::Exit};
 use gamekeeper::runtime::docker::MOST_DISK_THREADS;
 
@@ -11,7 +10,7 @@ use gamekeeper::runtime::docker::MOST_DISK_THREADS;
 const OTHER_BLOCKING_THREADS: usize = 192;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let blocking = MOST_DISK_THREADS + OTHER_BLOCKING_THREADS;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(blocking).build();

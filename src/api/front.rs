@@ -17,6 +17,7 @@ use super::auth::Caller;
 use super::auth::asked::Asked;
 use super::auth::caller::By;
 use super::auth::decide::changes;
+use super::auth::impersonate::stand_in;
 use super::error::ApiError;
 use super::listen::connection::Peer;
 use super::places::Full;
@@ -43,9 +44,9 @@ pub(super) async fn pass(State(shared): State<Shared>, mut request: Request, nex
             response.headers_mut().insert("x-request-id", value);
         }
         let status = response.status().as_u16();
-        if let Some(Caller { name, by, .. }) = caller.as_ref().filter(|_| writes) {
-            let by = by.word();
-            tracing::info!(who = %name, by, verb = %method, object = %path, result = status, "a write was asked for");
+        if let Some(caller) = caller.as_ref().filter(|_| writes) {
+            let (who, by, impersonated_by) = (&*caller.name, caller.by.word(), caller.behind());
+            tracing::info!(who, by, impersonated_by, verb = %method, object = %path, result = status, "a write was asked for");
         }
         let milliseconds = began.elapsed().as_millis();
         let who = caller.as_ref().map_or("-", |caller| &caller.name);
@@ -67,9 +68,14 @@ async fn enter(shared: &Shared, mut request: Request, next: Next) -> (Response, 
         Ok(caller) => caller,
         Err(error) => return (error.into_response(), None),
     };
-    if let Err(error) = within_bounds(shared, peer.as_ref(), &caller)
-        .and_then(|()| caller.may(&Asked::of(request.method(), request.uri())))
-        .and_then(|()| without_nul(request.uri()))
+    let caller = match within_bounds(shared, peer.as_ref(), &caller)
+        .and_then(|()| stand_in(&caller, &shared.known, request.headers()))
+    {
+        Ok(other) => other.unwrap_or(caller),
+        Err(error) => return (error.into_response(), Some(caller)),
+    };
+    if let Err(error) =
+        caller.may(&Asked::of(request.method(), request.uri())).and_then(|()| without_nul(request.uri()))
     {
         return (error.into_response(), Some(caller));
     }

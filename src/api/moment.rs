@@ -14,6 +14,7 @@ use crate::game::manifest::API_VERSION;
 use crate::game::record::Record;
 use crate::game::spec::{ForceMode, MissedTurns, TurnSpec};
 use crate::game::wall_time::{self, Day};
+use crate::game::zone::zone_or_utc;
 use crate::reconcile::schedule::Slots;
 use crate::store::{GameOperation, SpecThen, StoredMoment, StoredSlot};
 
@@ -37,7 +38,7 @@ pub(super) async fn get(
     let id = found.ok_or_else(|| ApiError::NotFound { resource: GAMES, name: name.clone() })?;
     let game = store.game(&namespace, &name).await?;
     let named = game.as_ref().and_then(|game| game.manifest.spec.turns.as_ref()?.time_zone.clone());
-    let zone = named.as_deref().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+    let zone = named.as_deref().map_or(TimeZone::UTC, zone_or_utc);
     let now = Timestamp::now();
     let at = at.ok_or_else(|| {
         ApiError::BadRequest(format!("say which time is meant by at=TIME: {}", wall_time::ACCEPTED))

@@ -155,7 +155,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Write {
             (false, true) => Source::Manifest,
             (false, false) => Source::Operator,
         };
-        let author = Author { source, requested_by: caller.name.to_string(), request_id: id };
+        let author = Author { source, requested_by: caller.written_as(), request_id: id };
         let manager_named = named.is_some();
         let manager = named.unwrap_or_else(|| agent(parts));
         Ok(Self { author, dry_run, validation, manager, manager_named, force, subresource: "" })

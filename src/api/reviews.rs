@@ -134,6 +134,14 @@ async fn rules(
             resource_rules.push(ResourceRule { verbs, api_groups, resources });
         }
     }
+    let somebody = Object { resource: "users".into(), ..Object::default() };
+    if decide(&caller.grants, &Asked { verb: "impersonate", what: What::Object(somebody) }).is_ok() {
+        resource_rules.push(ResourceRule {
+            verbs: vec!["impersonate".into()],
+            api_groups: vec![String::new()],
+            resources: vec!["users".into(), "groups".into()],
+        });
+    }
     let metrics = Asked { verb: "get", what: What::Path("/metrics".into()) };
     let metrics = decide(&caller.grants, &metrics).is_ok().then_some("/metrics");
     let paths = PATHS.into_iter().chain(metrics).map(str::to_owned).collect();

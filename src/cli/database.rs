@@ -27,7 +27,7 @@ pub(crate) struct BackupArgs {
     file: PathBuf,
     /// The database [default: sqlite:DATA_DIR/gamekeeper.db]
     #[arg(long, env = "GAMEKEEPER_DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    database_url: Option<DatabaseUrl>,
+    pub(super) database_url: Option<DatabaseUrl>,
 }
 
 /// Moves a database from the embedded one to PostgreSQL

@@ -37,7 +37,8 @@ mod wait;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::Settings;
 use client::Whereabouts;
@@ -56,6 +57,7 @@ const EXIT_CODES: &str = "Exit codes:
 
 The server is found by --kubeconfig, GAMEKEEPER_KUBECONFIG, or the kubeconfig in the data directory
 (--data-dir, GAMEKEEPER_DATA_DIR; /var/lib/gamekeeper of root, else ~/.local/share/gamekeeper).
+Flags win over variables: with --data-dir the kubeconfig there is meant, whatever the variables say.
 
 Begin with:
   gamekeeper doctor                      is everything there?
@@ -89,6 +91,12 @@ struct GlobalOptions {
     /// The server's data directory
     #[arg(long, global = true, env = "GAMEKEEPER_DATA_DIR", value_name = "DIR", help_heading = "Server")]
     data_dir: Option<PathBuf>,
+    /// Ask in this user's name: for admins, to see what others may
+    #[arg(long = "as", global = true, value_name = "USER", help_heading = "Server")]
+    as_user: Option<String>,
+    /// Ask as a member of this group, too: gamekeeper:ROLE, gamekeeper:ROLE:NAMESPACE
+    #[arg(long, global = true, value_name = "GROUP", requires = "as_user", help_heading = "Server")]
+    as_group: Vec<String>,
 }
 
 /// Runs the server: controller, API and metrics in one process
@@ -162,13 +170,46 @@ enum Verb {
     Version(offline::VersionArgs),
 }
 
+impl Cli {
+    /// What the command line and the variables say. Ends the process where that makes no sense, or where only
+    /// help was asked for.
+    pub fn read() -> Self {
+        Self::of(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn of(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        cli.let_flags_win(&matches);
+        Ok(cli)
+    }
+
+    /// Where two settings answer one question (which server, which database), a variable is not asked if a flag
+    /// has answered it: a variable that was set long ago must not lead elsewhere than what was typed.
+    fn let_flags_win(&mut self, matches: &ArgMatches) {
+        let says = |of: &ArgMatches, id| of.value_source(id);
+        if says(matches, "data_dir") != Some(ValueSource::CommandLine) {
+            return;
+        }
+        if says(matches, "kubeconfig") == Some(ValueSource::EnvVariable) {
+            self.global.kubeconfig = None;
+        }
+        if let (Verb::BackupDb(args), Some((_, of_verb))) = (&mut self.verb, matches.subcommand())
+            && says(of_verb, "database_url") == Some(ValueSource::EnvVariable)
+        {
+            args.database_url = None;
+        }
+    }
+}
+
 /// Does what the command line says.
 ///
 /// # Errors
 /// A [`Failure`] with an exit code of its own, or whatever ended the server.
 pub async fn execute(cli: Cli) -> anyhow::Result<()> {
-    let Cli { global: GlobalOptions { kubeconfig, data_dir }, verb } = cli;
-    let place = Whereabouts { kubeconfig, data_dir };
+    let Cli { global: GlobalOptions { kubeconfig, data_dir, as_user, as_group }, verb } = cli;
+    let place = Whereabouts { kubeconfig, data_dir, as_user, as_groups: as_group };
     match verb {
         Verb::Run(args) => return run(*args, place.data_dir).await,
         Verb::Apply(args) => apply::run(args, &place).await?,
@@ -243,8 +284,6 @@ pub fn report(error: &anyhow::Error) -> Exit {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -24,6 +24,7 @@ pub mod text;
 pub mod turn;
 pub mod version;
 pub mod wall_time;
+pub mod zone;
 
 pub use access::{AccessToken, Grant, NewToken, Role};
 pub use backup::{Backup, BackupReason, NewBackup};

@@ -6,10 +6,11 @@
 //!
 //! | schedule | in a gap | in an overlap |
 //! |---|---|---|
-//! | names times of day (`0 18 * * *`, `30 2,14 * * *`) | due when the gap ends, once | the first time only |
-//! | recurs (a `*` or `*/n` in hours, minutes or seconds) | does not exist | both times |
+//! | names hours (`0 18 * * *`, `30 2,14 * * *`, `*/30 2 * * *`) | due when the gap ends, once | the first time only |
+//! | is of every hour, or every so many (`*` or `*/n` in the hours) | does not exist | both times |
 //!
-//! So a daily turn happens once a day, and an hourly one every hour that passes.
+//! So what is to happen at some hours of a day happens on each day, as often as on any other or, where hours
+//! are missing, once for all that are; and an hourly turn comes every hour that passes.
 //!
 //! Nothing here walks over slots or seconds to get from one instant to a distant one: a search costs
 //! at most one look at each day of 41 years, whatever it is asked.
@@ -24,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::game::manifest::parse_schedule;
 use crate::game::spec::TurnSpec;
+use crate::game::zone::zone;
 
 use pattern::Pattern;
 use stretch::{Seam, Stretch};
@@ -42,7 +44,7 @@ pub enum ScheduleError {
     #[error("{0}")]
     Cron(String),
     /// The zone.
-    #[error("`{0}` is not a time zone")]
+    #[error("{0}")]
     Zone(String),
 }
 
@@ -95,7 +97,7 @@ impl Slots {
     pub fn of(spec: &TurnSpec) -> Result<Option<Self>, ScheduleError> {
         let Some(schedule) = spec.schedule.as_deref() else { return Ok(None) };
         let cron = parse_schedule(schedule).map_err(ScheduleError::Cron)?;
-        let zone = TimeZone::get(&spec.time_zone).map_err(|_| ScheduleError::Zone(spec.time_zone.clone()))?;
+        let zone = zone(&spec.time_zone).map_err(ScheduleError::Zone)?;
         Ok(Some(Self { pattern: Pattern::new(cron), zone }))
     }
 

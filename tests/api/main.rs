@@ -11,6 +11,7 @@ mod connections;
 mod controller;
 mod games;
 mod history;
+mod impersonation;
 mod kstatus;
 mod kubectl;
 mod logs;

@@ -237,3 +237,89 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
 }
+
+/// Every way to say where the server is, in every pair: a flag wins over a variable, whichever of the two
+/// settings each is; between two flags, or two variables, the kubeconfig is the nearer answer.
+#[test]
+fn what_was_typed_wins_over_every_variable() {
+    #[derive(Clone, Copy, PartialEq)]
+    enum By {
+        Nobody,
+        Variable,
+        Flag,
+    }
+    use By::{Flag, Nobody, Variable};
+    let files = Files::new();
+    let manifest = files.file("game.yaml", GAME);
+    let (kubeconfig, data_dir) = (files.path("typed.kubeconfig"), files.path("elsewhere"));
+    let (kubeconfig, data_dir) = (kubeconfig.display().to_string(), data_dir.display().to_string());
+    let verbs: [&[&str]; 8] = [
+        &["get"],
+        &["status"],
+        &["explain", "a"],
+        &["delete", "a"],
+        &["apply", "-f", &manifest],
+        &["patch", "a", "--to", "1.4.2"],
+        &["token", "list"],
+        &["unfreeze"],
+    ];
+    for by_kubeconfig in [Nobody, Variable, Flag] {
+        for by_directory in [Nobody, Variable, Flag] {
+            let expected = match (by_kubeconfig, by_directory) {
+                (Nobody, Nobody) => {
+                    files.path("home/.local/share/gamekeeper/kubeconfig").display().to_string()
+                }
+                (Nobody, _) | (Variable, Flag) => format!("{data_dir}/kubeconfig"),
+                (Flag, _) | (Variable, Nobody | Variable) => kubeconfig.clone(),
+            };
+            for verb in verbs {
+                // Before the verb and after it.
+                for flags_first in [true, false] {
+                    let flag = |by, name: &'static str, value: &str| match by {
+                        Flag => vec![name.to_owned(), value.to_owned()],
+                        Nobody | Variable => Vec::new(),
+                    };
+                    let flags = [
+                        flag(by_kubeconfig, "--kubeconfig", &kubeconfig),
+                        flag(by_directory, "--data-dir", &data_dir),
+                    ]
+                    .concat();
+                    let verb: Vec<String> = verb.iter().map(ToString::to_string).collect();
+                    let all = if flags_first { [flags, verb].concat() } else { [verb, flags].concat() };
+                    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+                    let mut command = files.command(&all);
+                    command.env_remove("GAMEKEEPER_DATA_DIR").env_remove("XDG_DATA_HOME");
+                    command.env("HOME", files.path("home"));
+                    if by_kubeconfig == Variable {
+                        command.env("GAMEKEEPER_KUBECONFIG", &kubeconfig);
+                    }
+                    if by_directory == Variable {
+                        command.env("GAMEKEEPER_DATA_DIR", &data_dir);
+                    }
+                    let output = command.output().unwrap();
+                    let said = String::from_utf8(output.stderr).unwrap();
+                    let is_right = said.contains(&expected)
+                        || (expected.contains("home/") && said.contains("/var/lib/gamekeeper/kubeconfig"));
+                    assert!(is_right, "{all:?}: {said} instead of {expected}");
+                }
+            }
+        }
+    }
+}
+
+/// The same for which database is meant.
+#[test]
+fn a_directory_that_was_typed_wins_over_a_database_in_a_variable() {
+    let files = Files::new();
+    let elsewhere = files.path("elsewhere").display().to_string();
+    let url = format!("sqlite:{}", files.path("variable.db").display());
+    let copy = files.path("copy.db").display().to_string();
+    let asked = |arguments: &[&str]| files.run_with(arguments, &[("GAMEKEEPER_DATABASE_URL", &url)], "");
+    let said = asked(&["backup-db", &copy, "--data-dir", &elsewhere]).failed(3);
+    assert!(said.contains("elsewhere/gamekeeper.db"), "{said}");
+    let said = asked(&["backup-db", &copy]).failed(3);
+    assert!(said.contains("variable.db"), "{said}");
+    let typed = format!("sqlite:{}", files.path("typed.db").display());
+    let said = asked(&["--data-dir", &elsewhere, "backup-db", &copy, "--database-url", &typed]).failed(3);
+    assert!(said.contains("typed.db"), "{said}");
+}

@@ -23,6 +23,8 @@ pub(in crate::api) enum By {
     Token,
     /// A client certificate.
     Certificate,
+    /// An admin's word.
+    Impersonation,
 }
 
 impl By {
@@ -31,6 +33,7 @@ impl By {
         match self {
             Self::File | Self::Token => "token",
             Self::Certificate => "certificate",
+            Self::Impersonation => "user",
         }
     }
 }
@@ -50,12 +53,25 @@ pub(in crate::api) struct Caller {
     pub(super) ends: Option<Timestamp>,
     /// Cancelled when it is taken away.
     pub(super) revoked: CancellationToken,
+    /// Who really asks, if this one is impersonated.
+    pub(super) behind: Option<CallerKey>,
 }
 
 impl Caller {
     /// What tells one caller from another where they are counted.
     pub(in crate::api) fn key(&self) -> CallerKey {
-        (self.by, Arc::clone(&self.name))
+        self.behind.clone().unwrap_or_else(|| (self.by, Arc::clone(&self.name)))
+    }
+
+    /// Who really asks, if this one is impersonated.
+    pub(in crate::api) fn behind(&self) -> Option<&str> {
+        self.behind.as_ref().map(|(_, name)| &**name)
+    }
+
+    /// Who is behind what is written, for those who read it later.
+    pub(in crate::api) fn written_as(&self) -> String {
+        let who = |behind| format!("{behind} as {}", self.name);
+        self.behind().map_or_else(|| self.name.to_string(), who)
     }
 
     /// Whether this may be asked.

@@ -39,9 +39,11 @@ pub(in crate::api) fn read(der: &[u8]) -> Certified {
     };
     let organisations = subject.iter_organization().filter_map(|name| name.as_str().ok());
     let mut grants: Vec<Grant> = Vec::new();
-    for wanted in organisations.filter_map(|name| name.strip_prefix(PREFIX)) {
-        let grant = granted(wanted)
-            .map_err(|why| format!("the client certificate's organisation `{}`: {why}", shown(wanted)))?;
+    for organisation in organisations {
+        let grant = granted_to(organisation).map_err(|why| {
+            format!("the client certificate's organisation `{}`: {why}", shown(organisation))
+        })?;
+        let Some(grant) = grant else { continue };
         let same = grants.iter_mut().find(|held| {
             held.role == grant.role && held.namespaces.is_empty() == grant.namespaces.is_empty()
         });
@@ -66,7 +68,16 @@ pub(in crate::api) fn read(der: &[u8]) -> Certified {
         ends: Some(ends.unwrap_or(Timestamp::MAX)),
         // Who takes it away takes the authority away, or waits for its end.
         revoked: CancellationToken::new(),
+        behind: None,
     })
+}
+
+/// What who is of this organisation, or in this group, may do; nothing unless it is one of ours.
+///
+/// # Errors
+/// It is one of ours, and cannot be read.
+pub(super) fn granted_to(group: &str) -> Result<Option<Grant>, String> {
+    group.strip_prefix(PREFIX).map(granted).transpose()
 }
 
 fn granted(text: &str) -> Result<Grant, String> {
@@ -80,7 +91,7 @@ fn granted(text: &str) -> Result<Grant, String> {
 }
 
 fn shown(text: &str) -> String {
-    format!("{PREFIX}{}", text.chars().take(80).collect::<String>().escape_debug())
+    text.chars().take(91).collect::<String>().escape_debug().to_string()
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ const TOKENS: &str = "accesstokens";
 /// What is in no namespace and read by those, too, who are held to some: clients cannot do without.
 const READ_BY_ALL: [(&str, &str); 2] =
     [(GROUP, "engineversions"), ("apiextensions.k8s.io", "customresourcedefinitions")];
+/// In whose name somebody else may ask.
+const WHO: [&str; 2] = ["users", "groups"];
 /// Where everybody may ask about themselves.
 const ABOUT_ONESELF: [(&str, &str); 3] = [
     ("authorization.k8s.io", "selfsubjectaccessreviews"),
@@ -66,9 +68,11 @@ fn role_allows(role: Role, asked: &Asked<'_>) -> bool {
     }
     match role {
         Role::Admin => true,
-        // Whoever asks for everything asks for them, too.
-        Role::Operator => !may_be_tokens(object),
-        Role::Lobby => !may_be_tokens(object) && (reads_object(asked.verb, object) || is_game(object)),
+        // Whoever asks for everything asks for these, too.
+        Role::Operator => !is_for_admins(asked.verb, object),
+        Role::Lobby => {
+            !is_for_admins(asked.verb, object) && (reads_object(asked.verb, object) || is_game(object))
+        }
         Role::Viewer => !may_be_tokens(object) && reads_object(asked.verb, object),
     }
 }
@@ -114,6 +118,15 @@ fn is_game(object: &Object<'_>) -> bool {
     is(object, &[(GROUP, "games")])
 }
 
+fn is_for_admins(verb: &str, object: &Object<'_>) -> bool {
+    may_be_tokens(object) || may_be_impersonation(verb, object)
+}
+
+fn may_be_impersonation(verb: &str, object: &Object<'_>) -> bool {
+    let is_anybody = object.resource == "*" || WHO.contains(&&*object.resource);
+    verb == "impersonate" || (verb == "*" && is_anybody)
+}
+
 fn may_be_tokens(object: &Object<'_>) -> bool {
     let is = |part: &str, whole: &str| part == whole || part == "*";
     is(&object.group, GROUP) && is(&object.resource, TOKENS)
@@ -138,7 +151,7 @@ impl Refusal {
         };
         let why = match self {
             Self::Role(None) => "has no role here".to_owned(),
-            Self::Role(_) if matches!(&asked.what, What::Object(object) if may_be_tokens(object)) => {
+            Self::Role(_) if matches!(&asked.what, What::Object(object) if is_for_admins(asked.verb, object)) => {
                 "does not allow it; it needs an admin's".into()
             }
             Self::Role(Some(Role::Viewer)) => "only reads; use the token of an operator".into(),

@@ -74,6 +74,7 @@ impl Known {
                 grants: [Grant::everywhere(entry.role)].into(),
                 ends: None,
                 revoked: CancellationToken::new(),
+                behind: None,
             }));
         }
         let sent = digest(token);
@@ -84,6 +85,18 @@ impl Known {
         }
         let good = found.filter(|caller| !caller.is_over(Timestamp::now()));
         good.map(Some).ok_or(ApiError::Unauthorized)
+    }
+
+    /// What whoever has a token of this name may do now; nothing if nobody has.
+    pub(super) fn grants_of(&self, name: &str) -> Vec<Grant> {
+        if let Some(role) = self.file.role_of(name) {
+            return vec![Grant::everywhere(role)];
+        }
+        let now = Timestamp::now();
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let callers = held.values().map(|held| &held.caller);
+        let mut good = callers.filter(|caller| &*caller.name == name && !caller.is_over(now));
+        good.next().map(|caller| caller.grants.to_vec()).unwrap_or_default()
     }
 
     /// A digest tells nothing of the token, so neither does the time that it takes to find one.
@@ -136,6 +149,7 @@ impl Known {
                     grants: [token.token.grant.clone()].into(),
                     ends: token.token.expires_at,
                     revoked: CancellationToken::new(),
+                    behind: None,
                 },
                 token: Arc::new(token),
             });

@@ -106,6 +106,11 @@ impl Tokens {
         self.0.iter().any(|(entry, _)| entry.name == name)
     }
 
+    /// What whoever has this name may do.
+    pub(super) fn role_of(&self, name: &str) -> Option<Role> {
+        self.0.iter().find(|(entry, _)| entry.name == name).map(|(entry, _)| entry.role)
+    }
+
     /// Whether this is the token of that name.
     pub fn is_of(&self, name: &str, token: &str) -> bool {
         self.find(token).is_some_and(|entry| entry.name == name)

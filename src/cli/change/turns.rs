@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use clap::{ArgGroup, Args};
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -16,6 +15,7 @@ use crate::cli::target::Located;
 use crate::cli::wait::{self, Wanted, Watching};
 use crate::game::operation::OperationKind;
 use crate::game::wall_time::{self, Day};
+use crate::game::zone;
 
 /// Nobody puts turns off for longer and means it.
 const FARTHEST: SignedDuration = SignedDuration::from_hours(24 * 366);
@@ -134,7 +134,7 @@ pub(crate) async fn defer(args: DeferArgs, place: &Whereabouts) -> Result<(), Fa
 
 fn time_of(game: &Object, text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let zone = game.text("/spec/turns/timeZone").unwrap_or("UTC");
-    let zone = TimeZone::get(zone).map_err(|_| {
+    let zone = zone::zone(zone).map_err(|_| {
         format!("its time zone `{}` is not known here; write --until as 2026-11-23T18:00:00Z", clean(zone))
     })?;
     wall_time::resolve(text, &zone, now, Day::Next).map_err(|problem| format!("--until: {problem}"))

@@ -17,6 +17,19 @@ pub(crate) struct Whereabouts {
     pub(crate) kubeconfig: Option<PathBuf>,
     /// The server's data directory (`--data-dir`, `GAMEKEEPER_DATA_DIR`).
     pub(crate) data_dir: Option<PathBuf>,
+    /// In whose name to ask (`--as`); else the kubeconfig's `as`.
+    pub(crate) as_user: Option<String>,
+    /// As a member of which groups (`--as-group`).
+    pub(crate) as_groups: Vec<String>,
+}
+
+/// In whose name an admin asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Impersonation {
+    /// The user.
+    pub(crate) user: String,
+    /// Their groups.
+    pub(crate) groups: Vec<String>,
 }
 
 /// How to speak to a server.
@@ -30,6 +43,8 @@ pub(crate) struct Access {
     pub(crate) authority: Vec<u8>,
     /// Who asks.
     pub(crate) token: SecretString,
+    /// In whose name, if not in its own.
+    pub(crate) impersonates: Option<Impersonation>,
     /// The namespace that is meant when none is named.
     pub(crate) namespace: Option<String>,
 }
@@ -54,7 +69,14 @@ impl Whereabouts {
     pub(crate) fn access(&self) -> Result<Access, ClientError> {
         let file = self.file()?;
         match std::fs::read_to_string(&file) {
-            Ok(text) => read(&file, &text),
+            Ok(text) => {
+                let mut access = read(&file, &text)?;
+                if let Some(user) = &self.as_user {
+                    let groups = self.as_groups.clone();
+                    access.impersonates = Some(Impersonation { user: user.clone(), groups });
+                }
+                Ok(access)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(ClientError::NoKubeconfig(file))
             }
@@ -98,6 +120,12 @@ struct User {
     // Kubernetes writes this one in camel case.
     #[serde(rename = "tokenFile")]
     token_file: Option<PathBuf>,
+    #[serde(rename = "as")]
+    as_user: Option<String>,
+    #[serde(default)]
+    as_groups: Vec<String>,
+    as_uid: Option<String>,
+    as_user_extra: Option<serde_yaml::Value>,
 }
 
 #[derive(Deserialize)]
@@ -140,7 +168,24 @@ fn read(path: &Path, text: &str) -> Result<Access, ClientError> {
         (None, Some(file)) => String::from_utf8_lossy(&load(file)?).trim().to_owned().into(),
         (None, None) => return Err(wrong(format!("its user `{}` has no token", context.user))),
     };
-    Ok(Access { file: path.to_owned(), server, authority, token, namespace: context.namespace.clone() })
+    let impersonates = impersonation(user).map_err(wrong)?;
+    let namespace = context.namespace.clone();
+    Ok(Access { file: path.to_owned(), server, authority, token, impersonates, namespace })
+}
+
+/// In whose name it asks; what nobody here is known by is not left out in silence.
+fn impersonation(user: &User) -> Result<Option<Impersonation>, String> {
+    let User { token: _, token_file: _, as_user, as_groups, as_uid, as_user_extra } = user;
+    if as_uid.is_some() || as_user_extra.is_some() {
+        return Err(
+            "its user has as-uid or as-user-extra; nobody is known by that here, take them out".into()
+        );
+    }
+    match as_user {
+        Some(user) => Ok(Some(Impersonation { user: user.clone(), groups: as_groups.clone() })),
+        None if as_groups.is_empty() => Ok(None),
+        None => Err("its user has as-groups without `as`; name a user, too".into()),
+    }
 }
 
 fn named<'a, T>(all: &'a [Named<T>], name: &str) -> Option<&'a T> {
@@ -172,6 +217,15 @@ contexts: [{ name: gamekeeper, context: { cluster: c, user: u, namespace: season
     }
 
     #[test]
+    fn in_whose_name_it_asks_is_read() {
+        assert_eq!(read(Path::new("/d/kubeconfig"), GOOD).unwrap().impersonates, None);
+        let with = GOOD.replacen("token: secret", "token: secret, as: ann, as-groups: [g, h]", 1);
+        let impersonates = read(Path::new("/d/kubeconfig"), &with).unwrap().impersonates;
+        let groups = vec!["g".to_owned(), "h".to_owned()];
+        assert_eq!(impersonates, Some(Impersonation { user: "ann".into(), groups }));
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         for (from, to, expected) in [
             ("current-context: gamekeeper", "current-context: x", "`x` is not among its contexts"),
@@ -182,6 +236,9 @@ contexts: [{ name: gamekeeper, context: { cluster: c, user: u, namespace: season
             ("token: secret", "password: x", "has no token"),
             ("certificate-authority-data: YWJj", "x: 1", "no certificate authority"),
             ("certificate-authority-data: YWJj", "certificate-authority: gone.pem", "/d/gone.pem"),
+            ("token: secret", "token: secret, as-uid: '7'", "nobody is known by that here"),
+            ("token: secret", "token: secret, as-user-extra: { scopes: [all] }", "nobody is known by that"),
+            ("token: secret", "token: secret, as-groups: [g]", "without `as`"),
         ] {
             let error =
                 read(Path::new("/d/kubeconfig"), &GOOD.replacen(from, to, 1)).unwrap_err().to_string();
@@ -192,8 +249,11 @@ contexts: [{ name: gamekeeper, context: { cluster: c, user: u, namespace: season
     #[test]
     fn the_file_is_looked_for_where_one_says() {
         let by = |kubeconfig: Option<&str>, data_dir: Option<&str>| {
-            let place =
-                Whereabouts { kubeconfig: kubeconfig.map(Into::into), data_dir: data_dir.map(Into::into) };
+            let place = Whereabouts {
+                kubeconfig: kubeconfig.map(Into::into),
+                data_dir: data_dir.map(Into::into),
+                ..Whereabouts::default()
+            };
             place.file().unwrap()
         };
         assert_eq!(by(Some("/k"), Some("/d")), Path::new("/k"));

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 pub(crate) use error::{ClientError, Refusal};
 pub(crate) use kind::Kind;
-pub(crate) use kubeconfig::{Access, Whereabouts};
+pub(crate) use kubeconfig::{Access, Impersonation, Whereabouts};
 pub(crate) use mirror::{Mirror, Place};
 pub(crate) use object::Object;
 pub(crate) use watch::Told;
@@ -84,9 +84,20 @@ impl Client {
         let mut token = HeaderValue::from_str(&format!("Bearer {}", access.token.expose_secret()))
             .map_err(|_| wrong("its token has characters that no token has".into()))?;
         token.set_sensitive(true);
+        let mut headers = HeaderMap::from_iter([(AUTHORIZATION, token)]);
+        if let Some(Impersonation { user, groups }) = &access.impersonates {
+            let value = |text: &String| {
+                let nobody = |_| wrong(format!("`{}` is nobody's name", text.escape_debug()));
+                HeaderValue::from_bytes(text.as_bytes()).map_err(nobody)
+            };
+            headers.insert("impersonate-user", value(user)?);
+            for group in groups {
+                headers.append("impersonate-group", value(group)?);
+            }
+        }
         let http = reqwest::Client::builder()
             .user_agent(concat!("gamekeeper/", env!("CARGO_PKG_VERSION")))
-            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, token)]))
+            .default_headers(headers)
             .tls_certs_only(authorities)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()

@@ -167,7 +167,7 @@ async fn examine(
     if interrupted.is_cancelled() {
         return Ok(());
     }
-    let place = Whereabouts { kubeconfig: place.kubeconfig.clone(), data_dir: Some(config.data_dir.clone()) };
+    let place = Whereabouts { data_dir: Some(config.data_dir.clone()), ..place.clone() };
     let asked = interrupted.run_until_cancelled(server::server(config, &place)).await;
     for (subject, finding) in asked.into_iter().flatten() {
         examination.note(subject, finding)?;

@@ -6,14 +6,15 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::text::{clock, part, said, section, zone};
+use super::text::{clock, part, said, section};
 use crate::cli::client::Object;
 use crate::cli::output::clean;
 use crate::cli::table::{number, of_rows, or_none, short_span};
+use crate::game::zone::zone_or_utc;
 
 /// The whole moment of `game/andromeda`.
 pub(super) fn whole(name: &str, moment: &Object) -> String {
-    let zone = zone(moment.text("/timeZone").unwrap_or_default());
+    let zone = zone_or_utc(moment.text("/timeZone").unwrap_or_default());
     let at = moment.time("/at").unwrap_or_default();
     let mut text = format!("{name} at {}: {}\n", clock(at, &zone), said(moment, "/summary"));
     section(&mut text, "Should have been", &should(moment, &zone));

@@ -9,6 +9,7 @@ use crate::cli::client::Object;
 use crate::cli::ops;
 use crate::cli::output::clean;
 use crate::cli::table::{of_rows, short_span};
+use crate::game::zone::zone_or_utc;
 
 /// Everything that a game is explained from.
 pub(super) struct Known {
@@ -203,7 +204,7 @@ fn turns(explanation: &Object, now: Timestamp) -> String {
         None => line("schedule", "none: a turn comes when `gamekeeper force-turn` asks for it".into()),
     }
     if let Some(slot) = turns.time("/nextSlot") {
-        let zone = zone(turns.text("/timeZone").unwrap_or_default());
+        let zone = zone_or_utc(turns.text("/timeZone").unwrap_or_default());
         let number = turns.number("/nextTurn").map(|number| format!(", turn {number}")).unwrap_or_default();
         let wait = short_span(slot.duration_since(now));
         line("next slot", format!("in {wait} ({}){number}", clock(slot, &zone)));
@@ -220,11 +221,6 @@ fn turns(explanation: &Object, now: Timestamp) -> String {
         let _ = writeln!(text, "  -> {}", said(obstacle, "/wayOut"));
     }
     text
-}
-
-/// A zone by its name, UTC if nobody knows it.
-pub(super) fn zone(name: &str) -> TimeZone {
-    TimeZone::get(name).unwrap_or(TimeZone::UTC)
 }
 
 /// A time as the clocks in a zone show it.

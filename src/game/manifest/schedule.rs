@@ -1,5 +1,7 @@
 //! Cron schedules: parsed one way everywhere, and refused if they would never fire.
 
+mod fields;
+
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::{Date, date};
@@ -21,13 +23,7 @@ pub fn parse_schedule(text: &str) -> Result<Cron, String> {
         return Err(format!("a schedule has at most {MAX_CHARACTERS} characters"));
     }
     let shown = super::problem::shorten(text);
-    let fields = text.split_whitespace().count();
-    if !(5..=6).contains(&fields) {
-        return Err(format!(
-            "`{shown}` has {fields} fields; a schedule has five (minute hour day month weekday), \
-             or six with seconds first, as in \"0 18 * * *\""
-        ));
-    }
+    fields::check(text).map_err(|why| format!("`{shown}` is not a schedule: {why}"))?;
     let cron = CronParser::builder()
         .seconds(Seconds::Optional)
         .year(Year::Optional)

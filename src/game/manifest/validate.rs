@@ -16,6 +16,7 @@ use crate::game::id::{BackupId, Name, Namespace};
 use crate::game::resources::{Resources, parse_cpu, parse_memory, parse_pids};
 use crate::game::spec::{DeletionPolicy, DesiredStatus, GameSpec, Member, TurnSpec, VersionEntry};
 use crate::game::version::{EngineVersion, VersionWish};
+use crate::game::zone::zone;
 
 /// The namespace of a game that names none.
 pub const DEFAULT_NAMESPACE: &str = "default";
@@ -317,14 +318,8 @@ pub(super) fn valid_turns(
 
 /// Checks the name of a zone; the name as its database spells it.
 fn parse_zone(text: &str) -> Result<String, String> {
-    let plain = text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+-/".contains(&b));
-    plain
-        .then(|| jiff::tz::db().get(text).ok())
-        .flatten()
-        .and_then(|zone| zone.iana_name().map(str::to_owned))
-        .ok_or_else(|| {
-            format!("`{}` is not a time zone; write an IANA name such as Europe/Berlin", shorten(text))
-        })
+    let zone = zone(text)?;
+    Ok(zone.iana_name().unwrap_or(text).to_owned())
 }
 
 /// 0001-01-01T00:00:00Z.

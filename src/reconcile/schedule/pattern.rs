@@ -14,7 +14,7 @@ pub(super) struct Pattern {
     hours: Vec<i8>,
     minutes: Vec<i8>,
     seconds: Vec<i8>,
-    /// It has a `*` in hours, minutes or seconds: it means "every so often" rather than "at".
+    /// It has a `*` in the hours: it means "every so often" rather than "at".
     pub(super) recurs: bool,
 }
 
@@ -23,8 +23,7 @@ impl Pattern {
         let numbers =
             |values: Vec<u16>| values.into_iter().filter_map(|value| i8::try_from(value).ok()).collect();
         let pattern = &cron.pattern;
-        let recurs =
-            [&pattern.hours, &pattern.minutes, &pattern.seconds].iter().any(|field| field.from_wildcard);
+        let recurs = pattern.hours.from_wildcard;
         Self {
             hours: numbers(pattern.hours.values()),
             minutes: numbers(pattern.minutes.values()),

@@ -101,7 +101,12 @@ const TABLE: &[(&str, &str)] = &[
     // What nobody thought of.
     ("get secrets@s7", "vloaVLOA"),
     ("create secrets@s7", "oaOA"),
-    ("impersonate users", "oa"),
+    // Somebody else's name.
+    ("impersonate users", "a"),
+    ("impersonate groups", "a"),
+    ("* users", "a"),
+    ("* *", "a"),
+    ("impersonate games.gamekeeper.dev@s7", "aA"),
     ("bind games.gamekeeper.dev@s7", "loaLOA"),
 ];
 

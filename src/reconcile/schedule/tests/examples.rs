@@ -84,6 +84,27 @@ fn an_hourly_slot_comes_every_hour_that_passes() {
     assert_eq!(count("0 * * * *", "Asia/Kathmandu", "2026-03-29"), 24);
 }
 
+/// `*/30 2 * * *` is of the hour from two to three: a day without that hour has it at once, and a day that has
+/// it twice has it once.
+#[test]
+fn what_recurs_within_named_hours_comes_on_every_day_and_not_twice() {
+    let berlin = |schedule, date| day(schedule, "Europe/Berlin", date);
+    assert_eq!(berlin("*/30 2 * * *", "2026-03-28"), ["02:00+01:00", "02:30+01:00"]);
+    assert_eq!(berlin("*/30 2 * * *", "2026-03-29"), ["03:00+02:00"]);
+    assert_eq!(berlin("*/30 2 * * *", "2026-10-25"), ["02:00+02:00", "02:30+02:00"]);
+    assert_eq!(
+        berlin("*/30 1-3 * * *", "2026-03-29"),
+        ["01:00+01:00", "01:30+01:00", "03:00+02:00", "03:30+02:00"]
+    );
+    let autumn = ["01:30+02:00", "02:30+02:00", "03:30+01:00"];
+    assert_eq!(berlin("30 1-3 * * *", "2026-10-25"), autumn);
+    assert_eq!(
+        berlin("0 */6 * * *", "2026-03-29"),
+        ["00:00+01:00", "06:00+02:00", "12:00+02:00", "18:00+02:00"]
+    );
+    assert_eq!(count("*/20 * * * * *", "Europe/Berlin", "2026-10-25"), 25 * 180);
+}
+
 #[test]
 fn quarters_of_an_hour_in_kathmandu_are_quarters_of_an_hour() {
     let slots = slots("0 18 * * *", "Asia/Kathmandu");

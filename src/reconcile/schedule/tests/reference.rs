@@ -74,7 +74,7 @@ impl Expression {
     }
 
     fn recurs(&self) -> bool {
-        self.seconds.as_ref().is_some_and(Field::has_star) || self.minutes.has_star() || self.hours.has_star()
+        self.hours.has_star()
     }
 
     fn matches(&self, time: DateTime) -> bool {
