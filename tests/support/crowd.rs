@@ -558,7 +558,7 @@ impl Runtime for Containers {
         _: &Arc<dyn MayGo>,
         _: Timestamp,
     ) -> Result<Vec<RestoreId>, RuntimeError> {
-        self.fates.removes_a_state().await;
+        self.fates.removes().await;
         Ok(Vec::new())
     }
 

@@ -92,13 +92,18 @@ impl Fates {
         self.moved.lock().expect("nobody panicked").contains(&game)
     }
 
-    pub(super) async fn removes_a_state(&self, game: GameId) {
+    /// What is aside is removed; no state goes by that.
+    pub(super) async fn removes(&self) {
         self.removing.fetch_add(1, Ordering::SeqCst);
         let _removal = Removal(&self.removing);
+        self.disk_hangs.subscribe().wait_for(|hangs| !hangs).await.expect("a disk");
+    }
+
+    pub(super) async fn removes_a_state(&self, game: GameId) {
         if self.moved.lock().expect("nobody panicked").insert(game) {
             self.left.lock().expect("nobody panicked").insert(game);
         }
-        self.disk_hangs.subscribe().wait_for(|hangs| !hangs).await.expect("a disk");
+        self.removes().await;
         self.left.lock().expect("nobody panicked").remove(&game);
     }
 
