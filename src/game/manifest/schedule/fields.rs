@@ -151,10 +151,7 @@ impl Field {
             _ => String::new(),
         };
         let shown = shorten(text);
-        Err(format!(
-            "`{shown}` is none; a {} is a number from {} to {}{words}",
-            self.name, self.from, self.to
-        ))
+        Err(format!("`{shown}` is no {}; write a number from {} to {}{words}", self.name, self.from, self.to))
     }
 }
 

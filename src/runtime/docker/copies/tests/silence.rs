@@ -40,15 +40,14 @@ fn with_many_names(world: &World) {
     }
 }
 
-type LookThrough = fn(&OwnedFd, &Watch) -> Result<survey::Survey, CopyError>;
+type Look = fn(&OwnedFd, &Watch) -> Result<survey::Survey, CopyError>;
 
 #[test]
 fn a_state_of_many_names_is_looked_through_without_silence_and_not_for_nobody() {
     let world = World::in_memory();
     with_many_names(&world);
     let top = OwnedFd::from(fs::File::open(world.state()).expect("a directory"));
-    let looks: [LookThrough; 2] = [survey::survey, survey::survey_as_copied];
-    for look in looks {
+    for look in [survey::survey as Look, survey::survey_as_copied] {
         let (watch, waiting) = Watch::new();
         assert_eq!(look(&top, &watch).expect("a survey").files, 2_500);
         assert!(waiting.progress.has_changed().expect("somebody tells"), "the disk answered all the time");
