@@ -1,7 +1,5 @@
 //! What changes, printed as it changes and waited for, whoever changes it.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::Kubectl;
@@ -56,9 +54,8 @@ async fn kubectl_waits_for_what_sql_and_the_api_write() {
             ("delete", Some("DELETE FROM runtime_records; DELETE FROM games")),
         ] {
             let waited = format!("--for={wanted}");
-            let waiting = kubectl.start(&["wait", "game/andromeda", &waited, "--timeout=40s"]);
-            // It has seen that it is not so yet, as a rule.
-            tokio::time::sleep(Duration::from_millis(700)).await;
+            let arguments = ["wait", "game/andromeda", &waited, "--timeout=40s"];
+            let waiting = kubectl.start_watching(&arguments).await;
             match by_sql {
                 Some(statement) => world.sql(statement).await,
                 None => {

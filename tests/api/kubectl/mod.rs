@@ -105,6 +105,24 @@ impl Kubectl {
         self.command(arguments).spawn().unwrap()
     }
 
+    /// Goes on, and has begun to watch: whatever changes from here on, it sees as a change.
+    pub(crate) async fn start_watching(&self, arguments: &[&str]) -> Child {
+        // So it tells on standard error what it asks.
+        let mut child = self.start(&[arguments, &["-v=6"]].concat());
+        let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut so_far = String::new();
+        while let Some(line) = told.next_line().await.unwrap() {
+            let watches = line.contains("watch=true");
+            so_far += &(line + "\n");
+            if watches {
+                // It goes on telling, and somebody has to read it.
+                tokio::spawn(async move { while let Ok(Some(_)) = told.next_line().await {} });
+                return child;
+            }
+        }
+        panic!("it never watched: {so_far}")
+    }
+
     /// The rows that it prints as long as they are asked for.
     pub(crate) fn rows(&self, arguments: &[&str]) -> Rows {
         let mut child = self.start(arguments);
