@@ -191,16 +191,17 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     let observation = input.observation();
     let planned = plan(&desired, &input.record, &observation, &context.policy);
     let mut output = Output::new(input);
-    output.facts.served_a_plan();
     output.silent = output.facts.silent.is_some();
     context.metrics.rounds.inc();
     let _place = match context.deletions.place(&planned) {
         Ok(place) => place,
         Err(pause) => {
+            // Nothing was decided: it comes back with what it has seen, or Docker would be asked each time.
             output.look_again = Some(after(output.clock.now(), pause));
             return output;
         }
     };
+    output.facts.served_a_plan();
 
     let freeze = observation.freeze.as_ref().map(|freeze| freeze.reason);
     match write_down(context, &desired, &output, &planned, None, freeze).await {

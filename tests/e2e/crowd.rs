@@ -40,7 +40,8 @@ async fn two_hundred_games_that_are_due_in_the_same_second_are_asked_at_once_and
 
 #[tokio::test(flavor = "multi_thread")]
 async fn six_hundred_removals_on_a_slow_disk_hold_up_no_other_games_healing() {
-    let crowd = Crowd::running(601, Limits::default()).await;
+    let docker = Arc::<Docker>::default();
+    let crowd = Crowd::on(docker.clone(), 601, Limits::default(), std::time::Duration::from_secs(30)).await;
     let (healed, going) = (crowd.games[600], 600);
     crowd.fates.disk_hangs(true);
     crowd
@@ -57,6 +58,9 @@ async fn six_hundred_removals_on_a_slow_disk_hold_up_no_other_games_healing() {
     until_healed(&crowd, healed).await;
     crowd.fates.disk_hangs(false);
     crowd.until_so_many(1, "all others are gone", "SELECT count(*) FROM games").await;
+    let looks = docker.rivals_asked.load(std::sync::atomic::Ordering::SeqCst);
+    // For each of them before its container, its state and its row go, however long it waits in between.
+    assert!(looks <= 4 * 600, "{looks} looks for somebody else on the states");
     crowd.end().await;
 }
 
