@@ -7,7 +7,7 @@ use gamekeeper::game::manifest::{Manifest, ValidManifest, parse_documents, valid
 use gamekeeper::game::ownership::Managed;
 use gamekeeper::game::spec::Source;
 use gamekeeper::store::outbox::OutboxChange;
-use gamekeeper::store::{Author, ControllerChange, Preconditions, Recording, Store, WriteError};
+use gamekeeper::store::{Author, ControllerChange, Preconditions, Recorder, Recording, Store, WriteError};
 use jiff::Timestamp;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::{ConnectOptions, raw_sql};
@@ -210,14 +210,20 @@ async fn waits_for(database: &Database, what: &str) {
     }
 }
 
+/// A leader that tells the lobby, and has recorded once.
+async fn led(database: &Database) -> (Store, Recorder, tokio::task::JoinHandle<()>) {
+    let store = database.open().await.telling_the_lobby(true);
+    let lease = store.take_lead("first").await.unwrap();
+    let (recorder, writer) = store.recorder(lease);
+    recorder.record(recording("first")).await.unwrap();
+    (store, recorder, writer)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_committed_without_an_answer_is_not_written_again() {
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
-    let store = database.open().await.telling_the_lobby(true);
-    let lease = store.take_lead("first").await.unwrap();
-    let (recorder, _writer) = store.recorder(lease);
-    recorder.record(recording("first")).await.unwrap();
+    let (store, recorder, _writer) = led(&database).await;
     let cut = async || {
         waits_for(&database, "SyncRep").await;
         database.rows(CUT).await;
@@ -239,15 +245,12 @@ async fn what_was_committed_without_an_answer_is_not_written_again() {
     assert_eq!(database.count("SELECT count(*) FROM games").await, 1);
 }
 
-/// What moves no counter: a frozen controller's word to the lobby.
+/// A frozen controller's word to the lobby moves no counter.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_frozen_controller_told_without_an_answer_is_not_told_again() {
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
-    let store = database.open().await.telling_the_lobby(true);
-    let lease = store.take_lead("first").await.unwrap();
-    let (recorder, _writer) = store.recorder(lease);
-    recorder.record(recording("first")).await.unwrap();
+    let (_store, recorder, _writer) = led(&database).await;
     let frozen = |message| Recording { counts: false, ..recording(message) };
     answers_with(&cluster, "nobody");
     let writing = tokio::spawn({
@@ -261,7 +264,7 @@ async fn what_a_frozen_controller_told_without_an_answer_is_not_told_again() {
     written.expect("the outbox says that it was written");
     let told = "SELECT count(*) FROM lobby_outbox";
     assert_eq!(database.count(told).await, 6);
-    // What was not written is told as that.
+    // One that was not written is told as that.
     database.sql(DIES.replace("runtime_records", "lobby_outbox").as_str()).await;
     recorder.record(frozen("frozen still")).await.expect_err("it died within its commit");
     database.sql("DROP TRIGGER dies ON lobby_outbox").await;
@@ -283,10 +286,7 @@ const DIES: &str = "
 async fn what_became_of_a_record_without_an_answer_is_asked_until_it_is_known() {
     let cluster = Cluster::start();
     let database = Database::on(&cluster.url());
-    let store = database.open().await.telling_the_lobby(true);
-    let lease = store.take_lead("first").await.unwrap();
-    let (recorder, _writer) = store.recorder(lease);
-    recorder.record(recording("first")).await.unwrap();
+    let (_store, recorder, _writer) = led(&database).await;
     answers_with(&cluster, "nobody");
     let writing = tokio::spawn(async move { recorder.record(recording("second")).await });
     waits_for(&database, "SyncRep").await;
@@ -323,10 +323,7 @@ async fn what_became_of_a_record_is_asked_until_somebody_is_let_in_again() {
     let database = Database::on(&cluster.url_of("keeper"));
     let Database::Postgres { schema, .. } = &database else { unreachable!() };
     let others = Database::Postgres { url: cluster.url(), schema: schema.clone() };
-    let store = database.open().await.telling_the_lobby(true);
-    let lease = store.take_lead("first").await.unwrap();
-    let (recorder, _writer) = store.recorder(lease);
-    recorder.record(recording("first")).await.unwrap();
+    let (_store, recorder, _writer) = led(&database).await;
     answers_with(&cluster, "nobody");
     let writing = tokio::spawn(async move { recorder.record(recording("second")).await });
     waits_for(&others, "SyncRep").await;

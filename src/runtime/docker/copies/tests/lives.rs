@@ -7,13 +7,13 @@ use std::time::Duration;
 use super::*;
 
 /// Another process ends the removal, and the game is made again.
-fn next_life(state: &Path) {
+pub(super) fn next_life(state: &Path) {
     let _ = fs::remove_dir_all(state);
     fs::create_dir(state).expect("a directory");
     fs::write(state.join("precious"), "the next life's").expect("a file");
 }
 
-fn lives(world: &World) -> bool {
+pub(super) fn lives(world: &World) -> bool {
     fs::read_to_string(world.state().join("precious")).is_ok_and(|content| content == "the next life's")
 }
 

@@ -3,6 +3,7 @@
 use effects::interruption::{meddling_after, with_plain_renames};
 use rustix::io::Errno;
 
+use super::lives::{lives, next_life};
 use super::*;
 
 #[test]
@@ -60,20 +61,14 @@ fn where_renames_are_plain_a_removal_that_is_late_leaves_the_next_lifes_state_al
         furnish(&world.state());
         let held = world.root.hold(game()).expect("a look");
         let state = world.state();
-        let meddle = move || {
-            let _ = fs::remove_dir_all(&state);
-            fs::create_dir(&state).expect("a directory");
-            fs::write(state.join("precious"), "the next life's").expect("a file");
-        };
         let (removed, done) = with_plain_renames(Errno::INVAL, || {
-            meddling_after(changes, meddle, || world.root.remove(&held, &Watch::nobody()))
+            meddling_after(changes, move || next_life(&state), || world.root.remove(&held, &Watch::nobody()))
         });
         if !done {
             removed.expect("nobody was in the way");
             break;
         }
-        let left = fs::read_to_string(world.state().join("precious"));
-        assert!(left.is_ok_and(|left| left == "the next life's"), "after {changes} changes: {removed:?}");
+        assert!(lives(&world), "gone after {changes} changes: {removed:?}");
         met += 1;
     }
     assert!(met > 10, "{met} moments");
