@@ -171,8 +171,7 @@ enum Verb {
 }
 
 impl Cli {
-    /// What the command line and the variables say. Ends the process where that makes no sense, or where only
-    /// help was asked for.
+    /// The command line, with the variables. Ends the process if it makes no sense, or asks for help alone.
     pub fn read() -> Self {
         Self::of(std::env::args_os()).unwrap_or_else(|error| error.exit())
     }
@@ -185,8 +184,8 @@ impl Cli {
         Ok(cli)
     }
 
-    /// Where two settings answer one question (which server, which database), a variable is not asked if a flag
-    /// has answered it: a variable that was set long ago must not lead elsewhere than what was typed.
+    /// Two settings may answer one question: which server, which database. A variable is not asked if a flag has
+    /// answered it: one that was set long ago must not lead elsewhere than what was typed.
     fn let_flags_win(&mut self, matches: &ArgMatches) {
         let says = |of: &ArgMatches, id| of.value_source(id);
         if says(matches, "data_dir") != Some(ValueSource::CommandLine) {

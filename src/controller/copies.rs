@@ -46,8 +46,8 @@ impl Drop for Pausing {
 /// Work that takes long and gives its place away now and then: so much of it is begun at a time, and so much of
 /// that goes on.
 ///
-/// What is begun keeps a thread of the runtime's to its end, also while it stands still. So no more is begun than
-/// there are threads, and nobody has a place among those that go on who has yet to get a thread.
+/// Work that is begun keeps a thread of the runtime's to its end, also while it stands still. So no more is begun
+/// than there are threads, and none has a place among those that go on that has yet to get a thread.
 pub(super) struct LongWork {
     threads: Semaphore,
     places: Semaphore,
@@ -174,7 +174,7 @@ pub(super) fn under_way(record: &Record) -> Option<CopiesUnderWay> {
     comes_back.or_else(|| patch.map(|patch| of(&patch.backup, None)))
 }
 
-/// What of one game somebody may have to go back to: never removed, whatever is kept.
+/// Copies and states of one game that somebody may have to go back to: never removed, whatever is kept.
 #[derive(Debug, Default)]
 pub(super) struct Named {
     copies: Vec<BackupId>,
@@ -373,7 +373,7 @@ mod tests {
         let watch = async {
             tokio::time::sleep(20 * TICK).await;
             assert_eq!(begun.load(Ordering::Relaxed), 2, "so many as there are threads");
-            // Whoever waits for a thread holds no place: those that have one go on in turns.
+            // The one that waits for a thread holds no place: those that have one go on in turns.
             end.notify_one();
             tokio::time::sleep(20 * TICK).await;
             assert_eq!(begun.load(Ordering::Relaxed), 3);

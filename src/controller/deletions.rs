@@ -21,7 +21,7 @@ const APART: Duration = Duration::from_millis(10);
 /// See the [module](self).
 pub(super) struct Door {
     places: Semaphore,
-    /// When the last of those that were turned away comes back.
+    /// The time at which the last of those that were turned away comes back.
     last: Mutex<Instant>,
 }
 

@@ -498,7 +498,7 @@ impl Entry {
                 _ => None,
             }),
             begin,
-            // What is due at once is what there was no place for.
+            // A step that is due at once is the one that there was no place for.
             look_again: look_again.map(|wait| if crowded { wait.max(super::RETRY) } else { wait }),
             uses_start_slot,
             uses_disruption_place,

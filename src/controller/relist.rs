@@ -128,7 +128,7 @@ impl Controller {
             let known_gone = entry.facts.state_directory == Looked::At(StateDirectory::Absent);
             let listed = directories.filter(|_| self.guards.freeze().is_none());
             let there = listed.map(|listed| (listed.at, listed.of.contains(game)));
-            // What is being removed was moved out of its place first: that says nothing of what is left.
+            // A state that is being removed was moved out of its place first: that says nothing of what is left.
             let is_news = |there: bool| there == known_gone && (there || !entry.is_erasing());
             if let Some((at, there)) = there.filter(|(_, there)| is_news(*there)) {
                 stale.push((*game, News::StateDirectory(at, there)));

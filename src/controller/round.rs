@@ -41,7 +41,7 @@ const LOG_LINES: usize = 20;
 /// So long the log of a container that ended may be in coming. It helps people, and nothing waits for it.
 const LOG_IS_READ_WITHIN: Duration = Duration::from_secs(2);
 
-/// What stands in place of a log that did not come in time.
+/// The text in place of a log that did not come in time.
 const LOG_IS_LATE: &str = "(the log could not be read in time; `gamekeeper logs` asks again)";
 
 /// What every round needs.
@@ -224,7 +224,7 @@ pub(super) async fn round(context: &Context, mut input: Input) -> Output {
     }
     let only_looks = !planned.steps.is_empty() && planned.steps.iter().all(|planned| !planned.step.mutates());
     if output.record.reason != RECORD_REFUSED && output.facts.engine != EngineView::NotAsked && !only_looks {
-        // What the engine says is on record, and this is no look on the way to what was refused.
+        // The engine's word is on record, and this is no look on the way to what was refused.
         output.refused = 0;
     }
     (output.facts.failure, output.facts.not_sent) = (None, None);

@@ -270,7 +270,7 @@ impl Workshop {
             };
             let is_there = matches!(news, News::BackedUp(_));
             this.hand_in(Finished::Work(game, number, news)).await;
-            // Whoever goes on with the game does not wait for that.
+            // The game goes on, and does not wait for that.
             if is_there {
                 this.prune(game, named).await;
             }

@@ -8,8 +8,8 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 /// Longer than the name of any zone.
 const LONGEST: usize = 64;
 
-/// What some hosts have among their zones and what is no place: it means something else on each of them, or
-/// nothing at all.
+/// Names that some hosts have among their zones, and that are no places: they mean something else on each host,
+/// or nothing at all.
 const NO_PLACES: [&str; 4] = ["localtime", "posixrules", "Factory", "leapseconds"];
 
 /// The zone of this name.
@@ -59,7 +59,7 @@ mod tests {
         }
     }
 
-    /// What the program brings along has what a host may lack.
+    /// The program's own database has zones that a host may lack.
     #[test]
     fn zones_that_a_host_lacks_are_brought_along() {
         let bundled = TimeZoneDatabase::bundled();

@@ -575,13 +575,13 @@ pub const MOST_REMOVALS_BEGUN: usize = 64;
 /// Says what of a game's copies may go. It is asked directly before anything does, wherever the removal may have
 /// waited: what is too much may have come to be needed, and whoever removes it to have no right to any more.
 pub trait MayGo: std::fmt::Debug + Send + Sync {
-    /// Whether anything may.
+    /// True if anything may go.
     fn anything(&self) -> bool;
 
-    /// Whether this copy may.
+    /// True if this copy may.
     fn copy(&self, id: &BackupId) -> bool;
 
-    /// Whether what was put back, or is to be put back, under this name may.
+    /// True if the state that was put back, or is to be put back, under this name may.
     fn put_back(&self, id: &RestoreId) -> bool;
 }
 

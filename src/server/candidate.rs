@@ -27,7 +27,7 @@ const RETRY: Duration = Duration::from_secs(2);
 pub(super) struct Tenure {
     pub(super) lease: HeldLease,
     pub(super) leading: Leading,
-    /// How often the database had been replaced when the candidate began to look at it.
+    /// The number of times that the database had been replaced when the candidate began to look at it.
     replacements: u64,
 }
 

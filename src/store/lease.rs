@@ -263,13 +263,13 @@ pub(super) fn taken_over() -> DbErr {
     DbErr::Custom("another controller has taken over this database".into())
 }
 
-/// Whether this lease is the present one. Nothing keeps it so.
+/// True if this lease is the present one. Nothing keeps it so.
 pub(super) async fn is(db: &impl ConnectionTrait, lease: HeldLease) -> Result<bool, DbErr> {
     Ok(Entity::find().filter(lease.row()).one(db).await?.is_some())
 }
 
-/// Whether this lease is still the present one, which it then is until the end of the transaction. What takes
-/// the lead changes the key, and waits for that; what renews it does not.
+/// True if this lease is still the present one, which it then is until the end of the transaction. A taking of the
+/// lead changes the key, and waits for that; a renewal does not.
 pub(super) async fn holds(transaction: &Transaction, lease: HeldLease) -> Result<bool, DbErr> {
     let held: Option<i64> = Entity::find()
         .select_only()

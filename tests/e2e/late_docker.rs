@@ -133,7 +133,7 @@ async fn a_look_that_hangs_while_docker_answers_about_the_container_is_told() {
     crowd.end().await;
 }
 
-/// How restores and restarts of the crowd ended, as they are on record.
+/// The ends of the crowd's restores and restarts, as they are on record.
 fn ended(op: &str, code: &str) -> String {
     format!(
         "SELECT count(*) FROM operation_log WHERE op = '{op}' AND status = 'failed' AND error_code = '{code}'"

@@ -14,7 +14,7 @@ use crate::database::{Database, Row};
 /// The longest that anything may take on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
-/// How much of the controller's log a failed test prints.
+/// The number of lines of the controller's log that a failed test prints.
 const LINES_TOLD: usize = 60;
 
 pub(crate) struct World {
@@ -356,7 +356,7 @@ fn directories() -> TempDir {
 }
 
 impl World {
-    /// What the controller said last: a test that failed by its timing is understood by nothing else.
+    /// Prints the controller's last words: a test that failed by its timing is understood by nothing else.
     fn tell_the_end_of_its_log(&self) {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();

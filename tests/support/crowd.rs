@@ -306,7 +306,7 @@ pub struct Docker {
     pub images_hang: Mutex<Option<Duration>>,
     /// The copies that every game has.
     pub backups: Mutex<Vec<Backup>>,
-    /// Who else has the state of every game.
+    /// The other one that has the state of every game, if there is one.
     pub rival: Mutex<Option<Rival>>,
     /// The number of times that it was asked for that.
     pub rivals_asked: AtomicUsize,

@@ -53,7 +53,7 @@ pub(in crate::api) struct Caller {
     pub(super) ends: Option<Timestamp>,
     /// Cancelled when it is taken away.
     pub(super) revoked: CancellationToken,
-    /// Who really asks, if this one is impersonated.
+    /// The admin behind it, if this one is impersonated.
     pub(super) behind: Option<CallerKey>,
 }
 
@@ -63,12 +63,12 @@ impl Caller {
         self.behind.clone().unwrap_or_else(|| (self.by, Arc::clone(&self.name)))
     }
 
-    /// Who really asks, if this one is impersonated.
+    /// The admin behind it, if this one is impersonated.
     pub(in crate::api) fn behind(&self) -> Option<&str> {
         self.behind.as_ref().map(|(_, name)| &**name)
     }
 
-    /// Who is behind what is written, for those who read it later.
+    /// The author of what is written, for those who read it later.
     pub(in crate::api) fn written_as(&self) -> String {
         let who = |behind| format!("{behind} as {}", self.name);
         self.behind().map_or_else(|| self.name.to_string(), who)

@@ -72,7 +72,7 @@ pub(in crate::api) fn read(der: &[u8]) -> Certified {
     })
 }
 
-/// What who is of this organisation, or in this group, may do; nothing unless it is one of ours.
+/// The grant of an organisation, or of a group by its name; none unless it is one of ours.
 ///
 /// # Errors
 /// It is one of ours, and cannot be read.

@@ -68,7 +68,7 @@ fn role_allows(role: Role, asked: &Asked<'_>) -> bool {
     }
     match role {
         Role::Admin => true,
-        // Whoever asks for everything asks for these, too.
+        // (A request for everything asks for these, too.)
         Role::Operator => !is_for_admins(asked.verb, object),
         Role::Lobby => {
             !is_for_admins(asked.verb, object) && (reads_object(asked.verb, object) || is_game(object))

@@ -12,7 +12,7 @@ use super::{By, Caller};
 use crate::api::error::ApiError;
 use crate::game::access::Grant;
 
-/// What every header of the kind begins with.
+/// The beginning of every header of the kind.
 const PREFIX: &str = "impersonate-";
 const USER: HeaderName = HeaderName::from_static("impersonate-user");
 const GROUP: HeaderName = HeaderName::from_static("impersonate-group");
@@ -29,7 +29,7 @@ struct Wanted {
     groups: Vec<String>,
 }
 
-/// Whoever the request is to be taken for: the caller, or the one that it names if the caller may.
+/// The caller that a request is to be taken for, if it names one and its own may do that.
 ///
 /// # Errors
 /// The caller may not, or what it names is nobody's name.

@@ -87,7 +87,7 @@ impl Known {
         good.map(Some).ok_or(ApiError::Unauthorized)
     }
 
-    /// What whoever has a token of this name may do now; nothing if nobody has.
+    /// The grants of the token of this name, as of now; none if there is no such token.
     pub(super) fn grants_of(&self, name: &str) -> Vec<Grant> {
         if let Some(role) = self.file.role_of(name) {
             return vec![Grant::everywhere(role)];

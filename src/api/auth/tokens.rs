@@ -106,7 +106,7 @@ impl Tokens {
         self.0.iter().any(|(entry, _)| entry.name == name)
     }
 
-    /// What whoever has this name may do.
+    /// The role of this name's token.
     pub(super) fn role_of(&self, name: &str) -> Option<Role> {
         self.0.iter().find(|(entry, _)| entry.name == name).map(|(entry, _)| entry.role)
     }

@@ -32,7 +32,7 @@ const NOT_UNDERSTOOD: &str = "EngineNotUnderstood";
 /// The reason of the end of a process whose engine was not well within the start's deadline.
 const NEVER_HEALTHY: &str = "NeverHealthy";
 
-/// Why a process is ended whose engine was given up.
+/// The cause of the end of a process whose engine was given up.
 const NOT_HEALTHY: &str = "its engine is not healthy";
 
 /// What is wrong with an engine whose process lives, and the words for it.

@@ -203,12 +203,12 @@ impl Round<'_> {
         }
     }
 
-    /// Whether a look of this time says how things are now.
+    /// True of a look that is recent enough to act by.
     fn is_fresh(&self, at: Timestamp) -> bool {
         at <= self.now && self.now <= after(at, LOOK_IS_FRESH)
     }
 
-    /// Whether the new image is there now: it may have been removed while the change was put off. False while
+    /// True if the new image is there now: it may have been removed while the change was put off. False while
     /// that is looked at; a look that finds none has it fetched, and the old engine goes on.
     fn still_has_image(&mut self, seen: &Seen, to: &AppliedSpec) -> bool {
         if matches!(&seen.next_image, Looked::At(NextImage { at, .. }) if self.is_fresh(*at)) {

@@ -197,7 +197,7 @@ fn about_to_change() -> Result<()> {
 #[cfg(test)]
 use interruption::about_to_change;
 
-/// What comes between two changes: the process's death, or somebody else's hand. And file systems that know
+/// Interruptions between two changes: the process's death, or somebody else's hand. And file systems that know
 /// less than others.
 #[cfg(test)]
 pub(super) mod interruption {

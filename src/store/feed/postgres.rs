@@ -40,7 +40,7 @@ pub(super) struct Watch {
 struct Listener {
     connection: PgListener,
     channels: Vec<String>,
-    /// When it last said that it listens. Kept here, because a wait may be given up and begun again.
+    /// The time at which it last said that it listens. Kept here, because a wait may be given up and begun again.
     known_at: Instant,
     /// When it was asked whether it does, if it has not answered.
     asked_at: Option<Instant>,

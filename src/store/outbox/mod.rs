@@ -110,7 +110,7 @@ pub async fn append(
     Ok(event)
 }
 
-/// Whether there is such an event.
+/// True if there is such an event.
 ///
 /// # Errors
 /// The database failed.

@@ -92,7 +92,7 @@ impl Fates {
         self.moved.lock().expect("nobody panicked").contains(&game)
     }
 
-    /// What is aside is removed; no state goes by that.
+    /// States that lie aside are removed; no game's own goes by that.
     pub(super) async fn removes(&self) {
         self.removing.fetch_add(1, Ordering::SeqCst);
         let _removal = Removal(&self.removing);

@@ -1,4 +1,4 @@
-//! What is wrong with a schedule's text, in words: field by field, with the traps of other dialects named.
+//! Refusals of a schedule's text in words: field by field, with the traps of other dialects named.
 //!
 //! The parser behind it says the same in its own terms, and takes some things that mean something else than
 //! whoever wrote them thought; those are refused here.
@@ -38,10 +38,10 @@ const FIELDS: [Field; 6] = [
     Field { name: "weekday", from: 0, to: 7, names: &WEEKDAYS },
 ];
 
-/// What is wrong with a schedule, if it can be said.
+/// Refuses a schedule that has something wrong in one of its fields.
 ///
 /// # Errors
-/// What is wrong, and what would be right.
+/// The field, its fault, and what would be right.
 pub(super) fn check(text: &str) -> Result<(), String> {
     let fields: Vec<&str> = text.split_whitespace().collect();
     let first = fields.first().copied().unwrap_or_default();

@@ -219,7 +219,7 @@ proptest! {
             left.desired = Desired { deletion: None, ..world.desired.clone() };
             let was = world.record.clone();
             let plan = world.round();
-            // What is asked of a game that is to go is refused; without that, it would be another game's plan.
+            // Requests to a game that is to go are refused; with them it would be another game's plan.
             left.record.observed_requests = plan.record.observed_requests;
             let without = left.plan();
             for step in &plan.steps {

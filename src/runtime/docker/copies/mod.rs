@@ -214,7 +214,7 @@ pub(super) struct Working<'a> {
 }
 
 impl Working<'_> {
-    /// Whether somebody else wants to work on the game, from now on.
+    /// True from the moment on at which somebody else wants to work on the game.
     fn is_wanted(&self) -> Arc<AtomicBool> {
         let games = self.copying.games.lock().unwrap_or_else(PoisonError::into_inner);
         games.get(&self.game).cloned().unwrap_or_default()

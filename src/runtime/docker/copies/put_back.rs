@@ -243,8 +243,8 @@ impl StateRoot {
     }
 }
 
-/// What was fetched under this name, if it is there: its manifest, and its state, unless that is in its place
-/// already.
+/// The copy that was fetched under this name, if it is there: its manifest, and its state, unless that is in its
+/// place already.
 fn fetched(
     restoring: &OwnedFd,
     restore: &RestoreId,
@@ -255,8 +255,8 @@ fn fetched(
     Ok(Some((manifest, beneath::open_if_there(&directory, STATE)?)))
 }
 
-/// Whether nothing is gone of what was fetched and verified: as many names, files and bytes. One that is in its
-/// place already is nobody's to look at any more.
+/// True if nothing is gone of a copy that was fetched and verified: as many names, files and bytes. One that is in
+/// its place already is nobody's to look at any more.
 fn is_whole(manifest: &Manifest, state: Option<&OwnedFd>, watch: &Watch) -> Result<bool, CopyError> {
     let Some(state) = state else { return Ok(true) };
     let found = survey(state, watch)?;

@@ -3,7 +3,8 @@
 //!
 //! Who copies is told by the controller ([`StateRoot::keep_room`]), from what is on record. How much each
 //! still needs is what it looked for before it began; it becomes less as its copies come to lie on the disk,
-//! and is forgotten when it is over. A copy that nothing on record speaks of is noted while it is made. After a restart it is surveyed once ([`StateRoot::survey_promise`]).
+//! and is forgotten when it is over. A copy that nothing on record speaks of is noted while it is made. After a
+//! restart each is surveyed once ([`StateRoot::survey_promise`]).
 //! A look for room adds numbers up: it reads nothing of another game's, and waits for another's survey
 //! for a moment at most.
 
@@ -152,7 +153,7 @@ impl StateRoot {
 
     /// The room that copies of a game that are under way may still take.
     fn still_needs(&self, game: GameId, copies: &CopiesUnderWay) -> Result<Needs, CopyError> {
-        // Whoever needs to know it does not wait for it beyond a moment.
+        // Its result is waited for by nobody beyond a moment.
         let watch = Watch::nobody();
         let CopiesUnderWay { backup, restore, waits_for_person: _ } = copies;
         if let (Some(at), Some(name)) = (self.place_if_there(RESTORING, game)?, restore)

@@ -211,7 +211,7 @@ fn now() -> i128 {
     i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
 }
 
-/// How deep, and how many names so far; and whoever waits for what is done with them.
+/// The depth, and the number of names so far; and the one who waits for what is done with them.
 #[derive(Debug)]
 pub(super) struct Bounds<'a> {
     depth: usize,

@@ -78,7 +78,7 @@ fn take_copies_away(root: &StateRoot) -> Result<(), CopyError> {
     root.remove_copies(&root.hold(game())?, &Watch::nobody())
 }
 
-/// What may go for now: everything, but what is named, or nothing at all.
+/// A word on what may go for now: everything but what is named, or nothing at all.
 #[derive(Debug, Default)]
 struct Named {
     spared: Mutex<Vec<String>>,

@@ -90,7 +90,7 @@ pub(in super::super) async fn attend<T>(
 pub struct Watch {
     cancelled: Arc<AtomicBool>,
     paused: Option<(PausedGames, GameId)>,
-    /// What can wait for another day: it ends as soon as it may not go on, or others wait for its game.
+    /// Work that can wait for another day: it ends as soon as it may not go on, or others wait for its game.
     gives_way: Option<(Arc<dyn MayGo>, Arc<AtomicBool>)>,
     progress: watch::Sender<CopyProgress>,
 }

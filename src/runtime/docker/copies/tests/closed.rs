@@ -40,7 +40,7 @@ fn what_its_owner_may_not_write_to_is_copied_put_back_and_removed() {
     root.put_back(game(), &name("b-1"), &restore_name("r-1"), &Watch::nobody()).expect("it is put back");
     assert_eq!(tree(&state), then);
     assert_eq!(tree(&at(&root, &format!(".gamekeeper/failed/{GAME}/r-1/state"))), then);
-    // What cannot even be opened.
+    // One that cannot even be opened.
     closed(&state, 0o755);
     fs::create_dir_all(state.join("shut/in")).expect("directories");
     fs::write(state.join("shut/in/file"), "x").expect("a file");
@@ -91,6 +91,6 @@ fn what_is_left_and_cannot_be_removed_is_in_the_way_of_no_copy() {
     root.remove_backup(game(), &name("b-0"), &Watch::nobody()).expect("a removal");
     root.put_back(game(), &name("b-1"), &restore_name("r-1"), &Watch::nobody()).expect("it is put back");
     assert!(kept.join(".removing-theirs/state/file").exists());
-    // Who removes everything is told.
+    // A removal of everything says so.
     assert!(matches!(take_copies_away(&root), Err(CopyError::Disk(_))));
 }

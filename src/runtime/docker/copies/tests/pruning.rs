@@ -1,4 +1,4 @@
-//! What is too much goes beside everything else that is done about a game: it gives way, and asks at the last
+//! Pruning goes on beside everything else that is done about a game: it gives way, and asks at the last
 //! moment whether it still may.
 
 use effects::interruption::meddling_after;
