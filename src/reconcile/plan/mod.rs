@@ -195,7 +195,6 @@ impl<'a> Round<'a> {
         // end at once.
         let no_later = |at: &mut Option<Timestamp>, wait| *at = at.map(|at| at.min(after(now, wait)));
         no_later(&mut record.next_attempt_at, policy.backoff_longest);
-        no_later(&mut record.turn_wait_until, policy.stop_turn_wait);
         if let Some(copying) = &mut record.copying {
             no_later(&mut copying.next_attempt_at, policy.backoff_longest);
         }
@@ -263,6 +262,8 @@ impl<'a> Round<'a> {
 
     fn goes_its_way(&mut self, seen: &Seen) {
         self.turn_around();
+        // The wait of a stop that is not wanted any more: the next stop has its own.
+        self.record.turn_wait_until = None;
         match (self.desired.deletion, self.desired.status) {
             (Some(deletion), _) => self.delete(seen, deletion),
             (None, DesiredStatus::Stopped) => self.stop(seen),

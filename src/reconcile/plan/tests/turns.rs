@@ -378,6 +378,26 @@ fn a_stop_waits_its_time_and_no_longer() {
 }
 
 #[test]
+fn a_stop_has_a_wait_of_its_own_however_long_ago_an_earlier_one_was_withdrawn() {
+    let mut world = hourly();
+    world.turns = Turns::Never;
+    world.later(HOUR);
+    world.done.clear();
+    world.change(|desired| desired.status = DesiredStatus::Stopped);
+    world.converge();
+    world.change(|desired| desired.status = DesiredStatus::Running);
+    world.converge();
+    assert_eq!(world.record.turn_wait_until, None);
+    world.later(Duration::from_secs(60));
+    world.change(|desired| desired.status = DesiredStatus::Stopped);
+    world.converge();
+    world.later(Duration::from_secs(29));
+    assert!(world.done.is_empty(), "the turn in flight has its time again: {:?}", world.done);
+    world.later(Duration::from_secs(2));
+    assert_eq!(world.record.phase, Phase::Stopped);
+}
+
+#[test]
 fn a_pause_is_acknowledged_while_the_engine_is_down_and_a_sent_turn_is_settled_when_it_is_back() {
     let mut world = hourly();
     world.engines = Engines::ExitAtStart;
