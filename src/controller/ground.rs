@@ -175,10 +175,10 @@ pub(super) async fn judge(
     let first = verdict(spec, instance, found);
     let is_wrong = !first.freezes.is_empty();
     let is_new = first.bind.as_ref().is_some_and(|bind| bind.state_root || bind.docker_engine_id.is_some());
-    if is_wrong || is_new || found.ground.docker_engine_id.is_none() {
+    let Some(docker) = found.ground.docker_engine_id.as_ref().filter(|_| !is_wrong && !is_new) else {
         return first;
-    }
-    found.mount = runtime.mount_view(compared_within).await;
+    };
+    found.mount = runtime.mount_view(docker, compared_within).await;
     verdict(spec, instance, found)
 }
 

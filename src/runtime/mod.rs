@@ -430,8 +430,9 @@ pub trait Runtime: Send + Sync + 'static {
     async fn state_root(&self) -> Result<StateRootLook, RuntimeError>;
 
     /// Whether Docker mounts into engines what is seen here as the state root; an answer that is not older
-    /// than this will do. Never fails: what cannot be found out is [`MountView::Unknown`].
-    async fn mount_view(&self, not_older_than: Duration) -> MountView;
+    /// than this will do. The container that the comparison needs is made at the Docker Engine of this id
+    /// alone. Never fails: what cannot be found out is [`MountView::Unknown`].
+    async fn mount_view(&self, docker_engine_id: &str, not_older_than: Duration) -> MountView;
 
     /// Makes the state root this instance's.
     async fn bind_state_root(&self) -> Result<(), RuntimeError>;

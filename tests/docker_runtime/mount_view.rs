@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gamekeeper::game::controller::MountView;
 use gamekeeper::runtime::Runtime;
+use gamekeeper::runtime::docker::DockerRuntime;
 use serde_json::json;
 
 use crate::meddler::{Action, Call, Meddler, When};
@@ -22,7 +23,12 @@ fn told_elsewhere() -> (World, PathBuf) {
 }
 
 async fn view(world: &World) -> MountView {
-    world.docker.mount_view(Duration::ZERO).await
+    view_of(&world.docker, Duration::ZERO).await
+}
+
+async fn view_of(docker: &DockerRuntime, not_older_than: Duration) -> MountView {
+    let engine = docker.identity().await.expect("an identity").id;
+    docker.mount_view(&engine, not_older_than).await
 }
 
 /// What Docker sees instead.
@@ -82,7 +88,7 @@ async fn every_other_directory_is_told_from_the_state_root_and_the_right_one_is_
     assert!(left.len() == 1 && left[0].contains(" Created"), "{left:?}");
     assert_eq!(world.docker.list().await.expect("a list"), []);
     // Another process of the same instance finds it.
-    assert_eq!(world.twin().mount_view(Duration::ZERO).await, MountView::Same);
+    assert_eq!(view_of(&world.twin(), Duration::ZERO).await, MountView::Same);
     assert_eq!(containers(&world), left);
 }
 
@@ -113,20 +119,25 @@ async fn what_cannot_be_compared_is_not_taken_for_another_directory() {
     let found = containers(&world)[0].split(' ').next().expect("a name").to_owned();
     docker(&["rm", &found]);
     assert_eq!(view(&world).await, MountView::Same);
+    // Another Docker Engine than was asked for is left as it is.
+    docker(&["rm", &found]);
+    let other = world.docker.mount_view("another", Duration::ZERO).await;
+    assert!(matches!(&other, MountView::Unknown(why) if why.contains("another Docker Engine")), "{other:?}");
+    assert_eq!(containers(&world), Vec::<String>::new());
+    assert_eq!(view(&world).await, MountView::Same);
     // Somebody else's container of that name is left alone.
     docker(&["rm", &found]);
     docker(&["create", "--name", &found, crate::world::ENGINE]);
     let stranger = world.twin();
-    let MountView::Unknown(why) = stranger.mount_view(Duration::ZERO).await else {
-        panic!("it was believed")
-    };
+    let MountView::Unknown(why) = view_of(&stranger, Duration::ZERO).await else { panic!("it was believed") };
     assert!(why.contains(&found), "{why}");
     docker(&["rm", &found]);
     // An answer that is young enough is asked for once.
     assert_eq!(view(&world).await, MountView::Same);
+    let engine = world.docker.identity().await.expect("an identity").id;
     let before = meddler.asked().len();
-    assert_eq!(world.docker.mount_view(Duration::from_secs(60)).await, MountView::Same);
+    assert_eq!(world.docker.mount_view(&engine, Duration::from_secs(60)).await, MountView::Same);
     assert_eq!(meddler.asked().len(), before);
-    assert_eq!(view(&world).await, MountView::Same);
+    assert_eq!(world.docker.mount_view(&engine, Duration::ZERO).await, MountView::Same);
     assert_eq!(meddler.asked().len(), before + 1, "one request for each comparison");
 }

@@ -511,7 +511,7 @@ impl Runtime for Containers {
         })
     }
 
-    async fn mount_view(&self, _: Duration) -> MountView {
+    async fn mount_view(&self, _: &str, _: Duration) -> MountView {
         MountView::Same
     }
 

@@ -286,8 +286,8 @@ impl Runtime for DockerRuntime {
         self.on_disk(None, "examined", StateRoot::look_at_ground).await
     }
 
-    async fn mount_view(&self, not_older_than: Duration) -> MountView {
-        self.compare_mount(not_older_than).await
+    async fn mount_view(&self, docker_engine_id: &str, not_older_than: Duration) -> MountView {
+        self.compare_mount(docker_engine_id, not_older_than).await
     }
 
     async fn bind_state_root(&self) -> Result<(), RuntimeError> {

@@ -79,21 +79,21 @@ impl From<RuntimeError> for Doubt {
 
 impl DockerRuntime {
     /// Compares, unless the last answer is not older than this.
-    pub(super) async fn compare_mount(&self, not_older_than: Duration) -> MountView {
+    pub(super) async fn compare_mount(&self, engine: &str, not_older_than: Duration) -> MountView {
         let mut comparing = self.comparing.lock().await;
         if let Some((at, view)) = &comparing.last
             && at.elapsed() < not_older_than
         {
             return view.clone();
         }
-        let compared = tokio::time::timeout(DEADLINE, self.compare(&mut comparing.container)).await;
+        let compared = tokio::time::timeout(DEADLINE, self.compare(engine, &mut comparing.container)).await;
         let view = compared
             .unwrap_or_else(|_| MountView::Unknown(format!("it took longer than {} s", DEADLINE.as_secs())));
         comparing.last = Some((Instant::now(), view.clone()));
         view
     }
 
-    async fn compare(&self, container: &mut Option<String>) -> MountView {
+    async fn compare(&self, engine: &str, container: &mut Option<String>) -> MountView {
         let mark = format!("{}{}", sentinel::MARK, uuid::Uuid::new_v4());
         let made = mark.clone();
         match self.on_disk(None, "marked", move |state| state.leave_mark(&made)).await {
@@ -102,7 +102,7 @@ impl DockerRuntime {
             Err(RuntimeError::StateRootNotOurs) => return MountView::NotAsked,
             Err(error) => return MountView::Unknown(chain(&error)),
         }
-        let seen = self.look_for(&mark, container).await;
+        let seen = self.look_for(engine, &mark, container).await;
         let left = self.on_disk(None, "marked", move |state| state.remove_mark(&mark)).await;
         match (seen, left) {
             (Ok(None), _) => MountView::Same,
@@ -124,12 +124,23 @@ impl DockerRuntime {
     }
 
     /// None if Docker sees the mark; otherwise what it sees in its place.
-    async fn look_for(&self, mark: &str, container: &mut Option<String>) -> Result<Option<String>, Doubt> {
+    async fn look_for(
+        &self,
+        engine: &str,
+        mark: &str,
+        container: &mut Option<String>,
+    ) -> Result<Option<String>, Doubt> {
         let path = format!("{TARGET}/{}/{mark}", sentinel::DIRECTORY);
         if let Some(id) = self.known_container(container).await?
             && let Answer::There = self.ask_for(&id, &path).await?
         {
             return Ok(None);
+        }
+        // The socket may lead elsewhere since it was last asked who answers, and nothing is left at another
+        // Docker Engine.
+        let answers = self.daemon_identity().await?.id;
+        if answers != engine {
+            return Err(Doubt::Unknown(format!("another Docker Engine answers ({answers})")));
         }
         // Made anew, its directory is looked for anew: a creation says if there is none.
         self.remove_known(container).await?;
