@@ -163,7 +163,9 @@ async fn run(
 async fn settle(world: &Arc<World>, fleet: &mut Fleet, record: &Record) -> Result<(), String> {
     let calm = Instant::now();
     // Of what engines were kept from, once more: it is tried again when it is asked for.
+    // A game that was upserted while it was deleted came about without a version.
     let again = "UPDATE games SET turn_schedule = '', backup_before_turn = false, paused = false,
+        target_engine_version = coalesce(nullif(target_engine_version, ''), '1.4.2'),
         patch_generation = patch_generation + CASE WHEN EXISTS (SELECT 1 FROM runtime_records AS r
             WHERE r.game_id = games.game_id AND r.failed_patch IS NOT NULL) THEN 1 ELSE 0 END";
     while world.database.try_sql(again).await.is_err() {
@@ -200,14 +202,7 @@ async fn finish(world: &Arc<World>, fleet: &mut Fleet, record: &Record) -> Resul
     never(world, record, "a turn is missing in the ledger", "SELECT game_id::text, timeline::text FROM turns WHERE state IN ('done', 'rolled_back') GROUP BY game_id, timeline HAVING max(number) - min(number) + 1 <> count(*)").await;
     // Of all lives of a game: its counter begins anew with the next one.
     never(world, record, "one restart was made twice", "SELECT g.game_id::text FROM games AS g WHERE (SELECT coalesce(sum((c.changes -> 'restart_generation' ->> 'to')::bigint - (c.changes -> 'restart_generation' ->> 'from')::bigint), 0) FROM game_changes AS c WHERE c.game_id = g.game_id AND c.change = 'changed' AND c.changes ? 'restart_generation') < (SELECT count(*) FROM operation_log AS o WHERE o.game_id = g.game_id AND op = 'restart' AND cause LIKE '%asked for%' AND status = 'succeeded')").await;
-    let turns = "SELECT r.game_id::text, r.current_turn::text FROM runtime_records AS r JOIN games USING (game_id) WHERE r.initialized_at IS NOT NULL";
-    for row in asked(world, turns).await.map_err(|error| error.to_string())? {
-        let (turns, inits) = watch::history(world, &row[0]);
-        let last = turns.last().copied().unwrap_or_default();
-        if inits != 1 || row[1].parse::<i64>().ok() != Some(last) {
-            record.broken(format!("{} was initialised {inits} times; turn {}, of {turns:?}", row[0], row[1]));
-        }
-    }
+    history(world, record).await?;
     fleet.agree().await;
     quiet(world, fleet, record).await;
     let (memory, descriptors) = record.largest();
@@ -222,6 +217,33 @@ async fn finish(world: &Arc<World>, fleet: &mut Fleet, record: &Record) -> Resul
         record.broken(format!("no wish came true for {recovered:?} after a blow"));
     }
     Ok(())
+}
+
+/// Each engine was initialised once, and has the turns that are on record.
+async fn history(world: &World, record: &Record) -> Result<(), String> {
+    // A turn that was sent to an engine that was stopped at once, or killed, is asked about at the next start.
+    let turns = "SELECT r.game_id::text, r.current_turn::text,
+               coalesce((SELECT max(t.number) FROM turns AS t WHERE t.game_id = r.game_id AND t.timeline = r.timeline
+                          AND t.state = 'dispatched' AND g.desired_status = 'stopped'), r.current_turn)::text
+          FROM runtime_records AS r JOIN games AS g USING (game_id) WHERE r.initialized_at IS NOT NULL";
+    // A turn that ends between the two readings is in one of them only.
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        let mut unlike = Vec::new();
+        for row in asked(world, turns).await.map_err(|error| error.to_string())? {
+            let (turns, inits) = watch::history(world, &row[0]);
+            let last = turns.last().copied().unwrap_or_default();
+            if inits != 1 || row[1..].iter().all(|known| known.parse::<i64>().ok() != Some(last)) {
+                unlike
+                    .push(format!("{} was initialised {inits} times; turn {}, of {turns:?}", row[0], row[1]));
+            }
+        }
+        if unlike.is_empty() || Instant::now() >= end {
+            unlike.into_iter().for_each(|line| record.broken(line));
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 async fn never(world: &World, record: &Record, what: &str, query: &str) {
