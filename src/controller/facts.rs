@@ -8,7 +8,7 @@ use crate::game::container::{Container, ContainerState, ImageSelector, Rival, St
 use crate::game::engine::Answer;
 use crate::game::record::{Contents, Life, moved};
 use crate::game::{Backup, BackupId, GameId, ImageRef, NetworkId, RestoreId};
-use crate::reconcile::observed::{DOCKER_TOO_SLOW, DOCKER_UNREACHABLE};
+use crate::reconcile::observed::{DOCKER_TOO_SLOW, DOCKER_UNREACHABLE, FetchedBack};
 use crate::reconcile::{
     EngineView, Failure, FailureClass, Image, ImageUsers, Looked, NextImage, Reached, Remains, RuntimeView,
     Seen, Step,
@@ -24,14 +24,15 @@ pub(super) struct Facts {
     pub(super) alive: Option<Container>,
     /// The last log lines of a life that ended.
     pub(super) log_tail: Option<String>,
-    pub(super) image: Option<(ImageSelector, Option<crate::game::ImageId>)>,
+    /// The image that was looked for, what was found, and when.
+    pub(super) image: Option<(ImageSelector, Option<crate::game::ImageId>, Timestamp)>,
     /// The image of the version that is to come.
     pub(super) next_image: Looked<NextImage>,
     pub(super) image_users: Looked<ImageUsers>,
     pub(super) backed_up: Option<Backup>,
     pub(super) backup: Looked<(BackupId, Option<Backup>)>,
     pub(super) room: Looked<(Timestamp, Result<(), CopyProblem>)>,
-    pub(super) fetched_back: Option<RestoreId>,
+    pub(super) fetched_back: Option<FetchedBack>,
     pub(super) put_back: Option<RestoreId>,
     /// What was fetched for the present start.
     pub(super) fetched: Option<ImageRef>,
@@ -94,18 +95,18 @@ impl Facts {
     pub(super) fn shift_clock(&mut self, step: SignedDuration) {
         // A fact of a new kind has to say here which times are in it.
         let Self {
+            image,
             next_image,
+            fetched_back,
             room,
             engine,
             silent,
             container: _,
             alive: _,
             log_tail: _,
-            image: _,
             image_users: _,
             backed_up: _,
             backup: _,
-            fetched_back: _,
             put_back: _,
             fetched: _,
             network: _,
@@ -125,6 +126,12 @@ impl Facts {
             *since = moved(*since, step);
         }
         if let EngineView::Said { life: _, at, answer: _, failures: _ } = engine {
+            *at = moved(*at, step);
+        }
+        if let Some((_, _, at)) = image {
+            *at = moved(*at, step);
+        }
+        if let Some(FetchedBack { at, restore: _ }) = fetched_back {
             *at = moved(*at, step);
         }
         if let Looked::At((at, _)) = room {
@@ -245,7 +252,11 @@ impl Facts {
                 self.fetched = Some(image);
             }
             News::BackedUp(copy) => self.backed_up = Some(*copy),
-            News::FetchedBack(restore) => self.fetched_back = Some(restore),
+            News::FetchedBack(restore) => {
+                // The image was brought with it.
+                self.image = None;
+                self.fetched_back = Some(FetchedBack { restore, at: clock.now() });
+            }
             News::PutBack(restore) => {
                 self.container = None;
                 self.forget_looks();
@@ -385,10 +396,11 @@ impl Facts {
     fn image_view(&self) -> Image {
         match &self.image {
             None => Image::NotYet,
-            Some((selector, found)) => Image::At {
+            Some((selector, found, at)) => Image::At {
                 selector: selector.clone(),
                 found: found.clone(),
-                fetched: self.fetched.is_some(),
+                fetched: self.fetched.clone(),
+                at: *at,
             },
         }
     }

@@ -413,7 +413,7 @@ async fn take_in(
     output.progressed |= !matches!(effect, Effect::Begin(_));
     let facts = &mut output.facts;
     match effect {
-        Effect::Image(selector, found) => facts.image = Some((selector, found)),
+        Effect::Image(selector, found) => facts.image = Some((selector, found, output.clock.now())),
         Effect::NextImage(image, found) => {
             let at = output.clock.now();
             facts.next_image = Looked::At(NextImage { image, found, fetched: false, at });

@@ -67,6 +67,9 @@ pub struct PatchDelay {
     pub reason: String,
     /// A sentence.
     pub message: String,
+    /// The wish that called for it, as written: what another wish called for is no news of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wish: Option<String>,
 }
 
 /// The change of version that failed last; it is not tried again by itself.
@@ -84,6 +87,9 @@ pub struct FailedPatch {
     pub message: String,
     /// The last lines of the new engine's log.
     pub log: Option<String>,
+    /// The wish that called for it, as written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wish: Option<String>,
 }
 
 /// A kept copy on its way back into the game's directory.

@@ -11,8 +11,8 @@ use crate::game::{Backup, BackupId, BackupReason, ContainerId, ImageId, ImageRef
 
 use super::backoff::after;
 use super::observed::{
-    Beside, EngineView, Image, ImageUsers, Looked, NextImage, Observation, Pulling, Remains, RuntimeView,
-    Seen, Work,
+    Beside, EngineView, FetchedBack, Image, ImageUsers, Looked, NextImage, Observation, Pulling, Remains,
+    RuntimeView, Seen, Work,
 };
 use super::plan::{Plan, plan};
 use super::policy::Policy;
@@ -95,7 +95,9 @@ impl Foreseen {
                 self.seen.state_directory = Looked::At(StateDirectory::Absent);
             }
             None if fetching.is_some() => {
-                self.seen.fetched_back = fetching.take().map(|fetching| fetching.restore);
+                let at = self.around.now;
+                self.seen.fetched_back =
+                    fetching.take().map(|fetching| FetchedBack { restore: fetching.restore, at });
             }
             None if pulling.is_some() => {
                 if let Some(Pulling { image, .. }) = pulling.take() {
@@ -124,7 +126,8 @@ impl Foreseen {
         match step {
             Step::LookAtImage(selector) => {
                 let found = Some(self.image(selector));
-                self.seen.image = Image::At { selector: selector.clone(), found, fetched: false };
+                let at = self.around.now;
+                self.seen.image = Image::At { selector: selector.clone(), found, fetched: None, at };
             }
             Step::LookAtNextImage(reference) => {
                 let found = Some(self.image(&ImageSelector::Reference(reference.clone())));
@@ -139,7 +142,9 @@ impl Foreseen {
             }
             Step::LookAtBackup(id) => self.seen.backup = Looked::At((id.clone(), Some(kept(id)))),
             Step::LookAtRoom => self.seen.room = Looked::At((self.around.now, Ok(()))),
-            Step::FetchBackup { restore, .. } => self.seen.fetched_back = Some(restore.clone()),
+            Step::FetchBackup { restore, .. } => {
+                self.seen.fetched_back = Some(FetchedBack { restore: restore.clone(), at: self.around.now });
+            }
             Step::BackUp(new) => self.around.backed_up = Some(kept(&new.id)),
             Step::PutBack { restore, .. } => self.seen.put_back = Some(restore.clone()),
             Step::PullImage(reference) => self.fetched(reference),
@@ -180,7 +185,8 @@ impl Foreseen {
         {
             (next.found, next.fetched, next.at) = (found.clone(), true, self.around.now);
         }
-        self.seen.image = Image::At { selector, found, fetched: true };
+        let fetched = Some(image.clone());
+        self.seen.image = Image::At { selector, found, fetched, at: self.around.now };
     }
 
     /// The image that is known, or one that is thought to be there.

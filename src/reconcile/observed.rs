@@ -105,8 +105,8 @@ pub struct Seen {
     pub backup: Looked<(BackupId, Option<Backup>)>,
     /// Whether there was room for a change of version, and when that was looked at.
     pub room: Looked<(Timestamp, Result<(), CopyProblem>)>,
-    /// The putting back that a copy was fetched for last.
-    pub fetched_back: Option<RestoreId>,
+    /// The copy that was fetched last, to be put back.
+    pub fetched_back: Option<FetchedBack>,
     /// What was put back last.
     pub put_back: Option<RestoreId>,
     /// The network that engines are put on.
@@ -134,9 +134,21 @@ pub enum Image {
         selector: ImageSelector,
         /// What was found on the host.
         found: Option<ImageId>,
-        /// It was fetched for this start.
-        fetched: bool,
+        /// The image that was fetched for this start, if one was.
+        fetched: Option<ImageRef>,
+        /// The time of the look.
+        at: Timestamp,
     },
+}
+
+/// A copy that lies beside the state, verified, with the image of its engine on the host. Nothing uses that
+/// image yet, so anybody may remove it at any time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedBack {
+    /// The restore that it was fetched for.
+    pub restore: RestoreId,
+    /// The time at which it was fetched.
+    pub at: Timestamp,
 }
 
 /// The image of the version that is to come, as it was looked for. Nothing uses it yet, so anybody may remove it

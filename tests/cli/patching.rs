@@ -129,6 +129,7 @@ async fn a_fleet_is_waited_for_and_each_failure_told() {
                 reason: "Exited".into(),
                 message: "Engine version 1.4.3 failed: it exited.".into(),
                 log: Some("out of planets".into()),
+                wish: None,
             });
             world.written(failed).await;
         });
@@ -168,6 +169,7 @@ async fn versions_are_listed_disabled_and_resumed() {
         reason: "Exited".into(),
         message: "It exited.".into(),
         log: None,
+        wish: None,
     });
     failing.failed_version = Some("1.4.3".parse().unwrap());
     for _ in 0..3 {

@@ -145,13 +145,13 @@ impl PatchStatus {
 }
 
 impl From<PatchDelay> for PatchDelayStatus {
-    fn from(PatchDelay { version, failures, next_attempt_at, reason, message }: PatchDelay) -> Self {
+    fn from(PatchDelay { version, failures, next_attempt_at, reason, message, wish: _ }: PatchDelay) -> Self {
         Self { version: version.to_string(), failures, next_attempt_at, reason, message }
     }
 }
 
 impl From<FailedPatch> for FailedPatchStatus {
-    fn from(FailedPatch { version, image, reason, message, log }: FailedPatch) -> Self {
+    fn from(FailedPatch { version, image, reason, message, log, wish: _ }: FailedPatch) -> Self {
         Self { version: version.to_string(), image: image.to_string(), reason, message, log }
     }
 }

@@ -150,7 +150,7 @@ impl Record {
         {
             times.since.extend(committed_at);
         }
-        if let Some(PatchDelay { version: _, failures: _, next_attempt_at, reason: _, message: _ }) =
+        if let Some(PatchDelay { version: _, failures: _, next_attempt_at, reason: _, message: _, wish: _ }) =
             patch_delay
         {
             times.until.push(next_attempt_at);

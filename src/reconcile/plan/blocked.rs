@@ -4,9 +4,10 @@
 use crate::game::container::{Container, ContainerState, Rival, StateDirectory};
 use crate::game::controller::Freeze;
 use crate::game::operation::Ending;
+use crate::game::patch::PatchStage;
 use crate::game::spec::DesiredStatus;
 use crate::game::{Condition, ConditionStatus, ConditionType as C, ImageId, Phase};
-use crate::reconcile::observed::{Looked, RuntimeView, Seen};
+use crate::reconcile::observed::{Looked, RuntimeView, Seen, Work};
 use crate::reconcile::operations::OperationChange;
 use crate::reconcile::step::{Step, Wait};
 
@@ -327,9 +328,14 @@ impl Round<'_> {
         self.record.timeline += 1;
         self.record.turn = None;
         // Whether this one is over, its engine says.
-        self.record.finished_at = None;
+        self.is_not_over();
         self.call_off_turn_copy();
-        self.record.taken.clear();
+        // A forced turn that is not part of it has taken no slot.
+        let taken = std::mem::take(&mut self.record.taken);
+        let is_free = |at: &jiff::Timestamp| *at > self.now && taken.contains(at);
+        if self.record.slot_cursor.as_ref().is_some_and(is_free) {
+            self.record.slot_cursor = Some(self.now);
+        }
         self.record.deferred.clear();
     }
 
@@ -337,6 +343,11 @@ impl Round<'_> {
     pub(super) fn take_up_unblock(&mut self) {
         if self.desired.requests.unblock <= self.record.observed_requests.unblock {
             return;
+        }
+        if let Some(Work::PuttingBack { .. }) = self.working() {
+            // What blocked it may be mended by this very attempt, and no engine may come to a state that is being
+            // moved.
+            return self.wait(Wait::Work);
         }
         self.record.observed_requests.unblock = self.desired.requests.unblock;
         self.forget_failures();
@@ -347,6 +358,8 @@ impl Round<'_> {
                 // What the engine has is another history of the game.
                 self.record.current_turn = None;
                 self.begin_timeline();
+                // A way back would lead into the history that was given up.
+                self.record.patch.take_if(|patch| patch.stage == PatchStage::Probation);
             }
             PARTIAL_INIT => {
                 // What lies there is harmless: as if nothing had been sent yet.

@@ -468,7 +468,19 @@ impl Round<'_> {
 
     /// Whether the game is over is what its engine says now: it may have got an older state since.
     pub(super) fn believe_end(&mut self, state: &EngineState) {
-        self.record.finished_at = state.finished.then(|| self.record.finished_at.unwrap_or(self.now));
+        if state.finished {
+            self.record.finished_at = Some(self.record.finished_at.unwrap_or(self.now));
+        } else {
+            self.is_not_over();
+        }
+    }
+
+    /// The game is not over after all: its slots count from now. Those since its end are nobody's, and no turn is
+    /// made up for them.
+    pub(super) fn is_not_over(&mut self) {
+        if self.record.finished_at.take().is_some() {
+            self.record.slot_cursor = self.record.slot_cursor.map(|cursor| cursor.max(self.now));
+        }
     }
 
     fn forget_old_failures(&mut self, healthy_since: Timestamp) {

@@ -33,7 +33,7 @@ pub(crate) mod tests;
 
 use jiff::Timestamp;
 
-use crate::game::container::{Container, Owner};
+use crate::game::container::{Container, ImageSelector, Owner};
 use crate::game::controller::FreezeReason;
 use crate::game::operation::{Ending, NewOperation, OperationKind};
 use crate::game::player::Report;
@@ -195,6 +195,10 @@ impl<'a> Round<'a> {
         // end at once.
         let no_later = |at: &mut Option<Timestamp>, wait| *at = at.map(|at| at.min(after(now, wait)));
         no_later(&mut record.next_attempt_at, policy.backoff_longest);
+        if desired.status == DesiredStatus::Running && desired.deletion.is_none() {
+            // The wait of a stop that is not wanted any more: the next stop has its own.
+            record.turn_wait_until = None;
+        }
         if let Some(copying) = &mut record.copying {
             no_later(&mut copying.next_attempt_at, policy.backoff_longest);
         }
@@ -262,8 +266,6 @@ impl<'a> Round<'a> {
 
     fn goes_its_way(&mut self, seen: &Seen) {
         self.turn_around();
-        // The wait of a stop that is not wanted any more: the next stop has its own.
-        self.record.turn_wait_until = None;
         match (self.desired.deletion, self.desired.status) {
             (Some(deletion), _) => self.delete(seen, deletion),
             (None, DesiredStatus::Stopped) => self.stop(seen),
@@ -330,6 +332,13 @@ impl<'a> Round<'a> {
             self.fetching_fails(restore, reason, message);
             return;
         }
+        if let Step::LookAtImage(ImageSelector::Pinned(image)) = step
+            && is_over
+            && let Some(restore) = self.waits_with_image(image)
+        {
+            self.fetching_fails(&restore, reason, message);
+            return;
+        }
         if matches!(step, Step::CreateContainer { .. } | Step::StartContainer(_))
             && self.new_container_fails(*class, reason, message)
         {
@@ -373,9 +382,9 @@ impl<'a> Round<'a> {
             self.count_failure_at(*pace);
         }
         self.record.start_began_at = None;
-        if let (Step::PutBack { .. }, Phase::Blocked) = (step, phase) {
-            // A person may give it up.
-            self.record.blocked_by = Some(reason.clone());
+        if let Step::PutBack { .. } = step {
+            // A person may give it up where it blocks, and what blocked it before does so no longer.
+            self.record.blocked_by = (phase == Phase::Blocked).then(|| reason.clone());
         }
         self.headline(phase, reason, message);
         self.end_operation(Ending::Failed { code: reason.clone(), message: message.clone() });

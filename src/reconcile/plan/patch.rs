@@ -125,6 +125,7 @@ impl Round<'_> {
             reason: reason.to_owned(),
             message: message.to_owned(),
             log: None,
+            wish: self.version_wish(),
         });
         self.record.applied = Some(inputs);
         self.record.image_id = Some(image);
@@ -266,6 +267,7 @@ impl Round<'_> {
             reason: reason.to_owned(),
             message: message.clone(),
             log: None,
+            wish: self.version_wish(),
         });
         self.plan.failed_version = Some(applied.engine_version);
         self.go_back_to_copy(reason, &message);
@@ -281,6 +283,7 @@ impl Round<'_> {
     fn go_back_to_copy(&mut self, reason: &str, message: &str) {
         let Some(patch) = self.record.patch.take() else { return };
         self.record.restart_from = None;
+        self.record.blocked_by = None;
         if self.is_fetching() && !self.is_fetched() {
             // Nobody knows yet whether the copy that was asked for can be put back; this one is known.
             let message = format!("Nothing was put back: the change of version failed meanwhile. {message}");

@@ -79,8 +79,21 @@ impl Round<'_> {
         let wish = self.desired.spec.as_ref().ok().and_then(|spec| spec.engine_version.as_ref());
         matches!(wish, Some(wish @ VersionWish::Newest(_)) if wish.accepts(&applied.engine_version))
             && self.desired.requests.patch <= self.record.observed_requests.patch
-            && self.record.patch_delay.is_none()
-            && self.record.failed_patch.is_none()
+            && !self.was_asked_to_resolve()
+    }
+
+    /// The requirement has been resolved to another version since, and that change is delayed or has failed.
+    fn was_asked_to_resolve(&self) -> bool {
+        let delayed = self.record.patch_delay.as_ref().map(|delay| &delay.wish);
+        let failed = self.record.failed_patch.as_ref().map(|failed| &failed.wish);
+        let wish = self.version_wish();
+        // (A record of an earlier build does not say.)
+        [delayed, failed].into_iter().flatten().any(|called| called.is_none() || *called == wish)
+    }
+
+    /// The wish for a version, as written.
+    pub(super) fn version_wish(&self) -> Option<String> {
+        Some(self.desired.spec.as_ref().ok()?.engine_version.as_ref()?.to_string())
     }
 
     /// Why it can never be, as the spec is.
@@ -204,7 +217,7 @@ impl Round<'_> {
     }
 
     /// True of a look that is recent enough to act by.
-    fn is_fresh(&self, at: Timestamp) -> bool {
+    pub(super) fn is_fresh(&self, at: Timestamp) -> bool {
         at <= self.now && self.now <= after(at, LOOK_IS_FRESH)
     }
 
@@ -345,6 +358,7 @@ impl Round<'_> {
         self.record.image_id = Some(image);
         self.record.patch_delay = None;
         self.record.failed_patch = None;
+        self.record.blocked_by = None;
         self.record.restart_from = container.map(|container| container.id.clone());
         self.unmet = None;
         self.forget_failures();
@@ -433,6 +447,7 @@ impl Round<'_> {
             next_attempt_at: paced_attempt(failures.saturating_add(1), pace, self.now, self.policy),
             reason: reason.to_owned(),
             message: message.to_owned(),
+            wish: self.version_wish(),
         });
         // It is tried again by itself from here on.
         self.end_patch_request();

@@ -7,12 +7,13 @@
 //! left to do is to move directories. A restore that is asked for while a way back does not come to its end
 //! is fetched beside that one, and takes its place in the end.
 
+use crate::game::container::ImageSelector;
 use crate::game::operation::{Ending, OperationKind};
 use crate::game::patch::{Build, PutBack, PutBackCause, PutBackStage};
 use crate::game::spec::DesiredStatus;
 use crate::game::turn::{LedgerEntry, OpenTurn, TurnState};
-use crate::game::{ConditionType as C, Phase, RestoreId};
-use crate::reconcile::observed::{Looked, RuntimeView, Seen, Work};
+use crate::game::{ConditionType as C, ImageId, Phase, RestoreId};
+use crate::reconcile::observed::{FetchedBack, Image, Looked, RuntimeView, Seen, Work};
 use crate::reconcile::step::{Step, Wait};
 
 use super::blocked::FOREIGN_CONTAINER;
@@ -157,18 +158,26 @@ impl Round<'_> {
     /// copied once. What speaks against it ends the restore here. True in the round that begins it.
     fn fetches_backup(&mut self, seen: &Seen) -> bool {
         let Some(back) = self.fetching().cloned() else { return false };
-        if seen.fetched_back.as_ref() == Some(&back.restore) {
+        if let Some(fetched) = seen.fetched_back.as_ref().filter(|fetched| fetched.restore == back.restore) {
             // At a turn boundary.
-            if !self.is_in_flight(seen) && !self.is_copying_on_demand() {
-                match self.may_go(seen) {
-                    None => {}
-                    Some(Ok(())) => self.places_backup(),
-                    Some(Err(unmet)) => {
-                        self.fetching_fails(&back.restore, unmet.reason, &unmet.message);
+            if self.is_in_flight(seen) || self.is_copying_on_demand() {
+                return false;
+            }
+            match self.image_of_copy(seen, fetched, &back.build) {
+                Looked::NotYet => return false,
+                // It was removed meanwhile: it is brought again with the copy, while the engine goes on.
+                Looked::At(false) => {}
+                Looked::At(true) => {
+                    match self.may_go(seen) {
+                        None => {}
+                        Some(Ok(())) => self.places_backup(),
+                        Some(Err(unmet)) => {
+                            self.fetching_fails(&back.restore, unmet.reason, &unmet.message);
+                        }
                     }
+                    return false;
                 }
             }
-            return false;
         }
         // Also a fetching that is not wanted any more: its end brings the look.
         if self.working().is_some() || self.observation.beside.fetching.is_some() {
@@ -185,12 +194,34 @@ impl Round<'_> {
         true
     }
 
+    /// Whether the image of the copy's engine is there now, right before the present engine goes: whatever the
+    /// restore waited for since the copy was fetched, others remove images meanwhile.
+    fn image_of_copy(&mut self, seen: &Seen, fetched: &FetchedBack, build: &Build) -> Looked<bool> {
+        if self.is_fresh(fetched.at) {
+            return Looked::At(true);
+        }
+        let pinned = ImageSelector::Pinned(build.image.clone());
+        match &seen.image {
+            Image::At { selector, found, at, .. } if *selector == pinned && self.is_fresh(*at) => {
+                Looked::At(found.is_some())
+            }
+            Image::At { .. } | Image::NotYet => {
+                self.step(Step::LookAtImage(pinned), "it may have been removed since the copy was fetched");
+                // No turn begins while that is looked at; a look that fails holds up none.
+                self.waits_for_turn_end = self.observation.failure.is_none();
+                Looked::NotYet
+            }
+        }
+    }
+
     /// From here on the engine has to go.
     pub(super) fn places_backup(&mut self) {
         if let Some(back) = self.take_fetching() {
             self.record.put_back = Some(PutBack { stage: PutBackStage::Placing, ..back });
         }
         self.record.patch = None;
+        // Another way back was blocked, if any.
+        self.record.blocked_by = None;
         self.forget_failures();
     }
 
@@ -212,6 +243,14 @@ impl Round<'_> {
         true
     }
 
+    /// The restore whose copy lies beside the state of an engine that goes on, and needs this image.
+    pub(super) fn waits_with_image(&self, image: &ImageId) -> Option<RestoreId> {
+        let RuntimeView::Known(seen) = &self.observation.runtime else { return None };
+        // (Without a container it is looked for to make one.)
+        let back = self.fetching().filter(|back| back.build.image == *image && ours(seen).is_some())?;
+        self.is_fetched().then(|| back.restore.clone())
+    }
+
     fn call_off_fetching(&mut self) {
         if self.is_fetching() {
             self.end_fetching(Ending::Superseded);
@@ -227,7 +266,9 @@ impl Round<'_> {
     /// The copy that was asked for lies beside the state, and is what was copied once.
     pub(super) fn is_fetched(&self) -> bool {
         let RuntimeView::Known(seen) = &self.observation.runtime else { return false };
-        self.fetching().is_some_and(|back| seen.fetched_back.as_ref() == Some(&back.restore))
+        self.fetching().is_some_and(|back| {
+            seen.fetched_back.as_ref().is_some_and(|fetched| fetched.restore == back.restore)
+        })
     }
 
     fn end_restore(&mut self, ending: Ending) {
@@ -275,7 +316,9 @@ impl Round<'_> {
             self.forget_failures();
         }
         self.no_longer_serving();
-        self.keep_log_of_failed_patch(seen);
+        if back.cause == PutBackCause::Patch {
+            self.keep_log_of_failed_patch(seen);
+        }
         let (kind, cause, reason) = match back.cause {
             PutBackCause::Patch => (OperationKind::Rollback, "the change of version failed", "RollingBack"),
             PutBackCause::Restore => (OperationKind::Restore, ASKED_FOR, "Restoring"),
@@ -313,6 +356,8 @@ impl Round<'_> {
                     Some(vacancy) => {
                         self.record.container = None;
                         self.record.container_started_at = None;
+                        // Whether that still blocks it, this attempt shows.
+                        self.record.blocked_by = None;
                         self.step(
                             Step::PutBack { vacancy, backup: back.backup, restore: back.restore },
                             cause,
@@ -344,7 +389,8 @@ impl Round<'_> {
         self.record.container_started_at = None;
         self.record.applied = Some(inputs);
         self.record.image_id = Some(image);
-        self.record.finished_at = None;
+        self.record.blocked_by = None;
+        self.is_not_over();
         if new_timeline {
             self.plan.rolled_back = Some(RolledBack { timeline: self.record.timeline, after });
             self.record.current_turn = turn;

@@ -43,6 +43,7 @@ impl Round<'_> {
             next_attempt_at: self.now,
             reason: reason.to_owned(),
             message: message.to_owned(),
+            wish: self.version_wish(),
         });
     }
 

@@ -179,6 +179,7 @@ impl Round<'_> {
                 Ok(declared)
             }
             (Some(applied), Ok(declared)) if self.fulfils_its_requirement(&applied) => {
+                self.same_version();
                 self.spec_is_valid();
                 Ok(AppliedSpec { resources: declared.resources, ..applied })
             }

@@ -65,8 +65,8 @@ impl Round<'_> {
             _ => ImageSelector::Reference(target.image.clone()),
         };
         let (found, fetched) = match &seen.image {
-            Image::At { selector: looked_for, found, fetched } if *looked_for == selector => {
-                (found.clone(), *fetched)
+            Image::At { selector: looked_for, found, fetched, .. } if *looked_for == selector => {
+                (found.clone(), fetched.as_ref() == Some(&target.image))
             }
             _ => {
                 self.step(Step::LookAtImage(selector.clone()), "a container needs it");
@@ -101,6 +101,7 @@ impl Round<'_> {
             return self.fetch(target, &selector, fetched);
         };
         self.truths.holds(C::ImageReady, "Present", "The image is on the host.");
+        self.record.blocked_by.take_if(|reason| reason == PINNED_IMAGE_GONE);
         if !self.holds_start_slot() {
             return;
         }

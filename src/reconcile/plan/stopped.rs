@@ -59,9 +59,9 @@ impl Round<'_> {
             }
         }
         let was_down = match self.was.phase {
-            Phase::Stopped | Phase::Unknown => true,
-            // Frozen while it was stopped, or while it ran: the later time tells.
-            Phase::Blocked => self.was.started_at <= self.was.stopped_at,
+            Phase::Stopped => true,
+            // Frozen, or out of sight, while it was stopped or while it ran: the later time tells.
+            Phase::Blocked | Phase::Unknown => self.was.started_at <= self.was.stopped_at,
             Phase::Pending
             | Phase::Starting
             | Phase::Running

@@ -427,11 +427,12 @@ impl Round<'_> {
         }
         let down = self.desired.status == DesiredStatus::Stopped && self.desired.stop_now;
         if !self.is_in_flight(seen) || down {
+            self.record.turn_wait_until = None;
             return false;
         }
         // A time further ahead than the wait is long is of a wrong clock.
         let latest = after(self.now, self.policy.stop_turn_wait);
-        let until = self.was.turn_wait_until.map_or(latest, |until| until.min(latest));
+        let until = self.record.turn_wait_until.map_or(latest, |until| until.min(latest));
         self.record.turn_wait_until = Some(until);
         if self.now >= until {
             return false;

@@ -6,7 +6,7 @@ use crate::game::operation::{Ending, OperationKind};
 use crate::game::{BackupId, ImageId, Phase};
 use crate::reconcile::plan::PINNED_IMAGE_GONE;
 
-use super::world::{Newer, World};
+use super::world::{Newer, Turns, World};
 
 fn runs(world: &World) -> String {
     world.record.applied.as_ref().unwrap().engine_version.to_string()
@@ -57,6 +57,34 @@ fn a_copy_whose_image_cannot_be_had_is_refused_while_the_engine_runs() {
     world.converge();
     let place = format!("{} {:?}", world.record.message, world.done);
     assert_eq!((world.turn, world.record.timeline), (Some(0), 2), "{place}");
+}
+
+#[test]
+fn the_image_of_a_copy_is_brought_again_if_it_goes_while_a_turn_is_waited_for() {
+    for registry_has_it in [true, false] {
+        let (mut world, copy) = patched();
+        world.turns = Turns::Never;
+        world.change(|desired| desired.requests.force_turn += 1);
+        world.converge();
+        restores(&mut world, &copy);
+        world.converge();
+        let fetch = "fetch backup 20270115T080000000Z-before-1.4.3";
+        assert_eq!(world.done, ["generate turn 2", fetch]);
+        // As `docker image prune -a` does.
+        (world.image_on_host, world.registry_has_it) = (false, registry_has_it);
+        (world.turns, world.turn) = (Turns::AtOnce, Some(2));
+        world.later(Duration::from_secs(30));
+        let place = format!("{registry_has_it}: {} {:?}", world.record.message, world.done);
+        if registry_has_it {
+            assert_eq!(world.done[2], fetch, "before the engine goes: {place}");
+            assert!(world.done[3].starts_with("stop container"), "{place}");
+            assert_eq!((world.turn, world.record.timeline), (Some(0), 2), "{place}");
+        } else {
+            assert_eq!(world.done[2..], [fetch], "{place}");
+            assert!(world.is_alive() && world.record.put_back.is_none(), "{place}");
+            assert_eq!((world.record.phase, world.turn), (Phase::Running, Some(2)), "{place}");
+        }
+    }
 }
 
 /// A game without a container, on an image that is gone; its tag is another one now, if it is there.

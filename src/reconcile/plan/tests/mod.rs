@@ -23,4 +23,5 @@ mod scenarios;
 mod strangers;
 mod stuck;
 mod turns;
+mod withdrawn;
 pub(crate) mod world;

@@ -379,15 +379,22 @@ fn a_stop_waits_its_time_and_no_longer() {
 
 #[test]
 fn a_stop_has_a_wait_of_its_own_however_long_ago_an_earlier_one_was_withdrawn() {
+    [false, true].into_iter().for_each(withdraws_a_stop);
+}
+
+fn withdraws_a_stop(in_the_dark: bool) {
     let mut world = hourly();
     world.turns = Turns::Never;
     world.later(HOUR);
     world.done.clear();
     world.change(|desired| desired.status = DesiredStatus::Stopped);
     world.converge();
+    // Also where nobody can look meanwhile.
+    world.docker_answers = !in_the_dark;
     world.change(|desired| desired.status = DesiredStatus::Running);
     world.converge();
     assert_eq!(world.record.turn_wait_until, None);
+    world.docker_answers = true;
     world.later(Duration::from_secs(60));
     world.change(|desired| desired.status = DesiredStatus::Stopped);
     world.converge();

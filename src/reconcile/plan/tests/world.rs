@@ -24,8 +24,8 @@ use crate::game::{
 };
 use crate::reconcile::backoff::after;
 use crate::reconcile::observed::{
-    Beside, EngineView, Failure, FailureClass, Fetching, Image, ImageUsers, Looked, NextImage, Observation,
-    Pace, Pulling, Reached, Remains, RuntimeView, Seen, Work,
+    Beside, EngineView, Failure, FailureClass, FetchedBack, Fetching, Image, ImageUsers, Looked, NextImage,
+    Observation, Pace, Pulling, Reached, Remains, RuntimeView, Seen, Work,
 };
 use crate::reconcile::plan::{PINNED_IMAGE_GONE, Plan, ROOM_KEPT, STATE_IN_USE, plan};
 use crate::reconcile::step::{Planned, Wait};
@@ -175,7 +175,7 @@ pub(crate) struct World {
     pub(crate) has_room: bool,
     /// Other games need it first.
     pub(crate) room_is_kept: bool,
-    fetched_back: Option<RestoreId>,
+    fetched_back: Option<FetchedBack>,
     put_back: Option<RestoreId>,
     /// Rounds until now: what is fresh in each is another one.
     rounds: u128,
@@ -191,7 +191,7 @@ pub(crate) struct World {
     pub(crate) freeze: Option<Freeze>,
     pub(crate) deletion_held: Option<String>,
     pub(crate) engine: EngineView,
-    fetched: bool,
+    fetched: Option<ImageRef>,
     lives: u32,
     made: u32,
 }
@@ -344,7 +344,7 @@ impl World {
             freeze: None,
             deletion_held: None,
             engine: EngineView::NotAsked,
-            fetched: false,
+            fetched: None,
             lives: 0,
             made: 0,
         }
@@ -599,7 +599,7 @@ impl World {
         self.next_image = Looked::NotYet;
         (self.backed_up, self.put_back, self.looked_backup) = (None, None, Looked::NotYet);
         (self.room, self.fetched_back) = (Looked::NotYet, None);
-        (self.engine, self.fetched) = (EngineView::NotAsked, false);
+        (self.engine, self.fetched) = (EngineView::NotAsked, None);
         (self.under_way, self.failure) = (None, None);
         (self.fetching, self.pulling, self.not_sent) = (None, None, None);
     }
@@ -667,7 +667,9 @@ impl World {
                         self.image_on_host.then(|| id.clone())
                     }
                 };
-                looks.image = Image::At { selector: selector.clone(), found, fetched: self.fetched };
+                let at = self.now;
+                looks.image =
+                    Image::At { selector: selector.clone(), found, fetched: self.fetched.clone(), at };
             }
             Step::LookAtNextImage(image) => {
                 let found = match image.as_str() {
@@ -711,7 +713,8 @@ impl World {
                     return;
                 }
                 self.image_on_host |= !is_newer;
-                self.fetched_back = Some(restore.clone());
+                looks.image = Image::NotYet;
+                self.fetched_back = Some(FetchedBack { restore: restore.clone(), at: self.now });
             }
             Step::BackUp(_) if self.state_directory == StateDirectory::Absent => self.fail(step),
             Step::BackUp(new) => self.back_up(new),
@@ -739,7 +742,7 @@ impl World {
             }
             Step::PullImage(image) if image.as_str() != "engine:1.4.2" => {
                 if self.newer_can_be_had {
-                    (self.next_image, self.fetched) = (Looked::NotYet, true);
+                    (self.next_image, self.fetched) = (Looked::NotYet, Some(image.clone()));
                     self.newer_was_removed = false;
                     looks.image = Image::NotYet;
                 } else {
@@ -747,9 +750,9 @@ impl World {
                 }
             }
             Step::PullImage(_) if !self.registry_has_it => self.fail(step),
-            Step::PullImage(_) => {
+            Step::PullImage(image) => {
                 self.image_on_host = true;
-                self.fetched = true;
+                self.fetched = Some(image.clone());
                 looks.image = Image::NotYet;
             }
             Step::CreateStateDirectory(_) => {
@@ -838,7 +841,7 @@ impl World {
                 assert!(!(self.says_alive && self.hides_processes), "removed though it may be alive");
                 assert!(!matches!(container.state, ContainerState::Running { .. }), "removed alive");
                 self.looks = Looks::none();
-                self.fetched = false;
+                self.fetched = None;
             }
             Step::ProbeEngine { life, .. } => self.answer(life),
             Step::InitialiseEngine { races, .. } => {
