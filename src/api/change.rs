@@ -7,7 +7,6 @@ use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use json_patch::PatchOperation;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -15,6 +14,7 @@ use super::Shared;
 use super::error::ApiError;
 use super::hub::{Hub, Key, Kind};
 use super::request::Write;
+use super::steps;
 use super::wire::Resource;
 use super::write::{Target, name_of};
 use crate::game::manifest::{ManagedFields, SpecProblem};
@@ -229,29 +229,14 @@ fn canonical(body: &mut Value) {
     }
 }
 
-/// Steps, one after the other. What `copy` repeats is counted: a short patch makes no large object.
+/// The object with the steps made on it.
 fn patched(resource: Resource, shown: &Value, patch: &json_patch::Patch) -> Result<Value, ApiError> {
-    let name = name_of(shown);
-    let refused = |message: String| ApiError::Invalid {
-        resource,
-        name: name.clone(),
-        problems: vec![SpecProblem::new("patch", message)],
-    };
-    if patch.0.len() > 10_000 {
-        return Err(refused("has more than 10000 steps".into()));
-    }
     let mut body = shown.clone();
-    let mut copied = 0;
-    for step in &patch.0 {
-        if let PatchOperation::Copy(copy) = step {
-            copied += body.pointer(copy.from.as_str()).map_or(0, |value| value.to_string().len());
-            if copied > super::body::MAX_BYTES {
-                return Err(refused("copies too much".into()));
-            }
-        }
-        json_patch::patch(&mut body, std::slice::from_ref(step))
-            .map_err(|error| refused(format!("does not fit: {error}")))?;
-    }
+    steps::apply(&mut body, patch).map_err(|message| ApiError::Invalid {
+        resource,
+        name: name_of(shown),
+        problems: vec![SpecProblem::new("patch", message)],
+    })?;
     Ok(body)
 }
 

@@ -13,10 +13,10 @@ use super::error::ApiError;
 use super::games::write_game;
 use super::hub::{self, Asked, Served};
 use super::request::{Names, Write};
-use super::strategic;
 use super::view_change::Wanted;
 use super::wire::{DEPLOYMENTS, Deployment, Resource, Source, uid_of};
 use super::write::ATTEMPTS;
+use super::{steps, strategic};
 use crate::game::manifest::SpecProblem;
 
 const FIELDS: [&str; 2] = ["metadata.name", "metadata.namespace"];
@@ -135,8 +135,9 @@ impl Sent {
                 refused(format!("`{directive}` in a patch is not read here; send a merge patch"))
             })?,
             Self::Patch(PatchBody::Merge(patch)) => json_patch::merge(shown, patch),
-            Self::Patch(PatchBody::Json(patch)) => json_patch::patch(shown, patch)
-                .map_err(|error| refused(format!("the patch does not fit: {error}")))?,
+            Self::Patch(PatchBody::Json(patch)) => {
+                steps::apply(shown, patch).map_err(|message| refused(format!("the patch {message}")))?;
+            }
             Self::Patch(PatchBody::Apply(_)) => {
                 return Err(ApiError::UnsupportedMediaType(
                     "a Deployment is a game, shown, and is not applied; apply the game".into(),

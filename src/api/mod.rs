@@ -45,6 +45,7 @@ mod routes;
 mod scale;
 mod select;
 mod since;
+mod steps;
 mod strategic;
 pub mod tls;
 mod turns;

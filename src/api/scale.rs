@@ -12,6 +12,7 @@ use super::error::ApiError;
 use super::games::{seen, write_game};
 use super::request::{Names, Write};
 use super::wire::{DEPLOYMENTS, GAME_LABEL, GAMES, Resource};
+use super::{steps, strategic};
 use crate::game::DesiredStatus;
 use crate::game::manifest::SpecProblem;
 
@@ -82,10 +83,18 @@ async fn patched(
     let mut wanted = scale(of, &seen(shared, namespace, name).await?);
     // Whoever names a version means it; who does not, means the game as it is.
     wanted["metadata"]["resourceVersion"].take();
+    if let Some(patch) = body.strategic_patch()? {
+        // As kubectl patches a kind that it knows, this sub-resource included.
+        strategic::merge(&mut wanted, &patch).map_err(|directive| {
+            invalid(of, name, "patch", format!("`{directive}` is not read here; send a merge patch"))
+        })?;
+        return set(shared, namespace, name, write, of, &wanted).await;
+    }
     match body.patch(write.validation, &mut Vec::new())? {
         PatchBody::Merge(patch) => json_patch::merge(&mut wanted, &patch),
-        PatchBody::Json(patch) => json_patch::patch(&mut wanted, &patch)
-            .map_err(|error| invalid(of, name, "patch", format!("does not fit: {error}")))?,
+        PatchBody::Json(patch) => {
+            steps::apply(&mut wanted, &patch).map_err(|message| invalid(of, name, "patch", message))?;
+        }
         PatchBody::Apply(_) => {
             return Err(ApiError::UnsupportedMediaType(
                 "a scale is not applied; send a merge patch, or apply the game with spec.desiredStatus"

@@ -231,8 +231,13 @@ impl World {
     }
 
     pub(crate) async fn patch(&self, path: &str, patch: &Value) -> Answer {
+        self.patch_as("merge-patch", path, patch).await
+    }
+
+    /// A patch of this kind (`merge-patch`, `json-patch`, `strategic-merge-patch`).
+    pub(crate) async fn patch_as(&self, kind: &str, path: &str, patch: &Value) -> Answer {
         let request =
-            self.request(Method::PATCH, path).header("content-type", "application/merge-patch+json");
+            self.request(Method::PATCH, path).header("content-type", format!("application/{kind}+json"));
         read(request.body(patch.to_string()).send().await.unwrap()).await
     }
 

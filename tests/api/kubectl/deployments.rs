@@ -148,6 +148,17 @@ async fn a_deployment_is_written_under_the_conditions_that_its_writer_names() {
     assert_eq!(shown["status"]["selector"], "gamekeeper.dev/game=andromeda");
     shown["spec"]["replicas"] = 1.into();
     assert_eq!(world.put(&scale, &shown).await.ok(200)["spec"]["replicas"], 1);
+    // As kubectl patches a kind that it knows, and by steps, whose copies are bounded.
+    let none = json!({ "spec": { "replicas": 0 } });
+    let patched = world.patch_as("strategic-merge-patch", &scale, &none).await.ok(200);
+    assert_eq!(patched["spec"]["replicas"], 0);
+    let doubling: Vec<Value> =
+        (0..40).map(|n| json!({ "op": "copy", "from": "", "path": format!("/b{n}") })).collect();
+    for path in [&scale, DEPLOYMENT] {
+        let refused = world.patch_as("json-patch", path, &json!(doubling)).await.refused(422, "Invalid");
+        assert!(refused["message"].as_str().unwrap().contains("copies too much"), "{refused}");
+    }
+    world.put(&scale, &shown).await.refused(409, "Conflict");
     let missing = DEPLOYMENT.replace("andromeda", "nobody");
     let missing = world.patch(&missing, &with(json!({}))).await.refused(404, "NotFound");
     assert_eq!(missing["details"]["kind"], "deployments");
