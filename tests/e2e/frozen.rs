@@ -185,17 +185,20 @@ async fn a_state_root_that_docker_would_mount_from_elsewhere_freezes_until_it_is
     let before = lives(&games);
 
     // While it runs: a place that has the game's directory, and then a copy of the whole.
+    let beside = elsewhere.with_file_name("made-beside");
     let wrong: [(&str, &dyn Fn()); 2] = [
-        ("no state root", &|| std::fs::create_dir_all(elsewhere.join(&game)).unwrap()),
+        ("no state root", &|| std::fs::create_dir_all(beside.join(&game)).unwrap()),
         ("a copy of this state root", &|| {
-            run("cp", &["-a", root.to_str().unwrap(), elsewhere.to_str().unwrap()]);
+            run("cp", &["-a", root.to_str().unwrap(), beside.to_str().unwrap()]);
         }),
     ];
     for (what, make) in wrong {
-        std::fs::remove_file(&elsewhere).unwrap();
         make();
+        std::fs::remove_file(&elsewhere).unwrap();
+        std::fs::rename(&beside, &elsewhere).unwrap();
         until_frozen(&world, &games, REASON).await;
-        assert!(world.status(&game).await.message.contains(what), "{:?}", world.status(&game).await);
+        // A look in between has found nothing there.
+        world.until(&game, what, |status| status.message.contains(what)).await;
         assert_eq!(lives(&games), before, "what runs goes on");
         std::fs::remove_dir_all(&elsewhere).unwrap();
         right();

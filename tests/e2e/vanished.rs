@@ -15,7 +15,7 @@ async fn delete_row(world: &World, game: &str) {
 
 #[tokio::test]
 async fn a_vanished_row_is_a_deletion_after_its_grace() {
-    let mut world = World::new().with(&["--deletion-grace", "2s"]);
+    let mut world = World::new().with(&["--deletion-grace", "10s"]);
     world.start();
     world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
     let kept = world.running("kept").await;
@@ -40,7 +40,7 @@ async fn a_vanished_row_is_a_deletion_after_its_grace() {
 
 #[tokio::test]
 async fn a_row_that_vanishes_while_the_controller_is_down_has_its_grace_too() {
-    let mut world = World::new().with(&["--deletion-grace", "3s"]);
+    let mut world = World::new().with(&["--deletion-grace", "30s"]);
     world.start();
     world.register("1.4.2", "gamekeeper/reference-engine:1.4.2").await;
     let game = world.running("lost").await;

@@ -91,8 +91,12 @@ async fn held_deletions_are_shown_and_confirmed() {
     world.game_with_id(&games[0], "game-0", "1.4.2").await;
     world.until(&games[0], "running", |status| status.phase == "running" && status.reason == "Running").await;
     // Four are left, which are few, and the window is over: they are held until they are confirmed.
-    let status = json(&world.ok(&["status", "-o", "json"]));
-    assert_eq!(status["status"]["heldDeletions"]["games"].as_array().map(Vec::len), Some(4), "{status}");
+    world
+        .eventually("four are held", async || {
+            let status = json(&world.ok(&["status", "-o", "json"]));
+            status["status"]["heldDeletions"]["games"].as_array().map(Vec::len) == Some(4)
+        })
+        .await;
     assert!(games.iter().all(|game| exists(game)));
     world.ok(&["confirm-deletions", "--yes"]);
     world.eventually("what was confirmed goes", async || games[1..].iter().all(|game| !exists(game))).await;

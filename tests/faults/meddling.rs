@@ -1,5 +1,6 @@
 //! The meddler itself: what it says it does is what happens.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -101,7 +102,7 @@ async fn answers_are_made_up_changed_and_dropped() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn events_are_lost_repeated_reordered_and_ended() {
     let (meddler, made) = (Meddler::before_docker(), a_name());
     let filter = format!("container={}", made.0);
@@ -116,11 +117,11 @@ async fn events_are_lost_repeated_reordered_and_ended() {
     let cases: [(Meddling, &[&str]); 3] = [
         (Meddling::Drop(|event| event["Action"] == "rename"), &["create", "destroy"]),
         (Meddling::Repeat(2), &["create", "create", "rename", "rename", "destroy", "destroy"]),
-        (Meddling::Reorder, &["destroy", "rename", "create"]),
+        (Meddling::Reorder(3), &["destroy", "rename", "create"]),
     ];
     for (number, (meddling, expected)) in cases.into_iter().enumerate() {
         let trap = meddler.meddle_with_events(meddling);
-        let client = listen();
+        let mut client = listen();
         open(number + 1).await;
         let other = format!("{}-x", made.0);
         for arguments in
@@ -129,11 +130,13 @@ async fn events_are_lost_repeated_reordered_and_ended() {
             assert_eq!(docker(arguments).code, 0);
         }
         trap.sprung().await;
-        // Longer than anything is gathered for.
-        tokio::time::sleep(Duration::from_millis(600)).await;
+        let mut lines = BufReader::new(client.stdout.take().expect("a pipe")).lines();
+        let heard: Vec<String> =
+            tokio::task::block_in_place(|| lines.by_ref().take(expected.len()).map(Result::unwrap).collect());
+        assert_eq!(heard, expected, "{meddling:?}");
         meddler.meddle_with_events(Meddling::End).sprung().await;
-        let (_, said) = ended(client);
-        let heard: Vec<&str> = said.lines().filter(|line| !line.contains(' ')).collect();
-        assert_eq!(heard, expected, "{meddling:?}: {said}");
+        client.wait().expect("it ends");
+        let more: Vec<String> = lines.map(Result::unwrap).collect();
+        assert_eq!(more, [] as [String; 0], "{meddling:?}");
     }
 }

@@ -76,7 +76,7 @@ async fn a_stream_of_events_that_ends_is_begun_anew_and_everything_is_looked_at(
 async fn events_that_come_twice_or_in_the_wrong_order_are_only_nudges() {
     let meddler = Meddler::before_docker();
     let world = behind(&meddler, &[]).await;
-    for (meddling, name) in [(Meddling::Repeat(3), "thrice"), (Meddling::Reorder, "reordered")] {
+    for (meddling, name) in [(Meddling::Repeat(3), "thrice"), (Meddling::Reorder(2), "reordered")] {
         let trap = meddler.meddle_with_events(meddling);
         let before = meddler.done();
         let game = world.running(name).await;

@@ -98,8 +98,9 @@ async fn an_engine_killed_at_any_moment_of_a_turn_generates_every_number_once() 
     for _ in 0..kills() {
         until_generating(&world, &game).await;
         pause_of(0..350).await;
-        let at = turn(&world, &game).await;
-        docker(&["kill", &container(&game)]);
+        let (at, restarts) = (turn(&world, &game).await, world.status(&game).await.restarts);
+        assert_eq!(docker(&["kill", &container(&game)]).code, 0);
+        world.until(&game, "healed", |status| status.restarts > restarts && status.phase == "running").await;
         until_turn(&world, &game, at + 1).await;
     }
     let at = turn(&world, &game).await;

@@ -15,8 +15,8 @@ use super::Shared;
 use super::forward::{Body, Error};
 use super::rule::TrapState;
 
-/// Events that come within such a time are told in the wrong order.
-const GATHERED: Duration = Duration::from_millis(250);
+/// What has been gathered is told after such a time, though it is not as many as were to be.
+const GATHERED: Duration = Duration::from_secs(3);
 
 /// What is done with events.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +29,8 @@ pub enum Meddling {
     End,
     /// Each is told so many times.
     Repeat(usize),
-    /// What comes close together is told in the reverse order. Acts on each event told too early.
-    Reorder,
+    /// So many are gathered, and told in the reverse order. Acts on each event told too early.
+    Reorder(usize),
 }
 
 /// Docker's stream, as the client gets it.
@@ -72,12 +72,16 @@ async fn pump(shared: Arc<Shared>, mut body: Incoming, client: mpsc::Sender<Byte
             let line: Vec<u8> = rest.drain(..=end).collect();
             let passed = match &order {
                 None => line,
-                Some((Meddling::Reorder, trap)) => {
+                Some((Meddling::Reorder(together), trap)) => {
                     if !gathered.is_empty() {
                         trap.spring();
                     }
                     gathered.push(line);
-                    continue;
+                    if gathered.len() < *together {
+                        continue;
+                    }
+                    gathered.reverse();
+                    std::mem::take(&mut gathered).concat()
                 }
                 Some((meddling, trap)) => changed(*meddling, trap, line),
             };
@@ -106,6 +110,6 @@ fn changed(meddling: Meddling, trap: &TrapState, line: Vec<u8>) -> Vec<u8> {
             trap.spring();
             line.repeat(times)
         }
-        Meddling::End | Meddling::Reorder => line,
+        Meddling::End | Meddling::Reorder(_) => line,
     }
 }
